@@ -1,0 +1,106 @@
+# The front door. `make` alone lists the targets; each works as root and as an ordinary user with sudo, and installs
+# what it needs (tests/setup.sh) without touching the system's own services.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+# The steps of `test` are listed in the order they are worth running in, and cargo uses every core by itself.
+.NOTPARALLEL:
+
+# Where cargo and rustup put programs; a shell opened before they were installed does not know it.
+export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
+
+# Arguments for `make demo`, such as ARGS="--mqtt-port 1884 --seed 7".
+ARGS ?=
+
+step = @printf '\n== %s\n' "$(1)"
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+# The dev profile: no link-time optimisation to wait for, and `make test` builds the same, so that whichever comes second
+# finds it there. For a device: cargo build --release.
+.PHONY: demo
+demo: ## build and run the gateway with two simulated radios; ARGS="--mqtt-port 1884" passes options
+	@bash tests/setup.sh demo
+	$(call step,build (dev profile; the first time takes a minute or more))
+	cargo build --locked --package stile
+	@command -v mosquitto_sub >/dev/null || \
+		echo "note: mosquitto_sub, a client to subscribe with, is in Debian's package mosquitto-clients"
+	$(call step,stile demo)
+	cargo run --quiet --locked --package stile -- demo $(ARGS)
+
+.PHONY: test
+test: setup-test scripts fmt clippy doc tests audit deny units ## everything that CI checks
+	$(call step,all checks passed)
+
+.PHONY: check
+check: setup-check fmt clippy ## the everyday loop: format, lints, unit tests
+	$(call step,unit tests)
+	@if cargo nextest --version >/dev/null 2>&1; then set -x; cargo nextest run --workspace --lib --bins; \
+	else set -x; cargo test --workspace --lib --bins; fi
+
+.PHONY: bench
+bench: ## the benchmarks, beside Debian's mosquitto; a quiet machine, please
+	@bash tests/setup.sh bench
+	$(call step,benchmarks)
+	bash tests/bench/run.sh
+
+.PHONY: audit
+audit: setup-audit ## hold Cargo.lock against the RustSec advisories
+	$(call step,advisories)
+	bash tests/audit.sh
+
+.PHONY: deny
+deny: setup-audit ## licences, banned crates and sources
+	$(call step,licences and bans and sources)
+	cargo deny --locked check licenses bans sources
+
+.PHONY: clean
+clean: ## remove everything that was built (not what was installed)
+	cargo clean
+
+# The single steps of `test`, each to be called by itself too.
+
+.PHONY: setup-test setup-check setup-audit
+setup-test setup-check setup-audit: setup-%:
+	@bash tests/setup.sh $*
+
+.PHONY: scripts
+scripts:
+	$(call step,scripts: syntax)
+	find . \( -name target -o -name .git -o -name .venv \) -prune -o \
+		-type f \( -name '*.sh' -o -path ./.ci/run \) -print0 | xargs -0 -t -n 1 bash -n
+
+.PHONY: fmt
+fmt:
+	$(call step,format)
+	cargo fmt --all --check
+
+.PHONY: clippy
+clippy:
+	$(call step,lints)
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+.PHONY: doc
+doc:
+	$(call step,documentation)
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+# The black-box tests drive the daemon's own binary, so it is built first.
+.PHONY: tests
+tests:
+	$(call step,tests)
+	cargo build --workspace --locked
+	@if cargo nextest --version >/dev/null 2>&1; then \
+		set -x; cargo nextest run --workspace --locked --no-fail-fast; cargo test --workspace --locked --doc; \
+	else \
+		echo "cargo-nextest is not installed: cargo test runs the same tests, more slowly"; \
+		set -x; cargo test --workspace --locked --no-fail-fast; \
+	fi
+
+.PHONY: units
+units:
+	$(call step,systemd units)
+	bash tests/units.sh

@@ -1,0 +1,170 @@
+//! What operators and their tools look through: metrics, health, live messages. The only room that names axum.
+//!
+//! Owns the HTTP side. Never changes anything yet. On the TCP address stands what anybody who reaches it may read;
+//! messages and the ledger as JSON stand on a socket in the data folder that only the gateway's own user can open.
+
+mod live;
+mod metrics;
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use axum::{Json, Router};
+use tokio::net::{TcpListener, UnixListener};
+use tokio_util::sync::CancellationToken;
+
+use crate::broker;
+use crate::pipeline::Pipeline;
+use crate::radio::Radios;
+use crate::supervisor::{Health, Supervisor, UnitError};
+
+/// The socket's name in the data folder.
+pub const SOCKET: &str = "stile.sock";
+
+/// What the pages are made from.
+pub struct Sources {
+    /// The gateway's id.
+    pub id: String,
+    /// The one path and its ledger.
+    pub pipeline: Arc<Pipeline>,
+    /// How the units are.
+    pub supervisor: Supervisor,
+    /// The broker's counters.
+    pub broker: Arc<broker::Stats>,
+    /// The radios' counters.
+    pub radios: Arc<Radios>,
+    /// Set while the gateway serves: after its start and before its end.
+    pub serving: AtomicBool,
+}
+
+/// Opens the admin address.
+///
+/// # Errors
+/// In words that name the setting.
+pub async fn bind(address: SocketAddr) -> Result<TcpListener, UnitError> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let remedy = match error.kind() {
+            io::ErrorKind::AddrInUse => "another program has this port; set another in `admin.listen`",
+            _ => "check `admin.listen`",
+        };
+        format!("can't serve the admin page on {address}: {error}; {remedy}").into()
+    })
+}
+
+/// Opens the socket for the command line, in the place of one that a killed gateway left behind.
+///
+/// # Errors
+/// In words that name the path.
+pub fn bind_socket(data_dir: &Path) -> Result<UnixListener, UnitError> {
+    let path = data_dir.join(SOCKET);
+    let explain = |error: io::Error| -> UnitError {
+        format!("can't open {}: {error}; check `gateway.data-dir`, its rights and its length", path.display()).into()
+    };
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(explain(error)),
+        _ => {}
+    }
+    let listener = UnixListener::bind(&path).map_err(explain)?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(explain)?;
+    Ok(listener)
+}
+
+/// Where the socket is.
+pub fn socket_path(data_dir: &Path) -> PathBuf {
+    data_dir.join(SOCKET)
+}
+
+/// Serves the admin address until told to stop.
+///
+/// # Errors
+/// What the listener failed of.
+pub async fn serve(listener: TcpListener, sources: Arc<Sources>, stop: CancellationToken) -> Result<(), UnitError> {
+    let router = open_routes().with_state(sources);
+    axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await.map_err(UnitError::from)
+}
+
+/// Serves the socket until told to stop.
+///
+/// # Errors
+/// What the listener failed of.
+pub async fn serve_socket(
+    listener: UnixListener,
+    sources: Arc<Sources>,
+    stop: CancellationToken,
+) -> Result<(), UnitError> {
+    let routes = open_routes().route("/ledger", get(ledger)).route("/tap", get(live::tap));
+    let router = routes.with_state(sources).layer(axum::Extension(live::Stop(stop.clone())));
+    axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await.map_err(UnitError::from)
+}
+
+fn open_routes() -> Router<Arc<Sources>> {
+    Router::new()
+        .route("/", get(front))
+        .route("/metrics", get(metrics_page))
+        .route("/healthz", get(health))
+        .route("/readyz", get(readiness))
+}
+
+async fn front(State(sources): State<Arc<Sources>>) -> String {
+    let (id, version) = (&sources.id, env!("CARGO_PKG_VERSION"));
+    format!(
+        "Stile {version} on {id}\n\n/metrics  counters for Prometheus\n/healthz  how each unit is\n/readyz   whether it serves\n"
+    )
+}
+
+async fn metrics_page(State(sources): State<Arc<Sources>>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics::text(&sources))
+}
+
+/// 200 while every unit runs, 503 when one is degraded; the body says how each is.
+async fn health(State(sources): State<Arc<Sources>>) -> impl IntoResponse {
+    let units = sources.supervisor.status();
+    let degraded = units.values().any(|unit| unit.health == Health::Degraded);
+    let balances = sources.pipeline.ledger().snapshot().balances();
+    let status = if degraded || !balances { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    (status, Json(serde_json::json!({ "units": units, "ledger_balances": balances })))
+}
+
+/// 200 while the gateway serves. A radio that is unplugged does not change that.
+async fn readiness(State(sources): State<Arc<Sources>>) -> (StatusCode, &'static str) {
+    if sources.serving.load(Ordering::Relaxed) {
+        (StatusCode::OK, "ready\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "not ready\n")
+    }
+}
+
+async fn ledger(State(sources): State<Arc<Sources>>) -> impl IntoResponse {
+    let snapshot = sources.pipeline.ledger().snapshot();
+    let radios: serde_json::Map<_, _> = sources
+        .radios
+        .stats()
+        .into_iter()
+        .map(|(name, stats)| {
+            let counts = serde_json::json!({
+                "online": stats.online.load(Ordering::Relaxed),
+                "frames_received": stats.frames_received.load(Ordering::Relaxed),
+                "frames_rejected": stats.frames_rejected.load(Ordering::Relaxed),
+                "frames_sent": stats.frames_sent.load(Ordering::Relaxed),
+                "refused": stats.refusals().map(|(_, n)| n).sum::<u64>(),
+            });
+            (name, counts)
+        })
+        .collect();
+    Json(serde_json::json!({
+        "gateway": sources.id,
+        "balances": snapshot.balances(),
+        "ledger": snapshot,
+        "radios": radios,
+        "clients": sources.broker.connections.load(Ordering::Relaxed),
+        "units": sources.supervisor.status(),
+    }))
+}

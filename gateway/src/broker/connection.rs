@@ -1,0 +1,319 @@
+//! One client's connection: its packets in, its messages out, in one task that keeps both directions going.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::codec::{self, Ack, CodecError, Disconnect, Packet, Publish, ReasonCode, Version};
+use super::handshake::Agreed;
+use super::registry::Hold;
+use super::routed::to_properties;
+use super::session::Session;
+use super::stats::{Refusal, Stats};
+use super::{Shared, subscribing};
+use crate::config;
+use crate::message::{Origin, QoS, Topic};
+use crate::wait::{Moved, read_or_write, sleep_until};
+
+/// Bytes taken in one read.
+const READ_BYTES: usize = 8 * 1024;
+/// Messages are written while less than this waits to go out.
+const ENOUGH: usize = 32 * 1024;
+/// A client that lets this much wait is not read from: its answers would pile up.
+const TOO_MUCH: usize = 256 * 1024;
+/// How long a client may take nothing of what waits for it.
+const STUCK: Duration = Duration::from_secs(30);
+/// How long the last packet to a client may take.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Why a connection is over.
+enum End {
+    /// The client said so; the second value: it wants its will published all the same.
+    Disconnect { with_will: bool },
+    /// The client is gone without a word.
+    Lost(String),
+    /// It broke a rule, or ran out of time.
+    Fault(Refusal, ReasonCode, String),
+    /// A newcomer wants the session.
+    TakenOver(oneshot::Sender<Session>),
+    /// The gateway is stopping.
+    Stopping,
+}
+
+impl From<CodecError> for End {
+    fn from(error: CodecError) -> Self {
+        Self::Fault(Refusal::Protocol, error.reason(), error.to_string())
+    }
+}
+
+fn violation(reason: ReasonCode, what: &str) -> End {
+    End::Fault(Refusal::Protocol, reason, what.to_owned())
+}
+
+/// One connection, from CONNACK on.
+pub(super) struct Connection<S> {
+    stream: S,
+    inbox: BytesMut,
+    out: BytesMut,
+    shared: Arc<Shared>,
+    settings: Arc<config::Broker>,
+    agreed: Agreed,
+    session: Session,
+    last_heard: Instant,
+    last_written: Instant,
+}
+
+/// Serves a client that has been let in, until it goes; then leaves its session to whom it belongs.
+pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    inbox: BytesMut,
+    shared: Arc<Shared>,
+    settings: Arc<config::Broker>,
+    agreed: Agreed,
+    stop: &CancellationToken,
+) {
+    let (session, present, mut hold) = shared.registry.enter(&agreed.client, agreed.clean_start).await;
+    let now = Instant::now();
+    let out = BytesMut::new();
+    let mut connection =
+        Connection { stream, inbox, out, shared, settings, agreed, session, last_heard: now, last_written: now };
+    Stats::add(&connection.shared.stats.connections, 1);
+    log::debug!(client:% = connection.agreed.client, session_present = present; "client connected");
+    let end = connection.run(present, &mut hold, stop).await;
+    Stats::subtract(&connection.shared.stats.connections, 1);
+    connection.finish(end, hold).await;
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    async fn run(&mut self, present: bool, hold: &mut Hold, stop: &CancellationToken) -> End {
+        let connack = self.agreed.connack(present, &self.settings);
+        if let Err(end) = self.write(&connack) {
+            return end;
+        }
+        self.session.resend(&self.agreed.terms, &mut self.out);
+        // What came in the same breath as CONNECT.
+        if let Err(end) = self.handle_inbox().await {
+            return end;
+        }
+        loop {
+            self.session.fill(&self.agreed.terms, &mut self.out, ENOUGH);
+            match self.step(hold, stop).await {
+                Ok(()) => {}
+                Err(end) => return end,
+            }
+        }
+    }
+
+    async fn step(&mut self, hold: &mut Hold, stop: &CancellationToken) -> Result<(), End> {
+        let may_read = self.out.len() < TOO_MUCH;
+        let may_fill = self.out.len() < ENOUGH && self.session.window_open(&self.agreed.terms);
+        let buffer = may_read.then_some((&mut self.inbox, READ_BYTES));
+        let silent_at = (!self.agreed.keep_alive.is_zero()).then(|| self.last_heard + self.agreed.keep_alive * 3 / 2);
+        let stuck_at = (!self.out.is_empty()).then(|| self.last_written + STUCK);
+        tokio::select! {
+            moved = read_or_write(&mut self.stream, buffer, &self.out) => match moved {
+                Ok(Moved::Read(0)) => Err(End::Lost("closed without DISCONNECT".to_owned())),
+                Ok(Moved::Read(n)) => {
+                    Stats::add(&self.shared.stats.bytes_received, n as u64);
+                    self.handle_inbox().await
+                }
+                Ok(Moved::Wrote(0)) => Err(End::Lost("closed".to_owned())),
+                Ok(Moved::Wrote(n)) => {
+                    Stats::add(&self.shared.stats.bytes_sent, n as u64);
+                    self.out.advance(n);
+                    self.last_written = Instant::now();
+                    Ok(())
+                }
+                Err(error) => Err(End::Lost(error.to_string())),
+            },
+            () = self.session.outbox.filled.notified(), if may_fill => {
+                if self.out.is_empty() {
+                    self.last_written = Instant::now();
+                }
+                Ok(())
+            }
+            kick = &mut hold.kick => Err(kick.map_or(End::Stopping, End::TakenOver)),
+            () = stop.cancelled() => Err(End::Stopping),
+            () = sleep_until(silent_at) => {
+                Err(End::Fault(Refusal::KeepAlive, ReasonCode::KeepAliveTimeout, "nothing heard".to_owned()))
+            }
+            () = sleep_until(stuck_at) => {
+                let what = format!("took nothing for {STUCK:?}");
+                Err(End::Fault(Refusal::Stuck, ReasonCode::UnspecifiedError, what))
+            }
+        }
+    }
+
+    async fn handle_inbox(&mut self) -> Result<(), End> {
+        let version = Some(self.agreed.terms.version);
+        if self.out.is_empty() {
+            self.last_written = Instant::now();
+        }
+        while let Some(packet) = codec::read(&mut self.inbox, version, self.settings.max_packet_size)? {
+            self.last_heard = Instant::now();
+            self.handle(packet).await?;
+        }
+        Ok(())
+    }
+
+    async fn handle(&mut self, packet: Packet) -> Result<(), End> {
+        match packet {
+            Packet::Publish(publish) => self.publish(publish).await,
+            Packet::PubAck(ack) | Packet::PubComp(ack) => {
+                self.session.acknowledged(ack.packet_id);
+                Ok(())
+            }
+            Packet::PubRec(ack) => match self.session.client_received(&ack) {
+                Some(pubrel) => self.write(&Packet::PubRel(pubrel)),
+                None => Ok(()),
+            },
+            Packet::PubRel(ack) => {
+                let reason = self.session.release(ack.packet_id);
+                self.write(&Packet::PubComp(Ack::new(ack.packet_id, reason)))
+            }
+            Packet::Subscribe(subscribe) => {
+                let suback =
+                    subscribing::subscribe(&mut self.session, &self.shared.hub, &self.settings, subscribe).await;
+                self.write(&Packet::SubAck(suback))
+            }
+            Packet::Unsubscribe(unsubscribe) => {
+                let unsuback = subscribing::unsubscribe(&mut self.session, &self.shared.hub, unsubscribe).await;
+                self.write(&Packet::UnsubAck(unsuback))
+            }
+            Packet::PingReq => self.write(&Packet::PingResp),
+            Packet::Disconnect(disconnect) => Err(self.disconnect(&disconnect)),
+            Packet::Connect(_) => Err(violation(ReasonCode::ProtocolError, "CONNECT a second time")),
+            _ => Err(violation(ReasonCode::ProtocolError, "a packet that only servers send")),
+        }
+    }
+
+    /// Takes a message from the client. It is acknowledged when the pipeline has delivered it.
+    async fn publish(&mut self, publish: Publish) -> Result<(), End> {
+        Stats::add(&self.shared.stats.publishes_received, 1);
+        if publish.properties().topic_alias.is_some() {
+            return Err(violation(ReasonCode::TopicAliasInvalid, "a topic alias, of which none was allowed"));
+        }
+        if !publish.properties().subscription_ids.is_empty() {
+            return Err(violation(ReasonCode::ProtocolError, "a subscription identifier in a client's PUBLISH"));
+        }
+        let Ok(topic) = Topic::new(&publish.topic) else {
+            return Err(violation(ReasonCode::TopicNameInvalid, "a topic that is none"));
+        };
+        let reason = self.judge(&publish, &topic);
+        if reason.is_error() && (self.agreed.terms.version != Version::V5 || publish.qos == QoS::AtMostOnce) {
+            // There is no other way to tell it (MQTT 3.1.1, section 3.3.5).
+            return Err(violation(reason, "a message that is not allowed"));
+        }
+        let new = match (publish.qos, publish.packet_id) {
+            (QoS::ExactlyOnce, Some(id)) if !reason.is_error() => {
+                let limit = self.settings.receive_maximum.into();
+                let new = self.session.receive(id, limit);
+                new.map_err(|reason| violation(reason, "more QoS 2 messages than Receive Maximum"))?
+            }
+            _ => !reason.is_error(),
+        };
+        if new {
+            self.ingest(&publish, topic).await?;
+        }
+        match (publish.qos, publish.packet_id) {
+            (QoS::AtLeastOnce, Some(id)) => self.write(&Packet::PubAck(Ack::new(id, reason))),
+            (QoS::ExactlyOnce, Some(id)) => self.write(&Packet::PubRec(Ack::new(id, reason))),
+            _ => Ok(()),
+        }
+    }
+
+    fn judge(&self, publish: &Publish, topic: &Topic) -> ReasonCode {
+        if !super::may_publish(topic, &self.settings) {
+            ReasonCode::NotAuthorized
+        } else if publish.check_payload_format().is_err() {
+            ReasonCode::PayloadFormatInvalid
+        } else {
+            ReasonCode::Success
+        }
+    }
+
+    async fn ingest(&self, publish: &Publish, topic: Topic) -> Result<(), End> {
+        let pipeline = &self.shared.pipeline;
+        let origin = Origin::Client(Arc::clone(&self.agreed.client));
+        // Copied, so that a message that is kept does not keep the read buffer.
+        let payload = Bytes::copy_from_slice(&publish.payload);
+        let mut message = pipeline.message(pipeline.clock().now(), origin, topic, payload);
+        message.qos = publish.qos;
+        message.retain = publish.retain;
+        message.properties = publish.properties.as_deref().and_then(to_properties);
+        pipeline.ingest(message).await.map_err(|_closed| End::Stopping)
+    }
+
+    fn disconnect(&mut self, disconnect: &Disconnect) -> End {
+        if let Some(seconds) = disconnect.session_expiry {
+            // Section 3.14.2.2.2: a session that was to end can't be kept after all.
+            if self.agreed.expiry.is_zero() && seconds > 0 {
+                return violation(ReasonCode::ProtocolError, "a session expiry after none was asked for");
+            }
+            let limit = self.settings.session_expiry_max;
+            self.agreed.expiry = Duration::from_secs(seconds.into()).min(limit);
+        }
+        End::Disconnect { with_will: disconnect.reason == ReasonCode::DisconnectWithWill }
+    }
+
+    fn write(&mut self, packet: &Packet) -> Result<(), End> {
+        codec::write(packet, self.agreed.terms.version, &mut self.out).map_err(End::from)
+    }
+
+    /// Says goodbye where the version has words for it, leaves the session, publishes the will.
+    async fn finish(mut self, end: End, hold: Hold) {
+        let client = Arc::clone(&self.agreed.client);
+        let mut will = self.agreed.will.take();
+        let mut farewell = None;
+        let mut expiry = self.agreed.expiry;
+        match end {
+            End::Disconnect { with_will } => {
+                will = will.filter(|_| with_will);
+                log::debug!(client:% = client; "client disconnected");
+            }
+            End::Lost(error) => log::debug!(client:% = client, error = error.as_str(); "client lost"),
+            End::Fault(refusal, reason, what) => {
+                self.shared.stats.refused(refusal);
+                log::info!(client:% = client, reason:% = reason, error = what.as_str(); "client disconnected for a fault");
+                farewell = Some(reason);
+            }
+            End::TakenOver(hand_over) => {
+                log::debug!(client:% = client; "client's session taken over");
+                self.farewell(ReasonCode::SessionTakenOver).await;
+                // A will with a delay is void, since the session goes on (section 3.1.3.2.2).
+                let due = will.filter(|w| w.delay.is_zero() || expiry.is_zero());
+                let _ = hand_over.send(self.session);
+                return self.shared.publish_will(due).await;
+            }
+            End::Stopping => {
+                farewell = Some(ReasonCode::ServerShuttingDown);
+                will = None;
+                expiry = Duration::ZERO;
+            }
+        }
+        match farewell {
+            Some(reason) => self.farewell(reason).await,
+            None => self.flush().await,
+        }
+        let due = self.shared.registry.leave(hold, self.session, expiry, will);
+        self.shared.publish_will(due).await;
+    }
+
+    async fn farewell(&mut self, reason: ReasonCode) {
+        if self.agreed.terms.version == Version::V5 {
+            let _ = codec::write(&Packet::Disconnect(Disconnect::new(reason)), Version::V5, &mut self.out);
+        }
+        self.flush().await;
+    }
+
+    /// Sends what waits, as far as the client takes it soon.
+    async fn flush(&mut self) {
+        let _ = tokio::time::timeout(FAREWELL, self.stream.write_all(&self.out)).await;
+        let _ = tokio::time::timeout(FAREWELL, self.stream.shutdown()).await;
+    }
+}

@@ -1,0 +1,206 @@
+//! From the first byte to CONNACK: reading CONNECT, deciding, answering.
+
+use std::io;
+use std::net::SocketAddr;
+use std::num::{NonZeroU16, NonZeroU32};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use super::codec::{self, ConnAck, Connect, Packet, ReasonCode, Utf8, Version};
+use super::gate;
+use super::registry::Will;
+use super::routed::to_properties;
+use super::session::Terms;
+use super::stats::Refusal;
+use crate::config;
+use crate::message::Topic;
+
+/// How long a client may take from its connection to its CONNECT.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+/// The largest CONNECT: a stranger gets no more memory than this. Client id, user name, password and a will fit.
+const CONNECT_MAX: usize = 64 * 1024;
+/// The longest client id that is taken, in bytes.
+const CLIENT_ID_MAX: usize = 256;
+/// How long the answer to a refused client may take.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// What was agreed with a client.
+#[derive(Debug)]
+pub(super) struct Agreed {
+    pub(super) client: Arc<str>,
+    pub(super) clean_start: bool,
+    /// How long the session outlives the connection.
+    pub(super) expiry: Duration,
+    /// Zero: no limit.
+    pub(super) keep_alive: Duration,
+    pub(super) will: Option<Will>,
+    pub(super) terms: Terms,
+    assigned: bool,
+    server_keep_alive: bool,
+}
+
+/// Why a client was sent away.
+#[derive(Debug)]
+pub(super) struct Rejected {
+    /// For the counters.
+    pub(super) refusal: Refusal,
+    /// For the log.
+    pub(super) why: String,
+}
+
+impl Rejected {
+    fn new(refusal: Refusal, why: impl Into<String>) -> Self {
+        Self { refusal, why: why.into() }
+    }
+}
+
+/// Reads CONNECT and decides on it. What came behind it is left in `inbox`. A refused client has had its answer.
+pub(super) async fn meet<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    inbox: &mut BytesMut,
+    settings: &config::Broker,
+    peer: SocketAddr,
+) -> Result<Agreed, Rejected> {
+    let connect = match tokio::time::timeout(PATIENCE, read_connect(stream, inbox)).await {
+        Ok(Ok(connect)) => connect,
+        Ok(Err(Failed::Io(error))) => return Err(Rejected::new(Refusal::NoConnect, error.to_string())),
+        Ok(Err(Failed::Codec(error))) => {
+            if let Some(version) = error.answer_version() {
+                refuse(stream, version, error.reason()).await;
+            }
+            return Err(Rejected::new(Refusal::Protocol, error.to_string()));
+        }
+        Err(_elapsed) => return Err(Rejected::new(Refusal::NoConnect, format!("no CONNECT within {PATIENCE:?}"))),
+    };
+    match decide(&connect, settings) {
+        Ok(agreed) => Ok(agreed),
+        Err((refusal, reason)) => {
+            refuse(stream, connect.version, reason).await;
+            Err(Rejected::new(refusal, format!("{peer}: {reason}")))
+        }
+    }
+}
+
+enum Failed {
+    Io(io::Error),
+    Codec(codec::CodecError),
+}
+
+async fn read_connect<S: AsyncRead + Unpin>(stream: &mut S, inbox: &mut BytesMut) -> Result<Connect, Failed> {
+    loop {
+        match codec::read(inbox, None, CONNECT_MAX).map_err(Failed::Codec)? {
+            Some(Packet::Connect(connect)) => return Ok(*connect),
+            // The codec lets nothing else through before CONNECT.
+            Some(_) => return Err(Failed::Io(io::ErrorKind::InvalidData.into())),
+            None => {}
+        }
+        if stream.read_buf(inbox).await.map_err(Failed::Io)? == 0 {
+            return Err(Failed::Io(io::Error::new(io::ErrorKind::UnexpectedEof, "closed before CONNECT")));
+        }
+    }
+}
+
+fn decide(connect: &Connect, settings: &config::Broker) -> Result<Agreed, (Refusal, ReasonCode)> {
+    let protocol = |reason| (Refusal::Protocol, reason);
+    if connect.authentication.is_some() {
+        return Err(protocol(ReasonCode::BadAuthenticationMethod));
+    }
+    if !gate::may_connect(settings, connect.user_name.as_deref(), connect.password.as_deref()) {
+        let reason = match connect.user_name {
+            Some(_) => ReasonCode::BadUserNameOrPassword,
+            None => ReasonCode::NotAuthorized,
+        };
+        return Err((Refusal::Credentials, reason));
+    }
+    let v5 = connect.version == Version::V5;
+    let assigned = connect.client_id.is_empty();
+    // MQTT 3.1.1, section 3.1.3.1: without a client id there is no session to come back to.
+    if connect.client_id.len() > CLIENT_ID_MAX || (assigned && !v5 && !connect.clean_start) {
+        return Err(protocol(ReasonCode::ClientIdentifierNotValid));
+    }
+    let client: Arc<str> =
+        if assigned { format!("auto-{:016x}", fastrand::u64(..)).into() } else { connect.client_id.as_str().into() };
+    let will = will(connect, &client, settings).map_err(protocol)?;
+    let (keep_alive, server_keep_alive) = keep_alive(connect, settings);
+    let max_packet = connect.maximum_packet_size.map_or(usize::MAX, |n| n.get() as usize);
+    Ok(Agreed {
+        client,
+        clean_start: connect.clean_start,
+        expiry: expiry(connect, settings),
+        keep_alive,
+        will,
+        terms: Terms {
+            version: connect.version,
+            window: connect.receive_maximum.map_or(u16::MAX, NonZeroU16::get).min(settings.receive_maximum).into(),
+            max_packet: max_packet.min(settings.max_packet_size),
+        },
+        assigned,
+        server_keep_alive,
+    })
+}
+
+fn will(connect: &Connect, client: &Arc<str>, settings: &config::Broker) -> Result<Option<Will>, ReasonCode> {
+    let Some(will) = &connect.will else { return Ok(None) };
+    let topic = Topic::new(&will.topic).map_err(|_| ReasonCode::TopicNameInvalid)?;
+    if !super::may_publish(&topic, settings) {
+        return Err(ReasonCode::NotAuthorized);
+    }
+    Ok(Some(Will {
+        client: Arc::clone(client),
+        topic,
+        payload: Bytes::copy_from_slice(&will.payload),
+        qos: will.qos,
+        retain: will.retain,
+        delay: Duration::from_secs(will.delay.unwrap_or(0).into()),
+        properties: to_properties(&will.properties),
+    }))
+}
+
+/// How long the session is kept, never longer than the gateway's own limit.
+fn expiry(connect: &Connect, settings: &config::Broker) -> Duration {
+    let wanted = match connect.version {
+        Version::V5 => Duration::from_secs(connect.session_expiry.unwrap_or(0).into()),
+        // 3.1.1 knows only "until it is asked to be clean": as long as the gateway keeps any.
+        _ if connect.clean_start => Duration::ZERO,
+        _ => Duration::MAX,
+    };
+    wanted.min(settings.session_expiry_max)
+}
+
+/// The keep-alive, and whether the server sets it. Only MQTT 5 lets it (section 3.2.2.3.14).
+fn keep_alive(connect: &Connect, settings: &config::Broker) -> (Duration, bool) {
+    let wanted = Duration::from_secs(connect.keep_alive.into());
+    if connect.version == Version::V5 && wanted > settings.keep_alive_max {
+        return (settings.keep_alive_max, true);
+    }
+    (wanted, false)
+}
+
+impl Agreed {
+    /// The answer to CONNECT.
+    pub(super) fn connack(&self, session_present: bool, settings: &config::Broker) -> Packet {
+        let mut connack = ConnAck::new(session_present, ReasonCode::Success);
+        connack.session_expiry = u32::try_from(self.expiry.as_secs()).ok();
+        connack.receive_maximum = NonZeroU16::new(settings.receive_maximum);
+        connack.maximum_packet_size = u32::try_from(settings.max_packet_size).ok().and_then(NonZeroU32::new);
+        connack.assigned_client_id = self.assigned.then(|| Utf8::new(&self.client).ok()).flatten();
+        connack.server_keep_alive =
+            self.server_keep_alive.then(|| u16::try_from(self.keep_alive.as_secs()).unwrap_or(u16::MAX));
+        connack.shared_available = Some(false);
+        Packet::ConnAck(Box::new(connack))
+    }
+}
+
+/// Tells a client that it can't come in, in words of its version, where that has any.
+async fn refuse<S: AsyncWrite + Unpin>(stream: &mut S, version: Version, reason: ReasonCode) {
+    let mut out = BytesMut::new();
+    let connack = Packet::ConnAck(Box::new(ConnAck::new(false, reason)));
+    if codec::write(&connack, version, &mut out).is_ok() {
+        // It is sent away whether it hears this or not.
+        let _ = tokio::time::timeout(FAREWELL, stream.write_all(&out)).await;
+        let _ = tokio::time::timeout(FAREWELL, stream.shutdown()).await;
+    }
+}

@@ -1,0 +1,128 @@
+//! MQTT for clients: our own front over rumqttd's router.
+//!
+//! Owns everything that a client can observe of MQTT. Never sees a radio: messages come from the pipeline and go to it.
+//! `listener.rs` accepts, `handshake.rs` decides on CONNECT, `connection.rs` is one client's conversation, `session.rs`
+//! what is remembered of it, `registry.rs` who has which session, `hub.rs` hands messages to sessions, `router.rs` is the
+//! fan-out engine and the only file that names rumqttd, `codec/` is the wire.
+
+pub mod codec;
+mod connection;
+mod gate;
+mod handshake;
+mod hub;
+mod listener;
+mod outbox;
+mod registry;
+mod retained;
+mod routed;
+mod router;
+mod session;
+mod stats;
+mod subscribing;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+pub use listener::bind;
+pub use stats::Stats;
+
+use self::gate::Gate;
+use self::hub::Hub;
+use self::registry::{Registry, Will};
+use self::retained::Retained;
+use crate::config;
+use crate::message::{Message, Topic};
+use crate::pipeline::Pipeline;
+use crate::supervisor::{Rank, Supervisor, UnitError};
+
+/// What all connections share.
+struct Shared {
+    /// Those of now; a connection keeps the ones that it began with.
+    settings: Arc<Current>,
+    gate: Arc<Gate>,
+    registry: Arc<Registry>,
+    hub: mpsc::Sender<hub::Command>,
+    pipeline: Arc<Pipeline>,
+    stats: Arc<Stats>,
+}
+
+/// The settings, which a reload replaces.
+#[derive(Debug)]
+struct Current(RwLock<Arc<config::Broker>>);
+
+impl Current {
+    fn get(&self) -> Arc<config::Broker> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Shared {
+    async fn publish_will(&self, will: Option<Will>) {
+        if let Some(will) = will {
+            // Fails only when the gateway is stopping, and then the message counts as dropped.
+            let _ = self.pipeline.ingest(will.into_message(&self.pipeline)).await;
+        }
+    }
+}
+
+/// Whether a client may publish under a topic: not too deep, and not in the broker's own `$SYS`.
+fn may_publish(topic: &Topic, settings: &config::Broker) -> bool {
+    let text = topic.as_str();
+    text.split('/').count() <= settings.max_topic_levels && !(text == "$SYS" || text.starts_with("$SYS/"))
+}
+
+/// The broker, running. A clone is another handle.
+#[derive(Clone)]
+pub struct Broker {
+    shared: Arc<Shared>,
+}
+
+impl Broker {
+    /// Starts the hub and the sessions' housekeeping as units of `supervisor`. Clients come with [`listen`](Self::listen).
+    ///
+    /// # Errors
+    /// When the fan-out router can't be started.
+    pub fn start(
+        settings: Arc<config::Broker>,
+        delivered: mpsc::Receiver<Arc<Message>>,
+        pipeline: Arc<Pipeline>,
+        supervisor: &Supervisor,
+    ) -> Result<Self, UnitError> {
+        let stats = Arc::new(Stats::default());
+        let (hub, commands) = mpsc::channel(hub::COMMANDS);
+        let retained = Retained::new(settings.retained_messages, settings.retained_bytes, Arc::clone(&stats));
+        let running = Hub::new(delivered, commands, retained, Arc::clone(&stats))?;
+        supervisor.start_critical("broker", Rank::Core, move |stop| running.run(stop));
+        let settings = Arc::new(Current(RwLock::new(settings)));
+        let registry = Arc::new(Registry::new(Arc::clone(&settings), Arc::clone(&pipeline), Arc::clone(&stats)));
+        let housekeeping = Arc::clone(&registry);
+        supervisor.start("sessions", Rank::Clients, move |stop| Arc::clone(&housekeeping).sweep(stop));
+        let gate = Arc::new(Gate::default());
+        Ok(Self { shared: Arc::new(Shared { settings, gate, registry, hub, pipeline, stats }) })
+    }
+
+    /// Takes new settings for the clients that come from now on. The limits on retained messages stay until the next
+    /// start.
+    pub fn reconfigure(&self, settings: Arc<config::Broker>) {
+        *self.shared.settings.0.write().unwrap_or_else(PoisonError::into_inner) = settings;
+    }
+
+    /// Serves MQTT clients on an open listener until told to stop.
+    pub fn listen(
+        &self,
+        listener: TcpListener,
+        stop: CancellationToken,
+    ) -> impl Future<Output = Result<(), UnitError>> + Send + use<> {
+        listener::run(listener, Arc::clone(&self.shared), stop)
+    }
+
+    /// The counters.
+    pub fn stats(&self) -> &Arc<Stats> {
+        &self.shared.stats
+    }
+}

@@ -1,0 +1,208 @@
+//! Which client has which session: taking over, parking while the client is away, ending, wills.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use super::Current;
+use super::outbox::Outbox;
+use super::session::Session;
+use super::stats::Stats;
+use crate::message::{Message, Origin, Properties, QoS, Topic};
+use crate::pipeline::Pipeline;
+use crate::supervisor::UnitError;
+
+/// How often expired sessions and due wills are looked for.
+const SWEEP: Duration = Duration::from_secs(1);
+/// How long a newcomer waits for the old connection to hand its session over before it starts a fresh one.
+const HANDOVER: Duration = Duration::from_secs(5);
+
+/// What a client wants published when it is lost (MQTT 5.0, section 3.1.2.5).
+#[derive(Debug, Clone)]
+pub(super) struct Will {
+    pub(super) client: Arc<str>,
+    pub(super) topic: Topic,
+    pub(super) payload: Bytes,
+    pub(super) qos: QoS,
+    pub(super) retain: bool,
+    pub(super) delay: Duration,
+    pub(super) properties: Option<Arc<Properties>>,
+}
+
+impl Will {
+    /// The message that it is, received now.
+    pub(super) fn into_message(self, pipeline: &Pipeline) -> Message {
+        let origin = Origin::Client(self.client);
+        let mut message = pipeline.message(pipeline.clock().now(), origin, self.topic, self.payload);
+        message.qos = self.qos;
+        message.retain = self.retain;
+        message.properties = self.properties;
+        message
+    }
+}
+
+/// A newcomer with the same client id wants the session.
+pub(super) type Kick = oneshot::Receiver<oneshot::Sender<Session>>;
+
+/// A connection's hold on its session.
+#[derive(Debug)]
+pub(super) struct Hold {
+    client: Arc<str>,
+    generation: u64,
+    /// Fires when the session is to be handed over.
+    pub(super) kick: Kick,
+}
+
+enum Entry {
+    Live { generation: u64, kick: oneshot::Sender<oneshot::Sender<Session>> },
+    Parked { session: Box<Session>, until: Instant, will: Option<(Instant, Will)> },
+}
+
+/// Where a client's last session is.
+enum Old {
+    None,
+    Session(Session),
+    Promised(oneshot::Receiver<Session>),
+}
+
+/// All sessions. Policy when as many are parked as there may be connections: the one that would expire first ends.
+pub(super) struct Registry {
+    clients: Mutex<Clients>,
+    settings: Arc<Current>,
+    pipeline: Arc<Pipeline>,
+    stats: Arc<Stats>,
+}
+
+#[derive(Default)]
+struct Clients {
+    entries: HashMap<Arc<str>, Entry>,
+    last_generation: u64,
+}
+
+impl Registry {
+    pub(super) fn new(settings: Arc<Current>, pipeline: Arc<Pipeline>, stats: Arc<Stats>) -> Self {
+        Self { clients: Mutex::default(), settings, pipeline, stats }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Clients> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives a connection its session: the one that it had unless it wants a clean one, else a new one. Whoever holds
+    /// it now is disconnected. The second value says whether it is an old one.
+    pub(super) async fn enter(&self, client: &Arc<str>, clean_start: bool) -> (Session, bool, Hold) {
+        let (hold, old) = self.take_place(client);
+        let session = match old {
+            Old::None => None,
+            Old::Session(session) => Some(session),
+            Old::Promised(handed_over) => tokio::time::timeout(HANDOVER, handed_over).await.ok().and_then(Result::ok),
+        };
+        match session.filter(|_| !clean_start) {
+            Some(session) => {
+                session.outbox.set_online(true);
+                (session, true, hold)
+            }
+            None => (self.fresh(client), false, hold),
+        }
+    }
+
+    /// Under one lock, so that a connection that ends just now finds either its own place or the newcomer's wish.
+    fn take_place(&self, client: &Arc<str>) -> (Hold, Old) {
+        let (kick_in, kick) = oneshot::channel();
+        let mut clients = self.lock();
+        clients.last_generation += 1;
+        let generation = clients.last_generation;
+        let entry = Entry::Live { generation, kick: kick_in };
+        let old = match clients.entries.insert(Arc::clone(client), entry) {
+            None => Old::None,
+            // A will that is still waiting is cancelled by the client's return (section 3.1.3.2.2).
+            Some(Entry::Parked { session, .. }) => Old::Session(*session),
+            Some(Entry::Live { kick, .. }) => {
+                let (hand_over, handed_over) = oneshot::channel();
+                if kick.send(hand_over).is_ok() { Old::Promised(handed_over) } else { Old::None }
+            }
+        };
+        (Hold { client: Arc::clone(client), generation, kick }, old)
+    }
+
+    fn fresh(&self, client: &Arc<str>) -> Session {
+        let settings = self.settings.get();
+        let (messages, bytes) = (settings.session_queue, settings.session_queue_bytes);
+        let outbox = Outbox::new(Arc::clone(client), messages, bytes, Arc::clone(&self.stats));
+        Session::new(Arc::new(outbox), Arc::clone(&self.stats))
+    }
+
+    /// Takes a session back from a connection that has ended, to keep it for `expiry` or to end it. `will` is what is
+    /// still to be published of the connection's will; without a wait it is returned, to be published at once.
+    pub(super) fn leave(&self, mut hold: Hold, session: Session, expiry: Duration, will: Option<Will>) -> Option<Will> {
+        let mut clients = self.lock();
+        let mine = matches!(clients.entries.get(&hold.client),
+            Some(Entry::Live { generation, .. }) if *generation == hold.generation);
+        if !mine {
+            // A newcomer has the place and waits for the session. Whether it takes it is its affair.
+            if let Ok(hand_over) = hold.kick.try_recv() {
+                let _ = hand_over.send(session);
+            }
+            return will;
+        }
+        clients.entries.remove(&hold.client);
+        if expiry.is_zero() {
+            return will;
+        }
+        session.outbox.set_online(false);
+        let now = Instant::now();
+        let until = now + expiry;
+        let (waiting, due) = match will {
+            Some(will) if !will.delay.is_zero() => (Some(((now + will.delay).min(until), will)), None),
+            due => (None, due),
+        };
+        self.make_room(&mut clients);
+        clients.entries.insert(hold.client, Entry::Parked { session: Box::new(session), until, will: waiting });
+        due
+    }
+
+    fn make_room(&self, clients: &mut Clients) {
+        let parked = clients.entries.iter().filter_map(|(client, entry)| match entry {
+            Entry::Parked { until, .. } => Some((*until, Arc::clone(client))),
+            Entry::Live { .. } => None,
+        });
+        let parked: Vec<_> = parked.collect();
+        if parked.len() >= self.settings.get().max_connections
+            && let Some((_, client)) = parked.into_iter().min()
+        {
+            log::warn!(client:% = client; "too many sessions of absent clients; the one nearest to its expiry ended");
+            clients.entries.remove(&client);
+        }
+    }
+
+    /// Ends expired sessions and publishes due wills, until told to stop.
+    pub(super) async fn sweep(self: Arc<Self>, stop: CancellationToken) -> Result<(), UnitError> {
+        let mut tick = tokio::time::interval(SWEEP);
+        while stop.run_until_cancelled(tick.tick()).await.is_some() {
+            for will in self.take_due(Instant::now()) {
+                self.pipeline.ingest(will.into_message(&self.pipeline)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn take_due(&self, now: Instant) -> Vec<Will> {
+        let mut due = Vec::new();
+        self.lock().entries.retain(|_, entry| {
+            let (until, will) = match entry {
+                Entry::Parked { until, will, .. } => (until, will),
+                // A connection that ended without a word, by a panic, left its place behind.
+                Entry::Live { kick, .. } => return !kick.is_closed(),
+            };
+            if will.as_ref().is_some_and(|(at, _)| *at <= now) {
+                due.extend(will.take().map(|(_, will)| will));
+            }
+            *until > now
+        });
+        due
+    }
+}

@@ -1,0 +1,229 @@
+//! A session: what the broker remembers of one client, whether the client is there or not (MQTT 5.0, section 4.1).
+//!
+//! Pure but for the outbox that the hub fills. Turns deliveries into packets and follows their acknowledgement.
+
+use std::borrow::Cow;
+use std::collections::{HashSet, VecDeque};
+use std::num::{NonZeroU16, NonZeroU32};
+use std::sync::Arc;
+
+use bytes::BytesMut;
+
+use super::codec::{self, Ack, CodecError, Packet, PublishProperties, PublishRef, ReasonCode, Version};
+use super::outbox::{Delivery, Outbox};
+use super::routed::Routed;
+use super::stats::{Drop as Dropped, Stats};
+use crate::message::{QoS, TopicFilter};
+
+/// A message that was sent and not yet acknowledged to the end.
+#[derive(Debug)]
+struct InFlight {
+    id: NonZeroU16,
+    delivery: Delivery,
+    /// PUBREC has come and PUBREL has gone: the message itself must not be sent again.
+    released: bool,
+}
+
+/// What the client's connection allows.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms {
+    /// Its version of MQTT.
+    pub(super) version: Version,
+    /// Messages with QoS 1 and 2 that may be in flight towards it.
+    pub(super) window: usize,
+    /// The largest packet that it takes.
+    pub(super) max_packet: usize,
+}
+
+/// One client's session. Dropped, it ends: its outbox closes and its subscriptions go.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) outbox: Arc<Outbox>,
+    /// Its filters; what goes with each is in the hub.
+    pub(super) filters: HashSet<TopicFilter>,
+    /// Retained messages that a new subscription brought; they go before the outbox.
+    retained: VecDeque<Delivery>,
+    in_flight: VecDeque<InFlight>,
+    last_id: u16,
+    /// QoS 2 messages from the client whose PUBREL has not come.
+    received: HashSet<NonZeroU16>,
+    stats: Arc<Stats>,
+}
+
+impl Session {
+    pub(super) fn new(outbox: Arc<Outbox>, stats: Arc<Stats>) -> Self {
+        Stats::add(&stats.sessions, 1);
+        Self {
+            outbox,
+            filters: HashSet::new(),
+            retained: VecDeque::new(),
+            in_flight: VecDeque::new(),
+            last_id: 0,
+            received: HashSet::new(),
+            stats,
+        }
+    }
+
+    /// Queues retained messages for a new subscription.
+    pub(super) fn add_retained(&mut self, kept: Vec<Arc<Routed>>, qos: QoS, subscription_id: Option<NonZeroU32>) {
+        self.retained.extend(kept.into_iter().map(|routed| Delivery {
+            qos: routed.message.qos.min(qos),
+            routed,
+            retain: true,
+            subscription_id,
+        }));
+    }
+
+    /// Notes a QoS 2 message from the client. `Ok(false)`: it has been taken before.
+    ///
+    /// # Errors
+    /// When `limit` such messages wait for their PUBREL.
+    pub(super) fn receive(&mut self, id: NonZeroU16, limit: usize) -> Result<bool, ReasonCode> {
+        if self.received.contains(&id) {
+            return Ok(false);
+        }
+        if self.received.len() >= limit {
+            return Err(ReasonCode::ReceiveMaximumExceeded);
+        }
+        Ok(self.received.insert(id))
+    }
+
+    /// Forgets a QoS 2 message from the client: PUBREL has come.
+    pub(super) fn release(&mut self, id: NonZeroU16) -> ReasonCode {
+        if self.received.remove(&id) { ReasonCode::Success } else { ReasonCode::PacketIdentifierNotFound }
+    }
+
+    /// Writes what waits until `out` holds `enough` bytes, the window is full or nothing is left.
+    pub(super) fn fill(&mut self, terms: &Terms, out: &mut BytesMut, enough: usize) {
+        while out.len() < enough && self.in_flight.len() < terms.window {
+            let Some(delivery) = self.retained.pop_front().or_else(|| self.outbox.pop()) else { return };
+            if delivery.routed.is_expired() {
+                self.stats.dropped(Dropped::Expired);
+                continue;
+            }
+            let id = (delivery.qos != QoS::AtMostOnce).then(|| self.next_id());
+            match write_delivery(&delivery, id, false, terms, out) {
+                Ok(true) => {
+                    Stats::add(&self.stats.publishes_sent, 1);
+                    if let Some(id) = id {
+                        self.in_flight.push_back(InFlight { id, delivery, released: false });
+                    }
+                }
+                Ok(false) | Err(_) => self.stats.dropped(Dropped::TooLargeForClient),
+            }
+        }
+    }
+
+    /// Writes again what the last connection left unacknowledged, in its order (section 4.4).
+    pub(super) fn resend(&mut self, terms: &Terms, out: &mut BytesMut) {
+        let stats = Arc::clone(&self.stats);
+        self.in_flight.retain(|sent| {
+            if sent.released {
+                let pubrel = Packet::PubRel(Ack::new(sent.id, ReasonCode::Success));
+                return codec::write(&pubrel, terms.version, out).is_ok();
+            }
+            let written = write_delivery(&sent.delivery, Some(sent.id), true, terms, out);
+            if !matches!(written, Ok(true)) {
+                stats.dropped(Dropped::TooLargeForClient);
+                return false;
+            }
+            true
+        });
+    }
+
+    /// A free packet identifier. There is one: the window is smaller than their number.
+    fn next_id(&mut self) -> NonZeroU16 {
+        loop {
+            self.last_id = self.last_id.wrapping_add(1);
+            if let Some(id) = NonZeroU16::new(self.last_id)
+                && !self.in_flight.iter().any(|sent| sent.id == id)
+            {
+                return id;
+            }
+        }
+    }
+
+    fn position(&self, id: NonZeroU16) -> Option<usize> {
+        self.in_flight.iter().position(|sent| sent.id == id)
+    }
+
+    /// PUBACK, or PUBCOMP: the message is done. In any order; what is unknown is ignored.
+    pub(super) fn acknowledged(&mut self, id: NonZeroU16) {
+        if let Some(at) = self.position(id) {
+            self.in_flight.remove(at);
+        }
+    }
+
+    /// PUBREC: the client has the message. Says how to answer, if at all.
+    pub(super) fn client_received(&mut self, ack: &Ack) -> Option<Ack> {
+        let Some(at) = self.position(ack.packet_id) else {
+            return Some(Ack::new(ack.packet_id, ReasonCode::PacketIdentifierNotFound));
+        };
+        if ack.reason.is_error() {
+            self.in_flight.remove(at);
+            return None;
+        }
+        if let Some(sent) = self.in_flight.get_mut(at) {
+            sent.released = true;
+        }
+        Some(Ack::new(ack.packet_id, ReasonCode::Success))
+    }
+
+    /// Whether anything could be written now.
+    pub(super) fn window_open(&self, terms: &Terms) -> bool {
+        self.in_flight.len() < terms.window
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let unacknowledged = self.in_flight.len() + self.retained.len() + self.outbox.close();
+        if unacknowledged > 0 {
+            self.stats.dropped_many(Dropped::SessionEnded, unacknowledged as u64);
+        }
+        Stats::subtract(&self.stats.sessions, 1);
+    }
+}
+
+/// Writes one message; `Ok(false)` when it is larger than the client takes.
+fn write_delivery(
+    delivery: &Delivery,
+    packet_id: Option<NonZeroU16>,
+    dup: bool,
+    terms: &Terms,
+    out: &mut BytesMut,
+) -> Result<bool, CodecError> {
+    let message = &delivery.routed.message;
+    let properties = properties(delivery, terms.version);
+    let publish = PublishRef {
+        dup,
+        qos: delivery.qos,
+        retain: delivery.retain,
+        topic: message.topic.as_str(),
+        packet_id,
+        payload: &message.payload,
+        properties: &properties,
+    };
+    let before = out.len();
+    codec::write_publish(terms.version, &publish, out)?;
+    if out.len() - before > terms.max_packet {
+        out.truncate(before);
+        return Ok(false);
+    }
+    Ok(true)
+}
+
+/// The properties of one delivery: those of the message, with what differs from client to client.
+fn properties(delivery: &Delivery, version: Version) -> Cow<'_, PublishProperties> {
+    if version != Version::V5 {
+        return Cow::Owned(PublishProperties::default());
+    }
+    let shared = delivery.routed.v5();
+    if delivery.subscription_id.is_none() && shared.expiry.is_none() {
+        return Cow::Borrowed(shared);
+    }
+    let mut own = shared.clone();
+    own.expiry = delivery.routed.expiry_left();
+    own.subscription_ids.extend(delivery.subscription_id);
+    Cow::Owned(own)
+}

@@ -1,0 +1,143 @@
+//! The broker's counters, for `/metrics`.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Why a delivery to one client, or a retained message, was let go. Counted apart from the ledger, which counts a
+/// message once however many clients it goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+pub(super) enum Drop {
+    /// The client's queue was full.
+    QueueFull,
+    /// The message's expiry interval ran out while it waited.
+    Expired,
+    /// It is larger than the client's Maximum Packet Size.
+    TooLargeForClient,
+    /// There is no room for another retained message; it was still delivered to those who were subscribed.
+    RetainedFull,
+    /// The client was away and its session ended with messages waiting.
+    SessionEnded,
+}
+
+impl Drop {
+    /// All of them, in the order of their numbers.
+    pub(super) const ALL: [Self; 5] =
+        [Self::QueueFull, Self::Expired, Self::TooLargeForClient, Self::RetainedFull, Self::SessionEnded];
+
+    /// The word for metrics and pages.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::QueueFull => "queue-full",
+            Self::Expired => "expired",
+            Self::TooLargeForClient => "too-large-for-client",
+            Self::RetainedFull => "retained-full",
+            Self::SessionEnded => "session-ended",
+        }
+    }
+}
+
+/// Why a connection was turned away or ended by the broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+pub(super) enum Refusal {
+    /// `broker.max-connections` are there.
+    TooMany,
+    /// `broker.max-connections-per-address` are there.
+    TooManyFromAddress,
+    /// No CONNECT within five seconds.
+    NoConnect,
+    /// Wrong or missing user name or password.
+    Credentials,
+    /// A packet that MQTT forbids.
+    Protocol,
+    /// Nothing was heard for one and a half times the keep-alive.
+    KeepAlive,
+    /// It took nothing for so long that it was given up.
+    Stuck,
+}
+
+impl Refusal {
+    /// All of them, in the order of their numbers.
+    pub(super) const ALL: [Self; 7] = [
+        Self::TooMany,
+        Self::TooManyFromAddress,
+        Self::NoConnect,
+        Self::Credentials,
+        Self::Protocol,
+        Self::KeepAlive,
+        Self::Stuck,
+    ];
+
+    /// The word for metrics and logs.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::TooMany => "too-many-connections",
+            Self::TooManyFromAddress => "too-many-from-address",
+            Self::NoConnect => "no-connect",
+            Self::Credentials => "credentials",
+            Self::Protocol => "protocol-error",
+            Self::KeepAlive => "keep-alive",
+            Self::Stuck => "stuck",
+        }
+    }
+}
+
+/// Counters of the broker; all only grow, but for `connections`, `subscriptions`, `retained` and `sessions`.
+#[derive(Debug, Default)]
+pub struct Stats {
+    /// Open connections that sent a valid CONNECT.
+    pub connections: AtomicU64,
+    /// Sessions, of clients that are there and of those that are away.
+    pub sessions: AtomicU64,
+    /// Distinct filters.
+    pub filters: AtomicU64,
+    /// Retained messages.
+    pub retained: AtomicU64,
+    /// PUBLISH packets from clients.
+    pub publishes_received: AtomicU64,
+    /// PUBLISH packets to clients.
+    pub publishes_sent: AtomicU64,
+    /// Bytes from clients.
+    pub bytes_received: AtomicU64,
+    /// Bytes to clients.
+    pub bytes_sent: AtomicU64,
+    /// Times that the fan-out router was replaced because it had failed or stalled.
+    pub router_failures: AtomicU64,
+    /// Times that the fan-out router was replaced because it was worn.
+    pub router_renewals: AtomicU64,
+    dropped: [AtomicU64; Drop::ALL.len()],
+    refused: [AtomicU64; Refusal::ALL.len()],
+}
+
+impl Stats {
+    /// Adds to a counter.
+    pub(super) fn add(counter: &AtomicU64, n: u64) {
+        counter.fetch_add(n, Ordering::Relaxed);
+    }
+
+    pub(super) fn subtract(counter: &AtomicU64, n: u64) {
+        counter.fetch_sub(n, Ordering::Relaxed);
+    }
+
+    pub(super) fn dropped(&self, why: Drop) {
+        self.dropped_many(why, 1);
+    }
+
+    pub(super) fn dropped_many(&self, why: Drop, n: u64) {
+        Self::add(&self.dropped[why as usize], n);
+    }
+
+    pub(super) fn refused(&self, why: Refusal) {
+        Self::add(&self.refused[why as usize], 1);
+    }
+
+    /// Deliveries let go, by reason.
+    pub fn drops(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        Drop::ALL.iter().map(|d| (d.as_str(), self.dropped[*d as usize].load(Ordering::Relaxed)))
+    }
+
+    /// Connections turned away or ended, by reason.
+    pub fn refusals(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        Refusal::ALL.iter().map(|r| (r.as_str(), self.refused[*r as usize].load(Ordering::Relaxed)))
+    }
+}

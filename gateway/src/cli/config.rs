@@ -1,0 +1,57 @@
+//! `stile config`: what the settings are and could be.
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use super::{ConfigFile, complain, say, wrong_settings};
+use crate::config;
+
+/// Print an example of the settings, or those in effect
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  stile config example > /etc/stile/stile.toml
+  stile config show --effective")]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// A commented file with every setting; it passes `stile check`
+    Example,
+    /// The settings of this machine
+    Show(Show),
+}
+
+#[derive(Debug, clap::Args)]
+struct Show {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// All settings, defaults and overrides included, secrets masked; otherwise the names of the files
+    #[arg(long)]
+    effective: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    match &arguments.what {
+        What::Example => say(config::example().trim_end()),
+        What::Show(show) => match show.file.load() {
+            Ok(loaded) if show.effective => {
+                for warning in &loaded.warnings {
+                    complain(&warning.to_string());
+                }
+                say(config::effective(&loaded.settings).trim_end());
+            }
+            Ok(loaded) => {
+                for file in &loaded.files {
+                    say(&file.display().to_string());
+                }
+            }
+            Err(problems) => return wrong_settings(&problems),
+        },
+    }
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,116 @@
+//! The command line: arguments, exit codes; one file a verb.
+//!
+//! Exit codes: 0 done, 1 failed, 2 wrong arguments, 78 wrong settings (`EX_CONFIG` of sysexits.h).
+
+mod check;
+mod config;
+mod demo;
+mod run;
+mod shell;
+mod socket;
+mod tap;
+mod top;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{Loaded, Problems};
+
+/// Wrong settings.
+const EX_CONFIG: u8 = 78;
+const DEFAULT_CONFIG: &str = "/etc/stile/stile.toml";
+
+/// Edge gateway: serial and LoRa radios to an MQTT broker, in one daemon.
+#[derive(Debug, Parser)]
+#[command(name = "stile", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "\
+Examples:
+  stile demo                                two made-up radios, no settings needed
+  stile config example > stile.toml         a commented file to start from
+  stile check stile.toml                    everything that is wrong with it, at once
+  stile run --config stile.toml             the gateway
+  stile tap 'serial/+/up'                   live messages of the running gateway")]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Run(run::Arguments),
+    Check(check::Arguments),
+    Config(config::Arguments),
+    Demo(demo::Arguments),
+    Tap(tap::Arguments),
+    Top(top::Arguments),
+    Completions(shell::Completions),
+    Man(shell::Man),
+}
+
+/// Where the settings are.
+#[derive(Debug, Clone, clap::Args)]
+struct ConfigFile {
+    /// The settings; conf.d/*.toml beside it are read too
+    #[arg(long = "config", value_name = "FILE", env = "STILE_CONFIG", default_value = DEFAULT_CONFIG)]
+    config: PathBuf,
+}
+
+impl ConfigFile {
+    fn load(&self) -> Result<Loaded, Problems> {
+        crate::config::load(&self.config, environment())
+    }
+}
+
+/// The `STILE_*` variables, but for those that are arguments.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    let texts =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    texts.filter(|(name, _)| name.starts_with("STILE_") && name != "STILE_CONFIG")
+}
+
+/// Parses the arguments, does what they say, returns the exit code.
+pub fn main() -> ExitCode {
+    match Arguments::parse().verb {
+        Verb::Run(arguments) => run::run(&arguments),
+        Verb::Check(arguments) => check::run(&arguments),
+        Verb::Config(arguments) => config::run(&arguments),
+        Verb::Demo(arguments) => demo::run(&arguments),
+        Verb::Tap(arguments) => tap::run(&arguments),
+        Verb::Top(arguments) => top::run(&arguments),
+        Verb::Completions(arguments) => shell::completions(&arguments),
+        Verb::Man(_) => shell::man(),
+    }
+}
+
+/// Prints what went wrong, as `stile: ...`, and returns the code for it.
+fn fail(error: &dyn std::fmt::Display) -> ExitCode {
+    complain(&format!("stile: {error}"));
+    ExitCode::FAILURE
+}
+
+/// Prints settings' problems and returns the code for them.
+fn wrong_settings(problems: &Problems) -> ExitCode {
+    complain(problems.to_string().trim_end());
+    ExitCode::from(EX_CONFIG)
+}
+
+#[allow(clippy::print_stderr, reason = "the one place where the command line talks to whoever typed it")]
+fn complain(text: &str) {
+    eprintln!("{text}");
+}
+
+/// Prints to standard output; a reader that has gone, as in `| head`, is no error.
+fn say(text: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stdout().lock(), "{text}");
+}
+
+/// A runtime for the verbs that need one.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    /// More threads than this bring nothing to what one gateway carries, and each costs memory.
+    const MAX_THREADS: usize = 4;
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
+    tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()
+}

@@ -1,0 +1,107 @@
+//! `stile run`: the daemon.
+
+use std::process::ExitCode;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::{ConfigFile, fail, runtime, wrong_settings};
+use crate::config::Loaded;
+use crate::{Gateway, logging, systemd};
+
+/// Run the gateway until SIGTERM or Ctrl-C; SIGHUP reads the settings again
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  stile run
+  stile run --config ./stile.toml
+  STILE_LOG__LEVEL=debug stile run --config ./stile.toml
+  kill -HUP $(pidof stile)                  read the settings again")]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    file: ConfigFile,
+}
+
+/// Loads, starts, and stays until told to go.
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    let loaded = match arguments.file.load() {
+        Ok(loaded) => loaded,
+        Err(problems) => return wrong_settings(&problems),
+    };
+    if let Err(error) = logging::start(&loaded.settings.log) {
+        return fail(&format!("can't log: {error}; set `log.format` to \"text\" or \"json\""));
+    }
+    match runtime() {
+        Ok(runtime) => runtime.block_on(async {
+            match serve(loaded, &arguments.file, |_| {}).await {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => fail(&error),
+            }
+        }),
+        Err(error) => fail(&format!("can't start threads: {error}")),
+    }
+}
+
+/// Runs the gateway until a signal ends it. `started` is called once it serves.
+pub(super) async fn serve(
+    loaded: Loaded,
+    file: &ConfigFile,
+    started: impl FnOnce(&Gateway),
+) -> Result<(), crate::supervisor::UnitError> {
+    let mut signals = Signals::new()?;
+    for warning in &loaded.warnings {
+        log::warn!("{warning}");
+    }
+    let radios = loaded.settings.radio.len();
+    let mut gateway = Gateway::start(loaded.settings).await?;
+    log::info!(version = env!("CARGO_PKG_VERSION"), radios = radios; "ready");
+    systemd::ready(&format!("{radios} radios"));
+    started(&gateway);
+    let failure = loop {
+        tokio::select! {
+            failure = gateway.critical_failure() => break Some(failure),
+            _ = signals.terminate.recv() => break None,
+            _ = signals.interrupt.recv() => break None,
+            _ = signals.hangup.recv() => reload(&mut gateway, file).await,
+        }
+    };
+    systemd::stopping();
+    gateway.stop().await;
+    match failure {
+        Some(failure) => Err(failure.into()),
+        None => Ok(()),
+    }
+}
+
+/// Reads the settings again. Wrong ones are logged and the last good ones go on.
+async fn reload(gateway: &mut Gateway, file: &ConfigFile) {
+    systemd::reloading();
+    match file.load() {
+        Ok(loaded) => {
+            for warning in &loaded.warnings {
+                log::warn!("{warning}");
+            }
+            match gateway.reload(loaded.settings).await {
+                Ok(changes) => log::info!(changes = changes.len(); "reload done"),
+                Err(error) => log::error!(error:% = error; "reload refused; the old settings go on"),
+            }
+        }
+        Err(problems) => log::error!(error:% = problems; "reload refused; the old settings go on"),
+    }
+    systemd::ready("settings reloaded");
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+}

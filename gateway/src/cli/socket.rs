@@ -1,0 +1,56 @@
+//! Talks HTTP to the running gateway over its socket in the data folder.
+
+use std::path::{Path, PathBuf};
+
+use http_body_util::{BodyExt, Empty};
+use hyper::body::{Bytes, Incoming};
+use hyper_util::rt::TokioIo;
+use tokio::net::UnixStream;
+
+use super::ConfigFile;
+use crate::admin;
+
+/// Which running gateway is meant.
+#[derive(Debug, clap::Args)]
+pub(super) struct Which {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// The gateway's data folder; without it, the one in the settings
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+impl Which {
+    /// The socket's path.
+    fn socket(&self) -> Result<PathBuf, anyhow::Error> {
+        let dir = match &self.data_dir {
+            Some(dir) => dir.clone(),
+            None => self.file.load()?.settings.gateway.data_dir,
+        };
+        Ok(admin::socket_path(&dir))
+    }
+
+    /// Asks for `target` and gives the body as it comes.
+    pub(super) async fn get(&self, target: &str) -> Result<Incoming, anyhow::Error> {
+        let path = self.socket()?;
+        let stream = UnixStream::connect(&path).await.map_err(|error| explain(&path, &error))?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        // Ends with the connection; the process does too.
+        tokio::spawn(connection);
+        let request = hyper::Request::get(target).header("host", "stile").body(Empty::<Bytes>::new())?;
+        let response = sender.send_request(request).await?;
+        if !response.status().is_success() {
+            let text = response.into_body().collect().await?.to_bytes();
+            anyhow::bail!("{}", String::from_utf8_lossy(&text).trim_end());
+        }
+        Ok(response.into_body())
+    }
+}
+
+fn explain(path: &Path, error: &std::io::Error) -> anyhow::Error {
+    let remedy = match error.kind() {
+        std::io::ErrorKind::PermissionDenied => "run it as root, or as the gateway's own user: sudo -u stile stile ...",
+        _ => "is the gateway running? name its data folder with --data-dir DIR",
+    };
+    anyhow::anyhow!("can't reach the gateway at {}: {error}; {remedy}", path.display())
+}

@@ -1,0 +1,100 @@
+//! `stile tap`: live messages of a running gateway.
+
+use std::process::ExitCode;
+
+use http_body_util::BodyExt;
+use serde_json::Value;
+
+use super::socket::Which;
+use super::{fail, runtime, say};
+
+/// Print a running gateway's messages as they come, one line each
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+A slow reader misses messages and is told how many.
+
+Examples:
+  stile tap
+  stile tap 'serial/+/up'
+  stile tap --json 'serial/meter/#' | jq .payload")]
+pub(super) struct Arguments {
+    /// Topic filter, in quotes for the shell's sake
+    #[arg(value_name = "FILTER", default_value = "#")]
+    filter: String,
+    /// One JSON object a line, with id, origin, times and payload
+    #[arg(long)]
+    json: bool,
+    /// Stop after this many messages
+    #[arg(long, short = 'n', value_name = "N")]
+    count: Option<u64>,
+    #[command(flatten)]
+    which: Which,
+}
+
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    let done = runtime().map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(tap(arguments)));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+async fn tap(arguments: &Arguments) -> Result<(), anyhow::Error> {
+    let mut body = arguments.which.get(&format!("/tap?filter={}", escape(&arguments.filter))).await?;
+    let mut left = arguments.count.unwrap_or(u64::MAX);
+    let mut partial = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else { continue };
+        partial.extend_from_slice(&data);
+        while let Some(end) = partial.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = partial.drain(..=end).collect();
+            let line = String::from_utf8_lossy(&line);
+            say(&if arguments.json { line.trim_end().to_owned() } else { readable(&line) });
+            left -= 1;
+            if left == 0 {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `time topic payload`, in which no byte steers the terminal.
+fn readable(line: &str) -> String {
+    let Ok(message) = serde_json::from_str::<Value>(line) else { return line.to_owned() };
+    if let Some(missed) = message["missed"].as_u64() {
+        return format!("... {missed} messages missed: this reader is too slow");
+    }
+    let text = |key: &str| message[key].as_str().unwrap_or_default();
+    let payload: String = text("payload").chars().flat_map(visible).collect();
+    let marker = if text("encoding") == "base64" { " (base64)" } else { "" };
+    format!("{} {}{marker} {payload}", text("time"), text("topic"))
+}
+
+fn visible(c: char) -> impl Iterator<Item = char> {
+    let escaped = c.is_control().then(|| c.escape_default());
+    escaped.into_iter().flatten().chain((!c.is_control()).then_some(c))
+}
+
+/// Percent-encodes what has a meaning in a query.
+fn escape(text: &str) -> String {
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || b"-_./".contains(b);
+    text.bytes().map(|b| if plain(&b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_survives_the_query() {
+        assert_eq!(escape("serial/+/up#&ä"), "serial/%2B/up%23%26%C3%A4");
+    }
+
+    #[test]
+    fn a_payload_can_not_steer_the_terminal() {
+        let line = r#"{"time":"T","topic":"a","encoding":"text","payload":"x\u001b[2J\ny"}"#;
+        assert_eq!(readable(line), r"T a x\u{1b}[2J\ny");
+        assert!(readable(r#"{"missed":3}"#).contains("3 messages missed"));
+    }
+}

@@ -1,0 +1,34 @@
+//! Asks the kernel how far the wall clock can be trusted. Knows only messages' clocks.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::message::ClockQuality;
+
+/// Between two questions; time daemons change their minds more slowly.
+pub const PERIOD: Duration = Duration::from_secs(10);
+
+/// What the kernel says now: whether a time source disciplines the clock (adjtimex(2), STA_UNSYNC).
+#[allow(unsafe_code, reason = "no safe crate offers adjtimex; the call only fills the structure that it is given")]
+pub fn quality() -> ClockQuality {
+    // SAFETY: `timex` is plain data for which all zeros is valid; with `modes` zero the call changes nothing.
+    let (state, status) = unsafe {
+        let mut timex: libc::timex = std::mem::zeroed();
+        (libc::adjtimex(&raw mut timex), timex.status)
+    };
+    match state {
+        -1 => ClockQuality::Unknown,
+        libc::TIME_ERROR => ClockQuality::Unsynchronised,
+        _ if status & libc::STA_UNSYNC != 0 => ClockQuality::Unsynchronised,
+        _ => ClockQuality::Synchronised,
+    }
+}
+
+/// Tells `note` the quality now and then again every [`PERIOD`], until told to stop.
+pub async fn watch(note: impl Fn(ClockQuality), stop: CancellationToken) {
+    let mut tick = tokio::time::interval(PERIOD);
+    while stop.run_until_cancelled(tick.tick()).await.is_some() {
+        note(quality());
+    }
+}

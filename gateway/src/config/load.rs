@@ -1,0 +1,50 @@
+//! From a file name to checked settings: find, read, merge, override, type. Reads files, but no environment.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::notes::{Notes, Source};
+use super::problem::{Problem, Problems};
+use super::settings::Settings;
+use super::tree::Table;
+use super::{environment, files, read, tree};
+
+/// Settings that can be used, and what was noticed on the way.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loaded {
+    /// The settings, checked.
+    pub settings: Settings,
+    /// What is odd but can be used.
+    pub warnings: Vec<Problem>,
+    /// The files they come from, in order; the main file first.
+    pub files: Vec<PathBuf>,
+}
+
+/// Reads `file`, then `conf.d/*.toml` beside it in name order, then the `STILE_*` variables among `env`, and checks
+/// the whole.
+///
+/// Tables merge key by key, what comes later wins; `[[radio]]` and `[[broker.user]]` add up.
+///
+/// # Errors
+/// All problems at once, warnings included, when there is an error among them.
+pub fn load(file: &Path, env: impl IntoIterator<Item = (String, String)>) -> Result<Loaded, Problems> {
+    let notes = Notes::default();
+    let files = files::find(file, &notes);
+    let mut root = Table::new();
+    let mut main = Arc::new(Source { path: file.into(), text: String::new() });
+    for path in &files {
+        if let Some(source) = files::read(path, file, &notes) {
+            tree::merge(&mut root, tree::parse(&source, &notes));
+            if path == file {
+                main = source;
+            }
+        }
+    }
+    environment::apply(&mut root, env, &notes);
+    let settings = read::settings(root, &main, &notes);
+    let problems = Problems(notes.into_sorted(&files));
+    if problems.errors() > 0 {
+        return Err(problems);
+    }
+    Ok(Loaded { settings, warnings: problems.0, files })
+}

@@ -1,0 +1,52 @@
+//! The settings: typed, loaded from TOML and the environment, checked as a whole, compared for a reload.
+//!
+//! - [`Settings`] is what the other rooms see; a value of that type fits together.
+//! - [`load`] finds everything that is wrong in one run: files → `tree` → `environment` → `read` → [`Settings`].
+//! - [`diff`] says which units a reload must rebuild.
+//!
+//! Never starts, opens or listens on anything, and never reads the process's environment: it is handed in.
+
+mod broker;
+mod diff;
+mod environment;
+mod files;
+mod load;
+mod notes;
+mod problem;
+mod radio;
+mod read;
+mod secret;
+mod section;
+mod settings;
+mod suggest;
+#[cfg(test)]
+mod tests;
+mod text;
+mod tree;
+mod usual;
+
+pub use broker::{Broker, User};
+pub use diff::{Change, diff};
+pub use load::{Loaded, load};
+pub use problem::{Place, Problem, Problems, Severity};
+pub use radio::{
+    Ask, Crc, Endian, Envelope, FlowControl, Framing, Line, LineEnding, ModbusRead, ModbusType, Parity, Poll, Port,
+    Radio, RadioKind, Serial, Simulated, SimulatedDevice, UsbMatch,
+};
+pub use secret::Secret;
+pub use settings::{Admin, Gateway, Log, LogFormat, LogLevel, Settings};
+// `radio` names them as `super::duration` and so on.
+use text::{duration, hex_bytes, hex16};
+
+/// A commented file with every section and its defaults. It passes the check as it is.
+pub fn example() -> &'static str {
+    include_str!("example.toml")
+}
+
+/// The settings as one file that loads back to them, except that passwords are masked.
+///
+/// Settings that were not loaded may hold what TOML cannot say (a path that is not UTF-8, a seed beyond `i64::MAX`);
+/// then it is a comment that says so.
+pub fn effective(settings: &Settings) -> String {
+    toml::to_string(settings).unwrap_or_else(|error| format!("# these settings cannot be written as TOML: {error}\n"))
+}

@@ -1,0 +1,97 @@
+//! Reads `framing`: a name, or a table with the keys of its kind.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::config::hex_bytes;
+use crate::config::radio::{Crc, Endian, Framing, LineEnding};
+use crate::config::section::Section;
+use crate::config::tree::{Entry, Kind, Node, Table, Value};
+
+/// The most bytes of a marker.
+const MARKER_MAX_BYTES: usize = 8;
+
+/// The names of [`Framing`]'s variants.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum FramingName {
+    Raw,
+    Line,
+    IdleGap,
+    Fixed,
+    LengthPrefix,
+    Slip,
+    Cobs,
+    StartStop,
+    Nmea,
+    DsmrP1,
+    ModbusRtu,
+}
+
+/// Reads the framing of `radio`, which has one.
+pub(super) fn read(radio: &mut Section<'_>) -> Option<Framing> {
+    let node = radio.node("framing", &[Kind::Text, Kind::Table])?;
+    let spot = node.spot.clone();
+    let table = match node.value {
+        Value::Table(table) => table,
+        // A name alone means a table with nothing but the kind.
+        value => {
+            let node = Node { spot: spot.clone(), value };
+            Table::from([("kind".to_owned(), Entry { key: spot.clone(), node })])
+        }
+    };
+    let mut section = Section::new("framing of [[radio]]", spot, table, radio.notes);
+    let name = section.choice("kind");
+    section.require("kind", "write the kind, such as `framing = { kind = \"line\" }`");
+    let framing = of_kind(&mut section, name?);
+    section.finish();
+    framing
+}
+
+fn of_kind(section: &mut Section<'_>, name: FramingName) -> Option<Framing> {
+    Some(match name {
+        FramingName::Raw => Framing::Raw,
+        FramingName::Slip => Framing::Slip,
+        FramingName::Cobs => Framing::Cobs,
+        FramingName::Nmea => Framing::Nmea,
+        FramingName::DsmrP1 => Framing::DsmrP1,
+        FramingName::ModbusRtu => Framing::ModbusRtu,
+        FramingName::Line => Framing::Line { ending: section.choice("ending").unwrap_or(LineEnding::Lf) },
+        FramingName::IdleGap => {
+            let range = Duration::from_millis(1)..=Duration::from_secs(10);
+            Framing::IdleGap { gap: section.duration("gap", range).unwrap_or(Duration::from_millis(20)) }
+        }
+        FramingName::Fixed => {
+            let length = section.integer("length", 1..=65_536);
+            section.require("length", "write `framing = { kind = \"fixed\", length = 12 }` with your length");
+            Framing::Fixed { length: length? }
+        }
+        FramingName::LengthPrefix => length_prefix(section),
+        FramingName::StartStop => {
+            let start = marker(section, "start");
+            let stop = marker(section, "stop");
+            Framing::StartStop { start: start?, stop: stop? }
+        }
+    })
+}
+
+fn length_prefix(section: &mut Section<'_>) -> Framing {
+    let width = section.integer("width", 1..=4).unwrap_or(2);
+    if width == 3 {
+        section.refuse("width", "is 3, which is out of range", "write one of: 1, 2, 4");
+    }
+    Framing::LengthPrefix {
+        width,
+        endian: section.choice("endian").unwrap_or(Endian::Big),
+        crc: section.choice("crc").unwrap_or(Crc::None),
+    }
+}
+
+fn marker(section: &mut Section<'_>, key: &'static str) -> Option<Vec<u8>> {
+    let bytes = section.parsed(key, "1 to 8 bytes in hex digits, such as \"02\" or \"0d0a\"", |text| {
+        hex_bytes::parse(text).filter(|bytes| (1..=MARKER_MAX_BYTES).contains(&bytes.len()))
+    });
+    section.require(key, "write `framing = { kind = \"start-stop\", start = \"02\", stop = \"03\" }` with your bytes");
+    bytes
+}

@@ -1,0 +1,92 @@
+//! Makes typed settings of the tree: one file for each kind of section. Ranges and defaults are stated here, and
+//! what fits together is checked here, in the section or (ports) across sections.
+
+mod broker;
+mod framing;
+mod poll;
+mod ports;
+mod radio;
+
+use std::fs;
+use std::sync::Arc;
+
+use super::notes::{Notes, Source, Spot};
+use super::section::{Section, Unique};
+use super::settings::{Admin, Gateway, Log, Settings};
+use super::text::off_or_address;
+use super::tree::Table;
+use ports::Ports;
+
+/// More radios than this are refused.
+const RADIOS_MAX: usize = 64;
+
+/// The longest name of a gateway, radio or poll, in characters.
+const NAME_MAX_CHARACTERS: usize = 64;
+
+/// Reads all settings. What has a problem is left out or at its default; the notes say so.
+pub(super) fn settings(root: Table, main: &Arc<Source>, notes: &Notes) -> Settings {
+    let mut top = Section::new("the settings", Spot::File(Arc::clone(main), 0), root, notes);
+    let mut ports = Ports::default();
+    let gateway = gateway(top.section("gateway", "[gateway]"));
+    let log = log(top.section("log", "[log]"));
+    let broker = broker::read(top.section("broker", "[broker]"), &mut ports);
+    let admin = admin(top.section("admin", "[admin]"), &mut ports);
+    let mut names = Unique::new("radio");
+    let mut devices = Unique::new("device");
+    let radio = top
+        .sections("radio", "[[radio]]", RADIOS_MAX)
+        .into_iter()
+        .filter_map(|section| radio::read(section, &mut names, &mut devices))
+        .collect();
+    top.finish();
+    ports.check(notes);
+    Settings { gateway, log, broker, admin, radio }
+}
+
+fn gateway(mut section: Section<'_>) -> Gateway {
+    let usual = Gateway::default();
+    let read = Gateway {
+        id: name(&mut section, "id").or_else(host_name).unwrap_or(usual.id),
+        data_dir: section.path("data-dir").unwrap_or(usual.data_dir),
+    };
+    section.finish();
+    read
+}
+
+fn log(mut section: Section<'_>) -> Log {
+    let read = Log {
+        level: section.choice("level").unwrap_or_default(),
+        format: section.choice("format").unwrap_or_default(),
+    };
+    section.finish();
+    read
+}
+
+fn admin(mut section: Section<'_>, ports: &mut Ports) -> Admin {
+    let wanted = "an IP address with a port, such as \"127.0.0.1:8080\" or \"[::1]:8080\", or \"off\"";
+    let listen = section.parsed("listen", wanted, off_or_address::parse).unwrap_or(Admin::default().listen);
+    if let Some(address) = listen {
+        ports.add("[admin]", address, section.has("listen").then(|| section.spot("listen")));
+    }
+    section.finish();
+    Admin { listen }
+}
+
+/// A name that fits into a topic and into the name of a file.
+fn name(section: &mut Section<'_>, key: &'static str) -> Option<String> {
+    section.parsed(key, "1 to 64 of the characters A-Z a-z 0-9 _ -", |text| {
+        let fits = (1..=NAME_MAX_CHARACTERS).contains(&text.len()) && text.chars().all(name_character);
+        fits.then(|| text.to_owned())
+    })
+}
+
+fn name_character(character: char) -> bool {
+    character.is_ascii_alphanumeric() || matches!(character, '_' | '-')
+}
+
+/// The machine's name, cut to the characters that an id may have.
+fn host_name() -> Option<String> {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+    let name: String = name.chars().filter(|c| name_character(*c)).take(NAME_MAX_CHARACTERS).collect();
+    (!name.is_empty()).then_some(name)
+}

@@ -1,0 +1,100 @@
+//! Typed settings of the gateway itself, its log and its admin page. Broker and radios have files of their own.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::broker::Broker;
+use super::radio::Radio;
+use super::text::off_or_address;
+
+/// All settings, checked: what is here fits together.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Settings {
+    /// `[gateway]`.
+    pub gateway: Gateway,
+    /// `[log]`.
+    pub log: Log,
+    /// `[broker]`.
+    pub broker: Broker,
+    /// `[admin]`.
+    pub admin: Admin,
+    /// `[[radio]]`, in the order of the files.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub radio: Vec<Radio>,
+}
+
+/// `[gateway]`: this machine.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Gateway {
+    /// 1 to 64 of `A-Z a-z 0-9 _ -`.
+    pub id: String,
+    /// Where everything that outlives a restart is kept; absolute.
+    pub data_dir: PathBuf,
+}
+
+impl Default for Gateway {
+    fn default() -> Self {
+        Self { id: "stile".into(), data_dir: "/var/lib/stile".into() }
+    }
+}
+
+/// `[log]`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Log {
+    /// What is less important than this is not logged.
+    pub level: LogLevel,
+    /// How a line looks.
+    pub format: LogFormat,
+}
+
+/// Importance of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogLevel {
+    /// Something failed.
+    Error,
+    /// Something may be about to fail.
+    Warn,
+    /// What an operator wants to know.
+    #[default]
+    Info,
+    /// What a developer wants to know.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// `journal` when `JOURNAL_STREAM` is set, `text` otherwise.
+    #[default]
+    Auto,
+    /// One readable line each.
+    Text,
+    /// One JSON object each.
+    Json,
+    /// The systemd journal's own protocol.
+    Journal,
+}
+
+/// `[admin]`: pages, metrics and health.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Admin {
+    /// Where it listens; `None` is written `"off"`.
+    #[serde(with = "off_or_address")]
+    pub listen: Option<SocketAddr>,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self { listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))) }
+    }
+}

@@ -1,0 +1,222 @@
+//! Settings that load, and to what.
+
+use std::time::Duration;
+
+use super::super::*;
+use super::Folder;
+
+fn loaded(text: &str) -> Loaded {
+    Folder::new(text).load().unwrap_or_else(|problems| panic!("{problems}\n{text}"))
+}
+
+/// The example with its commented settings made real.
+fn uncommented() -> String {
+    let lines = example().lines().map(|line| match line.strip_prefix('#') {
+        Some(setting) if setting.starts_with(|c: char| !c.is_whitespace()) => setting,
+        _ => line,
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Every kind of radio, framing and poll; no password of its own.
+const EVERYTHING: &str = r#"
+gateway = { id = "roof", data-dir = "data" }
+log = { level = "trace", format = "json" }
+admin.listen = "off"
+[broker]
+listen = ["0.0.0.0:1883", "[::1]:1884", "127.0.0.1:0"]
+session-expiry-max = "36h"
+user = [{ name = "reader", password-file = "password" }]
+[[radio]]
+name = "a"
+kind = "serial"
+device = "/dev/null"
+parity = "even"
+framing = { kind = "start-stop", start = "02", stop = "0d 0A" }
+response-timeout = "1s 500ms"
+poll = [{ name = "x", period = "10ms", request = "é?" }, { name = "y", period = "1h", request-hex = "00ff" }]
+[[radio]]
+name = "b"
+kind = "serial"
+usb = { vendor = "0403", product = "6001", serial = "A\"B" }
+framing = { kind = "length-prefix", width = 4, endian = "little", crc = "crc32" }
+[[radio]]
+name = "c"
+kind = "serial"
+usb = { vendor = "0403", product = "6001" }
+framing = { kind = "idle-gap", gap = "5ms" }
+[[radio]]
+name = "d"
+kind = "simulated"
+device = "line"
+framing = { kind = "fixed", length = 12 }
+envelope = "json"
+[[radio]]
+name = "e"
+kind = "simulated"
+device = "sdm120"
+seed = 9223372036854775807
+[[radio.poll]]
+name = "coils"
+period = "1s"
+slave = 247
+function = 1
+address = 63536
+count = 2000
+[[radio.poll]]
+name = "power"
+period = "1s"
+slave = 1
+function = 4
+address = 12
+count = 2
+type = "f32"
+"#;
+
+#[test]
+fn an_empty_file_gives_the_defaults() {
+    let mut settings = loaded("").settings;
+    assert!(!settings.gateway.id.is_empty());
+    settings.gateway.id = "stile".into();
+    assert_eq!(settings, Settings::default());
+}
+
+#[test]
+fn the_example_passes_the_check_and_shows_the_defaults() {
+    let example = loaded(example());
+    assert_eq!((example.warnings, example.settings), (vec![], loaded("").settings));
+}
+
+#[test]
+fn the_examples_in_the_example_pass_the_check_too() {
+    let loaded = loaded(&uncommented());
+    assert_eq!(loaded.settings.radio.len(), 2);
+    assert_eq!(loaded.settings.broker.user.len(), 1);
+    let warning = loaded.warnings.first().map(|warning| warning.what.as_str());
+    let absent = "`/dev/serial/by-id/usb-FTDI_FT232R_USB_UART_A50285BI-if00-port0` is not there now";
+    assert_eq!((loaded.warnings.len(), warning), (1, Some(absent)));
+}
+
+#[test]
+fn the_example_radios_show_the_defaults_of_a_radio() {
+    let settings = loaded(&uncommented()).settings;
+    let short = "[[radio]]\nname='boiler'\nkind='serial'\nresponse-timeout='500ms'\n\
+        device='/dev/serial/by-id/usb-FTDI_FT232R_USB_UART_A50285BI-if00-port0'\n\
+        poll=[{name='status',period='10s',request='STATUS?'}]\n";
+    assert_eq!(loaded(short).settings.radio.first(), settings.radio.first());
+    let meter = Radio::simulated("meter", SimulatedDevice::Sdm120, 1);
+    assert_eq!(Some(&meter), settings.radio.get(1).map(|r| Radio { poll: vec![], ..r.clone() }).as_ref());
+}
+
+#[test]
+fn every_key_of_the_settings_is_in_the_example() {
+    fn keys(value: &toml::Value, found: &mut Vec<String>) {
+        match value {
+            toml::Value::Table(table) => table.iter().for_each(|(key, value)| {
+                found.push(key.clone());
+                keys(value, found);
+            }),
+            toml::Value::Array(items) => items.iter().for_each(|item| keys(item, found)),
+            _ => {}
+        }
+    }
+    let folder = Folder::new(EVERYTHING).with("password", "x");
+    let text = effective(&folder.load().unwrap().settings);
+    let mut found = vec!["password".to_owned(), "request".to_owned(), "ending".to_owned()];
+    keys(&toml::Value::Table(toml::from_str(&text).unwrap()), &mut found);
+    assert!(found.len() > 80, "{found:?}");
+    for key in found {
+        let shown = [format!("{key} = "), format!("{key}]")].iter().any(|form| example().contains(form.as_str()));
+        assert!(shown, "`{key}` is not in the example");
+    }
+}
+
+#[test]
+fn effective_settings_load_back_to_the_same() {
+    let folder = Folder::new(EVERYTHING).with("password", "secret\r\n");
+    let settings = folder.load().unwrap().settings;
+    let text = effective(&settings);
+    let again = loaded(&text);
+    assert_eq!(again.settings, settings, "{text}");
+    assert_eq!(settings.broker.user[0].password.expose(), "secret");
+    assert_eq!(settings.gateway.data_dir, folder.path("data"));
+}
+
+#[test]
+fn effective_settings_mask_passwords_and_the_mask_is_no_password() {
+    let settings = loaded("[[broker.user]]\nname = 'a'\npassword = 'hunter2'").settings;
+    let text = effective(&settings);
+    assert!(!text.contains("hunter2") && text.contains("password = \"********\""), "{text}");
+    assert!(!format!("{settings:?}").contains("hunter2"));
+    let problems = Folder::new(text).load().unwrap_err();
+    assert_eq!(
+        problems.0.first().unwrap().what,
+        "`password` in [[broker.user]] is the mask that stands for a password"
+    );
+}
+
+#[test]
+fn files_merge_in_the_order_of_their_names_and_lists_of_names_add_up() {
+    let radio = |name: &str| format!("[[radio]]\nname = '{name}'\nkind = 'simulated'\ndevice = 'nmea'\n");
+    let user = |name: &str| format!("[[broker.user]]\nname = '{name}'\npassword = 'x'\n");
+    let folder = Folder::new(format!("log.level = 'warn'\nbroker.max-connections = 1\n{}{}", user("a"), radio("a")))
+        .with("conf.d/20.toml", format!("log.level = 'debug'\n{}{}", radio("c"), user("c")))
+        .with("conf.d/10.toml", format!("log = {{ level = 'error', format = 'json' }}\n{}{}", radio("b"), user("b")))
+        .with("conf.d/.hidden.toml", "nonsense")
+        .with("conf.d/notes.txt", "nonsense");
+    let Loaded { settings, files, .. } = folder.load().unwrap();
+    assert_eq!(settings.log, Log { level: LogLevel::Debug, format: LogFormat::Json });
+    assert_eq!(settings.broker.max_connections, 1);
+    assert_eq!(settings.radio.iter().map(|radio| radio.name.as_str()).collect::<String>(), "abc");
+    assert_eq!(settings.broker.user.iter().map(|user| user.name.as_str()).collect::<String>(), "abc");
+    assert_eq!(files, ["stile.toml", "conf.d/10.toml", "conf.d/20.toml"].map(|name| folder.path(name)));
+}
+
+#[test]
+fn variables_win_over_files_and_take_the_type_that_fits() {
+    let folder = Folder::new(EVERYTHING).with("password", "x").with("other", "y");
+    let other = folder.path("other");
+    let env = [
+        ("STILE_CONFIG", "/elsewhere"),
+        ("PATH", "/bin"),
+        ("STILE_GATEWAY__ID", "123"),
+        ("STILE_BROKER__MAX_CONNECTIONS", "50"),
+        ("STILE_BROKER__LISTEN", "127.0.0.1:2000"),
+        ("STILE_BROKER__ALLOW_ANONYMOUS", "true"),
+        ("STILE_BROKER__USER__READER__PASSWORD_FILE", other.to_str().unwrap()),
+        ("STILE_ADMIN__LISTEN", "\"127.0.0.1:9000\""),
+        ("STILE_RADIO__A__BAUD", "19200"),
+        ("STILE_RADIO__B__USB__SERIAL", "77"),
+        ("STILE_RADIO__C__FRAMING", "nmea"),
+        ("STILE_RADIO__D__FRAMING", "{ kind = \"line\", ending = \"cr\" }"),
+        ("STILE_RADIO__E__POLL__POWER__PERIOD", "5s"),
+    ];
+    let settings = folder.load_with(&env).unwrap_or_else(|problems| panic!("{problems}")).settings;
+    assert_eq!(settings.gateway.id, "123");
+    assert_eq!(settings.broker.max_connections, 50);
+    assert_eq!(settings.broker.listen, ["127.0.0.1:2000".parse().unwrap()]);
+    assert!(settings.broker.allow_anonymous);
+    assert_eq!(settings.broker.user[0].password.expose(), "y");
+    assert_eq!(settings.admin.listen, Some("127.0.0.1:9000".parse().unwrap()));
+    let [a, b, c, d, e] = settings.radio.as_slice() else { panic!("five radios") };
+    assert_eq!(a.kind.line().baud, 19200);
+    let usb = UsbMatch { vendor: 0x0403, product: 0x6001, serial: Some("77".into()) };
+    assert!(matches!(&b.kind, RadioKind::Serial(serial) if serial.port == Port::Usb(usb)));
+    assert_eq!(c.framing, Framing::Nmea);
+    assert_eq!(d.framing, Framing::Line { ending: LineEnding::Cr });
+    assert_eq!(e.poll[1].period, Duration::from_secs(5));
+}
+
+#[test]
+fn a_simulated_device_brings_its_line_framing_and_answer_time() {
+    let radio = |device: &str| {
+        let text = format!("[[radio]]\nname = 'x'\nkind = 'simulated'\ndevice = '{device}'");
+        loaded(&text).settings.radio.remove(0)
+    };
+    assert_eq!((radio("dsmr-p1").kind.line().baud, radio("dsmr-p1").framing), (115_200, Framing::DsmrP1));
+    assert_eq!((radio("nmea").kind.line().baud, radio("nmea").framing), (9600, Framing::Nmea));
+    assert_eq!(radio("line").kind.line().baud, 115_200);
+    let meter = radio("sdm120");
+    assert_eq!((meter.kind.line().baud, &meter.framing), (2400, &Framing::ModbusRtu));
+    assert_eq!(meter.response_timeout, Some(Duration::from_millis(500)));
+}

@@ -1,0 +1,232 @@
+//! Stile, an edge gateway for 5G and LoRa testbeds. This file is the map of the house and its only wiring.
+//!
+//! | Room | Owns |
+//! |---|---|
+//! | [`message`] | what travels: a message, its topic, its origin and times |
+//! | [`config`] | typed settings; load, check, diff |
+//! | [`pipeline`] | the one path; the ledger that counts every message |
+//! | [`radio`] | bytes and frames to messages and back |
+//! | [`broker`] | MQTT for clients |
+//! | [`admin`] | metrics, health, live messages |
+//! | [`supervisor`] | starting, restarting, stopping units |
+//! | [`systemd`], [`logging`], [`clock`] | the init system, log lines, the kernel's word on the time |
+//! | [`cli`] | one file a verb |
+
+pub mod admin;
+pub mod broker;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod logging;
+pub mod message;
+pub mod pipeline;
+pub mod radio;
+pub mod supervisor;
+pub mod systemd;
+mod wait;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+
+use crate::admin::Sources;
+use crate::broker::Broker;
+use crate::config::{Change, Settings};
+use crate::pipeline::Pipeline;
+use crate::radio::Radios;
+use crate::supervisor::{Rank, Supervisor, UnitError};
+
+/// How long the whole gateway may take to stop. systemd's own limit in `stile.service` is longer.
+const STOP_PATIENCE: Duration = Duration::from_secs(10);
+/// How long one listener may take to let its clients go when it is closed by a reload.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// The gateway, running.
+pub struct Gateway {
+    settings: Settings,
+    supervisor: Supervisor,
+    broker: Broker,
+    radios: Arc<Radios>,
+    sources: Arc<Sources>,
+    /// Where clients can connect, by the address in the settings; the two differ where the settings say port 0.
+    mqtt: BTreeMap<SocketAddr, SocketAddr>,
+    admin: Option<SocketAddr>,
+}
+
+impl Gateway {
+    /// Starts everything that `settings` name. Addresses are opened first, so that a busy one is found before anything runs.
+    ///
+    /// # Errors
+    /// What could not be opened, with a remedy. Nothing is left running then.
+    pub async fn start(settings: Settings) -> Result<Self, UnitError> {
+        std::fs::create_dir_all(&settings.gateway.data_dir)
+            .map_err(|e| format!("can't make {}: {e}; set `gateway.data-dir`", settings.gateway.data_dir.display()))?;
+        let mut listeners = Vec::new();
+        for address in &settings.broker.listen {
+            listeners.push((*address, broker::bind(*address).await?));
+        }
+        let admin_listener = match settings.admin.listen {
+            Some(address) => Some(admin::bind(address).await?),
+            None => None,
+        };
+        let socket = admin::bind_socket(&settings.gateway.data_dir)?;
+
+        let supervisor = Supervisor::default();
+        let (pipeline, delivered) = Pipeline::new(random()?, Vec::new());
+        let broker = Broker::start(Arc::new(settings.broker.clone()), delivered, Arc::clone(&pipeline), &supervisor)?;
+        let radios = Arc::new(Radios::new(Arc::clone(&pipeline), supervisor.clone()));
+        let sources = Arc::new(Sources {
+            id: settings.gateway.id.clone(),
+            pipeline: Arc::clone(&pipeline),
+            supervisor: supervisor.clone(),
+            broker: Arc::clone(broker.stats()),
+            radios: Arc::clone(&radios),
+            serving: AtomicBool::new(false),
+        });
+        let served = Arc::clone(&sources);
+        supervisor.start_critical("admin socket", Rank::Admin, move |stop| admin::serve_socket(socket, served, stop));
+        supervisor.start("clock", Rank::Core, move |stop| {
+            let pipeline = Arc::clone(&pipeline);
+            async move {
+                clock::watch(|quality| pipeline.clock().set_quality(quality), stop).await;
+                Ok(())
+            }
+        });
+        supervisor.start("watchdog", Rank::Admin, |stop| async move {
+            systemd::watchdog(stop).await;
+            Ok(())
+        });
+
+        let mut gateway = Self { settings, supervisor, broker, radios, sources, mqtt: BTreeMap::new(), admin: None };
+        gateway.open_admin(admin_listener);
+        for (address, listener) in listeners {
+            gateway.open_mqtt(address, listener);
+        }
+        for radio in gateway.settings.radio.clone() {
+            gateway.radios.start(radio);
+        }
+        gateway.sources.serving.store(true, Ordering::Relaxed);
+        Ok(gateway)
+    }
+
+    fn open_mqtt(&mut self, address: SocketAddr, listener: TcpListener) {
+        let actual = listener.local_addr().unwrap_or(address);
+        self.mqtt.insert(address, actual);
+        log::info!(address:% = actual; "listening for MQTT");
+        let broker = self.broker.clone();
+        let name = mqtt_unit(address);
+        self.supervisor.start_critical(
+            &name,
+            Rank::Clients,
+            move |stop| async move { broker.listen(listener, stop).await },
+        );
+    }
+
+    fn open_admin(&mut self, listener: Option<TcpListener>) {
+        self.admin = listener.as_ref().and_then(|l| l.local_addr().ok());
+        let Some(listener) = listener else { return };
+        if let Some(address) = self.admin {
+            log::info!(address:% = address; "serving the admin page");
+        }
+        let sources = Arc::clone(&self.sources);
+        self.supervisor.start_critical("admin", Rank::Admin, move |stop| admin::serve(listener, sources, stop));
+    }
+
+    /// Where MQTT clients can connect.
+    pub fn mqtt_addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.mqtt.values().copied()
+    }
+
+    /// Where the admin page is, unless it is off.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin
+    }
+
+    /// Takes new settings: rebuilds the units that differ and leaves the others alone. Returns what changed.
+    ///
+    /// # Errors
+    /// When a new address can't be opened. Then nothing has changed.
+    pub async fn reload(&mut self, new: Settings) -> Result<Vec<Change>, UnitError> {
+        let changes = config::diff(&self.settings, &new);
+        let old_listen = self.settings.broker.listen.clone();
+        let mut opened = Vec::new();
+        for address in new.broker.listen.iter().filter(|a| !old_listen.contains(a)) {
+            opened.push((*address, broker::bind(*address).await?));
+        }
+        let admin_moves = self.settings.admin.listen != new.admin.listen;
+        let admin_listener = match new.admin.listen.filter(|_| admin_moves) {
+            Some(address) => Some(admin::bind(address).await?),
+            None => None,
+        };
+        // From here on nothing fails.
+        logging::set_level(new.log.level);
+        if changes.contains(&Change::Broker) {
+            self.broker.reconfigure(Arc::new(new.broker.clone()));
+        }
+        for address in old_listen.iter().filter(|a| !new.broker.listen.contains(a)) {
+            self.supervisor.stop(&mqtt_unit(*address), CLOSE_PATIENCE).await;
+            self.mqtt.remove(address);
+        }
+        for (address, listener) in opened {
+            self.open_mqtt(address, listener);
+        }
+        if admin_moves {
+            self.supervisor.stop("admin", CLOSE_PATIENCE).await;
+            self.open_admin(admin_listener);
+        }
+        self.reload_radios(&changes, &new).await;
+        for change in &changes {
+            log::info!(change:? = change; "settings reloaded");
+        }
+        if changes.contains(&Change::Gateway) || self.settings.log.format != new.log.format {
+            log::warn!("`gateway` and `log.format` take effect at the next start");
+        }
+        self.settings = new;
+        Ok(changes)
+    }
+
+    async fn reload_radios(&self, changes: &[Change], new: &Settings) {
+        for change in changes {
+            if let Change::RadioRemoved(name) | Change::RadioChanged(name) = change {
+                self.radios.stop(name).await;
+            }
+            if let Change::RadioChanged(name) | Change::RadioAdded(name) = change
+                && let Some(radio) = new.radio.iter().find(|radio| radio.name == *name)
+            {
+                self.radios.start(radio.clone());
+            }
+        }
+    }
+
+    /// Waits until something that the gateway can't do without has failed, and says what.
+    pub async fn critical_failure(&self) -> String {
+        self.supervisor.critical_failure().await
+    }
+
+    /// Stops everything in order: radios, clients, the path between them, pages. Says whether all of it ended by itself.
+    pub async fn stop(self) -> bool {
+        self.sources.serving.store(false, Ordering::Relaxed);
+        let clean = self.supervisor.stop_all(STOP_PATIENCE).await;
+        let ledger = self.sources.pipeline.ledger().snapshot();
+        log::info!(
+            received = ledger.received_total(), delivered = ledger.delivered, filtered = ledger.filtered,
+            dropped = ledger.dropped_total(), in_flight = ledger.in_flight, balances = ledger.balances();
+            "stopped"
+        );
+        // The next start would remove it too.
+        let _ = std::fs::remove_file(admin::socket_path(&self.settings.gateway.data_dir));
+        clean
+    }
+}
+
+fn mqtt_unit(address: SocketAddr) -> String {
+    format!("mqtt {address}")
+}
+
+fn random() -> Result<u64, UnitError> {
+    getrandom::u64().map_err(|error| format!("the system has no random numbers: {error}").into())
+}

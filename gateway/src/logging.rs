@@ -1,0 +1,146 @@
+//! Log lines: to the journal, as readable text, or as JSON. Key-values go with each in every format.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::time::SystemTime;
+
+use log::kv::{Key, Value, VisitSource};
+use log::{Level, LevelFilter, Log, Metadata, Record};
+
+use crate::config::{self, LogFormat, LogLevel};
+use crate::systemd;
+
+fn filter(level: LogLevel) -> LevelFilter {
+    match level {
+        LogLevel::Error => LevelFilter::Error,
+        LogLevel::Warn => LevelFilter::Warn,
+        LogLevel::Info => LevelFilter::Info,
+        LogLevel::Debug => LevelFilter::Debug,
+        LogLevel::Trace => LevelFilter::Trace,
+    }
+}
+
+/// Starts logging. Only the first call of a process sets the format; the level can be changed later.
+///
+/// # Errors
+/// When the journal is asked for and not there.
+pub fn start(settings: &config::Log) -> std::io::Result<()> {
+    let logger: Box<dyn Log> = match settings.format {
+        LogFormat::Journal => Box::new(systemd::journal()?),
+        LogFormat::Auto if systemd::journal_is_there() => Box::new(systemd::journal()?),
+        LogFormat::Auto | LogFormat::Text => Box::new(Lines { json: false }),
+        LogFormat::Json => Box::new(Lines { json: true }),
+    };
+    // Fails only when there is a logger already, and then that one goes on.
+    let _ = log::set_boxed_logger(logger);
+    set_level(settings.level);
+    Ok(())
+}
+
+/// Changes what is logged from now on.
+pub fn set_level(level: LogLevel) {
+    log::set_max_level(filter(level));
+}
+
+/// One line a record on standard error.
+struct Lines {
+    json: bool,
+}
+
+impl Log for Lines {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        // Other crates' details are not what an operator turns the level up for.
+        metadata.target().starts_with("stile") || metadata.level() <= Level::Warn
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        let now = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
+        let line = if self.json { json_line(&now, record) } else { text_line(&now, record) };
+        // With standard error gone there is nowhere to say so.
+        let _ = std::io::stderr().lock().write_all(line.as_bytes());
+    }
+
+    fn flush(&self) {}
+}
+
+fn json_line(now: &str, record: &Record<'_>) -> String {
+    let mut fields = serde_json::Map::new();
+    fields.insert("time".into(), now.into());
+    fields.insert("level".into(), record.level().as_str().to_ascii_lowercase().into());
+    fields.insert("target".into(), record.target().into());
+    fields.insert("message".into(), record.args().to_string().into());
+    // Visiting a map can't fail.
+    let _ = record.key_values().visit(&mut IntoMap(&mut fields));
+    format!("{}\n", serde_json::Value::Object(fields))
+}
+
+struct IntoMap<'a>(&'a mut serde_json::Map<String, serde_json::Value>);
+
+impl<'kvs> VisitSource<'kvs> for IntoMap<'_> {
+    fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), log::kv::Error> {
+        let json = match (value.to_u64(), value.to_bool()) {
+            (Some(number), _) => number.into(),
+            (_, Some(yes)) => yes.into(),
+            _ => value.to_string().into(),
+        };
+        self.0.insert(key.to_string(), json);
+        Ok(())
+    }
+}
+
+fn text_line(now: &str, record: &Record<'_>) -> String {
+    let mut line = format!("{now} {:5} {}", record.level(), record.args());
+    // Writing to a string can't fail.
+    let _ = record.key_values().visit(&mut IntoText(&mut line));
+    line.push('\n');
+    line
+}
+
+struct IntoText<'a>(&'a mut String);
+
+impl<'kvs> VisitSource<'kvs> for IntoText<'_> {
+    fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), log::kv::Error> {
+        let text = value.to_string();
+        // What came from outside must not start a line of its own or steer a terminal.
+        let plain = !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic() && c != '"');
+        let _ = if plain { write!(self.0, " {key}={text}") } else { write!(self.0, " {key}={text:?}") };
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_record(check: impl FnOnce(&Record<'_>)) {
+        let pairs: &[(&str, Value<'_>)] =
+            &[("radio", Value::from("meter")), ("bytes", Value::from(7_u64)), ("error", Value::from("a\nb"))];
+        let record = Record::builder()
+            .args(format_args!("frame dropped"))
+            .level(Level::Warn)
+            .target("stile::radio")
+            .key_values(&pairs)
+            .build();
+        check(&record);
+    }
+
+    #[test]
+    fn a_text_line_is_one_line_with_its_key_values() {
+        with_record(|record| {
+            assert_eq!(text_line("T", record), "T WARN  frame dropped radio=meter bytes=7 error=\"a\\nb\"\n");
+        });
+    }
+
+    #[test]
+    fn a_json_line_is_one_object_with_its_key_values() {
+        with_record(|record| {
+            let parsed: serde_json::Value = serde_json::from_str(&json_line("T", record)).unwrap();
+            assert_eq!(parsed["bytes"], 7);
+            assert_eq!(parsed["error"], "a\nb");
+            assert_eq!(parsed["level"], "warn");
+        });
+    }
+}

@@ -1,0 +1,150 @@
+//! What travels through the gateway: one `Message`, its topic, where it came from and when.
+//!
+//! Owns the types that every room shares and their validity. Never does I/O and knows no other room.
+//! Constructors validate, so whoever holds a value can trust it; a clone costs a few reference counts.
+
+mod id;
+mod time;
+mod topic;
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+pub use id::{MessageId, MessageIds};
+pub use time::{Clock, ClockQuality, Received};
+pub use topic::{TOPIC_MAX_BYTES, Topic, TopicError, TopicFilter};
+
+/// MQTT quality of service (MQTT 5.0, section 4.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[repr(u8)]
+pub enum QoS {
+    /// At most once.
+    #[default]
+    AtMostOnce = 0,
+    /// At least once.
+    AtLeastOnce = 1,
+    /// Exactly once.
+    ExactlyOnce = 2,
+}
+
+impl QoS {
+    /// The level as MQTT writes it, `None` for 3 and above.
+    pub fn from_u8(level: u8) -> Option<Self> {
+        match level {
+            0 => Some(Self::AtMostOnce),
+            1 => Some(Self::AtLeastOnce),
+            2 => Some(Self::ExactlyOnce),
+            _ => None,
+        }
+    }
+}
+
+/// Where a message entered the gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// A radio, by its name.
+    Radio(Arc<str>),
+    /// An MQTT client, by its client id.
+    Client(Arc<str>),
+    /// The gateway itself: states, results.
+    Gateway,
+}
+
+impl Origin {
+    /// Whether it is the client with this id.
+    pub fn is_client(&self, id: &str) -> bool {
+        matches!(self, Self::Client(own) if **own == *id)
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Radio(name) => write!(f, "radio:{name}"),
+            Self::Client(id) => write!(f, "client:{id}"),
+            Self::Gateway => f.write_str("gateway"),
+        }
+    }
+}
+
+/// What a radio knows of a frame besides its bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RadioMeta {
+    /// The framing that decoded it, as the configuration names it.
+    pub framing: &'static str,
+    /// Bits a second on the line.
+    pub baud: u32,
+    /// Which `[[radio.poll]]` asked for it.
+    pub poll: Option<Arc<str>>,
+}
+
+/// What MQTT 5 lets a publisher say about a message (section 3.3.2.3), kept on its way through.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Properties {
+    /// The payload is UTF-8 text.
+    pub payload_is_text: Option<bool>,
+    /// Seconds for which the message is worth delivering.
+    pub expiry: Option<u32>,
+    /// MIME type.
+    pub content_type: Option<String>,
+    /// Where the asker waits for the answer.
+    pub response_topic: Option<String>,
+    /// What the asker will know the answer by.
+    pub correlation: Option<Bytes>,
+    /// Name and value pairs, in order.
+    pub user: Vec<(String, String)>,
+}
+
+impl Properties {
+    /// Whether nothing is said.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// One message on its way through the gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Its name for ever.
+    pub id: MessageId,
+    /// What it is published under.
+    pub topic: Topic,
+    /// Its bytes.
+    pub payload: Bytes,
+    /// The quality of service it was published with: the most that a subscriber can get.
+    pub qos: QoS,
+    /// Kept for later subscribers; an empty payload clears what was kept.
+    pub retain: bool,
+    /// Where it entered.
+    pub origin: Origin,
+    /// When its first byte was received.
+    pub received: Received,
+    /// Set on frames from a radio.
+    pub radio: Option<Arc<RadioMeta>>,
+    /// Set where the publisher said something.
+    pub properties: Option<Arc<Properties>>,
+}
+
+impl Message {
+    /// A message with QoS 1, not retained, without properties. Fields can be changed afterwards: each is valid by type.
+    pub fn new(id: MessageId, received: Received, origin: Origin, topic: Topic, payload: impl Into<Bytes>) -> Self {
+        Self {
+            id,
+            topic,
+            payload: payload.into(),
+            qos: QoS::AtLeastOnce,
+            retain: false,
+            origin,
+            received,
+            radio: None,
+            properties: None,
+        }
+    }
+
+    /// What the asker will know the answer by, if it said so.
+    pub fn correlation(&self) -> Option<&Bytes> {
+        self.properties.as_ref()?.correlation.as_ref()
+    }
+}

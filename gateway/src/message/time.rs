@@ -1,0 +1,79 @@
+//! When something was received: by the wall, by a clock that never jumps, and how far the wall can be trusted.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// How far the wall clock can be trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(u8)]
+pub enum ClockQuality {
+    /// Nobody could tell.
+    #[default]
+    Unknown = 0,
+    /// The kernel says that nothing disciplines the clock.
+    Unsynchronised = 1,
+    /// The kernel says that a time source disciplines the clock.
+    Synchronised = 2,
+}
+
+impl ClockQuality {
+    /// The word for messages, metrics and pages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Unsynchronised => "unsynchronised",
+            Self::Synchronised => "synchronised",
+        }
+    }
+}
+
+/// The moment a message was received: that of its first byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Received {
+    /// By the wall clock.
+    pub wall: SystemTime,
+    /// By the monotonic clock of this run.
+    pub monotonic: Instant,
+    /// Of the wall clock at that moment.
+    pub clock: ClockQuality,
+}
+
+impl Received {
+    /// Microseconds since 1970, UTC; 0 for a clock that stands before that.
+    pub fn unix_micros(&self) -> u64 {
+        let since = self.wall.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// RFC 3339 in UTC with microseconds: `2026-11-21T20:26:35.000001Z`.
+    pub fn rfc3339(&self) -> String {
+        humantime::format_rfc3339_micros(self.wall).to_string()
+    }
+}
+
+/// Reads both clocks together. Its quality is what was last noted from the kernel.
+#[derive(Debug, Default)]
+pub struct Clock {
+    quality: AtomicU8,
+}
+
+impl Clock {
+    /// Now.
+    pub fn now(&self) -> Received {
+        Received { wall: SystemTime::now(), monotonic: Instant::now(), clock: self.quality() }
+    }
+
+    /// Notes what the kernel says of the wall clock.
+    pub fn set_quality(&self, quality: ClockQuality) {
+        self.quality.store(quality as u8, Ordering::Relaxed);
+    }
+
+    /// What was last noted.
+    pub fn quality(&self) -> ClockQuality {
+        match self.quality.load(Ordering::Relaxed) {
+            1 => ClockQuality::Unsynchronised,
+            2 => ClockQuality::Synchronised,
+            _ => ClockQuality::Unknown,
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Radios: bytes and frames to messages and back. One folder a driver.
+//!
+//! Owns ports and framings. Never talks to MQTT clients: it hands messages to the pipeline and takes those of its `down`
+//! topic from it. `serial/` drives real ports, `simulated/` makes up devices that speak to the serial driver on a
+//! pseudo-terminal.
+
+pub mod serial;
+pub mod simulated;
+mod stats;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+pub use stats::{RadioStats, Refused};
+
+use crate::config::{Port, Radio, RadioKind, Simulated};
+use crate::message::{Topic, TopicError};
+use crate::pipeline::Pipeline;
+use crate::supervisor::{Rank, Supervisor, UnitError};
+
+/// The topics of one radio: `serial/<name>/...`.
+#[derive(Debug, Clone)]
+pub(crate) struct Topics {
+    /// Frames that came in.
+    pub(crate) up: Topic,
+    /// What clients want sent.
+    pub(crate) down: Topic,
+    /// What became of it.
+    pub(crate) ack: Topic,
+    /// Whether the port is there; retained.
+    pub(crate) state: Topic,
+}
+
+impl Topics {
+    fn new(name: &str) -> Result<Self, TopicError> {
+        let topic = |last: &str| Topic::new(&format!("serial/{name}/{last}"));
+        Ok(Self { up: topic("up")?, down: topic("down")?, ack: topic("ack")?, state: topic("state")? })
+    }
+}
+
+/// The radios, each a unit of the supervisor.
+pub struct Radios {
+    pipeline: Arc<Pipeline>,
+    supervisor: Supervisor,
+    stats: Mutex<BTreeMap<String, Arc<RadioStats>>>,
+}
+
+/// How long a radio may take to stop.
+const STOP_PATIENCE: Duration = Duration::from_secs(5);
+
+impl Radios {
+    /// None yet.
+    pub fn new(pipeline: Arc<Pipeline>, supervisor: Supervisor) -> Self {
+        Self { pipeline, supervisor, stats: Mutex::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Arc<RadioStats>>> {
+        self.stats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn unit(name: &str) -> String {
+        format!("radio {name}")
+    }
+
+    /// Starts a radio under a name that is free.
+    pub fn start(&self, radio: Radio) {
+        let stats = Arc::new(RadioStats::default());
+        self.lock().insert(radio.name.clone(), Arc::clone(&stats));
+        let (radio, pipeline) = (Arc::new(radio), Arc::clone(&self.pipeline));
+        self.supervisor.start(&Self::unit(&radio.name.clone()), Rank::Radio, move |stop| {
+            run(Arc::clone(&radio), Arc::clone(&pipeline), Arc::clone(&stats), stop)
+        });
+    }
+
+    /// Stops a radio and forgets its counters.
+    pub async fn stop(&self, name: &str) {
+        self.supervisor.stop(&Self::unit(name), STOP_PATIENCE).await;
+        self.lock().remove(name);
+    }
+
+    /// The counters of all radios by name.
+    pub fn stats(&self) -> BTreeMap<String, Arc<RadioStats>> {
+        self.lock().clone()
+    }
+}
+
+/// Runs one radio until it is told to stop. A port that fails is opened again for ever; only what can't ever work ends it.
+///
+/// # Errors
+/// When a pseudo-terminal for a simulated device can't be had.
+async fn run(
+    radio: Arc<Radio>,
+    pipeline: Arc<Pipeline>,
+    stats: Arc<RadioStats>,
+    stop: CancellationToken,
+) -> Result<(), UnitError> {
+    let topics = Topics::new(&radio.name)?;
+    match &radio.kind {
+        RadioKind::Serial(serial) => {
+            serial::Driver::new(Arc::clone(&radio), serial.port.clone(), topics, pipeline, stats).run(stop).await;
+            Ok(())
+        }
+        RadioKind::Simulated(simulated) => run_simulated(&radio, simulated, topics, pipeline, stats, stop).await,
+    }
+}
+
+async fn run_simulated(
+    radio: &Arc<Radio>,
+    simulated: &Simulated,
+    topics: Topics,
+    pipeline: Arc<Pipeline>,
+    stats: Arc<RadioStats>,
+    stop: CancellationToken,
+) -> Result<(), UnitError> {
+    let pty = simulated::Pty::open()?;
+    let port = Port::Device(pty.path().to_owned());
+    let driver = serial::Driver::new(Arc::clone(radio), port, topics, pipeline, stats);
+    let device = simulated::device(simulated.device, simulated.seed);
+    tokio::select! {
+        ended = simulated::run(device, simulated, pty, &stop) => ended.map_err(UnitError::from),
+        () = driver.run(stop.clone()) => Ok(()),
+    }
+}

@@ -1,0 +1,167 @@
+//! The messages that a radio makes: frames on `up`, results on `ack`, the port on `state`.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use base64::Engine;
+use bytes::Bytes;
+use serde_json::json;
+
+use super::downlink::Down;
+use crate::config::{Envelope, Framing, Radio};
+use crate::message::{Message, Origin, Properties, RadioMeta, Received, Topic};
+use crate::pipeline::{Door, DropReason, Pipeline};
+use crate::radio::{RadioStats, Refused, Topics};
+
+/// A frame and what is known of it.
+pub(super) struct Frame {
+    /// Its payload.
+    pub(super) payload: Bytes,
+    /// When its first byte came.
+    pub(super) received: Received,
+    /// Which poll asked for it.
+    pub(super) poll: Option<Arc<str>>,
+    /// The correlation of the client's frame that it answers.
+    pub(super) correlation: Option<Bytes>,
+}
+
+/// Makes one radio's messages and sends them into the pipeline.
+pub(super) struct Reports {
+    name: Arc<str>,
+    framing: &'static str,
+    baud: u32,
+    envelope: Envelope,
+    topics: Topics,
+    pipeline: Arc<Pipeline>,
+    stats: Arc<RadioStats>,
+}
+
+impl Reports {
+    pub(super) fn new(radio: &Radio, topics: Topics, pipeline: Arc<Pipeline>, stats: Arc<RadioStats>) -> Self {
+        Self {
+            name: radio.name.as_str().into(),
+            framing: framing_name(&radio.framing),
+            baud: radio.kind.line().baud,
+            envelope: radio.envelope,
+            topics,
+            pipeline,
+            stats,
+        }
+    }
+
+    /// The time now.
+    pub(super) fn now(&self) -> Received {
+        self.pipeline.clock().now()
+    }
+
+    /// Publishes a frame that came in.
+    pub(super) async fn up(&self, frame: Frame) {
+        RadioStats::add(&self.stats.frames_received, 1);
+        let meta = Arc::new(RadioMeta { framing: self.framing, baud: self.baud, poll: frame.poll });
+        let origin = Origin::Radio(Arc::clone(&self.name));
+        let mut message = self.pipeline.message(frame.received, origin, self.topics.up.clone(), frame.payload);
+        if self.envelope == Envelope::Json {
+            message.payload = envelope(&message, &self.name, &meta, frame.correlation.as_ref());
+        }
+        message.radio = Some(meta);
+        message.properties = correlated(frame.correlation);
+        self.send(message).await;
+    }
+
+    /// Counts a frame that was dropped.
+    pub(super) fn rejected(&self, reason: DropReason, length: usize) {
+        RadioStats::add(&self.stats.frames_rejected, 1);
+        self.pipeline.ledger().refuse(Door::Radio, reason);
+        log::debug!(radio:% = self.name, reason:% = reason, bytes = length; "frame dropped");
+    }
+
+    /// Says that a frame was written, or written and answered.
+    pub(super) async fn sent(&self, down: &Down, result: &str, bytes: usize) {
+        let body = json!({ "result": result, "id": down.id.to_string(), "bytes": bytes });
+        self.ack(&body, down.correlation.clone()).await;
+    }
+
+    /// Says that a frame was not sent, or not answered, and why.
+    pub(super) async fn refused(&self, down: &Down, why: Refused, detail: &str) {
+        let mut body = json!({ "result": "refused", "id": down.id.to_string(), "reason": why.as_str() });
+        if let (false, Some(body)) = (detail.is_empty(), body.as_object_mut()) {
+            body.insert("detail".to_owned(), detail.into());
+        }
+        self.ack(&body, down.correlation.clone()).await;
+    }
+
+    async fn ack(&self, body: &serde_json::Value, correlation: Option<Bytes>) {
+        let mut message = self.own(&self.topics.ack, body);
+        message.properties = correlated(correlation);
+        self.send(message).await;
+    }
+
+    /// Publishes the port's state, retained: open under a path, or not and why.
+    pub(super) async fn state(&self, open: Option<&Path>, reason: &str) {
+        let since = self.now().rfc3339();
+        let body = match open {
+            Some(path) => json!({ "state": "online", "device": path.display().to_string(), "since": since }),
+            None => json!({ "state": "offline", "reason": reason, "since": since }),
+        };
+        let mut message = self.own(&self.topics.state, &body);
+        message.retain = true;
+        self.send(message).await;
+    }
+
+    fn own(&self, topic: &Topic, body: &serde_json::Value) -> Message {
+        self.pipeline.message(self.now(), Origin::Gateway, topic.clone(), body.to_string())
+    }
+
+    async fn send(&self, message: Message) {
+        if self.pipeline.ingest(message).await.is_err() {
+            // Counted as dropped; the daemon is ending.
+            log::debug!(radio:% = self.name; "message dropped: the gateway is stopping");
+        }
+    }
+}
+
+fn correlated(correlation: Option<Bytes>) -> Option<Arc<Properties>> {
+    let correlation = Some(correlation?);
+    Some(Arc::new(Properties { correlation, ..Properties::default() }))
+}
+
+/// The JSON envelope: time, radio, payload as text or base64, metadata.
+fn envelope(message: &Message, radio: &str, meta: &RadioMeta, correlation: Option<&Bytes>) -> Bytes {
+    let base64 = |bytes: &[u8]| base64::engine::general_purpose::STANDARD.encode(bytes);
+    let (encoding, payload) = match std::str::from_utf8(&message.payload) {
+        Ok(text) => ("text", text.to_owned()),
+        Err(_) => ("base64", base64(&message.payload)),
+    };
+    let mut body = json!({
+        "id": message.id.to_string(),
+        "time": message.received.rfc3339(),
+        "clock": message.received.clock.as_str(),
+        "radio": radio,
+        "encoding": encoding,
+        "payload": payload,
+        "meta": { "framing": meta.framing, "baud": meta.baud },
+    });
+    if let Some(poll) = &meta.poll {
+        body["meta"]["poll"] = json!(**poll);
+    }
+    if let Some(correlation) = correlation {
+        body["meta"]["correlation"] = json!(base64(correlation));
+    }
+    body.to_string().into()
+}
+
+fn framing_name(framing: &Framing) -> &'static str {
+    match framing {
+        Framing::Raw => "raw",
+        Framing::Line { .. } => "line",
+        Framing::IdleGap { .. } => "idle-gap",
+        Framing::Fixed { .. } => "fixed",
+        Framing::LengthPrefix { .. } => "length-prefix",
+        Framing::Slip => "slip",
+        Framing::Cobs => "cobs",
+        Framing::StartStop { .. } => "start-stop",
+        Framing::Nmea => "nmea",
+        Framing::DsmrP1 => "dsmr-p1",
+        Framing::ModbusRtu => "modbus-rtu",
+    }
+}

@@ -1,0 +1,328 @@
+//! What happens while a port is open: reading, decoding, sending, polling. One loop, so one place decides.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::time::Instant;
+use tokio_serial::{ClearBuffer, SerialPort, SerialStream};
+use tokio_util::sync::CancellationToken;
+
+use super::arrival::Arrivals;
+use super::downlink::{Down, Downlink, Next};
+use super::framing::{self, Decoded, Decoder, Reject};
+use super::modbus;
+use super::reports::{Frame, Reports};
+use crate::config::{Ask, Framing, ModbusRead, ModbusType, Radio};
+use crate::pipeline::DropReason;
+use crate::radio::{RadioStats, Refused};
+use crate::wait::{Moved, read_or_write, sleep_until};
+
+/// Bytes taken in one read. A port's kernel buffer holds 16 KiB at the most.
+const READ_BYTES: usize = 4096;
+/// Between two looks whether the driver has put everything on the wire.
+const DRAIN_LOOK: Duration = Duration::from_millis(2);
+
+/// Why a session is over.
+pub(super) enum Ended {
+    /// It was told to stop.
+    Stopped,
+    /// The port is gone, in words.
+    Lost(String),
+}
+
+/// Whose frame is on the line.
+enum Job {
+    /// A client's.
+    Down(Down),
+    /// The poll with this index.
+    Poll(usize),
+}
+
+/// Where the sending side stands.
+enum Sending {
+    /// Nothing to do.
+    Idle,
+    /// These bytes are still to be written.
+    Writing { rest: Bytes, total: usize, job: Job, deadline: Instant },
+    /// All is written; the driver still holds some of it.
+    Draining { total: usize, job: Job, deadline: Instant },
+    /// The line belongs to the device's answer.
+    Awaiting { total: usize, job: Job, deadline: Instant },
+}
+
+/// One open port.
+pub(super) struct Session<'a> {
+    port: SerialStream,
+    radio: &'a Radio,
+    reports: &'a Reports,
+    stats: &'a RadioStats,
+    downlink: &'a mut Downlink,
+    decoder: Box<dyn Decoder>,
+    arrivals: Arrivals,
+    sending: Sending,
+    /// When each poll is due.
+    due: Vec<Instant>,
+    poll_names: Vec<Arc<str>>,
+    /// When the line will have been silent for long enough to end a frame.
+    silent_at: Option<Instant>,
+}
+
+impl<'a> Session<'a> {
+    pub(super) fn new(
+        port: SerialStream,
+        radio: &'a Radio,
+        reports: &'a Reports,
+        stats: &'a RadioStats,
+        downlink: &'a mut Downlink,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            port,
+            radio,
+            reports,
+            stats,
+            downlink,
+            decoder: framing::decoder(&radio.framing, radio.max_frame),
+            arrivals: Arrivals::default(),
+            sending: Sending::Idle,
+            due: vec![now; radio.poll.len()],
+            poll_names: radio.poll.iter().map(|p| p.name.as_str().into()).collect(),
+            silent_at: None,
+        }
+    }
+
+    /// Serves the port until it is lost or `stop` is given.
+    pub(super) async fn run(mut self, stop: &CancellationToken) -> Ended {
+        let ended = self.serve(stop).await;
+        // What the driver still holds would make closing wait for a stuck peer.
+        let _ = self.port.clear(ClearBuffer::Output);
+        if let Sending::Writing { job, .. } | Sending::Draining { job, .. } | Sending::Awaiting { job, .. } =
+            std::mem::replace(&mut self.sending, Sending::Idle)
+        {
+            let why = if matches!(ended, Ended::Stopped) { Refused::ShuttingDown } else { Refused::PortClosed };
+            self.failed(job, why, "the frame was cut").await;
+        }
+        ended
+    }
+
+    async fn serve(&mut self, stop: &CancellationToken) -> Ended {
+        let mut buffer = BytesMut::new();
+        loop {
+            let idle = matches!(self.sending, Sending::Idle);
+            let timer = self.next_timer();
+            let unsent = match &self.sending {
+                Sending::Writing { rest, .. } => rest.clone(),
+                _ => Bytes::new(),
+            };
+            tokio::select! {
+                () = stop.cancelled() => return Ended::Stopped,
+                moved = read_or_write(&mut self.port, Some((&mut buffer, READ_BYTES)), &unsent) => match moved {
+                    Ok(Moved::Read(0)) => return Ended::Lost("unplugged: the port has ended".to_owned()),
+                    Ok(Moved::Read(_)) => {
+                        self.read(&buffer).await;
+                        buffer.clear();
+                    }
+                    Ok(Moved::Wrote(n)) => self.wrote(n),
+                    Err(error) => return Ended::Lost(lost(&error)),
+                },
+                next = self.downlink.next(idle) => match next {
+                    Next::Frame(down) => self.begin_down(down).await,
+                    Next::TurnedAway(down) => self.reports.refused(&down, Refused::QueueFull, "").await,
+                },
+                () = sleep_until(timer) => self.timer().await,
+            }
+        }
+    }
+
+    /// The earliest of: silence, the sending side's next step, the next poll.
+    fn next_timer(&self) -> Option<Instant> {
+        let sending = match &self.sending {
+            Sending::Idle => self.due.iter().min().copied(),
+            Sending::Writing { deadline, .. } | Sending::Awaiting { deadline, .. } => Some(*deadline),
+            Sending::Draining { deadline, .. } => Some((*deadline).min(Instant::now() + DRAIN_LOOK)),
+        };
+        [self.silent_at, sending].into_iter().flatten().min()
+    }
+
+    async fn timer(&mut self) {
+        let now = Instant::now();
+        if self.silent_at.is_some_and(|at| at <= now) {
+            self.silent_at = None;
+            let mut found = Vec::new();
+            self.decoder.idle(&mut |decoded| found.push(decoded));
+            self.take(found).await;
+        }
+        match std::mem::replace(&mut self.sending, Sending::Idle) {
+            Sending::Idle => self.begin_due_poll(now).await,
+            Sending::Writing { job, deadline, .. } | Sending::Draining { job, deadline, .. } if deadline <= now => {
+                // The rest must not come out in front of the next frame.
+                let _ = self.port.clear(ClearBuffer::Output);
+                self.failed(job, Refused::WriteTimeout, "the port took nothing; check flow control and cable").await;
+            }
+            Sending::Awaiting { job, deadline, .. } if deadline <= now => {
+                self.failed(job, Refused::NoResponse, "").await;
+            }
+            Sending::Draining { total, job, deadline } => self.drained(total, job, deadline).await,
+            going_on => self.sending = going_on,
+        }
+    }
+
+    async fn read(&mut self, bytes: &[u8]) {
+        RadioStats::add(&self.stats.bytes_received, bytes.len());
+        self.arrivals.note(bytes.len(), self.reports.now());
+        let mut found = Vec::new();
+        self.decoder.decode(bytes, &mut |decoded| found.push(decoded));
+        self.silent_at = self.decoder.idle_after().map(|gap| Instant::now() + gap);
+        self.take(found).await;
+    }
+
+    /// Sends decoded frames on, in their order.
+    async fn take(&mut self, found: Vec<Decoded>) {
+        for decoded in found {
+            match decoded {
+                Decoded::Frame { start, payload } => self.frame(start, payload).await,
+                Decoded::Rejected { reason, length, .. } => self.reports.rejected(drop_reason(reason), length),
+            }
+        }
+    }
+
+    async fn frame(&mut self, start: u64, payload: Bytes) {
+        let received = self.arrivals.of(start).unwrap_or_else(|| self.reports.now());
+        let mut frame = Frame { payload, received, poll: None, correlation: None };
+        match std::mem::replace(&mut self.sending, Sending::Idle) {
+            Sending::Awaiting { job: Job::Poll(index), .. } => {
+                frame.poll = self.poll_names.get(index).cloned();
+                match self.answer(index, &frame.payload) {
+                    Ok(payload) => frame.payload = payload,
+                    Err(error) => return self.bad_answer(index, &error, frame.payload.len()),
+                }
+            }
+            Sending::Awaiting { job: Job::Down(down), total, .. } => {
+                self.reports.sent(&down, "answered", total).await;
+                frame.correlation = down.correlation;
+            }
+            busy_or_idle => {
+                self.sending = busy_or_idle;
+                if self.radio.framing == Framing::ModbusRtu {
+                    // A slave never speaks unasked, so this is no answer to anything.
+                    return self.reports.rejected(DropReason::FrameNoise, frame.payload.len());
+                }
+            }
+        }
+        self.reports.up(frame).await;
+    }
+
+    /// What a poll's answer says: for Modbus the values by name, for others the frame itself.
+    fn answer(&self, index: usize, frame: &Bytes) -> Result<Bytes, modbus::ModbusError> {
+        let Some(poll) = self.radio.poll.get(index) else { return Ok(frame.clone()) };
+        let Ask::Modbus(read) = &poll.ask else { return Ok(frame.clone()) };
+        let data = modbus::response(read, frame)?;
+        Ok(if read.value == ModbusType::Raw { data } else { reading(&poll.name, read, &data) })
+    }
+
+    fn bad_answer(&self, index: usize, error: &modbus::ModbusError, length: usize) {
+        RadioStats::add(&self.stats.polls_failed, 1);
+        let poll = self.poll_names.get(index).map_or("", |name| name);
+        log::warn!(radio = self.radio.name.as_str(), poll = poll, error:% = error; "poll failed");
+        self.reports.rejected(DropReason::FrameMalformed, length);
+    }
+
+    async fn begin_down(&mut self, down: Down) {
+        let payload = down.payload.clone();
+        self.begin(Job::Down(down), &payload).await;
+    }
+
+    async fn begin_due_poll(&mut self, now: Instant) {
+        let earliest = self.due.iter().enumerate().min_by_key(|(_, at)| **at);
+        let Some((index, _)) = earliest.filter(|(_, at)| **at <= now) else { return };
+        let (Some(poll), Some(due)) = (self.radio.poll.get(index), self.due.get_mut(index)) else { return };
+        // Missed turns are skipped, not made up for.
+        *due = (*due + poll.period).max(now);
+        let question = match &poll.ask {
+            Ask::Modbus(read) => modbus::request(read),
+            Ask::Request { request } => request.clone(),
+        };
+        self.begin(Job::Poll(index), &question).await;
+    }
+
+    async fn begin(&mut self, job: Job, payload: &[u8]) {
+        let mut out = BytesMut::new();
+        match framing::encode(&self.radio.framing, self.radio.max_frame, payload, &mut out) {
+            Ok(()) => {
+                let deadline = Instant::now() + self.radio.write_timeout;
+                self.sending = Sending::Writing { total: out.len(), rest: out.freeze(), job, deadline };
+            }
+            Err(error) => self.failed(job, Refused::NotEncodable, &error.to_string()).await,
+        }
+    }
+
+    fn wrote(&mut self, n: usize) {
+        RadioStats::add(&self.stats.bytes_sent, n);
+        self.sending = match std::mem::replace(&mut self.sending, Sending::Idle) {
+            Sending::Writing { mut rest, total, job, deadline } => {
+                rest.advance(n.min(rest.len()));
+                if rest.is_empty() {
+                    Sending::Draining { total, job, deadline }
+                } else {
+                    Sending::Writing { rest, total, job, deadline }
+                }
+            }
+            other => other,
+        };
+    }
+
+    /// Looks whether the driver has put the frame on the wire, and ends it or begins to wait for its answer.
+    async fn drained(&mut self, total: usize, job: Job, deadline: Instant) {
+        // A driver that can't tell has nothing to be waited for.
+        if self.port.bytes_to_write().unwrap_or(0) > 0 {
+            self.sending = Sending::Draining { total, job, deadline };
+            return;
+        }
+        RadioStats::add(&self.stats.frames_sent, 1);
+        if let Some(patience) = self.radio.response_timeout {
+            self.sending = Sending::Awaiting { total, job, deadline: Instant::now() + patience };
+        } else if let Job::Down(down) = &job {
+            self.reports.sent(down, "sent", total).await;
+        }
+    }
+
+    async fn failed(&self, job: Job, why: Refused, detail: &str) {
+        match job {
+            Job::Down(down) => self.downlink.refuse(&down, why, detail, self.reports).await,
+            Job::Poll(index) => {
+                RadioStats::add(&self.stats.polls_failed, 1);
+                let poll = self.poll_names.get(index).map_or("", |name| name);
+                log::debug!(radio = self.radio.name.as_str(), poll = poll, error = why.as_str(); "poll failed");
+            }
+        }
+    }
+}
+
+/// A Modbus reading as a message: `{"name":"voltage","value":230.2,"slave":1,"function":4,"address":0}`.
+fn reading(name: &str, read: &ModbusRead, data: &[u8]) -> Bytes {
+    let body = serde_json::json!({
+        "name": name,
+        "value": modbus::values(read, data),
+        "slave": read.slave,
+        "function": read.function,
+        "address": read.address,
+    });
+    body.to_string().into()
+}
+
+fn drop_reason(reject: Reject) -> DropReason {
+    match reject {
+        Reject::TooLong => DropReason::FrameTooLong,
+        Reject::Checksum => DropReason::FrameChecksum,
+        Reject::Malformed => DropReason::FrameMalformed,
+        Reject::Incomplete => DropReason::FrameCut,
+        Reject::Noise => DropReason::FrameNoise,
+    }
+}
+
+fn lost(error: &io::Error) -> String {
+    // EIO is what the kernel says of a device that has been pulled out.
+    if error.raw_os_error() == Some(libc::EIO) { "unplugged".to_owned() } else { format!("the port failed: {error}") }
+}

@@ -1,0 +1,188 @@
+#!/usr/bin/env bash
+# Installs what a make target needs, and only what is missing. It starts, stops and configures no service of the system.
+#
+#   tests/setup.sh demo    a C linker and Rust
+#   tests/setup.sh check   the same, rustfmt and clippy
+#   tests/setup.sh audit   the same, cargo-deny and cargo-audit
+#   tests/setup.sh test    the same, and mosquitto_pub and mosquitto_sub
+#   tests/setup.sh bench   a C linker, Rust, the Mosquitto clients, and a Mosquitto broker unpacked under target/tools
+#
+# Debian packages come by apt-get, with sudo when not root; on other systems the list to install by hand is printed.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+readonly CARGO_DENY_VERSION=0.20.2
+readonly CARGO_AUDIT_VERSION=0.22.2
+readonly TOOLS=target/tools
+
+# Where cargo and rustup put programs; a shell opened before they were installed does not know it.
+PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"
+
+say() { printf 'setup: %s\n' "$*"; }
+fail() {
+    printf 'setup: error: %s\n' "$1" >&2
+    shift
+    if (($#)); then printf 'setup:   %s\n' "$@" >&2; fi
+    exit 1
+}
+have() { command -v "$1" >/dev/null 2>&1; }
+# True when version $1 is $2 or later.
+at_least() { [ "$(printf '%s\n' "$1" "$2" | sort -V | head -n 1)" = "$2" ]; }
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    elif ! have sudo; then
+        fail "this needs root, and sudo is not installed: $*" "run it as root, then run this again"
+    elif [ -n "${CI:-}" ]; then
+        sudo -n "$@"
+    else
+        sudo "$@"
+    fi
+}
+
+APT_UPDATED=no
+apt_update() {
+    [ "$APT_UPDATED" = no ] || return 0
+    say "reading the package lists (apt-get update)"
+    as_root apt-get -q update || fail "apt-get update failed (see above)" "check the network and the apt sources"
+    APT_UPDATED=yes
+}
+
+# True when a package of that name can be installed; `apt-cache show` also knows names that are only referred to.
+apt_offers() {
+    LC_ALL=C apt-cache policy "$1" 2>/dev/null | grep 'Candidate:' | grep -qv '(none)'
+}
+
+# Installs Debian packages. needrestart, where it is installed, would restart services after an install: not here.
+apt_install() {
+    have apt-get || fail "no apt-get on this system" "install by hand what these Debian packages hold: $*" "then run this again"
+    apt_update
+    say "installing: $*"
+    as_root env DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 \
+        apt-get install -q -y --no-install-recommends "$@" ||
+        fail "apt-get could not install: $*" "install them by hand, then run this again"
+}
+
+# A compiler without the C library's headers is a common half installation, so link a program to find out.
+links_c() {
+    local dir ok=0
+    have cc || return 1
+    dir=$(mktemp -d)
+    printf '#include <stdio.h>\nint main(void) { return puts("") < 0; }\n' >"$dir/a.c"
+    cc -o "$dir/a" "$dir/a.c" >/dev/null 2>&1 || ok=1
+    rm -rf "$dir"
+    return "$ok"
+}
+
+need_linker() {
+    links_c && return 0
+    apt_install gcc libc6-dev ca-certificates
+    links_c || fail "cc still cannot link a C program" "install a C compiler and the C library's headers by hand"
+}
+
+need_rust() {
+    local wanted found
+    wanted=$(sed -n 's/^channel = "\(.*\)"$/\1/p' rust-toolchain.toml)
+    if ! have cargo; then
+        if have apt-get; then
+            apt_offers rustup || apt_update
+            if apt_offers rustup; then apt_install rustup ca-certificates; fi
+        fi
+        have rustup || fail "Rust $wanted is needed, and cargo is not on the PATH" \
+            "install it with rustup: https://rustup.rs (any system), or 'apt-get install rustup' (Debian 13 and later)" \
+            "then run this again"
+    fi
+    if have rustup && ! cargo --version >/dev/null 2>&1; then
+        say "fetching Rust $wanted with rustup"
+        rustup toolchain install "$wanted" --profile minimal --component rustfmt --component clippy ||
+            fail "rustup could not install Rust $wanted" "run by hand: rustup toolchain install $wanted"
+    fi
+    found=$(rustc --version | cut -d ' ' -f 2) || fail "rustc does not run (see above)" "Rust $wanted or later is needed"
+    at_least "$found" "$wanted" ||
+        fail "Rust $found is too old: $wanted or later is needed" "install it with rustup: https://rustup.rs"
+}
+
+# The linters come with rustup's toolchain; a distribution may package them apart.
+need_linters() {
+    cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 && return 0
+    have rustup || fail "rustfmt or clippy is missing" "install your distribution's packages of them, or Rust with rustup"
+    say "adding rustfmt and clippy"
+    rustup component add rustfmt clippy || fail "rustup could not add them" "run by hand: rustup component add rustfmt clippy"
+}
+
+# need_cargo_tool NAME VERSION: a cargo subcommand, built into the default cargo home. A later version is left alone.
+need_cargo_tool() {
+    local found
+    found=$("$1" --version 2>/dev/null | head -n 1 | sed 's/.* //' || true)
+    if [ -n "$found" ] && at_least "$found" "$2"; then return 0; fi
+    say "building $1 $2 (once; takes 3 to 6 minutes on two cores)"
+    cargo install --locked --force --version "$2" "$1" ||
+        fail "$1 $2 could not be installed" "run by hand: cargo install --locked --version $2 $1"
+    have "$1" || fail "$1 is installed, but not on the PATH" "add cargo's bin folder (usually ~/.cargo/bin) to the PATH"
+}
+
+need_mosquitto_clients() {
+    have mosquitto_pub && have mosquitto_sub && return 0
+    apt_install mosquitto-clients
+}
+
+# Installing Debian's broker would start it as a service. So its packages are only downloaded and unpacked, together
+# with the libraries that this system lacks, and a small script runs it from there.
+need_mosquitto_broker() {
+    local dir packages deb
+    [ ! -x "$TOOLS/bin/mosquitto" ] || return 0
+    have apt-get || fail "no apt-get on this system" "put a Mosquitto broker at $TOOLS/bin/mosquitto by hand (a link will do)"
+    mkdir -p "$TOOLS/bin"
+    if have mosquitto || [ -x /usr/sbin/mosquitto ]; then
+        ln -sf "$(command -v mosquitto || echo /usr/sbin/mosquitto)" "$TOOLS/bin/mosquitto"
+        return 0
+    fi
+    apt_update
+    packages=$(apt-get -s install --no-install-recommends mosquitto | awk '$1 == "Inst" { print $2 }')
+    [ -n "$packages" ] || fail "apt-get knows no package mosquitto" "put a broker at $TOOLS/bin/mosquitto by hand"
+    say "unpacking under $TOOLS, without installing: ${packages//$'\n'/ }"
+    dir=$(mktemp -d)
+    # Root's apt-get downloads as a user of its own, who cannot write into root's folder: it says so and goes on.
+    # shellcheck disable=SC2086 # one word a package
+    (cd "$dir" && apt-get -q download $packages) || fail "apt-get could not download: ${packages//$'\n'/ }"
+    for deb in "$dir"/*.deb; do dpkg-deb -x "$deb" "$TOOLS/mosquitto"; done
+    rm -rf "$dir"
+    cat >"$TOOLS/bin/mosquitto" <<'RUN'
+#!/bin/sh
+root=$(cd "$(dirname "$0")/../mosquitto" && pwd)
+libs=$(find "$root/usr/lib" "$root/lib" -name '*.so*' -printf '%h\n' 2>/dev/null | sort -u | paste -sd :)
+LD_LIBRARY_PATH="$libs" exec "$root/usr/sbin/mosquitto" "$@"
+RUN
+    chmod +x "$TOOLS/bin/mosquitto"
+}
+
+case "${1:-}" in
+demo)
+    need_linker
+    need_rust
+    ;;
+check)
+    need_linker
+    need_rust
+    need_linters
+    ;;
+audit | test)
+    need_linker
+    need_rust
+    need_linters
+    need_cargo_tool cargo-deny "$CARGO_DENY_VERSION"
+    need_cargo_tool cargo-audit "$CARGO_AUDIT_VERSION"
+    [ "$1" = audit ] || need_mosquitto_clients
+    ;;
+bench)
+    need_linker
+    need_rust
+    need_mosquitto_clients
+    need_mosquitto_broker
+    ;;
+*)
+    fail "usage: tests/setup.sh demo|check|audit|test|bench"
+    ;;
+esac
+say "all that 'make $1' needs is here"

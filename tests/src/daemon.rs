@@ -1,0 +1,192 @@
+//! The daemon under test: the built binary, its settings, its log, its ledger.
+
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::{get, within};
+
+/// The built daemon, beside the test that runs.
+pub fn binary() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let path = test.ancestors().nth(2).unwrap().join("stile");
+    assert!(path.exists(), "{} is not there; build it first: cargo build -p stile", path.display());
+    path
+}
+
+/// A command that runs the daemon's binary with no `STILE_*` variable of the caller's.
+fn command() -> Command {
+    let mut command = Command::new(binary());
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("STILE_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// Runs the binary to its end: exit code, standard output, standard error.
+pub fn check(arguments: &[&str]) -> (i32, String, String) {
+    let output = command().args(arguments).stdin(Stdio::null()).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
+}
+
+/// A running daemon.
+pub struct Stile {
+    child: Child,
+    /// Its folder: `stile.toml`, `conf.d`, `data`, and whatever a test puts there.
+    pub dir: TempDir,
+    log: Arc<Mutex<Vec<Value>>>,
+    /// Where MQTT clients connect.
+    pub mqtt: SocketAddr,
+    /// The admin page.
+    pub admin: SocketAddr,
+    ended: bool,
+}
+
+impl Stile {
+    /// Starts a daemon with these `[[radio]]` sections, on free ports, and waits until it is ready.
+    pub fn start(radios: &str) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), "", radios)
+    }
+
+    /// Starts a daemon in a folder that a test has prepared. `broker` is added to `[broker]`, `rest` to the file.
+    pub fn start_in(dir: TempDir, broker: &str, rest: &str) -> Self {
+        std::fs::write(dir.path().join("stile.toml"), Self::settings(dir.path(), broker, rest)).unwrap();
+        let mut child = command()
+            .args(["run", "--config"])
+            .arg(dir.path().join("stile.toml"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let sink = Arc::clone(&log);
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                let record = serde_json::from_str(&line).unwrap_or_else(|_| Value::from(line));
+                sink.lock().unwrap().push(record);
+            }
+        });
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        let mut stile = Self { child, dir, log, mqtt: nowhere, admin: nowhere, ended: false };
+        stile.wait_log("ready");
+        let address = |record: &Value| record["address"].as_str().unwrap().parse().unwrap();
+        stile.mqtt = address(&stile.wait_log("listening for MQTT"));
+        stile.admin = address(&stile.wait_log("serving the admin page"));
+        stile
+    }
+
+    /// The settings file that [`start_in`](Self::start_in) writes, for tests that change it and reload.
+    pub fn settings(dir: &Path, broker: &str, rest: &str) -> String {
+        let data = dir.join("data");
+        format!(
+            "[gateway]\nid = \"test\"\ndata-dir = {data:?}\n[log]\nlevel = \"debug\"\nformat = \"json\"\n\
+             [admin]\nlisten = \"127.0.0.1:0\"\n[broker]\nlisten = [\"127.0.0.1:0\"]\n{broker}\n{rest}\n"
+        )
+    }
+
+    /// Everything logged so far.
+    pub fn log(&self) -> Vec<Value> {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// Waits for a log line with this message and gives the first one.
+    #[track_caller]
+    pub fn wait_log(&self, message: &str) -> Value {
+        self.wait_record(message, |record| record["message"] == message)
+    }
+
+    /// Waits for a log line that fits and gives the first one.
+    #[track_caller]
+    pub fn wait_record(&self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
+        within(&format!("log line: {what}; logged: {:#?}", self.log()), || self.log().into_iter().find(|r| fits(r)))
+    }
+
+    /// `GET path` from the admin address.
+    pub fn get(&self, path: &str) -> (u16, String) {
+        get(TcpStream::connect(self.admin).unwrap(), path)
+    }
+
+    /// One value from `/metrics`, by its whole name with labels, as in `stile_radio_online{radio="a"}`.
+    pub fn metric(&self, name: &str) -> f64 {
+        let (_, page) = self.get("/metrics");
+        let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no {name} in:\n{page}")).parse().unwrap()
+    }
+
+    /// Waits until a metric has a value that fits.
+    #[track_caller]
+    pub fn wait_metric(&self, name: &str, fits: impl Fn(f64) -> bool) -> f64 {
+        within(&format!("{name} is {}", self.metric(name)), || Some(self.metric(name)).filter(|value| fits(*value)))
+    }
+
+    /// What `/ledger` on the socket says; the ledger must balance.
+    pub fn ledger(&self) -> Value {
+        let socket = UnixStream::connect(self.dir.path().join("data/stile.sock")).unwrap();
+        let (status, body) = get(socket, "/ledger");
+        assert_eq!(status, 200, "{body}");
+        let ledger: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(ledger["balances"], true, "{ledger:#}");
+        ledger
+    }
+
+    /// How many messages or frames were dropped for this reason.
+    pub fn dropped(&self, reason: &str) -> u64 {
+        self.ledger()["ledger"]["dropped"][reason].as_u64().unwrap()
+    }
+
+    /// The process id.
+    pub fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).unwrap();
+    }
+
+    /// Waits for the end of the process.
+    #[track_caller]
+    pub fn wait(&mut self) -> ExitStatus {
+        let status = within("the daemon ends", || self.child.try_wait().unwrap());
+        self.ended = true;
+        status
+    }
+
+    /// Stops the daemon with SIGTERM. It must end by itself with code 0 and a ledger that balances, with nothing under way.
+    #[track_caller]
+    pub fn stop(&mut self) {
+        self.signal(Signal::TERM);
+        let status = self.wait();
+        let last = self.wait_log("stopped");
+        assert!(status.success(), "{status}");
+        assert_eq!((&last["balances"], &last["in_flight"]), (&Value::from(true), &Value::from(0)), "{last}");
+        let panics: Vec<_> = self.log().into_iter().filter(|r| r.to_string().contains("panicked")).collect();
+        assert!(panics.is_empty(), "{panics:#?}");
+    }
+}
+
+impl Drop for Stile {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for record in self.log() {
+                println!("{record}");
+            }
+        } else if !self.ended {
+            self.stop();
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

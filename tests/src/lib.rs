@@ -1,0 +1,33 @@
+//! Tools for black-box tests of the built daemon: the daemon itself, made-up ports, MQTT clients.
+//!
+//! Waits have deadlines, never sleeps: [`within`] asks again until the answer is there. A [`Stile`] that goes out of
+//! scope in a test that has not failed is stopped as systemd would stop it, and its ledger must balance.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc, reason = "these are tests")]
+
+mod daemon;
+mod http;
+mod mqtt;
+mod pty;
+
+use std::time::{Duration, Instant};
+
+pub use daemon::{Stile, binary, check};
+pub use http::get;
+pub use mqtt::{Client, Received, V5Client};
+pub use pty::{Pty, SwitchedPort};
+
+/// How long anything may take. Generous: a loaded machine is slow, and a passing test never waits this long.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Asks again and again until there is an answer.
+#[track_caller]
+pub fn within<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}

@@ -1,0 +1,131 @@
+//! Made-up ports: pseudo-terminals whose other end the test holds.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{OFlags, fcntl_setfl};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+use crate::{PATIENCE, within};
+
+/// A pseudo-terminal. The daemon opens [`path`](Self::path); the test reads and writes the other end. Dropped, it is
+/// unplugged: the daemon's end hangs up.
+pub struct Pty {
+    controller: File,
+    path: PathBuf,
+}
+
+impl Pty {
+    /// Opens one.
+    pub fn open() -> Self {
+        let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+        grantpt(&controller).unwrap();
+        unlockpt(&controller).unwrap();
+        let path = PathBuf::from(ptsname(&controller, Vec::new()).unwrap().into_string().unwrap());
+        fcntl_setfl(controller.as_fd(), OFlags::NONBLOCK).unwrap();
+        Self { controller: File::from(controller), path }
+    }
+
+    /// What the daemon opens.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes all of it, as the device would.
+    #[track_caller]
+    pub fn write(&self, bytes: &[u8]) {
+        let mut rest = bytes;
+        within("the port takes the bytes", || {
+            match (&self.controller).write(rest) {
+                Ok(n) => rest = &rest[n..],
+                Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => {}
+                Err(e) => panic!("{e}"),
+            }
+            rest.is_empty().then_some(())
+        });
+    }
+
+    /// Reads exactly this many bytes of what the daemon sent.
+    #[track_caller]
+    pub fn read(&self, count: usize) -> Vec<u8> {
+        let mut got = Vec::new();
+        within(&format!("{count} bytes on the port"), || {
+            got.extend(self.read_some(count - got.len()));
+            (got.len() == count).then_some(())
+        });
+        got
+    }
+
+    /// Reads what is there, at most this many bytes. Before the daemon has opened its end that is nothing.
+    pub fn read_some(&self, most: usize) -> Vec<u8> {
+        let mut buffer = vec![0; most];
+        match (&self.controller).read(&mut buffer) {
+            Ok(n) => buffer.truncate(n),
+            Err(_would_block_or_closed) => buffer.clear(),
+        }
+        buffer
+    }
+
+    /// Reads until the line has been silent for so long.
+    pub fn read_until_silent(&self, silence: Duration) -> Vec<u8> {
+        let (mut got, mut last) = (Vec::new(), Instant::now());
+        let end = Instant::now() + PATIENCE;
+        while last.elapsed() < silence && Instant::now() < end {
+            let some = self.read_some(4096);
+            if some.is_empty() {
+                std::thread::sleep(Duration::from_millis(5));
+            } else {
+                got.extend(some);
+                last = Instant::now();
+            }
+        }
+        got
+    }
+}
+
+/// A port under a stable name, as udev makes them: a link that can be taken away and put back.
+pub struct SwitchedPort {
+    link: PathBuf,
+    pty: Option<Pty>,
+}
+
+impl SwitchedPort {
+    /// A link in `dir` with no device behind it.
+    pub fn unplugged(dir: &Path) -> Self {
+        Self { link: dir.join("port"), pty: None }
+    }
+
+    /// A link in `dir` with a device behind it.
+    pub fn plugged(dir: &Path) -> Self {
+        let mut port = Self::unplugged(dir);
+        port.plug();
+        port
+    }
+
+    /// The stable name.
+    pub fn link(&self) -> &Path {
+        &self.link
+    }
+
+    /// Plugs a new device in.
+    pub fn plug(&mut self) -> &Pty {
+        self.unplug();
+        let pty = self.pty.insert(Pty::open());
+        std::os::unix::fs::symlink(pty.path(), &self.link).unwrap();
+        pty
+    }
+
+    /// Pulls the device out.
+    pub fn unplug(&mut self) {
+        let _ = std::fs::remove_file(&self.link);
+        self.pty = None;
+    }
+
+    /// The device that is plugged in.
+    pub fn pty(&self) -> &Pty {
+        self.pty.as_ref().unwrap()
+    }
+}

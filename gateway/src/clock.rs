@@ -1,5 +1,6 @@
-//! Asks the kernel how far the wall clock can be trusted. Knows only messages' clocks.
+//! Asks the kernel, or the time daemon, how far the wall clock can be trusted. Knows only messages' clocks.
 
+use std::path::Path;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -9,9 +10,21 @@ use crate::message::ClockQuality;
 /// Between two questions; time daemons change their minds more slowly.
 pub const PERIOD: Duration = Duration::from_secs(10);
 
-/// What the kernel says now: whether a time source disciplines the clock (adjtimex(2), STA_UNSYNC).
-#[allow(unsafe_code, reason = "no safe crate offers adjtimex; the call only fills the structure that it is given")]
+/// The mark that systemd-timesyncd leaves once it has set the clock (systemd-timesyncd.service(8)).
+const TIMESYNCD: &str = "/run/systemd/timesync/synchronized";
+
+/// How far the clock can be trusted now: the kernel's word, or, where the sandbox does not let it be asked, that of
+/// systemd-timesyncd.
 pub fn quality() -> ClockQuality {
+    match kernel() {
+        ClockQuality::Unknown if Path::new(TIMESYNCD).exists() => ClockQuality::Synchronised,
+        quality => quality,
+    }
+}
+
+/// Whether a time source disciplines the clock (adjtimex(2), STA_UNSYNC).
+#[allow(unsafe_code, reason = "no safe crate offers adjtimex; the call only fills the structure that it is given")]
+fn kernel() -> ClockQuality {
     // SAFETY: `timex` is plain data for which all zeros is valid; with `modes` zero the call changes nothing.
     let (state, status) = unsafe {
         let mut timex: libc::timex = std::mem::zeroed();

@@ -22,7 +22,7 @@ use self::downlink::Downlink;
 use self::reports::Reports;
 use self::session::{Ended, Session};
 use super::{RadioStats, Refused, Topics};
-use crate::config::{Port, Radio};
+use crate::config::{Port, Radio, RadioKind};
 use crate::pipeline::Pipeline;
 
 /// Between two tries to open a port. Well under the two seconds within which a replugged port is to work again.
@@ -56,9 +56,10 @@ impl Driver {
         let mut downlink =
             Downlink::attach(self.topics.down.clone(), self.radio.down_queue, &self.pipeline, &self.stats);
         let mut last_trouble = String::new();
+        let exclusive = matches!(self.radio.kind, RadioKind::Serial(_));
         while !stop.is_cancelled() {
             let line = self.radio.kind.line();
-            match port::open(&self.port, line) {
+            match port::open(&self.port, line, exclusive) {
                 Ok((stream, path)) => {
                     log::info!(radio = name.as_str(), device:% = path.display(), baud = line.baud; "port open");
                     last_trouble.clear();

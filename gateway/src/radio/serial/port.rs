@@ -22,7 +22,10 @@ impl OpenError {
 }
 
 /// Opens the port with its line settings. Returns it with the path it was found under.
-pub(super) fn open(port: &Port, line: &Line) -> Result<(SerialStream, PathBuf), OpenError> {
+///
+/// `exclusive` keeps every other program out. A port that somebody holds open all the time, as a simulated device does,
+/// would stay closed to an ordinary user ever after.
+pub(super) fn open(port: &Port, line: &Line, exclusive: bool) -> Result<(SerialStream, PathBuf), OpenError> {
     let path = match port {
         Port::Device(path) => path.clone(),
         Port::Usb(wanted) => {
@@ -38,6 +41,7 @@ pub(super) fn open(port: &Port, line: &Line) -> Result<(SerialStream, PathBuf), 
     };
     check_kind(&path)?;
     let builder = tokio_serial::new(path.to_string_lossy(), line.baud)
+        .exclusive(exclusive)
         .data_bits(match line.data_bits {
             5 => DataBits::Five,
             6 => DataBits::Six,
@@ -171,7 +175,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_no_port_is_refused_with_what_it_is() {
         let dir = tempfile::tempdir().unwrap();
-        let error = |path: &Path| open(&Port::Device(path.into()), &line()).unwrap_err().to_string();
+        let error = |path: &Path| open(&Port::Device(path.into()), &line(), true).unwrap_err().to_string();
         assert!(error(dir.path()).contains("is a directory; set `device`"));
         assert!(error(&dir.path().join("gone")).contains("is not there; plug"));
         let file = dir.path().join("file");

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::pace::Outgoing;
@@ -20,8 +20,6 @@ use crate::config::Simulated;
 const RETRY: Duration = Duration::from_millis(16);
 /// How long a pseudo-terminal may be full before what waits is dropped.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How often the port is freed for the next opening, see `run`.
-const RELEASE: Duration = Duration::from_secs(1);
 /// Below this a period would only burn the processor.
 const SHORTEST_PERIOD: Duration = Duration::from_millis(1);
 /// Bytes of the gateway's that are taken in one read.
@@ -42,7 +40,7 @@ pub async fn run(
     cancel: &CancellationToken,
 ) -> io::Result<()> {
     let start = Instant::now();
-    let terminal = pty.terminal;
+    let _held_open = pty.terminal;
     let mut pump = Pump {
         controller: watch(pty.controller)?,
         outgoing: Outgoing::new(settings.line.character_time(), start),
@@ -52,8 +50,6 @@ pub async fn run(
     };
     let mut periods = interval_at(start, settings.period.max(SHORTEST_PERIOD));
     periods.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let mut releases = interval(RELEASE);
-    releases.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut buffer = [0; READ];
     loop {
         tokio::select! {
@@ -64,9 +60,6 @@ pub async fn run(
                 pump.push(&answer);
             }
             () = sleep_until(pump.outgoing.due()), if !pump.outgoing.is_empty() => pump.write()?,
-            // A serial library opens ports exclusively. A real port forgets that when it is closed; this one is held
-            // open, and an ordinary user could not open it a second time. On failure the next round tries again.
-            _ = releases.tick() => { let _ = rustix::termios::ioctl_tiocnxcl(&terminal); }
         }
     }
 }

@@ -19,12 +19,8 @@ struct Port(AsyncFd<OwnedFd>);
 
 impl Port {
     fn open(path: &Path) -> Self {
-        Self::try_open(path).unwrap()
-    }
-
-    fn try_open(path: &Path) -> io::Result<Self> {
         let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        Ok(Self(watch(rustix::fs::open(path, flags, Mode::empty())?)?))
+        Self(watch(rustix::fs::open(path, flags, Mode::empty()).unwrap()).unwrap())
     }
 
     async fn read(&self) -> Vec<u8> {
@@ -104,21 +100,6 @@ async fn a_meter_answers_and_the_port_can_be_closed_and_opened_again() {
             let answer = port.read_until(|all| all.len() >= 9).await;
             assert_eq!(answer[..3], [0x01, 0x04, 0x04]);
             assert_eq!(answer.len(), 9, "it says nothing on its own");
-        }
-    })
-    .await;
-}
-
-/// Only of weight for an ordinary user: root opens any port.
-#[tokio::test]
-async fn a_port_that_was_opened_exclusively_can_be_opened_again() {
-    beside(settings(SimulatedDevice::Line, 9600, Duration::from_secs(3600)), DEADLINE, async |path: &Path| {
-        for _ in 0..2 {
-            while Port::try_open(path).is_err() {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-            let port = Port::open(path);
-            rustix::termios::ioctl_tiocexcl(port.0.get_ref()).unwrap();
         }
     })
     .await;

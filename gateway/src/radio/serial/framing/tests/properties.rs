@@ -47,7 +47,8 @@ fn shaped(framing: &Framing, bytes: &[u8]) -> Vec<u8> {
         Framing::DsmrP1 => [b"/", &without(b"/!")[..], b"!"].concat(),
         Framing::ModbusRtu => {
             let registers: Vec<u8> = bytes.chunks_exact(2).take(125).flatten().copied().collect();
-            crate::radio::serial::modbus::answer(17, 3, if registers.is_empty() { &[0, 0] } else { &registers })
+            let data = if registers.is_empty() { &[0, 0][..] } else { &registers };
+            [&[17, 3, u8::try_from(data.len()).unwrap()], data].concat()
         }
         _ => bytes.to_vec(),
     }

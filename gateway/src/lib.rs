@@ -29,7 +29,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
 
@@ -42,6 +42,8 @@ use crate::supervisor::{Rank, Supervisor, UnitError};
 
 /// How long the whole gateway may take to stop. systemd's own limit in `stile.service` is longer.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
+/// How long, of that, the way to the clients may take to run empty. Clients that publish all the time keep it filled.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
 /// How long one listener may take to let its clients go when it is closed by a reload.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -210,7 +212,13 @@ impl Gateway {
     /// Stops everything in order: radios, clients, the path between them, pages. Says whether all of it ended by itself.
     pub async fn stop(self) -> bool {
         self.sources.serving.store(false, Ordering::Relaxed);
-        let clean = self.supervisor.stop_all(STOP_PATIENCE).await;
+        let deadline = Instant::now() + STOP_PATIENCE;
+        let mut clean = self.supervisor.stop_rank(Rank::Radio, deadline).await;
+        // What the radios said last reaches the clients' queues before the clients are sent away.
+        clean &= self.broker.drain(DRAIN_PATIENCE).await;
+        for rank in [Rank::Clients, Rank::Core, Rank::Admin] {
+            clean &= self.supervisor.stop_rank(rank, deadline).await;
+        }
         let ledger = self.sources.pipeline.ledger().snapshot();
         log::info!(
             received = ledger.received_total(), delivered = ledger.delivered, filtered = ledger.filtered,

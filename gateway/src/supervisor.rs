@@ -152,19 +152,16 @@ impl Supervisor {
         ended
     }
 
-    /// Stops everything, rank by rank, under one deadline. Says whether all ended by themselves.
-    pub async fn stop_all(&self, patience: Duration) -> bool {
-        let deadline = Instant::now() + patience;
+    /// Stops all units of a rank and waits for their end until `deadline`. Says whether all ended by themselves.
+    pub async fn stop_rank(&self, rank: Rank, deadline: Instant) -> bool {
+        let names: Vec<String> = {
+            let running = lock(&self.inner.running);
+            let same_rank = running.iter().filter(|(_, unit)| unit.rank == rank);
+            same_rank.inspect(|(_, unit)| unit.cancel.cancel()).map(|(name, _)| name.clone()).collect()
+        };
         let mut clean = true;
-        for rank in [Rank::Radio, Rank::Clients, Rank::Core, Rank::Admin] {
-            let names: Vec<String> = {
-                let running = lock(&self.inner.running);
-                let same_rank = running.iter().filter(|(_, unit)| unit.rank == rank);
-                same_rank.inspect(|(_, unit)| unit.cancel.cancel()).map(|(name, _)| name.clone()).collect()
-            };
-            for name in names {
-                clean &= self.stop(&name, deadline.saturating_duration_since(Instant::now())).await;
-            }
+        for name in names {
+            clean &= self.stop(&name, deadline.saturating_duration_since(Instant::now())).await;
         }
         clean
     }
@@ -275,82 +272,4 @@ fn panic_text(join: tokio::task::JoinError) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicU32, Ordering};
-
-    use super::*;
-
-    const LONG: Duration = Duration::from_secs(3600);
-
-    #[tokio::test(start_paused = true)]
-    async fn a_unit_that_fails_or_panics_is_started_again_and_the_status_says_why() {
-        let supervisor = Supervisor::default();
-        let runs = Arc::new(AtomicU32::new(0));
-        let count = Arc::clone(&runs);
-        supervisor.start("shaky", Rank::Radio, move |cancel| {
-            let run = count.fetch_add(1, Ordering::SeqCst);
-            async move {
-                match run {
-                    0 => Err("no port".into()),
-                    1 => panic!("a bug"),
-                    _ => {
-                        cancel.cancelled().await;
-                        Ok(())
-                    }
-                }
-            }
-        });
-        while runs.load(Ordering::SeqCst) < 3 {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        let status = supervisor.status()["shaky"].clone();
-        assert_eq!((status.restarts, status.last_error.as_deref()), (2, Some("it panicked: a bug")));
-        assert!(supervisor.stop("shaky", LONG).await);
-        assert!(supervisor.status().is_empty());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_unit_that_keeps_failing_is_degraded_and_its_neighbour_runs_on() {
-        let supervisor = Supervisor::default();
-        supervisor.start("bad", Rank::Radio, |_| async { Err("always".into()) });
-        supervisor.start("good", Rank::Radio, |cancel| async move {
-            cancel.cancelled().await;
-            Ok(())
-        });
-        while supervisor.status()["bad"].health != Health::Degraded {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        assert_eq!(supervisor.status()["good"].health, Health::Running);
-        assert!(supervisor.stop_all(LONG).await);
-    }
-
-    #[tokio::test]
-    async fn a_critical_unit_that_fails_is_reported() {
-        let supervisor = Supervisor::default();
-        supervisor.start_critical("core", Rank::Core, |_| async { Err("lost".into()) });
-        assert_eq!(supervisor.critical_failure().await, "core: lost");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn units_stop_rank_by_rank_and_one_that_will_not_is_cut_off() {
-        let supervisor = Supervisor::default();
-        let order = Arc::new(Mutex::new(Vec::new()));
-        for (name, rank) in [("core", Rank::Core), ("radio", Rank::Radio), ("clients", Rank::Clients)] {
-            let order = Arc::clone(&order);
-            supervisor.start(name, rank, move |cancel| {
-                let order = Arc::clone(&order);
-                async move {
-                    cancel.cancelled().await;
-                    lock(&order).push(name);
-                    Ok(())
-                }
-            });
-        }
-        supervisor.start("deaf", Rank::Admin, |_| async {
-            std::future::pending::<()>().await;
-            Ok(())
-        });
-        assert!(!supervisor.stop_all(Duration::from_secs(5)).await);
-        assert_eq!(*lock(&order), ["radio", "clients", "core"]);
-    }
-}
+mod tests;

@@ -291,6 +291,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 return self.shared.publish_will(due).await;
             }
             End::Stopping => {
+                // What waits for it and fits its window goes out with the goodbye.
+                self.session.fill(&self.agreed.terms, &mut self.out, TOO_MUCH);
                 farewell = Some(ReasonCode::ServerShuttingDown);
                 will = None;
                 expiry = Duration::ZERO;

@@ -43,6 +43,8 @@ pub(super) struct Subscriber {
 pub(super) enum Command {
     /// Adds or replaces a subscription; answers with the retained messages under its filter.
     Subscribe { filter: TopicFilter, subscriber: Subscriber, reply: oneshot::Sender<Vec<Arc<Routed>>> },
+    /// Answers when all that was taken so far has been handed to the sessions.
+    Settle { reply: oneshot::Sender<()> },
     /// Ends a subscription.
     Unsubscribe { filter: TopicFilter, outbox: Arc<Outbox>, reply: oneshot::Sender<()> },
 }
@@ -130,7 +132,7 @@ impl Hub {
     }
 
     /// Publishes a batch as tickets, with a barrier behind them.
-    fn open_window(&mut self, batch: &mut Vec<Arc<Message>>) -> Result<(), UnitError> {
+    pub(super) fn open_window(&mut self, batch: &mut Vec<Arc<Message>>) -> Result<(), UnitError> {
         for message in batch.drain(..) {
             let routed = Arc::new(Routed::new(message));
             if routed.message.retain {
@@ -193,7 +195,7 @@ impl Hub {
         }
     }
 
-    fn obey(&mut self, command: Command) {
+    pub(super) fn obey(&mut self, command: Command) {
         match command {
             Command::Subscribe { filter, subscriber, reply } => {
                 let kept = self.retained.matching(&filter);
@@ -201,6 +203,8 @@ impl Hub {
                 // The session may have ended while it waited.
                 let _ = reply.send(kept);
             }
+            // Commands are obeyed between windows only, so nothing is under way now.
+            Command::Settle { reply } => drop(reply.send(())),
             Command::Unsubscribe { filter, outbox, reply } => {
                 if let Some(id) = self.table.ids.get(&filter).copied()
                     && let Some(entry) = self.table.entries.get_mut(&id)
@@ -239,7 +243,7 @@ impl Hub {
     }
 
     /// Lets the subscriptions of ended sessions go.
-    fn sweep(&mut self) {
+    pub(super) fn sweep(&mut self) {
         for entry in self.table.entries.values_mut() {
             entry.subscribers.retain(|s| !s.outbox.is_closed());
         }
@@ -288,5 +292,25 @@ impl Hub {
         for (filter, id) in &self.table.ids {
             self.link.subscribe(filter.as_str(), *id);
         }
+    }
+}
+
+/// What tests do by hand.
+#[cfg(test)]
+impl Hub {
+    pub(super) fn is_busy(&self) -> bool {
+        self.deadline.is_some()
+    }
+
+    pub(super) async fn next_arrival(&mut self) -> Result<(), UnitError> {
+        match self.link.next().await {
+            Ok(arrival) => self.arrived(arrival),
+            Err(error) => self.replace_router(&error)?,
+        }
+        Ok(())
+    }
+
+    pub(super) fn kill_router(&mut self) {
+        self.link.kill();
     }
 }

@@ -23,9 +23,10 @@ mod subscribing;
 mod tests;
 
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 pub use listener::bind;
@@ -39,6 +40,9 @@ use crate::config;
 use crate::message::{Message, Topic};
 use crate::pipeline::Pipeline;
 use crate::supervisor::{Rank, Supervisor, UnitError};
+
+/// Between two looks whether the way to the hub has run empty.
+const DRAIN_LOOK: Duration = Duration::from_millis(1);
 
 /// What all connections share.
 struct Shared {
@@ -56,6 +60,10 @@ struct Shared {
 struct Current(RwLock<Arc<config::Broker>>);
 
 impl Current {
+    fn new(settings: impl Into<Arc<config::Broker>>) -> Self {
+        Self(RwLock::new(settings.into()))
+    }
+
     fn get(&self) -> Arc<config::Broker> {
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -98,7 +106,7 @@ impl Broker {
         let retained = Retained::new(settings.retained_messages, settings.retained_bytes, Arc::clone(&stats));
         let running = Hub::new(delivered, commands, retained, Arc::clone(&stats))?;
         supervisor.start_critical("broker", Rank::Core, move |stop| running.run(stop));
-        let settings = Arc::new(Current(RwLock::new(settings)));
+        let settings = Arc::new(Current::new(settings));
         let registry = Arc::new(Registry::new(Arc::clone(&settings), Arc::clone(&pipeline), Arc::clone(&stats)));
         let housekeeping = Arc::clone(&registry);
         supervisor.start("sessions", Rank::Clients, move |stop| Arc::clone(&housekeeping).sweep(stop));
@@ -110,6 +118,18 @@ impl Broker {
     /// start.
     pub fn reconfigure(&self, settings: Arc<config::Broker>) {
         *self.shared.settings.0.write().unwrap_or_else(PoisonError::into_inner) = settings;
+    }
+
+    /// Waits until all that was delivered so far is in the clients' queues. Says whether it came to that in time.
+    pub async fn drain(&self, patience: Duration) -> bool {
+        let drained = async {
+            while !self.shared.pipeline.is_drained() {
+                tokio::time::sleep(DRAIN_LOOK).await;
+            }
+            let (reply, settled) = oneshot::channel();
+            self.shared.hub.send(hub::Command::Settle { reply }).await.is_ok() && settled.await.is_ok()
+        };
+        tokio::time::timeout(patience, drained).await.unwrap_or(false)
     }
 
     /// Serves MQTT clients on an open listener until told to stop.

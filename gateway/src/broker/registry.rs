@@ -57,6 +57,14 @@ pub(super) struct Hold {
     pub(super) kick: Kick,
 }
 
+#[cfg(test)]
+impl Hold {
+    /// Whether a newcomer has the place.
+    pub(super) fn is_wanted(&self) -> bool {
+        !self.kick.is_empty()
+    }
+}
+
 enum Entry {
     Live { generation: u64, kick: oneshot::Sender<oneshot::Sender<Session>> },
     Parked { session: Box<Session>, until: Instant, will: Option<(Instant, Will)> },
@@ -190,7 +198,7 @@ impl Registry {
         Ok(())
     }
 
-    fn take_due(&self, now: Instant) -> Vec<Will> {
+    pub(super) fn take_due(&self, now: Instant) -> Vec<Will> {
         let mut due = Vec::new();
         self.lock().entries.retain(|_, entry| {
             let (until, will) = match entry {

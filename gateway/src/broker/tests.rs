@@ -1,1 +1,28 @@
+//! The hub and the registry without sockets: what sockets can't provoke.
 
+mod hub;
+mod registry;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::outbox::Outbox;
+use super::stats::Stats;
+use crate::message::{Message, Origin, Topic};
+use crate::pipeline::Pipeline;
+
+const LONG: Duration = Duration::from_secs(30);
+
+fn pipeline() -> (Arc<Pipeline>, mpsc::Receiver<Arc<Message>>) {
+    Pipeline::new(1, Vec::new())
+}
+
+fn outbox(client: &str, stats: &Arc<Stats>) -> Arc<Outbox> {
+    Arc::new(Outbox::new(client.into(), 100_000, 1 << 30, Arc::clone(stats)))
+}
+
+fn message(pipeline: &Pipeline, topic: &str, payload: impl Into<bytes::Bytes>) -> Message {
+    pipeline.message(pipeline.clock().now(), Origin::Gateway, Topic::new(topic).unwrap(), payload)
+}

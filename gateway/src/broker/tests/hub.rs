@@ -1,0 +1,151 @@
+//! The hub: everything once and in order, also when its router dies or is renewed.
+
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use super::super::hub::{COMMANDS, Command, Hub, Subscriber};
+use super::super::outbox::Delivery;
+use super::super::retained::Retained;
+use super::super::routed::Routed;
+use super::*;
+use crate::message::{QoS, TopicFilter};
+
+struct Bench {
+    hub: Hub,
+    commands: mpsc::Sender<Command>,
+    pipeline: Arc<Pipeline>,
+    stats: Arc<Stats>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let (pipeline, delivered) = pipeline();
+        let stats = Arc::new(Stats::default());
+        let (commands, asked) = mpsc::channel(COMMANDS);
+        let retained = Retained::new(2, 10_000, Arc::clone(&stats));
+        let hub = Hub::new(delivered, asked, retained, Arc::clone(&stats)).unwrap();
+        Self { hub, commands, pipeline, stats }
+    }
+
+    fn subscribe(&mut self, filter: &str, outbox: &Arc<Outbox>) -> Vec<Arc<Routed>> {
+        let subscriber = Subscriber {
+            outbox: Arc::clone(outbox),
+            qos: QoS::AtLeastOnce,
+            no_local: false,
+            retain_as_published: false,
+            subscription_id: None,
+        };
+        let (reply, mut kept) = oneshot::channel();
+        self.hub.obey(Command::Subscribe { filter: TopicFilter::new(filter).unwrap(), subscriber, reply });
+        kept.try_recv().unwrap()
+    }
+
+    fn batch(&self, topic: &str, numbers: std::ops::Range<usize>) -> Vec<Arc<Message>> {
+        numbers.map(|n| Arc::new(message(&self.pipeline, topic, n.to_string()))).collect()
+    }
+
+    /// Handles arrivals until the window is closed.
+    async fn settle(&mut self) {
+        while self.hub.is_busy() {
+            tokio::time::timeout(LONG, self.hub.next_arrival()).await.unwrap().unwrap();
+        }
+    }
+}
+
+async fn numbers(outbox: &Outbox, count: usize) -> Vec<usize> {
+    let mut out = Vec::new();
+    while out.len() < count {
+        match outbox.pop() {
+            Some(Delivery { routed, .. }) => {
+                out.push(std::str::from_utf8(&routed.message.payload).unwrap().parse().unwrap());
+            }
+            None => tokio::time::timeout(LONG, outbox.filled.notified()).await.unwrap(),
+        }
+    }
+    assert!(outbox.pop().is_none(), "more than {count} messages");
+    out
+}
+
+#[tokio::test]
+async fn a_router_that_dies_in_a_window_is_replaced_and_each_message_comes_once_and_in_order() {
+    for handed_on in [0, 1, 7, 40] {
+        let mut bench = Bench::new();
+        let outbox = outbox("c", &bench.stats);
+        bench.subscribe("a/#", &outbox);
+        let mut batch = bench.batch("a/b", 0..40);
+        bench.hub.open_window(&mut batch).unwrap();
+        for _ in 0..handed_on {
+            bench.hub.next_arrival().await.unwrap();
+        }
+        bench.hub.kill_router();
+        bench.settle().await;
+        assert_eq!(numbers(&outbox, 40).await, (0..40).collect::<Vec<_>>(), "{handed_on} were handed on before");
+        let mut batch = bench.batch("a/c", 40..50);
+        bench.hub.open_window(&mut batch).unwrap();
+        bench.settle().await;
+        assert_eq!(numbers(&outbox, 10).await, (40..50).collect::<Vec<_>>());
+        assert!(bench.stats.router_failures.load(std::sync::atomic::Ordering::Relaxed) <= 1);
+    }
+}
+
+#[tokio::test]
+async fn a_worn_router_is_renewed_and_nothing_is_lost_or_double() {
+    const MESSAGES: usize = 50_000;
+    let mut bench = Bench::new();
+    let outbox = outbox("c", &bench.stats);
+    bench.subscribe("+/+", &outbox);
+    let Bench { hub, commands: _commands, pipeline, stats } = bench;
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(hub.run(stop.clone()));
+    let reader = Arc::clone(&outbox);
+    let reader = tokio::spawn(async move { numbers(&reader, MESSAGES).await });
+    for n in 0..MESSAGES {
+        pipeline.ingest(message(&pipeline, &format!("t/{n}"), n.to_string())).await.unwrap();
+    }
+    let mut seen = tokio::time::timeout(LONG, reader).await.unwrap().unwrap();
+    seen.sort_unstable();
+    assert_eq!(seen, (0..MESSAGES).collect::<Vec<_>>());
+    assert!(stats.router_renewals.load(std::sync::atomic::Ordering::Relaxed) >= 2);
+    stop.cancel();
+    tokio::time::timeout(LONG, running).await.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn retained_messages_are_kept_replaced_cleared_and_bounded() {
+    let mut bench = Bench::new();
+    let texts = |kept: Vec<Arc<Routed>>| {
+        let mut texts: Vec<_> = kept.iter().map(|r| format!("{}={:?}", r.message.topic, r.message.payload)).collect();
+        texts.sort();
+        texts
+    };
+    for (topic, payload) in [("a/1", "x"), ("a/2", "y"), ("a/1", "z"), ("a/3", "no room"), ("a/2", "")] {
+        let mut kept = message(&bench.pipeline, topic, payload);
+        kept.retain = true;
+        bench.hub.open_window(&mut vec![Arc::new(kept)]).unwrap();
+        bench.settle().await;
+    }
+    let outbox = outbox("c", &bench.stats);
+    assert_eq!(texts(bench.subscribe("a/#", &outbox)), ["a/1=b\"z\""]);
+    assert_eq!(texts(bench.subscribe("a/1", &outbox)), ["a/1=b\"z\""]);
+    assert_eq!(texts(bench.subscribe("a/2", &outbox)), [""; 0]);
+    assert!(bench.stats.drops().any(|drop| drop == ("retained-full", 1)));
+}
+
+#[tokio::test]
+async fn a_full_queue_drops_the_newest_and_counts_it_and_an_ended_session_is_let_go() {
+    let mut bench = Bench::new();
+    let small = Arc::new(Outbox::new("small".into(), 3, 1 << 20, Arc::clone(&bench.stats)));
+    let other = outbox("other", &bench.stats);
+    bench.subscribe("a", &small);
+    bench.subscribe("a", &other);
+    let mut batch = bench.batch("a", 0..10);
+    bench.hub.open_window(&mut batch).unwrap();
+    bench.settle().await;
+    assert_eq!(numbers(&small, 3).await, [0, 1, 2]);
+    assert_eq!(numbers(&other, 10).await, (0..10).collect::<Vec<_>>());
+    assert!(bench.stats.drops().any(|drop| drop == ("queue-full", 7)));
+    small.close();
+    other.close();
+    bench.hub.sweep();
+    assert_eq!(bench.stats.filters.load(std::sync::atomic::Ordering::Relaxed), 0);
+}

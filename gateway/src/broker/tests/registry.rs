@@ -1,0 +1,111 @@
+//! The registry: one holder a session, whatever the order of coming and going.
+
+use bytes::Bytes;
+
+use super::super::Current;
+use super::super::registry::{Registry, Will};
+use super::*;
+use crate::config;
+use crate::message::QoS;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn registry(settings: config::Broker) -> (Arc<Registry>, Arc<Stats>, mpsc::Receiver<Arc<Message>>) {
+    let (pipeline, delivered) = pipeline();
+    let stats = Arc::new(Stats::default());
+    let settings = Arc::new(Current::new(settings));
+    (Arc::new(Registry::new(settings, pipeline, Arc::clone(&stats))), stats, delivered)
+}
+
+fn client(name: &str) -> Arc<str> {
+    name.into()
+}
+
+#[tokio::test]
+async fn a_session_is_parked_while_its_client_is_away_and_found_again() {
+    let (registry, stats, _delivered) = registry(config::Broker::default());
+    let (session, present, hold) = registry.enter(&client("a"), false).await;
+    assert!(!present);
+    let outbox = Arc::clone(&session.outbox);
+    assert!(registry.leave(hold, session, HOUR, None).is_none());
+    let (session, present, hold) = registry.enter(&client("a"), false).await;
+    assert!(present && Arc::ptr_eq(&session.outbox, &outbox));
+    registry.leave(hold, session, HOUR, None);
+    let (session, present, hold) = registry.enter(&client("a"), true).await;
+    assert!(!present && outbox.is_closed(), "a clean start ends the old session");
+    registry.leave(hold, session, Duration::ZERO, None);
+    assert_eq!(stats.sessions.load(std::sync::atomic::Ordering::Relaxed), 0);
+}
+
+/// Holds its session until it is asked for it, as a connection does.
+async fn hold_until_kicked(registry: Arc<Registry>, started: tokio::sync::oneshot::Sender<bool>) {
+    let (session, present, mut hold) = registry.enter(&client("a"), false).await;
+    let _ = started.send(present);
+    if let Ok(hand_over) = (&mut hold.kick).await {
+        let _ = hand_over.send(session);
+    }
+}
+
+#[tokio::test]
+async fn newcomers_hand_one_session_down_the_line() {
+    let (registry, stats, _delivered) = registry(config::Broker::default());
+    let mut present = Vec::new();
+    for _ in 0..20 {
+        let (started, was_present) = tokio::sync::oneshot::channel();
+        tokio::spawn(hold_until_kicked(Arc::clone(&registry), started));
+        present.push(tokio::time::timeout(LONG, was_present).await.unwrap().unwrap());
+    }
+    assert!(!present[0] && present[1..].iter().all(|p| *p));
+    assert_eq!(stats.sessions.load(std::sync::atomic::Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn a_connection_that_ends_while_a_newcomer_waits_leaves_its_session_to_it() {
+    let (registry, _stats, _delivered) = registry(config::Broker::default());
+    let (session, _, hold) = registry.enter(&client("a"), false).await;
+    let outbox = Arc::clone(&session.outbox);
+    let newcomer = Arc::clone(&registry);
+    let newcomer = tokio::spawn(async move { newcomer.enter(&client("a"), false).await });
+    // The newcomer has the place as soon as the old connection's hold is asked for.
+    while !hold.is_wanted() {
+        tokio::task::yield_now().await;
+    }
+    registry.leave(hold, session, Duration::ZERO, None);
+    let (session, present, _hold) = tokio::time::timeout(LONG, newcomer).await.unwrap().unwrap();
+    assert!(present && Arc::ptr_eq(&session.outbox, &outbox));
+}
+
+#[tokio::test]
+async fn only_so_many_sessions_of_absent_clients_are_kept() {
+    let (registry, stats, _delivered) = registry(config::Broker { max_connections: 3, ..Default::default() });
+    for n in 0..10_u32 {
+        let (session, _, hold) = registry.enter(&client(&n.to_string()), false).await;
+        registry.leave(hold, session, HOUR * (n + 1), None);
+    }
+    assert_eq!(stats.sessions.load(std::sync::atomic::Ordering::Relaxed), 3);
+    assert!(registry.enter(&client("9"), false).await.1, "those that last longest are kept");
+}
+
+#[tokio::test]
+async fn a_will_with_a_delay_waits_and_a_return_cancels_it() {
+    let (registry, _stats, _delivered) = registry(config::Broker::default());
+    let will = |delay| Will {
+        client: client("a"),
+        topic: Topic::new("gone").unwrap(),
+        payload: Bytes::from_static(b"x"),
+        qos: QoS::AtLeastOnce,
+        retain: false,
+        delay,
+        properties: None,
+    };
+    let (session, _, hold) = registry.enter(&client("a"), false).await;
+    assert!(registry.leave(hold, session, HOUR, Some(will(Duration::ZERO))).is_some(), "without a delay it is due");
+    let (session, _, hold) = registry.enter(&client("a"), false).await;
+    assert!(registry.leave(hold, session, HOUR, Some(will(Duration::from_secs(60)))).is_none());
+    let now = std::time::Instant::now();
+    assert!(registry.take_due(now).is_empty());
+    let (session, _, hold) = registry.enter(&client("a"), false).await;
+    assert!(registry.take_due(now + HOUR / 2).is_empty(), "the client came back");
+    registry.leave(hold, session, HOUR, Some(will(Duration::from_secs(60))));
+    assert_eq!(registry.take_due(now + HOUR / 2).len(), 1);
+}

@@ -98,10 +98,12 @@ impl Gateway {
                 Ok(())
             }
         });
-        supervisor.start("watchdog", Rank::Admin, |stop| async move {
-            systemd::watchdog(stop).await;
-            Ok(())
-        });
+        if let Some(period) = systemd::watchdog_period() {
+            supervisor.start("watchdog", Rank::Admin, move |stop| async move {
+                systemd::watchdog(period, stop).await;
+                Ok(())
+            });
+        }
 
         let mut gateway = Self { settings, supervisor, broker, radios, sources, mqtt: BTreeMap::new(), admin: None };
         gateway.open_admin(admin_listener);

@@ -43,9 +43,13 @@ fn notify(states: &[NotifyState<'_>]) {
     }
 }
 
+/// How often the watchdog wants a sign of life, if there is one.
+pub fn watchdog_period() -> Option<Duration> {
+    sd_notify::watchdog_enabled()
+}
+
 /// Strokes the watchdog at half its period for as long as the runtime turns, until told to stop.
-pub async fn watchdog(stop: CancellationToken) {
-    let Some(period) = sd_notify::watchdog_enabled() else { return };
+pub async fn watchdog(period: Duration, stop: CancellationToken) {
     let mut tick = tokio::time::interval((period / 2).max(Duration::from_millis(100)));
     while stop.run_until_cancelled(tick.tick()).await.is_some() {
         notify(&[NotifyState::Watchdog]);

@@ -72,7 +72,7 @@ fn start(arguments: &Arguments) -> Result<(), UnitError> {
     // The same way in as for `stile run`; variables are left out, for they are meant for the real gateway.
     let loaded = config::load(&file.config, std::iter::empty())?;
     logging::start(&loaded.settings.log)?;
-    runtime()?.block_on(run::serve(loaded, &file, |gateway| welcome(gateway, &dir)))
+    runtime()?.block_on(run::serve(loaded, None, |gateway| welcome(gateway, &dir)))
 }
 
 /// The settings of the demonstration, as anybody would write them.

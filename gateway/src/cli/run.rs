@@ -32,7 +32,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     }
     match runtime() {
         Ok(runtime) => runtime.block_on(async {
-            match serve(loaded, &arguments.file, |_| {}).await {
+            match serve(loaded, Some(&arguments.file), |_| {}).await {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => fail(&error),
             }
@@ -41,10 +41,11 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
-/// Runs the gateway until a signal ends it. `started` is called once it serves.
+/// Runs the gateway until a signal ends it. SIGHUP reads `file` again; without one it ends the gateway too, as when a
+/// terminal is closed. `started` is called once the gateway serves.
 pub(super) async fn serve(
     loaded: Loaded,
-    file: &ConfigFile,
+    file: Option<&ConfigFile>,
     started: impl FnOnce(&Gateway),
 ) -> Result<(), crate::supervisor::UnitError> {
     let mut signals = Signals::new()?;
@@ -61,7 +62,10 @@ pub(super) async fn serve(
             failure = gateway.critical_failure() => break Some(failure),
             _ = signals.terminate.recv() => break None,
             _ = signals.interrupt.recv() => break None,
-            _ = signals.hangup.recv() => reload(&mut gateway, file).await,
+            _ = signals.hangup.recv() => match file {
+                Some(file) => reload(&mut gateway, file).await,
+                None => break None,
+            },
         }
     };
     systemd::stopping();

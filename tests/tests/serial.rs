@@ -42,3 +42,18 @@ fn a_client_of_mqtt_5_sees_when_and_where_a_frame_came_from() {
     assert!(message.property("stile-received-at").is_some_and(|at| at.ends_with('Z')));
     assert!(message.property("stile-clock").is_some());
 }
+
+#[test]
+fn an_answer_that_comes_at_once_is_the_answer() {
+    // At this rate it is there before the driver has been asked a second time whether all is sent.
+    let radio = "[[radio]]\nname = \"a\"\nkind = \"simulated\"\ndevice = \"line\"\nbaud = 4000000\nperiod = \"1h\"\n\
+                 response-timeout = \"2s\"\n";
+    let stile = Stile::start(radio);
+    let client = Client::connect(stile.mqtt, "test");
+    client.subscribe("serial/a/ack", QoS::AtLeastOnce);
+    stile.wait_metric("stile_radio_frames_received_total{radio=\"a\"}", |v| v == 1.0);
+    for _ in 0..10 {
+        client.publish("serial/a/down", QoS::AtLeastOnce, false, "hello");
+        assert_eq!(client.next().json()["result"], "answered");
+    }
+}

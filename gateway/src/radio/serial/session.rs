@@ -172,6 +172,11 @@ impl<'a> Session<'a> {
     async fn read(&mut self, bytes: &[u8]) {
         RadioStats::add(&self.stats.bytes_received, bytes.len());
         self.arrivals.note(bytes.len(), self.reports.now());
+        // A quick device answers before the next look at the driver's queue; its answer must find the line kept for it.
+        match std::mem::replace(&mut self.sending, Sending::Idle) {
+            Sending::Draining { total, job, deadline } => self.drained(total, job, deadline).await,
+            other => self.sending = other,
+        }
         let mut found = Vec::new();
         self.decoder.decode(bytes, &mut |decoded| found.push(decoded));
         self.silent_at = self.decoder.idle_after().map(|gap| Instant::now() + gap);

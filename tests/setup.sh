@@ -4,7 +4,7 @@
 #   tests/setup.sh demo    a C linker and Rust
 #   tests/setup.sh check   the same, rustfmt and clippy
 #   tests/setup.sh audit   the same, cargo-deny and cargo-audit
-#   tests/setup.sh test    the same, and mosquitto_pub and mosquitto_sub
+#   tests/setup.sh test    the same, the Mosquitto clients, and curl (the documentation's commands are tests)
 #   tests/setup.sh bench   a C linker, Rust, the Mosquitto clients, and a Mosquitto broker unpacked under target/tools
 #
 # Debian packages come by apt-get, with sudo when not root; on other systems the list to install by hand is printed.
@@ -127,6 +127,10 @@ need_mosquitto_clients() {
     apt_install mosquitto-clients
 }
 
+need_curl() {
+    have curl || apt_install curl
+}
+
 # Installing Debian's broker would start it as a service. So its packages are only downloaded and unpacked, together
 # with the libraries that this system lacks, and a small script runs it from there.
 need_mosquitto_broker() {
@@ -173,7 +177,7 @@ audit | test)
     need_linters
     need_cargo_tool cargo-deny "$CARGO_DENY_VERSION"
     need_cargo_tool cargo-audit "$CARGO_AUDIT_VERSION"
-    [ "$1" = audit ] || need_mosquitto_clients
+    [ "$1" = audit ] || { need_mosquitto_clients && need_curl; }
     ;;
 bench)
     need_linker

@@ -22,7 +22,7 @@ pub fn binary() -> PathBuf {
 }
 
 /// A command that runs the daemon's binary with no `STILE_*` variable of the caller's.
-fn command() -> Command {
+pub fn command() -> Command {
     let mut command = Command::new(binary());
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("STILE_") {
@@ -149,6 +149,13 @@ impl Stile {
     /// The process id.
     pub fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
+    }
+
+    /// How much memory it holds, in kB.
+    pub fn resident_kb(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid().as_raw_nonzero())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.split_whitespace().next().unwrap().parse().unwrap()
     }
 
     /// Sends a signal.

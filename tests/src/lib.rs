@@ -6,15 +6,22 @@
 
 mod daemon;
 mod http;
+mod mosquitto;
 mod mqtt;
+mod neighbour;
+pub mod packet;
 mod pty;
+mod raw;
 
 use std::time::{Duration, Instant};
 
-pub use daemon::{Stile, binary, check};
+pub use daemon::{Stile, binary, check, command};
 pub use http::get;
+pub use mosquitto::{MosquittoSub, mosquitto_pub};
 pub use mqtt::{Client, Received, V5Client};
+pub use neighbour::Neighbour;
 pub use pty::{Pty, SwitchedPort};
+pub use raw::RawClient;
 
 /// How long anything may take. Generous: a loaded machine is slow, and a passing test never waits this long.
 pub const PATIENCE: Duration = Duration::from_secs(30);

@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::codec::{self, Ack, CodecError, Disconnect, Packet, Publish, ReasonCode, Version};
 use super::handshake::Agreed;
-use super::registry::Hold;
+use super::registry::{Hold, Newcomer};
 use super::routed::to_properties;
 use super::session::Session;
 use super::stats::{Refusal, Stats};
@@ -39,8 +38,8 @@ enum End {
     Lost(String),
     /// It broke a rule, or ran out of time.
     Fault(Refusal, ReasonCode, String),
-    /// A newcomer wants the session.
-    TakenOver(oneshot::Sender<Session>),
+    /// A newcomer wants the place.
+    TakenOver(Newcomer),
     /// The gateway is stopping.
     Stopping,
 }
@@ -282,12 +281,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 log::info!(client:% = client, reason:% = reason, error = what.as_str(); "client disconnected for a fault");
                 farewell = Some(reason);
             }
-            End::TakenOver(hand_over) => {
+            End::TakenOver(newcomer) => {
                 log::debug!(client:% = client; "client's session taken over");
                 self.farewell(ReasonCode::SessionTakenOver).await;
-                // A will with a delay is void, since the session goes on (section 3.1.3.2.2).
-                let due = will.filter(|w| w.delay.is_zero() || expiry.is_zero());
-                let _ = hand_over.send(self.session);
+                let due = newcomer.take_over(self.session, expiry, will);
                 return self.shared.publish_will(due).await;
             }
             End::Stopping => {

@@ -45,16 +45,33 @@ impl Will {
     }
 }
 
-/// A newcomer with the same client id wants the session.
-pub(super) type Kick = oneshot::Receiver<oneshot::Sender<Session>>;
+/// A newcomer with the same client id wants the place.
+#[derive(Debug)]
+pub(super) struct Newcomer {
+    hand_over: oneshot::Sender<Session>,
+    clean_start: bool,
+}
+
+impl Newcomer {
+    /// Hands the session over if it goes on: neither may the newcomer want a clean one, nor may it be one that ends with
+    /// its connection (MQTT 3.1.1, section 3.1.2.4). Returns what is to be published of the will: one with a delay is
+    /// void when the session goes on, and due when it ends (MQTT 5.0, section 3.1.3.2.2).
+    pub(super) fn take_over(self, session: Session, expiry: Duration, will: Option<Will>) -> Option<Will> {
+        let goes_on = !self.clean_start && !expiry.is_zero();
+        if goes_on {
+            let _ = self.hand_over.send(session);
+        }
+        will.filter(|will| will.delay.is_zero() || !goes_on)
+    }
+}
 
 /// A connection's hold on its session.
 #[derive(Debug)]
 pub(super) struct Hold {
     client: Arc<str>,
     generation: u64,
-    /// Fires when the session is to be handed over.
-    pub(super) kick: Kick,
+    /// Fires when a newcomer wants the place.
+    pub(super) kick: oneshot::Receiver<Newcomer>,
 }
 
 #[cfg(test)]
@@ -66,14 +83,14 @@ impl Hold {
 }
 
 enum Entry {
-    Live { generation: u64, kick: oneshot::Sender<oneshot::Sender<Session>> },
+    Live { generation: u64, kick: oneshot::Sender<Newcomer> },
     Parked { session: Box<Session>, until: Instant, will: Option<(Instant, Will)> },
 }
 
 /// Where a client's last session is.
 enum Old {
     None,
-    Session(Session),
+    Parked(Box<Session>, Option<Will>),
     Promised(oneshot::Receiver<Session>),
 }
 
@@ -103,10 +120,17 @@ impl Registry {
     /// Gives a connection its session: the one that it had unless it wants a clean one, else a new one. Whoever holds
     /// it now is disconnected. The second value says whether it is an old one.
     pub(super) async fn enter(&self, client: &Arc<str>, clean_start: bool) -> (Session, bool, Hold) {
-        let (hold, old) = self.take_place(client);
+        let (hold, old) = self.take_place(client, clean_start);
         let session = match old {
             Old::None => None,
-            Old::Session(session) => Some(session),
+            Old::Parked(session, will) => {
+                // The client's return cancels a will that is still waiting, unless it ends the session (section 3.1.3.2.2).
+                if let Some(will) = will.filter(|_| clean_start) {
+                    // Fails only when the gateway is stopping, and then the message counts as dropped.
+                    let _ = self.pipeline.ingest(will.into_message(&self.pipeline)).await;
+                }
+                Some(*session)
+            }
             Old::Promised(handed_over) => tokio::time::timeout(HANDOVER, handed_over).await.ok().and_then(Result::ok),
         };
         match session.filter(|_| !clean_start) {
@@ -119,7 +143,7 @@ impl Registry {
     }
 
     /// Under one lock, so that a connection that ends just now finds either its own place or the newcomer's wish.
-    fn take_place(&self, client: &Arc<str>) -> (Hold, Old) {
+    fn take_place(&self, client: &Arc<str>, clean_start: bool) -> (Hold, Old) {
         let (kick_in, kick) = oneshot::channel();
         let mut clients = self.lock();
         clients.last_generation += 1;
@@ -127,11 +151,14 @@ impl Registry {
         let entry = Entry::Live { generation, kick: kick_in };
         let old = match clients.entries.insert(Arc::clone(client), entry) {
             None => Old::None,
-            // A will that is still waiting is cancelled by the client's return (section 3.1.3.2.2).
-            Some(Entry::Parked { session, .. }) => Old::Session(*session),
+            Some(Entry::Parked { session, will, .. }) => Old::Parked(session, will.map(|(_, will)| will)),
             Some(Entry::Live { kick, .. }) => {
                 let (hand_over, handed_over) = oneshot::channel();
-                if kick.send(hand_over).is_ok() { Old::Promised(handed_over) } else { Old::None }
+                if kick.send(Newcomer { hand_over, clean_start }).is_ok() {
+                    Old::Promised(handed_over)
+                } else {
+                    Old::None
+                }
             }
         };
         (Hold { client: Arc::clone(client), generation, kick }, old)
@@ -151,11 +178,10 @@ impl Registry {
         let mine = matches!(clients.entries.get(&hold.client),
             Some(Entry::Live { generation, .. }) if *generation == hold.generation);
         if !mine {
-            // A newcomer has the place and waits for the session. Whether it takes it is its affair.
-            if let Ok(hand_over) = hold.kick.try_recv() {
-                let _ = hand_over.send(session);
-            }
-            return will;
+            return match hold.kick.try_recv() {
+                Ok(newcomer) => newcomer.take_over(session, expiry, will),
+                Err(_gone) => will,
+            };
         }
         clients.entries.remove(&hold.client);
         if expiry.is_zero() {

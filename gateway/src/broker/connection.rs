@@ -84,8 +84,10 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     Stats::add(&connection.shared.stats.connections, 1);
     log::debug!(client:% = connection.agreed.client, session_present = present; "client connected");
     let end = connection.run(present, &mut hold, stop).await;
-    Stats::subtract(&connection.shared.stats.connections, 1);
+    let stats = Arc::clone(&connection.shared.stats);
     connection.finish(end, hold).await;
+    // Not sooner: who sees the connection gone may rely on its session being left.
+    Stats::subtract(&stats.connections, 1);
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {

@@ -54,10 +54,11 @@ impl Routed {
         })
     }
 
-    /// Seconds left of its expiry interval (MQTT 5.0, section 3.3.2.3.3).
+    /// Seconds left of its expiry interval (MQTT 5.0, section 3.3.2.3.3). A second that has begun counts: what is sent on
+    /// at once keeps its interval, and an interval of one second does not become none.
     pub(super) fn expiry_left(&self) -> Option<u32> {
         let left = self.expires?.saturating_duration_since(Instant::now());
-        u32::try_from(left.as_secs()).ok()
+        u32::try_from(left.as_millis().div_ceil(1000)).ok()
     }
 }
 

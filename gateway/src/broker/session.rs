@@ -64,8 +64,20 @@ impl Session {
         }
     }
 
-    /// Queues retained messages for a new subscription.
-    pub(super) fn add_retained(&mut self, kept: Vec<Arc<Routed>>, qos: QoS, subscription_id: Option<NonZeroU32>) {
+    /// Queues retained messages for a new subscription. Policy when more than `most` would wait: the newest are dropped
+    /// and counted, or a client that asks again and again and never reads would fill the memory.
+    pub(super) fn add_retained(
+        &mut self,
+        mut kept: Vec<Arc<Routed>>,
+        most: usize,
+        qos: QoS,
+        subscription_id: Option<NonZeroU32>,
+    ) {
+        let room = most.saturating_sub(self.retained.len());
+        if kept.len() > room {
+            self.stats.dropped_many(Dropped::QueueFull, (kept.len() - room) as u64);
+            kept.truncate(room);
+        }
         self.retained.extend(kept.into_iter().map(|routed| Delivery {
             qos: routed.message.qos.min(qos),
             routed,

@@ -23,7 +23,7 @@ pub(super) async fn subscribe(
     let mut reasons = Vec::with_capacity(packet.subscriptions.len());
     for subscription in &packet.subscriptions {
         let reason = match judge(session, settings, subscription) {
-            Ok(filter) => add(session, hub, filter, subscription, packet.subscription_id).await,
+            Ok(filter) => add(session, hub, settings, filter, subscription, packet.subscription_id).await,
             Err(reason) => reason,
         };
         reasons.push(reason);
@@ -49,6 +49,7 @@ fn judge(session: &Session, settings: &config::Broker, subscription: &Subscripti
 async fn add(
     session: &mut Session,
     hub: &Hub,
+    settings: &config::Broker,
     filter: TopicFilter,
     wanted: &Subscription,
     subscription_id: Option<std::num::NonZeroU32>,
@@ -73,7 +74,8 @@ async fn add(
         RetainHandling::Never => false,
     };
     if send_kept {
-        session.add_retained(kept, wanted.qos, subscription_id);
+        // Room for everything that can be kept, twice: overlapping filters may each bring a message.
+        session.add_retained(kept, 2 * settings.retained_messages, wanted.qos, subscription_id);
     }
     match wanted.qos {
         QoS::AtMostOnce => ReasonCode::Success,

@@ -37,6 +37,10 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
             return fail(&error);
         }
     }
+    if arguments.mqtt_port == arguments.admin_port && arguments.mqtt_port != 0 {
+        let port = arguments.mqtt_port;
+        return fail(&format!("port {port} is given twice; choose another with --mqtt-port PORT or --admin-port PORT"));
+    }
     match start(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),

@@ -66,6 +66,8 @@ impl Outbox {
             return Err(Ended);
         }
         if queue.offline && delivery.qos == QoS::AtMostOnce {
+            drop(queue);
+            self.stats.dropped(Drop::ClientAway);
             return Ok(());
         }
         if queue.waiting.len() >= self.max_messages || queue.bytes + size > self.max_bytes {

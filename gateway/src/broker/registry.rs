@@ -106,6 +106,8 @@ pub(super) struct Registry {
 struct Clients {
     entries: HashMap<Arc<str>, Entry>,
     last_generation: u64,
+    /// Wills of sessions that were ended to make room; published with the next sweep.
+    overdue: Vec<Will>,
 }
 
 impl Registry {
@@ -209,7 +211,9 @@ impl Registry {
             && let Some((_, client)) = parked.into_iter().min()
         {
             log::warn!(client:% = client; "too many sessions of absent clients; the one nearest to its expiry ended");
-            clients.entries.remove(&client);
+            if let Some(Entry::Parked { will: Some((_, will)), .. }) = clients.entries.remove(&client) {
+                clients.overdue.push(will);
+            }
         }
     }
 
@@ -225,8 +229,9 @@ impl Registry {
     }
 
     pub(super) fn take_due(&self, now: Instant) -> Vec<Will> {
-        let mut due = Vec::new();
-        self.lock().entries.retain(|_, entry| {
+        let mut clients = self.lock();
+        let mut due = std::mem::take(&mut clients.overdue);
+        clients.entries.retain(|_, entry| {
             let (until, will) = match entry {
                 Entry::Parked { until, will, .. } => (until, will),
                 // A connection that ended without a word, by a panic, left its place behind.

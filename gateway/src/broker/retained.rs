@@ -44,8 +44,7 @@ impl Retained {
     pub(super) fn matching(&self, filter: &TopicFilter) -> Vec<Arc<Routed>> {
         let pattern = filter.as_str();
         if !pattern.contains(['+', '#']) {
-            let exact = self.kept.values().filter(|r| r.message.topic.as_str() == pattern);
-            return exact.filter(|r| !r.is_expired()).cloned().collect();
+            return self.kept.get(pattern).filter(|r| !r.is_expired()).cloned().into_iter().collect();
         }
         let found = self.kept.values().filter(|r| filter.matches(r.message.topic.as_str()) && !r.is_expired());
         found.cloned().collect()

@@ -15,14 +15,22 @@ pub(super) enum Drop {
     TooLargeForClient,
     /// There is no room for another retained message; it was still delivered to those who were subscribed.
     RetainedFull,
+    /// It has QoS 0 and the client was away.
+    ClientAway,
     /// The client was away and its session ended with messages waiting.
     SessionEnded,
 }
 
 impl Drop {
     /// All of them, in the order of their numbers.
-    pub(super) const ALL: [Self; 5] =
-        [Self::QueueFull, Self::Expired, Self::TooLargeForClient, Self::RetainedFull, Self::SessionEnded];
+    pub(super) const ALL: [Self; 6] = [
+        Self::QueueFull,
+        Self::Expired,
+        Self::TooLargeForClient,
+        Self::RetainedFull,
+        Self::ClientAway,
+        Self::SessionEnded,
+    ];
 
     /// The word for metrics and pages.
     pub(super) fn as_str(self) -> &'static str {
@@ -31,6 +39,7 @@ impl Drop {
             Self::Expired => "expired",
             Self::TooLargeForClient => "too-large-for-client",
             Self::RetainedFull => "retained-full",
+            Self::ClientAway => "client-away",
             Self::SessionEnded => "session-ended",
         }
     }

@@ -41,8 +41,8 @@ async fn a_session_is_parked_while_its_client_is_away_and_found_again() {
 async fn hold_until_kicked(registry: Arc<Registry>, started: tokio::sync::oneshot::Sender<bool>) {
     let (session, present, mut hold) = registry.enter(&client("a"), false).await;
     let _ = started.send(present);
-    if let Ok(hand_over) = (&mut hold.kick).await {
-        let _ = hand_over.send(session);
+    if let Ok(newcomer) = (&mut hold.kick).await {
+        newcomer.take_over(session, HOUR, None);
     }
 }
 
@@ -70,7 +70,7 @@ async fn a_connection_that_ends_while_a_newcomer_waits_leaves_its_session_to_it(
     while !hold.is_wanted() {
         tokio::task::yield_now().await;
     }
-    registry.leave(hold, session, Duration::ZERO, None);
+    registry.leave(hold, session, HOUR, None);
     let (session, present, _hold) = tokio::time::timeout(LONG, newcomer).await.unwrap().unwrap();
     assert!(present && Arc::ptr_eq(&session.outbox, &outbox));
 }

@@ -1,0 +1,87 @@
+#!/usr/bin/env bash
+# Takes the figures and writes them to BENCHMARKS.md, with the machine named: `make bench`. About three minutes once
+# everything is built. A figure that misses its target is written as missed; nothing here is a test.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+readonly OUT=BENCHMARKS.md
+NEW=$(mktemp)
+trap 'rm -f "$NEW"' EXIT
+
+step() { printf '== %s\n' "$*" >&2; }
+# section TITLE TEXT: what its figures are; they come on standard input.
+section() {
+    printf '\n## %s\n\n%s\n\n' "$1" "$2"
+    cat
+}
+# Some kernels and processors name themselves in /proc/cpuinfo, others only to lscpu.
+cpu_model() { lscpu | sed -n 's/^Model name: *//p' | head -n 1; }
+# Where the figures were taken; BENCHMARKS.md itself may differ.
+commit() {
+    git rev-parse --short=12 HEAD
+    git diff --quiet HEAD -- . ":!$OUT" || echo "and changes that are not committed"
+}
+machine() {
+    cat <<TEXT
+# Benchmarks
+
+\`make bench\` writes this file. Targets are those of the first issue; a figure that misses its target says so.
+
+| | |
+|---|---|
+| Processor | $(cpu_model), $(nproc) cores, $(uname -m) |
+| Memory | $(awk '$1 == "MemTotal:" { printf "%.1f GiB", $2 / 1048576 }' /proc/meminfo) |
+| Kernel | $(uname -sr) |
+| Date | $(date -u '+%Y-%m-%d %H:%M UTC') |
+| Commit | $(commit | paste -sd ' ') |
+| Rust | $(rustc --version | cut -d ' ' -f 2), release profile |
+| Mosquitto | $(target/tools/bin/mosquitto -h | sed -n '1s/.*version //p') |
+| Load when it began | $(cut -d ' ' -f 1-3 /proc/loadavg) |
+TEXT
+}
+figures() { cargo bench --quiet --locked --package stile-tests --bench figures -- "$1"; }
+
+machine >"$NEW"
+
+step "build"
+# The daemon last: the benchmarks' own dependencies ask for more features, and its binary is to be as it ships.
+cargo bench --locked --package stile --bench fanout --no-run
+cargo bench --locked --package stile-tests --bench figures --no-run
+FANOUT=$(cargo bench --quiet --locked --package stile --bench fanout --no-run --message-format json |
+    sed -n 's/.*"executable":"\([^"]*fanout[^"]*\)".*/\1/p')
+cargo build --release --locked --package stile
+
+step "serial to subscriber"
+figures serial | section "Serial to subscriber" \
+    "One pseudo-terminal paced like a line of 921600 baud: 200-byte lines, 461 a second, in chunks of 64 bytes, each
+written when its last bit would have left the line. The time runs from the instant before the frame's last bytes are
+written to the return of the subscriber's read (MQTT 3.1.1, QoS 0)." >>"$NEW"
+
+step "pipeline to subscriber"
+{
+    printf '| Figure | Measured | Target | |\n|---|---|---|---|\n'
+    "$FANOUT"
+} | section "Pipeline to subscriber, in process" \
+    "64-byte messages as a radio makes them, through ingest, ledger, hub, router, outbox and connection to a loopback
+socket, until a thread of the same process has read each of them, in order, as MQTT 3.1.1 with QoS 0. Default settings;
+the source stays at most 800 messages ahead of the reader." >>"$NEW"
+
+step "idle"
+figures idle | section "Idle" "The release binary, watched for 30 seconds each time." >>"$NEW"
+
+step "beside Mosquitto"
+figures beside | section "Beside Mosquitto" \
+    "The same frames on a pseudo-terminal, with Stile's serial radio on it, or \`mosquitto_pub -l\` and Debian's broker;
+five rounds in turn, medians. Flooded: 100000 frames as fast as the pseudo-terminal takes them. CPU is user and system
+time of the daemon, or of publisher and broker together. Mosquitto has its default settings but for \`set_tcp_nodelay\`
+and \`--nodelay\`, without which TCP itself may hold messages back." >>"$NEW"
+
+step "broker beside broker"
+figures brokers | section "Broker beside broker" \
+    "For orientation. One publisher, one subscriber, the same bare MQTT 3.1.1 client on both, 100000 messages a round, five
+rounds in turn, medians. The publisher stays at most 500 messages ahead of the subscriber. CPU is the broker's alone." >>"$NEW"
+
+# Readable by all, as a file made by hand would be.
+install -m 644 "$NEW" "$OUT"
+step "written to $OUT"
+grep -F '**missed**' "$OUT" >&2 || step "every target is met"

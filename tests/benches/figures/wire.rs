@@ -1,0 +1,129 @@
+//! A bare MQTT 3.1.1 client on a blocking socket: the same little cost on whatever broker, and the instant of each read.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+/// After so long without a byte, what has not come counts as lost.
+pub(crate) const SILENCE: Duration = Duration::from_secs(2);
+
+pub(crate) const PUBACK: u8 = 4;
+pub(crate) const PUBLISH: u8 = 3;
+
+/// One packet that came: its type, flags and body.
+pub(crate) struct Packet<'a> {
+    pub(crate) kind: u8,
+    flags: u8,
+    body: &'a [u8],
+}
+
+impl<'a> Packet<'a> {
+    fn qos(&self) -> u8 {
+        self.flags >> 1 & 3
+    }
+
+    fn topic_end(&self) -> usize {
+        2 + usize::from(u16::from_be_bytes([self.body[0], self.body[1]]))
+    }
+
+    /// Of a PUBLISH: its payload.
+    pub(crate) fn payload(&self) -> &'a [u8] {
+        &self.body[self.topic_end() + if self.qos() > 0 { 2 } else { 0 }..]
+    }
+
+    /// Of a PUBLISH with QoS 1: its PUBACK.
+    pub(crate) fn puback(&self) -> Option<[u8; 4]> {
+        let at = self.topic_end();
+        (self.qos() == 1).then(|| [0x40, 2, self.body[at], self.body[at + 1]])
+    }
+}
+
+pub(crate) struct Wire {
+    stream: TcpStream,
+    buffer: Box<[u8]>,
+    filled: usize,
+}
+
+impl Wire {
+    /// Connects with a clean session.
+    pub(crate) fn connect(address: SocketAddr, id: &str) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream.set_read_timeout(Some(SILENCE)).unwrap();
+        stream.set_write_timeout(Some(SILENCE)).unwrap();
+        let mut wire = Self { stream, buffer: vec![0; 256 * 1024].into(), filled: 0 };
+        let length = u8::try_from(id.len()).unwrap();
+        wire.write(&[&[0x10, length + 12], &b"\0\x04MQTT\x04\x02\0\0\0"[..], &[length], id.as_bytes()].concat());
+        wire.answer(2, &[0, 0]);
+        wire
+    }
+
+    /// Subscribes and waits for the answer.
+    pub(crate) fn subscribe(&mut self, filter: &str, qos: u8) {
+        let length = u8::try_from(filter.len()).unwrap();
+        self.write(&[&[0x82, length + 5, 0, 1, 0, length], filter.as_bytes(), &[qos]].concat());
+        self.answer(9, &[0, 1, qos]);
+    }
+
+    fn answer(&mut self, kind: u8, body: &[u8]) {
+        let mut found = false;
+        while !found {
+            let came = self.read(|packet, _| found |= packet.kind == kind && packet.body == body);
+            assert!(came, "no answer of type {kind}");
+        }
+    }
+
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).unwrap();
+    }
+
+    /// A second handle on the connection, for a thread of its own.
+    pub(crate) fn other_end(&self) -> Self {
+        Self { stream: self.stream.try_clone().unwrap(), buffer: vec![0; 256 * 1024].into(), filled: 0 }
+    }
+
+    /// Reads once and gives each whole packet with the instant of the read. `false`: nothing came for [`SILENCE`].
+    pub(crate) fn read(&mut self, mut each: impl FnMut(Packet<'_>, Instant)) -> bool {
+        match self.stream.read(&mut self.buffer[self.filled..]) {
+            Ok(0) => panic!("the broker closed the connection"),
+            Ok(count) => self.filled += count,
+            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => return false,
+            Err(e) => panic!("{e}"),
+        }
+        let now = Instant::now();
+        let mut rest = &self.buffer[..self.filled];
+        while let Some((packet, after)) = split(rest) {
+            each(packet, now);
+            rest = after;
+        }
+        let left = rest.len();
+        self.buffer.copy_within(self.filled - left..self.filled, 0);
+        self.filled = left;
+        true
+    }
+}
+
+/// The first packet and what follows it, if it is whole.
+fn split(bytes: &[u8]) -> Option<(Packet<'_>, &[u8])> {
+    let (mut length, mut at) = (0, 1);
+    loop {
+        let byte = *bytes.get(at)?;
+        length |= usize::from(byte & 0x7F) << (7 * (at - 1));
+        at += 1;
+        if byte & 0x80 == 0 {
+            break;
+        }
+    }
+    let body = bytes.get(at..at + length)?;
+    Some((Packet { kind: bytes[0] >> 4, flags: bytes[0] & 0xF, body }, &bytes[at + length..]))
+}
+
+/// A PUBLISH; with QoS 1 its packet identifier is `id`.
+pub(crate) fn publish(topic: &str, qos: u8, id: u16, payload: &[u8], out: &mut Vec<u8>) {
+    let identifier = id.to_be_bytes();
+    let identifier = if qos > 0 { &identifier[..] } else { &[] };
+    let length = u8::try_from(2 + topic.len() + identifier.len() + payload.len()).unwrap();
+    assert!(length < 128, "one byte of length is enough here");
+    out.extend([0x30 | qos << 1, length, 0, u8::try_from(topic.len()).unwrap()]);
+    out.extend([topic.as_bytes(), identifier, payload].concat());
+}

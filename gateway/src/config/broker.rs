@@ -70,7 +70,7 @@ impl Default for Broker {
             max_connections_per_address: 250,
             max_packet_size: 262_144,
             max_topic_levels: 32,
-            session_queue: 1000,
+            session_queue: 10_000,
             session_queue_bytes: 1 << 20,
             session_expiry_max: Duration::from_secs(24 * 3600),
             receive_maximum: 64,

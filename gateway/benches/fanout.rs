@@ -61,7 +61,7 @@ fn main() {
 async fn start(supervisor: &Supervisor) -> (Arc<Pipeline>, SocketAddr) {
     let (pipeline, delivered) = Pipeline::new(1, Vec::new());
     let settings = Arc::new(config::Broker::default());
-    let broker = Broker::start(settings, delivered, Arc::clone(&pipeline), supervisor).unwrap();
+    let broker = Broker::start(settings, delivered, Arc::clone(&pipeline), supervisor).await.unwrap();
     let listener = bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
     let address = listener.local_addr().unwrap();
     supervisor.start_critical("mqtt", Rank::Clients, move |stop| async move { broker.listen(listener, stop).await });

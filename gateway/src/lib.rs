@@ -42,7 +42,7 @@ use crate::supervisor::{Rank, Supervisor, UnitError};
 
 /// How long the whole gateway may take to stop. systemd's own limit in `stile.service` is longer.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
-/// How long, of that, the way to the clients may take to run empty. Clients that publish all the time keep it filled.
+/// How long, of that, the way to the clients may take to run empty.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
 /// How long one listener may take to let its clients go when it is closed by a reload.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
@@ -79,7 +79,8 @@ impl Gateway {
 
         let supervisor = Supervisor::default();
         let (pipeline, delivered) = Pipeline::new(random()?, Vec::new());
-        let broker = Broker::start(Arc::new(settings.broker.clone()), delivered, Arc::clone(&pipeline), &supervisor)?;
+        let broker =
+            Broker::start(Arc::new(settings.broker.clone()), delivered, Arc::clone(&pipeline), &supervisor).await?;
         let radios = Arc::new(Radios::new(Arc::clone(&pipeline), supervisor.clone()));
         let sources = Arc::new(Sources {
             id: settings.gateway.id.clone(),
@@ -215,11 +216,13 @@ impl Gateway {
     pub async fn stop(self) -> bool {
         self.sources.serving.store(false, Ordering::Relaxed);
         let deadline = Instant::now() + STOP_PATIENCE;
-        let mut clean = self.supervisor.stop_rank(Rank::Radio, deadline).await;
+        let mut clean = self.supervisor.stop_rank(Rank::Radio, Instant::now() + STOP_PATIENCE / 3).await;
         // What the radios said last reaches the clients' queues before the clients are sent away.
-        clean &= self.broker.drain(DRAIN_PATIENCE).await;
+        clean &= self.broker.close(DRAIN_PATIENCE).await;
         for rank in [Rank::Clients, Rank::Core, Rank::Admin] {
-            clean &= self.supervisor.stop_rank(rank, deadline).await;
+            // A share each, so that one deaf unit does not leave the others without any.
+            let share = deadline.min(Instant::now() + STOP_PATIENCE / 3);
+            clean &= self.supervisor.stop_rank(rank, share).await;
         }
         let ledger = self.sources.pipeline.ledger().snapshot();
         log::info!(

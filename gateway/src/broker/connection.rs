@@ -8,8 +8,10 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::aliases::Taken;
 use super::codec::{self, Ack, CodecError, Disconnect, Packet, Publish, ReasonCode, Version};
 use super::handshake::Agreed;
+use super::hub::Command;
 use super::registry::{Hold, Newcomer};
 use super::routed::to_properties;
 use super::session::Session;
@@ -27,6 +29,8 @@ const ENOUGH: usize = 32 * 1024;
 const TOO_MUCH: usize = 256 * 1024;
 /// How long a client may take nothing of what waits for it.
 const STUCK: Duration = Duration::from_secs(30);
+/// How long a client that is sent away may take to get what waits for it.
+const LEAVE: Duration = Duration::from_secs(2);
 /// How long the last packet to a client may take.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -63,8 +67,13 @@ pub(super) struct Connection<S> {
     settings: Arc<config::Broker>,
     agreed: Agreed,
     session: Session,
+    /// Topic aliases that the client has set.
+    aliases: Taken,
     last_heard: Instant,
-    last_written: Instant,
+    /// Set when the connection is to end: by when it does, whether or not the client has all that waits for it.
+    leave_by: Option<Instant>,
+    /// Since when the client has taken nothing of what waits for it.
+    unsent_since: Option<Instant>,
 }
 
 /// Serves a client that has been let in, until it goes; then leaves its session to whom it belongs.
@@ -77,10 +86,19 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     stop: &CancellationToken,
 ) {
     let (session, present, mut hold) = shared.registry.enter(&agreed.client, agreed.clean_start).await;
-    let now = Instant::now();
-    let out = BytesMut::new();
-    let mut connection =
-        Connection { stream, inbox, out, shared, settings, agreed, session, last_heard: now, last_written: now };
+    let mut connection = Connection {
+        stream,
+        inbox,
+        out: BytesMut::new(),
+        shared,
+        settings,
+        agreed,
+        session,
+        aliases: Taken::default(),
+        last_heard: Instant::now(),
+        leave_by: None,
+        unsent_since: None,
+    };
     Stats::add(&connection.shared.stats.connections, 1);
     log::debug!(client:% = connection.agreed.client, session_present = present; "client connected");
     let end = connection.run(present, &mut hold, stop).await;
@@ -96,13 +114,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if let Err(end) = self.write(&connack) {
             return end;
         }
-        self.session.resend(&self.agreed.terms, &mut self.out);
         // What came in the same breath as CONNECT.
         if let Err(end) = self.handle_inbox().await {
             return end;
         }
         loop {
-            self.session.fill(&self.agreed.terms, &mut self.out, ENOUGH);
+            self.session.fill(&mut self.agreed.terms, &mut self.out, ENOUGH);
+            if self.leave_by.is_some() && self.out.is_empty() && self.session.is_empty() {
+                return End::Stopping;
+            }
             match self.step(hold, stop).await {
                 Ok(()) => {}
                 Err(end) => return end,
@@ -115,7 +135,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let may_fill = self.out.len() < ENOUGH && self.session.window_open(&self.agreed.terms);
         let buffer = may_read.then_some((&mut self.inbox, READ_BYTES));
         let silent_at = (!self.agreed.keep_alive.is_zero()).then(|| self.last_heard + self.agreed.keep_alive * 3 / 2);
-        let stuck_at = (!self.out.is_empty()).then(|| self.last_written + STUCK);
+        if self.out.is_empty() {
+            self.unsent_since = None;
+        } else {
+            self.unsent_since.get_or_insert_with(Instant::now);
+        }
+        let stuck_at = self.unsent_since.map(|since| since + STUCK);
         tokio::select! {
             moved = read_or_write(&mut self.stream, buffer, &self.out) => match moved {
                 Ok(Moved::Read(0)) => Err(End::Lost("closed without DISCONNECT".to_owned())),
@@ -127,19 +152,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Ok(Moved::Wrote(n)) => {
                     Stats::add(&self.shared.stats.bytes_sent, n as u64);
                     self.out.advance(n);
-                    self.last_written = Instant::now();
+                    self.unsent_since = None;
                     Ok(())
                 }
                 Err(error) => Err(End::Lost(error.to_string())),
             },
-            () = self.session.outbox.filled.notified(), if may_fill => {
-                if self.out.is_empty() {
-                    self.last_written = Instant::now();
-                }
+            () = self.session.outbox.filled.notified(), if may_fill => Ok(()),
+            kick = &mut hold.kick => Err(kick.map_or(End::Stopping, End::TakenOver)),
+            () = stop.cancelled(), if self.leave_by.is_none() => {
+                // What waits for the client is still handed over, as far as it acknowledges it soon.
+                self.leave_by = Some(Instant::now() + LEAVE);
                 Ok(())
             }
-            kick = &mut hold.kick => Err(kick.map_or(End::Stopping, End::TakenOver)),
-            () = stop.cancelled() => Err(End::Stopping),
+            () = sleep_until(self.leave_by) => Err(End::Stopping),
             () = sleep_until(silent_at) => {
                 Err(End::Fault(Refusal::KeepAlive, ReasonCode::KeepAliveTimeout, "nothing heard".to_owned()))
             }
@@ -152,9 +177,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     async fn handle_inbox(&mut self) -> Result<(), End> {
         let version = Some(self.agreed.terms.version);
-        if self.out.is_empty() {
-            self.last_written = Instant::now();
-        }
         while let Some(packet) = codec::read(&mut self.inbox, version, self.settings.max_packet_size)? {
             self.last_heard = Instant::now();
             self.handle(packet).await?;
@@ -177,6 +199,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 let reason = self.session.release(ack.packet_id);
                 self.write(&Packet::PubComp(Ack::new(ack.packet_id, reason)))
             }
+            Packet::Subscribe(subscribe) if subscribing::is_shared_no_local(&subscribe) => {
+                Err(violation(ReasonCode::ProtocolError, "No Local on a shared subscription"))
+            }
             Packet::Subscribe(subscribe) => {
                 let suback =
                     subscribing::subscribe(&mut self.session, &self.shared.hub, &self.settings, subscribe).await;
@@ -195,16 +220,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Takes a message from the client. It is acknowledged when the pipeline has delivered it.
     async fn publish(&mut self, publish: Publish) -> Result<(), End> {
-        Stats::add(&self.shared.stats.publishes_received, 1);
-        if publish.properties().topic_alias.is_some() {
-            return Err(violation(ReasonCode::TopicAliasInvalid, "a topic alias, of which none was allowed"));
+        if self.leave_by.is_some() || self.shared.closing.is_cancelled() {
+            // What is not acknowledged, the client sends again. What would be, nobody could hand on any more.
+            return Err(End::Stopping);
         }
+        Stats::add(&self.shared.stats.publishes_received, 1);
         if !publish.properties().subscription_ids.is_empty() {
             return Err(violation(ReasonCode::ProtocolError, "a subscription identifier in a client's PUBLISH"));
         }
-        let Ok(topic) = Topic::new(&publish.topic) else {
-            return Err(violation(ReasonCode::TopicNameInvalid, "a topic that is none"));
-        };
+        let topic = self.aliases.resolve(&publish.topic, publish.properties().topic_alias);
+        let topic = topic.map_err(|reason| violation(reason, "a topic or topic alias that is none"))?;
         let reason = self.judge(&publish, &topic);
         if reason.is_error() && (self.agreed.terms.version != Version::V5 || publish.qos == QoS::AtMostOnce) {
             // There is no other way to tell it (MQTT 3.1.1, section 3.3.5).
@@ -212,7 +237,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         let new = match (publish.qos, publish.packet_id) {
             (QoS::ExactlyOnce, Some(id)) if !reason.is_error() => {
-                let limit = self.settings.receive_maximum.into();
+                // Only MQTT 5 tells the client of a limit.
+                let v5 = self.agreed.terms.version == Version::V5;
+                let limit = if v5 { self.settings.receive_maximum } else { u16::MAX }.into();
                 let new = self.session.receive(id, limit);
                 new.map_err(|reason| violation(reason, "more QoS 2 messages than Receive Maximum"))?
             }
@@ -259,7 +286,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let limit = self.settings.session_expiry_max;
             self.agreed.expiry = Duration::from_secs(seconds.into()).min(limit);
         }
-        End::Disconnect { with_will: disconnect.reason == ReasonCode::DisconnectWithWill }
+        // Only a normal disconnection takes the will back (section 3.14.4).
+        End::Disconnect { with_will: disconnect.reason != ReasonCode::Success }
     }
 
     fn write(&mut self, packet: &Packet) -> Result<(), End> {
@@ -271,7 +299,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let client = Arc::clone(&self.agreed.client);
         let mut will = self.agreed.will.take();
         let mut farewell = None;
-        let mut expiry = self.agreed.expiry;
+        let expiry = self.agreed.expiry;
         match end {
             End::Disconnect { with_will } => {
                 will = will.filter(|_| with_will);
@@ -290,18 +318,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 return self.shared.publish_will(due).await;
             }
             End::Stopping => {
-                // What waits for it and fits its window goes out with the goodbye.
-                self.session.fill(&self.agreed.terms, &mut self.out, TOO_MUCH);
                 farewell = Some(ReasonCode::ServerShuttingDown);
-                will = None;
-                expiry = Duration::ZERO;
+                // It is not the client that is lost when the whole gateway stops.
+                will = will.filter(|_| !self.shared.closing.is_cancelled());
             }
         }
         match farewell {
             Some(reason) => self.farewell(reason).await,
             None => self.flush().await,
         }
+        let deliveries = self.session.take_shared(expiry.is_zero());
         let due = self.shared.registry.leave(hold, self.session, expiry, will);
+        if !deliveries.is_empty() {
+            // Fails only when the gateway is stopping.
+            let _ = self.shared.hub.send(Command::Redistribute { deliveries }).await;
+        }
         self.shared.publish_will(due).await;
     }
 

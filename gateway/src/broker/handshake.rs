@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
+use super::aliases::{self, Given};
 use super::codec::{self, ConnAck, Connect, Packet, ReasonCode, Utf8, Version};
 use super::gate;
 use super::registry::Will;
@@ -136,6 +137,7 @@ fn decide(connect: &Connect, settings: &config::Broker) -> Result<Agreed, (Refus
             version: connect.version,
             window: connect.receive_maximum.map_or(u16::MAX, NonZeroU16::get).min(settings.receive_maximum).into(),
             max_packet: max_packet.min(settings.max_packet_size),
+            aliases: Given::new(connect.topic_alias_maximum.unwrap_or(0)),
         },
         assigned,
         server_keep_alive,
@@ -189,7 +191,7 @@ impl Agreed {
         connack.assigned_client_id = self.assigned.then(|| Utf8::new(&self.client).ok()).flatten();
         connack.server_keep_alive =
             self.server_keep_alive.then(|| u16::try_from(self.keep_alive.as_secs()).unwrap_or(u16::MAX));
-        connack.shared_available = Some(false);
+        connack.topic_alias_maximum = Some(aliases::MAX);
         Packet::ConnAck(Box::new(connack))
     }
 }

@@ -4,7 +4,7 @@
 //! waits for a client: each has a bounded queue. A router that dies or takes longer than [`PATIENCE`] is replaced
 //! and the tickets that it held are given to its successor; no session notices.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,15 +13,22 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::outbox::{Delivery, Outbox};
+use super::outbox::{Delivery, NotTaken, Outbox};
 use super::retained::Retained;
 use super::routed::Routed;
 use super::router::{Arrival, FilterId, PATIENCE, RouterFailure, RouterLink, SLOTS};
-use super::stats::Stats;
+use super::share::{Group, Shared};
+use super::stats::{Drop as Dropped, Stats};
 use crate::message::{Message, QoS, TopicFilter};
 use crate::supervisor::UnitError;
 use crate::wait::sleep_until;
 
+/// Distinct filters of all clients together. Policy: one more is refused. Each makes matching a new topic dearer and
+/// has a ring of its own in the router.
+const FILTERS: usize = 4096;
+/// What is asked of the router between two windows before it is sent on its own: a client that subscribes and
+/// unsubscribes all the time must not fill the memory.
+const BACKLOG: usize = 64;
 /// Routers replaced in a row, without one window in between, after which the hub gives up.
 const ROUTER_TRIES: u32 = 5;
 /// How often subscriptions of sessions that have ended are looked for; those with traffic go sooner.
@@ -41,17 +48,70 @@ pub(super) struct Subscriber {
 
 /// What a session asks of the hub.
 pub(super) enum Command {
-    /// Adds or replaces a subscription; answers with the retained messages under its filter.
-    Subscribe { filter: TopicFilter, subscriber: Subscriber, reply: oneshot::Sender<Vec<Arc<Routed>>> },
-    /// Answers when all that was taken so far has been handed to the sessions.
+    /// Adds or replaces a subscription; answers with the retained messages under its filter, none for a shared one, or
+    /// `None` when there are [`FILTERS`] already.
+    Subscribe {
+        filter: TopicFilter,
+        group: Option<Arc<str>>,
+        subscriber: Subscriber,
+        want_kept: bool,
+        reply: oneshot::Sender<Option<Vec<Arc<Routed>>>>,
+    },
+    /// Gives messages that a lost member of a shared subscription did not get to the others.
+    Redistribute { deliveries: Vec<Delivery> },
+    /// Answers when nothing is left between the pipeline and the sessions' queues.
     Settle { reply: oneshot::Sender<()> },
     /// Ends a subscription.
-    Unsubscribe { filter: TopicFilter, outbox: Arc<Outbox>, reply: oneshot::Sender<()> },
+    Unsubscribe { filter: TopicFilter, group: Option<Arc<str>>, outbox: Arc<Outbox>, reply: oneshot::Sender<()> },
+}
+
+impl Subscriber {
+    /// The message as this subscription wants it.
+    fn delivery(&self, routed: &Arc<Routed>, share: Option<Arc<Shared>>) -> Delivery {
+        Delivery {
+            routed: Arc::clone(routed),
+            qos: routed.message.qos.min(self.qos),
+            retain: routed.message.retain && self.retain_as_published,
+            subscription_id: self.subscription_id,
+            share,
+        }
+    }
 }
 
 struct FilterEntry {
     filter: TopicFilter,
     subscribers: Vec<Subscriber>,
+    groups: Vec<Group>,
+}
+
+impl FilterEntry {
+    fn new(filter: TopicFilter) -> Self {
+        Self { filter, subscribers: Vec::new(), groups: Vec::new() }
+    }
+
+    /// The list of a group, or of those who share with nobody.
+    fn list(&mut self, group: Option<&Arc<str>>) -> &mut Vec<Subscriber> {
+        let Some(name) = group else { return &mut self.subscribers };
+        let index = self.groups.iter().position(|g| g.name == *name).unwrap_or_else(|| {
+            self.groups.push(Group::new(Arc::clone(name)));
+            self.groups.len() - 1
+        });
+        &mut self.groups[index].members
+    }
+
+    fn retain(&mut self, keep: impl Fn(&Subscriber) -> bool) {
+        self.subscribers.retain(&keep);
+        self.groups.iter_mut().for_each(|group| group.members.retain(&keep));
+        self.groups.retain(|group| !group.members.is_empty());
+    }
+
+    fn remove_ended(&mut self) {
+        self.retain(|s| !s.outbox.is_closed());
+    }
+
+    fn is_empty(&self) -> bool {
+        self.subscribers.is_empty() && self.groups.is_empty()
+    }
 }
 
 /// Who wants what. Filter ids count up for the life of a router and are never used twice in it.
@@ -62,10 +122,21 @@ struct Table {
     last_id: FilterId,
 }
 
+impl Table {
+    fn entry(&mut self, filter: &TopicFilter) -> Option<&mut FilterEntry> {
+        self.entries.get_mut(self.ids.get(filter)?)
+    }
+}
+
 /// See the module's head.
 pub(super) struct Hub {
     intake: mpsc::Receiver<Arc<Message>>,
     commands: mpsc::Receiver<Command>,
+    /// A command that waits until what was delivered before it has been handed on: whoever subscribes after a message
+    /// was acknowledged must not get it as a new one.
+    waiting: Option<Command>,
+    /// How many messages are before it.
+    ahead: usize,
     link: RouterLink,
     table: Table,
     retained: Retained,
@@ -73,13 +144,17 @@ pub(super) struct Hub {
     window: Vec<Arc<Routed>>,
     /// What of the window has been handed on, so that a router's successor does not hand it on again.
     handed_on: Vec<(usize, FilterId)>,
+    /// The same of the routers that failed in this window.
+    handed_on_before: HashSet<(usize, FilterId)>,
+    /// Told when all that was delivered has been handed on.
+    settling: Vec<oneshot::Sender<()>>,
     deadline: Option<Instant>,
     failures: u32,
     stats: Arc<Stats>,
 }
 
 impl Hub {
-    pub(super) fn new(
+    pub(super) async fn new(
         intake: mpsc::Receiver<Arc<Message>>,
         commands: mpsc::Receiver<Command>,
         retained: Retained,
@@ -88,11 +163,15 @@ impl Hub {
         Ok(Self {
             intake,
             commands,
-            link: RouterLink::start()?,
+            waiting: None,
+            ahead: 0,
+            link: RouterLink::start().await?,
             table: Table::default(),
             retained,
             window: Vec::with_capacity(SLOTS),
             handed_on: Vec::new(),
+            handed_on_before: HashSet::new(),
+            settling: Vec::new(),
             deadline: None,
             failures: 0,
             stats,
@@ -105,24 +184,31 @@ impl Hub {
         let mut batch = Vec::with_capacity(SLOTS);
         loop {
             let idle = self.deadline.is_none();
+            if idle && self.answer_waiting() {
+                self.tend_router().await?;
+                continue;
+            }
+            let most = self.next_batch();
             let deadline = self.deadline.map(tokio::time::Instant::from_std);
             tokio::select! {
                 biased;
-                arrival = self.link.next() => match arrival {
-                    Ok(arrival) => self.arrived(arrival),
-                    Err(error) => self.replace_router(&error)?,
-                },
-                () = sleep_until(deadline) => {
-                    self.replace_router(&RouterFailure::stalled())?;
+                arrival = self.link.next() => self.arrived(arrival).await?,
+                () = sleep_until(deadline) => self.replace_router(&RouterFailure::stalled()).await?,
+                Some(command) = self.commands.recv(), if idle && self.waiting.is_none() => {
+                    self.ahead = self.intake.len();
+                    self.waiting = Some(command);
                 }
-                Some(command) = self.commands.recv(), if idle => self.obey(command),
-                count = self.intake.recv_many(&mut batch, SLOTS), if idle => {
+                count = self.intake.recv_many(&mut batch, most), if idle => {
+                    self.ahead = self.ahead.saturating_sub(count);
                     if count == 0 {
                         return Ok(()); // The pipeline is gone, and with it whoever could still send.
                     }
-                    self.open_window(&mut batch)?;
+                    self.open_window(&mut batch).await?;
                 }
-                _ = sweep.tick(), if idle => self.sweep(),
+                _ = sweep.tick(), if idle => {
+                    self.sweep();
+                    self.tend_router().await?;
+                }
                 () = stop.cancelled(), if idle => {
                     // Biased: the intake was found empty just now, so what was acknowledged has been handed on.
                     return Ok(());
@@ -131,8 +217,30 @@ impl Hub {
         }
     }
 
+    /// Between two windows: obeys the command whose turn has come, if there is one, and tells those who wait for rest.
+    fn answer_waiting(&mut self) -> bool {
+        if self.intake.is_empty() {
+            for settled in self.settling.drain(..) {
+                // Whoever waited may have gone.
+                let _ = settled.send(());
+            }
+        }
+        if self.ahead > 0 {
+            return false;
+        }
+        let command = self.waiting.take();
+        let found = command.is_some();
+        command.into_iter().for_each(|command| self.obey(command));
+        found
+    }
+
+    /// How many messages may go into the next window.
+    fn next_batch(&self) -> usize {
+        if self.waiting.is_some() { self.ahead.min(SLOTS) } else { SLOTS }
+    }
+
     /// Publishes a batch as tickets, with a barrier behind them.
-    pub(super) fn open_window(&mut self, batch: &mut Vec<Arc<Message>>) -> Result<(), UnitError> {
+    pub(super) async fn open_window(&mut self, batch: &mut Vec<Arc<Message>>) -> Result<(), UnitError> {
         for message in batch.drain(..) {
             let routed = Arc::new(Routed::new(message));
             if routed.message.retain {
@@ -141,98 +249,140 @@ impl Hub {
             self.link.publish(routed.message.topic.as_str(), self.window.len());
             self.window.push(routed);
         }
-        self.send_window()
+        self.send_window().await
     }
 
-    fn send_window(&mut self) -> Result<(), UnitError> {
+    async fn send_window(&mut self) -> Result<(), UnitError> {
         self.deadline = Some(Instant::now() + PATIENCE);
         match self.link.flush() {
             Ok(()) => Ok(()),
-            Err(error) => self.replace_router(&error),
+            Err(error) => self.replace_router(&error).await,
         }
     }
 
-    fn arrived(&mut self, arrival: Arrival) {
+    async fn arrived(&mut self, arrival: Result<Arrival, RouterFailure>) -> Result<(), UnitError> {
         match arrival {
-            Arrival::Match { slot, filter } => self.hand_on(slot, filter),
-            Arrival::Barrier => {
+            Ok(Arrival::Match { slot, filter }) => {
+                // It makes progress, however much there is to match.
+                self.deadline = Some(Instant::now() + PATIENCE);
+                match self.hand_on(slot, filter) {
+                    Ok(()) => Ok(()),
+                    Err(error) => self.replace_router(&error).await,
+                }
+            }
+            Ok(Arrival::Barrier) => {
                 self.deadline = None;
                 self.failures = 0;
                 self.window.clear();
                 self.handed_on.clear();
-                if self.link.is_worn() {
-                    self.renew_router();
-                }
+                self.handed_on_before.clear();
+                self.tend_router().await
             }
+            Err(error) => self.replace_router(&error).await,
         }
     }
 
-    fn hand_on(&mut self, slot: usize, filter: FilterId) {
-        let (Some(routed), Some(entry)) = (self.window.get(slot), self.table.entries.get_mut(&filter)) else { return };
-        if self.failures > 0 && self.handed_on.contains(&(slot, filter)) {
-            return;
+    /// Between two windows: replaces a worn router, and sends on what has piled up for it.
+    async fn tend_router(&mut self) -> Result<(), UnitError> {
+        if self.link.is_worn() {
+            self.renew_router().await;
+        }
+        if self.link.backlog() >= BACKLOG { self.send_window().await } else { Ok(()) }
+    }
+
+    /// Gives one message to the subscribers of one filter.
+    fn hand_on(&mut self, slot: usize, filter: FilterId) -> Result<(), RouterFailure> {
+        let (Some(routed), Some(entry)) = (self.window.get(slot), self.table.entries.get_mut(&filter)) else {
+            return Err(RouterFailure::astray());
+        };
+        let message = &routed.message;
+        let topic = message.topic.as_str();
+        if !entry.filter.matches(topic) {
+            // To the router a wildcard matches a `$` topic, which it must not (section 4.7.2). Anything else would be a
+            // message for somebody whom it does not concern.
+            return if topic.starts_with('$') { Ok(()) } else { Err(RouterFailure::astray()) };
+        }
+        if self.handed_on_before.contains(&(slot, filter)) {
+            return Ok(());
         }
         self.handed_on.push((slot, filter));
-        let message = &routed.message;
-        if message.topic.as_str().starts_with('$') && entry.filter.as_str().starts_with(['+', '#']) {
-            return;
-        }
         let mut ended = false;
         for subscriber in &entry.subscribers {
             if subscriber.no_local && message.origin.is_client(&subscriber.outbox.client) {
                 continue;
             }
-            let delivery = Delivery {
-                routed: Arc::clone(routed),
-                qos: message.qos.min(subscriber.qos),
-                retain: message.retain && subscriber.retain_as_published,
-                subscription_id: subscriber.subscription_id,
-            };
-            ended |= subscriber.outbox.push(delivery).is_err();
+            let taken = subscriber.outbox.push(subscriber.delivery(routed, None), true);
+            ended |= taken == Err(NotTaken::Ended);
+            self.stats.count(taken);
+        }
+        for group in &mut entry.groups {
+            let share = Arc::new(Shared { group: Arc::clone(&group.name), filter: entry.filter.clone() });
+            let taken = group.give(|member| member.delivery(routed, Some(Arc::clone(&share))));
+            ended |= taken == Err(NotTaken::Ended);
+            self.stats.count(taken);
         }
         if ended {
-            entry.subscribers.retain(|s| !s.outbox.is_closed());
+            entry.remove_ended();
         }
+        Ok(())
     }
 
     pub(super) fn obey(&mut self, command: Command) {
         match command {
-            Command::Subscribe { filter, subscriber, reply } => {
-                let kept = self.retained.matching(&filter);
-                self.subscribe(filter, subscriber);
+            Command::Subscribe { filter, group, subscriber, want_kept, reply } => {
+                let granted = self.table.ids.len() < FILTERS || self.table.ids.contains_key(&filter);
+                let kept = granted.then(|| {
+                    let kept = want_kept && group.is_none();
+                    let kept = if kept { self.retained.matching(&filter) } else { Vec::new() };
+                    self.subscribe(&filter, group.as_ref(), subscriber);
+                    kept
+                });
                 // The session may have ended while it waited.
                 let _ = reply.send(kept);
             }
-            // Commands are obeyed between windows only, so nothing is under way now.
-            Command::Settle { reply } => drop(reply.send(())),
-            Command::Unsubscribe { filter, outbox, reply } => {
-                if let Some(id) = self.table.ids.get(&filter).copied()
-                    && let Some(entry) = self.table.entries.get_mut(&id)
-                {
-                    entry.subscribers.retain(|s| !Arc::ptr_eq(&s.outbox, &outbox));
-                    if entry.subscribers.is_empty() {
+            Command::Settle { reply } => self.settling.push(reply),
+            Command::Unsubscribe { filter, group, outbox, reply } => {
+                if let Some(entry) = self.table.entry(&filter) {
+                    entry.list(group.as_ref()).retain(|s| !Arc::ptr_eq(&s.outbox, &outbox));
+                    entry.remove_ended();
+                    if entry.is_empty() {
                         self.forget(&filter);
                     }
                 }
                 let _ = reply.send(());
             }
+            Command::Redistribute { deliveries } => deliveries.iter().for_each(|d| self.redistribute(d)),
         }
         self.stats.filters.store(self.table.ids.len() as u64, Ordering::Relaxed);
     }
 
-    fn subscribe(&mut self, filter: TopicFilter, subscriber: Subscriber) {
-        if let Some(id) = self.table.ids.get(&filter) {
-            if let Some(entry) = self.table.entries.get_mut(id) {
-                entry.subscribers.retain(|s| !Arc::ptr_eq(&s.outbox, &subscriber.outbox) && !s.outbox.is_closed());
-                entry.subscribers.push(subscriber);
-            }
-            return;
+    fn subscribe(&mut self, filter: &TopicFilter, group: Option<&Arc<str>>, subscriber: Subscriber) {
+        if !self.table.ids.contains_key(filter) {
+            self.table.last_id += 1;
+            self.link.subscribe(filter.as_str(), self.table.last_id);
+            self.table.ids.insert(filter.clone(), self.table.last_id);
+            self.table.entries.insert(self.table.last_id, FilterEntry::new(filter.clone()));
         }
-        self.table.last_id += 1;
-        let id = self.table.last_id;
-        self.link.subscribe(filter.as_str(), id);
-        self.table.ids.insert(filter.clone(), id);
-        self.table.entries.insert(id, FilterEntry { filter, subscribers: vec![subscriber] });
+        if let Some(entry) = self.table.entry(filter) {
+            let list = entry.list(group);
+            list.retain(|s| !Arc::ptr_eq(&s.outbox, &subscriber.outbox) && !s.outbox.is_closed());
+            list.push(subscriber);
+        }
+    }
+
+    fn redistribute(&mut self, delivery: &Delivery) {
+        let Some(share) = &delivery.share else { return };
+        let entry = self.table.entry(&share.filter);
+        let group = entry.and_then(|entry| entry.groups.iter_mut().find(|group| group.name == share.group));
+        let taken = match group {
+            Some(group) => group.give(|member| member.delivery(&delivery.routed, Some(Arc::clone(share)))),
+            None => Err(NotTaken::Ended),
+        };
+        match taken {
+            // The last member has gone, and with it whoever could have had it.
+            Err(NotTaken::Ended) => self.stats.dropped(Dropped::SessionEnded),
+            taken => self.stats.count(taken),
+        }
     }
 
     fn forget(&mut self, filter: &TopicFilter) {
@@ -244,10 +394,8 @@ impl Hub {
 
     /// Lets the subscriptions of ended sessions go.
     pub(super) fn sweep(&mut self) {
-        for entry in self.table.entries.values_mut() {
-            entry.subscribers.retain(|s| !s.outbox.is_closed());
-        }
-        let empty = self.table.entries.values().filter(|e| e.subscribers.is_empty());
+        self.table.entries.values_mut().for_each(FilterEntry::remove_ended);
+        let empty = self.table.entries.values().filter(|e| e.is_empty());
         let empty: Vec<TopicFilter> = empty.map(|e| e.filter.clone()).collect();
         for filter in &empty {
             self.forget(filter);
@@ -256,8 +404,8 @@ impl Hub {
     }
 
     /// Puts a fresh router in the place of one that has grown. Between windows, so nothing is under way.
-    fn renew_router(&mut self) {
-        match RouterLink::start() {
+    async fn renew_router(&mut self) {
+        match RouterLink::start().await {
             Ok(link) => {
                 self.link = link;
                 self.resubscribe();
@@ -270,14 +418,19 @@ impl Hub {
     }
 
     /// Puts a fresh router in the place of one that failed, and gives it the window that was under way.
-    fn replace_router(&mut self, error: &RouterFailure) -> Result<(), UnitError> {
+    async fn replace_router(&mut self, error: &RouterFailure) -> Result<(), UnitError> {
         self.failures += 1;
         Stats::add(&self.stats.router_failures, 1);
         log::error!(error:% = error, attempt = self.failures; "fan-out router failed; replacing it");
         if self.failures > ROUTER_TRIES {
             return Err(format!("{error}; {ROUTER_TRIES} successors failed as well").into());
         }
-        self.link = RouterLink::start()?;
+        self.handed_on_before.extend(self.handed_on.drain(..));
+        match RouterLink::start().await {
+            Ok(link) => self.link = link,
+            // The next try is due at once; it is counted like any other.
+            Err(error) => return Box::pin(self.replace_router(&error)).await,
+        }
         self.resubscribe();
         if self.deadline.is_none() {
             return Ok(());
@@ -285,10 +438,10 @@ impl Hub {
         for (slot, routed) in self.window.iter().enumerate() {
             self.link.publish(routed.message.topic.as_str(), slot);
         }
-        self.send_window()
+        Box::pin(self.send_window()).await
     }
 
-    fn resubscribe(&self) {
+    fn resubscribe(&mut self) {
         for (filter, id) in &self.table.ids {
             self.link.subscribe(filter.as_str(), *id);
         }
@@ -303,11 +456,8 @@ impl Hub {
     }
 
     pub(super) async fn next_arrival(&mut self) -> Result<(), UnitError> {
-        match self.link.next().await {
-            Ok(arrival) => self.arrived(arrival),
-            Err(error) => self.replace_router(&error)?,
-        }
-        Ok(())
+        let arrival = self.link.next().await;
+        self.arrived(arrival).await
     }
 
     pub(super) fn kill_router(&mut self) {

@@ -5,6 +5,7 @@
 //! what is remembered of it, `registry.rs` who has which session, `hub.rs` hands messages to sessions, `router.rs` is the
 //! fan-out engine and the only file that names rumqttd, `codec/` is the wire.
 
+mod aliases;
 pub mod codec;
 mod connection;
 mod gate;
@@ -17,6 +18,7 @@ mod retained;
 mod routed;
 mod router;
 mod session;
+mod share;
 mod stats;
 mod subscribing;
 #[cfg(test)]
@@ -41,9 +43,6 @@ use crate::message::{Message, Topic};
 use crate::pipeline::Pipeline;
 use crate::supervisor::{Rank, Supervisor, UnitError};
 
-/// Between two looks whether the way to the hub has run empty.
-const DRAIN_LOOK: Duration = Duration::from_millis(1);
-
 /// What all connections share.
 struct Shared {
     /// Those of now; a connection keeps the ones that it began with.
@@ -51,6 +50,8 @@ struct Shared {
     gate: Arc<Gate>,
     registry: Arc<Registry>,
     hub: mpsc::Sender<hub::Command>,
+    /// The gateway is stopping: nothing more is taken from clients.
+    closing: CancellationToken,
     pipeline: Arc<Pipeline>,
     stats: Arc<Stats>,
 }
@@ -95,7 +96,7 @@ impl Broker {
     ///
     /// # Errors
     /// When the fan-out router can't be started.
-    pub fn start(
+    pub async fn start(
         settings: Arc<config::Broker>,
         delivered: mpsc::Receiver<Arc<Message>>,
         pipeline: Arc<Pipeline>,
@@ -104,14 +105,24 @@ impl Broker {
         let stats = Arc::new(Stats::default());
         let (hub, commands) = mpsc::channel(hub::COMMANDS);
         let retained = Retained::new(settings.retained_messages, settings.retained_bytes, Arc::clone(&stats));
-        let running = Hub::new(delivered, commands, retained, Arc::clone(&stats))?;
+        let running = Hub::new(delivered, commands, retained, Arc::clone(&stats)).await?;
         supervisor.start_critical("broker", Rank::Core, move |stop| running.run(stop));
         let settings = Arc::new(Current::new(settings));
         let registry = Arc::new(Registry::new(Arc::clone(&settings), Arc::clone(&pipeline), Arc::clone(&stats)));
         let housekeeping = Arc::clone(&registry);
         supervisor.start("sessions", Rank::Clients, move |stop| Arc::clone(&housekeeping).sweep(stop));
         let gate = Arc::new(Gate::default());
-        Ok(Self { shared: Arc::new(Shared { settings, gate, registry, hub, pipeline, stats }) })
+        Ok(Self {
+            shared: Arc::new(Shared {
+                settings,
+                gate,
+                registry,
+                hub,
+                closing: CancellationToken::new(),
+                pipeline,
+                stats,
+            }),
+        })
     }
 
     /// Takes new settings for the clients that come from now on. The limits on retained messages stay until the next
@@ -120,16 +131,15 @@ impl Broker {
         *self.shared.settings.0.write().unwrap_or_else(PoisonError::into_inner) = settings;
     }
 
-    /// Waits until all that was delivered so far is in the clients' queues. Says whether it came to that in time.
-    pub async fn drain(&self, patience: Duration) -> bool {
-        let drained = async {
-            while !self.shared.pipeline.is_drained() {
-                tokio::time::sleep(DRAIN_LOOK).await;
-            }
+    /// Takes no more messages from clients, and waits until all that was delivered so far is in the clients' queues.
+    /// Says whether it came to that in time.
+    pub async fn close(&self, patience: Duration) -> bool {
+        self.shared.closing.cancel();
+        let settled = async {
             let (reply, settled) = oneshot::channel();
             self.shared.hub.send(hub::Command::Settle { reply }).await.is_ok() && settled.await.is_ok()
         };
-        tokio::time::timeout(patience, drained).await.unwrap_or(false)
+        tokio::time::timeout(patience, settled).await.unwrap_or(false)
     }
 
     /// Serves MQTT clients on an open listener until told to stop.

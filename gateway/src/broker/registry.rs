@@ -136,7 +136,8 @@ impl Registry {
             Old::Promised(handed_over) => tokio::time::timeout(HANDOVER, handed_over).await.ok().and_then(Result::ok),
         };
         match session.filter(|_| !clean_start) {
-            Some(session) => {
+            Some(mut session) => {
+                session.connected();
                 session.outbox.set_online(true);
                 (session, true, hold)
             }
@@ -169,7 +170,7 @@ impl Registry {
     fn fresh(&self, client: &Arc<str>) -> Session {
         let settings = self.settings.get();
         let (messages, bytes) = (settings.session_queue, settings.session_queue_bytes);
-        let outbox = Outbox::new(Arc::clone(client), messages, bytes, Arc::clone(&self.stats));
+        let outbox = Outbox::new(Arc::clone(client), messages, bytes);
         Session::new(Arc::new(outbox), Arc::clone(&self.stats))
     }
 

@@ -12,17 +12,19 @@
 //! - Which tickets matched nothing, the router does not say. A *barrier* does: the link's rings are read first come,
 //!   first served, each wholly (`max_outgoing_packet_count` is larger than `SLOTS`), so when a barrier comes back, all
 //!   tickets published before it have come back too. Only one barrier is under way at a time: a window of at most
-//!   `SLOTS` tickets goes out with its barrier behind it, and the next window waits for that barrier.
+//!   `SLOTS` tickets goes out with its barrier behind it, and the next window waits for that barrier. The order holds
+//!   while the barrier's own ring is parked, that is, read to its end, when the window begins: see [`CROWD`].
+//! - What is unsubscribed must stand before the tickets of a batch, never behind, or the ring is read once more for a
+//!   subscription that has no identifier. The hub asks only between windows.
 //! - The first character of a topic must be ASCII and no `$`, or the router panics or refuses: every topic and filter
 //!   gets the prefix `t/`.
 //! - It never frees a filter's ring or a topic it has seen: it is replaced by a fresh one when it has
 //!   grown ([`RouterLink::is_worn`]). It can't be told to stop either: [`RouterLink`]'s drop sends the
 //!   one packet that is known to end its thread, whose unwinding frees everything.
 
-use std::collections::HashSet;
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Once;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use rumqttd::local::{LinkBuilder, LinkError, LinkRx, LinkTx};
@@ -30,7 +32,7 @@ use rumqttd::protocol::{Filter, Packet, Publish, QoS, RetainForwardRule, Subscri
 use rumqttd::{Notification, Router, RouterConfig};
 
 /// Tickets that may be outstanding.
-pub(super) const SLOTS: usize = 128;
+pub(super) const SLOTS: usize = 64;
 /// What each ticket weighs in a ring: more than the longest topic, so that topic and padding add up to it.
 const TICKET_BYTES: usize = 66 * 1024;
 static PADDING: [u8; TICKET_BYTES + SLOTS] = [0; TICKET_BYTES + SLOTS];
@@ -40,10 +42,22 @@ const BARRIER: &str = "b";
 /// The name that the router's thread has, by which its deliberate end is told from an accident.
 const ROUTER_ID: usize = 0;
 const ROUTER_THREAD: &str = "router-0";
+/// Ends that were asked for and have not happened yet.
+static DELIBERATE: AtomicUsize = AtomicUsize::new(0);
 
-/// Topics seen, or filters no longer wanted, after which the router is replaced.
-const WORN_TOPICS: usize = 20_000;
+/// Filters no longer wanted after which the router is replaced.
 const WORN_FILTERS: usize = 256;
+/// Bytes that it may hold by our estimate, which counts nothing as given back, and what each filter adds to that.
+const WORN_BYTES: usize = 16 << 20;
+const WORN_BYTES_PER_FILTER: usize = 4 << 10;
+/// What one ticket in one ring costs it besides the topic, and what one topic does that it has not seen before.
+const TICKET_COST: usize = 300;
+const TOPIC_COST: usize = 300;
+
+/// Notifications since the last barrier after which a second one is sent. When a read fills the link's buffer (rumqttd's
+/// `MAX_CHANNEL_CAPACITY`, 200), the ring that was read stays in the order of reading. Were that the barrier's own, the next
+/// barrier would overtake the tickets before it.
+const CROWD: usize = 150;
 
 /// How long a window may take before the router counts as stalled. A healthy one takes well under a millisecond.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
@@ -72,6 +86,13 @@ impl RouterFailure {
     }
 }
 
+impl RouterFailure {
+    /// A ticket came back that can't be one of this window's.
+    pub(super) fn astray() -> Self {
+        Self("a ticket came back that was not sent".to_owned())
+    }
+}
+
 impl From<LinkError> for RouterFailure {
     fn from(error: LinkError) -> Self {
         Self(error.to_string())
@@ -82,14 +103,16 @@ impl From<LinkError> for RouterFailure {
 pub(super) struct RouterLink {
     tx: LinkTx,
     rx: LinkRx,
-    topics: HashSet<u64>,
-    hasher: RandomState,
+    filters: usize,
     forgotten_filters: usize,
+    /// Bytes that it may hold.
+    weight: usize,
+    since_barrier: usize,
 }
 
 impl RouterLink {
     /// Starts a router in a thread of its own and links to it.
-    pub(super) fn start() -> Result<Self, RouterFailure> {
+    pub(super) async fn start() -> Result<Self, RouterFailure> {
         quiet();
         let config = RouterConfig {
             max_connections: 2,
@@ -102,26 +125,25 @@ impl RouterLink {
         };
         let events = Router::new(ROUTER_ID, config).spawn();
         let (tx, rx, _connack) = LinkBuilder::new("front", events).build()?;
-        let mut link = Self { tx, rx, topics: HashSet::new(), hasher: RandomState::new(), forgotten_filters: 0 };
+        let mut link = Self { tx, rx, filters: 0, forgotten_filters: 0, weight: 0, since_barrier: 0 };
         link.buffer_subscribe(BARRIER.to_owned(), None);
-        link.prime()?;
+        link.prime().await?;
         Ok(link)
     }
 
     /// Sends the first barrier and waits for it. A new subscription stands first in the order of reading until it has
     /// been read to its end once; only then do barriers queue up behind the tickets before them.
-    fn prime(&mut self) -> Result<(), RouterFailure> {
+    async fn prime(&mut self) -> Result<(), RouterFailure> {
         self.flush()?;
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            if let Some(Notification::Forward(_)) = self.rx.recv_deadline(deadline)? {
-                return Ok(());
-            }
+        match tokio::time::timeout(PATIENCE, self.next()).await {
+            Ok(first) => first.map(|_barrier| ()),
+            Err(_elapsed) => Err(RouterFailure::stalled()),
         }
     }
 
     /// Adds a filter. What is published after this call is matched against it.
-    pub(super) fn subscribe(&self, filter: &str, id: FilterId) {
+    pub(super) fn subscribe(&mut self, filter: &str, id: FilterId) {
+        self.filters += 1;
         self.buffer_subscribe(format!("{PREFIX}{filter}"), Some(id));
     }
 
@@ -139,6 +161,7 @@ impl RouterLink {
 
     /// Drops a filter. Its ring stays in the router, which is worn a little more by it.
     pub(super) fn unsubscribe(&mut self, filter: &str) {
+        self.filters = self.filters.saturating_sub(1);
         self.forgotten_filters += 1;
         let filters = vec![format!("{PREFIX}{filter}")];
         self.tx.buffer().push_back(Packet::Unsubscribe(Unsubscribe { pkid: 1, filters }, None));
@@ -146,9 +169,7 @@ impl RouterLink {
 
     /// Publishes a ticket. `slot` is below [`SLOTS`] and not in use since the last barrier came back.
     pub(super) fn publish(&mut self, topic: &str, slot: usize) {
-        if self.topics.len() < WORN_TOPICS {
-            self.topics.insert(self.hasher.hash_one(topic));
-        }
+        self.weight += TOPIC_COST + topic.len();
         let mut name = Vec::with_capacity(PREFIX.len() + topic.len());
         name.extend_from_slice(PREFIX.as_bytes());
         name.extend_from_slice(topic.as_bytes());
@@ -165,20 +186,32 @@ impl RouterLink {
         Ok(())
     }
 
+    /// What is asked and not sent yet.
+    pub(super) fn backlog(&self) -> usize {
+        self.tx.buffer().len()
+    }
+
     /// Waits for the next arrival. Safe to cancel.
     pub(super) async fn next(&mut self) -> Result<Arrival, RouterFailure> {
         loop {
-            match self.rx.next().await? {
-                Some(Notification::Forward(forward)) => {
-                    let length = forward.publish.payload.len() + forward.publish.topic.len();
-                    if forward.publish.topic == BARRIER {
+            let notification = self.rx.next().await?;
+            self.since_barrier += usize::from(notification.is_some());
+            match notification {
+                Some(Notification::Forward(forward)) if forward.publish.topic == BARRIER => {
+                    if std::mem::take(&mut self.since_barrier) < CROWD {
                         return Ok(Arrival::Barrier);
                     }
+                    // Nothing else is buffered now: whoever waits for a barrier asks for nothing meanwhile.
+                    self.flush()?;
+                }
+                Some(Notification::Forward(forward)) => {
+                    let topic = forward.publish.topic.len();
+                    self.weight += TICKET_COST + topic;
+                    let slot = (forward.publish.payload.len() + topic).checked_sub(TICKET_BYTES);
                     let filter = forward.properties.and_then(|p| p.subscription_identifiers.first().copied());
-                    let slot = length.checked_sub(TICKET_BYTES).filter(|slot| *slot < SLOTS);
-                    return match (slot, filter) {
+                    return match (slot.filter(|slot| *slot < SLOTS), filter) {
                         (Some(slot), Some(filter)) => Ok(Arrival::Match { slot, filter }),
-                        _ => Err(RouterFailure("a ticket came back that was never sent".to_owned())),
+                        _ => Err(RouterFailure::astray()),
                     };
                 }
                 // It has handed out all it may at once and waits to be asked for more.
@@ -193,11 +226,13 @@ impl RouterLink {
 
     /// Whether it holds so much that it will never give back that a fresh one is due.
     pub(super) fn is_worn(&self) -> bool {
-        self.topics.len() >= WORN_TOPICS || self.forgotten_filters >= WORN_FILTERS
+        let bearable = WORN_BYTES + self.filters * WORN_BYTES_PER_FILTER;
+        self.forgotten_filters >= WORN_FILTERS || self.weight >= bearable
     }
 
     /// Ends the router's thread: a topic whose first character is not ASCII makes it panic; see the module's head.
     pub(super) fn kill(&mut self) {
+        DELIBERATE.fetch_add(1, Ordering::Relaxed);
         // If it is dead already, all the better.
         let _ = self.tx.try_publish("é", Bytes::new());
     }
@@ -224,7 +259,9 @@ fn quiet() {
         let _ = tracing::subscriber::set_global_default(tracing::subscriber::NoSubscriber::default());
         let default = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            if std::thread::current().name() != Some(ROUTER_THREAD) {
+            let routers = std::thread::current().name() == Some(ROUTER_THREAD);
+            let one_less = |left: usize| left.checked_sub(1);
+            if !routers || DELIBERATE.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_err() {
                 default(info);
             }
         }));

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 
+use super::aliases::Given;
 use super::codec::{self, Ack, CodecError, Packet, PublishProperties, PublishRef, ReasonCode, Version};
 use super::outbox::{Delivery, Outbox};
 use super::routed::Routed;
@@ -25,7 +26,7 @@ struct InFlight {
 }
 
 /// What the client's connection allows.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Terms {
     /// Its version of MQTT.
     pub(super) version: Version,
@@ -33,6 +34,8 @@ pub(super) struct Terms {
     pub(super) window: usize,
     /// The largest packet that it takes.
     pub(super) max_packet: usize,
+    /// The topic aliases that it has been told.
+    pub(super) aliases: Given,
 }
 
 /// One client's session. Dropped, it ends: its outbox closes and its subscriptions go.
@@ -43,7 +46,11 @@ pub(super) struct Session {
     pub(super) filters: HashSet<TopicFilter>,
     /// Retained messages that a new subscription brought; they go before the outbox.
     retained: VecDeque<Delivery>,
+    /// In the order in which they were sent first.
     in_flight: VecDeque<InFlight>,
+    in_flight_bytes: usize,
+    /// How many of them, from the front, this connection has written.
+    written: usize,
     last_id: u16,
     /// QoS 2 messages from the client whose PUBREL has not come.
     received: HashSet<NonZeroU16>,
@@ -58,6 +65,8 @@ impl Session {
             filters: HashSet::new(),
             retained: VecDeque::new(),
             in_flight: VecDeque::new(),
+            in_flight_bytes: 0,
+            written: 0,
             last_id: 0,
             received: HashSet::new(),
             stats,
@@ -83,6 +92,7 @@ impl Session {
             routed,
             retain: true,
             subscription_id,
+            share: None,
         }));
     }
 
@@ -105,42 +115,67 @@ impl Session {
         if self.received.remove(&id) { ReasonCode::Success } else { ReasonCode::PacketIdentifierNotFound }
     }
 
+    /// Begins with a new connection: what the last one left unacknowledged is sent again, in its order (section 4.4).
+    pub(super) fn connected(&mut self) {
+        self.written = 0;
+    }
+
     /// Writes what waits until `out` holds `enough` bytes, the window is full or nothing is left.
-    pub(super) fn fill(&mut self, terms: &Terms, out: &mut BytesMut, enough: usize) {
-        while out.len() < enough && self.in_flight.len() < terms.window {
-            let Some(delivery) = self.retained.pop_front().or_else(|| self.outbox.pop()) else { return };
-            if delivery.routed.is_expired() {
-                self.stats.dropped(Dropped::Expired);
-                continue;
-            }
-            let id = (delivery.qos != QoS::AtMostOnce).then(|| self.next_id());
-            match write_delivery(&delivery, id, false, terms, out) {
-                Ok(true) => {
-                    Stats::add(&self.stats.publishes_sent, 1);
-                    if let Some(id) = id {
-                        self.in_flight.push_back(InFlight { id, delivery, released: false });
-                    }
-                }
-                Ok(false) | Err(_) => self.stats.dropped(Dropped::TooLargeForClient),
+    pub(super) fn fill(&mut self, terms: &mut Terms, out: &mut BytesMut, enough: usize) {
+        while out.len() < enough && self.window_open(terms) {
+            let again = self.written < self.in_flight.len();
+            let went_on = if again { self.write_again(terms, out) } else { self.write_next(terms, out) };
+            if !went_on {
+                return;
             }
         }
     }
 
-    /// Writes again what the last connection left unacknowledged, in its order (section 4.4).
-    pub(super) fn resend(&mut self, terms: &Terms, out: &mut BytesMut) {
-        let stats = Arc::clone(&self.stats);
-        self.in_flight.retain(|sent| {
-            if sent.released {
-                let pubrel = Packet::PubRel(Ack::new(sent.id, ReasonCode::Success));
-                return codec::write(&pubrel, terms.version, out).is_ok();
+    /// Writes once more what the last connection left in flight.
+    fn write_again(&mut self, terms: &mut Terms, out: &mut BytesMut) -> bool {
+        let Some(sent) = self.in_flight.get(self.written) else { return false };
+        let written = if sent.released {
+            codec::write(&Packet::PubRel(Ack::new(sent.id, ReasonCode::Success)), terms.version, out).is_ok()
+        } else {
+            matches!(write_delivery(&sent.delivery, Some(sent.id), true, terms, out), Ok(true))
+        };
+        if written {
+            self.written += 1;
+        } else {
+            self.remove(self.written);
+            self.stats.dropped(Dropped::TooLargeForClient);
+        }
+        true
+    }
+
+    /// Writes the next message that waits; false when none does.
+    fn write_next(&mut self, terms: &mut Terms, out: &mut BytesMut) -> bool {
+        let Some(delivery) = self.retained.pop_front().or_else(|| self.outbox.pop()) else { return false };
+        if delivery.routed.is_expired() {
+            self.stats.dropped(Dropped::Expired);
+            return true;
+        }
+        let id = (delivery.qos != QoS::AtMostOnce).then(|| self.next_id());
+        if !matches!(write_delivery(&delivery, id, false, terms, out), Ok(true)) {
+            self.stats.dropped(Dropped::TooLargeForClient);
+            return true;
+        }
+        Stats::add(&self.stats.publishes_sent, 1);
+        if let Some(id) = id {
+            self.in_flight_bytes += delivery.routed.size();
+            self.in_flight.push_back(InFlight { id, delivery, released: false });
+            self.written += 1;
+        }
+        true
+    }
+
+    fn remove(&mut self, at: usize) {
+        if let Some(sent) = self.in_flight.remove(at) {
+            self.in_flight_bytes = self.in_flight_bytes.saturating_sub(sent.delivery.routed.size());
+            if at < self.written {
+                self.written -= 1;
             }
-            let written = write_delivery(&sent.delivery, Some(sent.id), true, terms, out);
-            if !matches!(written, Ok(true)) {
-                stats.dropped(Dropped::TooLargeForClient);
-                return false;
-            }
-            true
-        });
+        }
     }
 
     /// A free packet identifier. There is one: the window is smaller than their number.
@@ -162,7 +197,7 @@ impl Session {
     /// PUBACK, or PUBCOMP: the message is done. In any order; what is unknown is ignored.
     pub(super) fn acknowledged(&mut self, id: NonZeroU16) {
         if let Some(at) = self.position(id) {
-            self.in_flight.remove(at);
+            self.remove(at);
         }
     }
 
@@ -172,7 +207,7 @@ impl Session {
             return Some(Ack::new(ack.packet_id, ReasonCode::PacketIdentifierNotFound));
         };
         if ack.reason.is_error() {
-            self.in_flight.remove(at);
+            self.remove(at);
             return None;
         }
         if let Some(sent) = self.in_flight.get_mut(at) {
@@ -181,9 +216,30 @@ impl Session {
         Some(Ack::new(ack.packet_id, ReasonCode::Success))
     }
 
-    /// Whether anything could be written now.
+    /// Takes what came by shared subscriptions and others could have instead: what waits, and, when the session ends,
+    /// what QoS 1 left unacknowledged too. What has QoS 2 is never given to another (section 4.8.2).
+    pub(super) fn take_shared(&mut self, ends: bool) -> Vec<Delivery> {
+        let mut shared = Vec::new();
+        if ends {
+            let lost = |sent: &InFlight| sent.delivery.share.is_some() && sent.delivery.qos == QoS::AtLeastOnce;
+            let (given_back, kept): (VecDeque<_>, VecDeque<_>) = self.in_flight.drain(..).partition(lost);
+            // The session ends with this connection, so nothing of it is written any more.
+            self.in_flight = kept;
+            shared.extend(given_back.into_iter().map(|sent| sent.delivery));
+        }
+        shared.extend(self.outbox.take_shared());
+        shared
+    }
+
+    /// Whether anything could be written now: the client's window and the session's memory both have room.
     pub(super) fn window_open(&self, terms: &Terms) -> bool {
-        self.in_flight.len() < terms.window
+        self.written < terms.window
+            && (self.written < self.in_flight.len() || self.in_flight_bytes <= self.outbox.max_bytes)
+    }
+
+    /// Whether the client has everything.
+    pub(super) fn is_empty(&self) -> bool {
+        self.in_flight.is_empty() && self.retained.is_empty() && self.outbox.is_empty()
     }
 }
 
@@ -202,16 +258,19 @@ fn write_delivery(
     delivery: &Delivery,
     packet_id: Option<NonZeroU16>,
     dup: bool,
-    terms: &Terms,
+    terms: &mut Terms,
     out: &mut BytesMut,
 ) -> Result<bool, CodecError> {
     let message = &delivery.routed.message;
-    let properties = properties(delivery, terms.version);
+    let topic = &message.topic;
+    let known = terms.aliases.known(topic);
+    let told = if known.is_none() { terms.aliases.free() } else { None };
+    let properties = properties(delivery, terms.version, known.or(told));
     let publish = PublishRef {
         dup,
         qos: delivery.qos,
         retain: delivery.retain,
-        topic: message.topic.as_str(),
+        topic: if known.is_some() { "" } else { topic.as_str() },
         packet_id,
         payload: &message.payload,
         properties: &properties,
@@ -222,20 +281,24 @@ fn write_delivery(
         out.truncate(before);
         return Ok(false);
     }
+    if let Some(alias) = told {
+        terms.aliases.told(topic, alias);
+    }
     Ok(true)
 }
 
 /// The properties of one delivery: those of the message, with what differs from client to client.
-fn properties(delivery: &Delivery, version: Version) -> Cow<'_, PublishProperties> {
+fn properties(delivery: &Delivery, version: Version, alias: Option<NonZeroU16>) -> Cow<'_, PublishProperties> {
     if version != Version::V5 {
         return Cow::Owned(PublishProperties::default());
     }
     let shared = delivery.routed.v5();
-    if delivery.subscription_id.is_none() && shared.expiry.is_none() {
+    if delivery.subscription_id.is_none() && shared.expiry.is_none() && alias.is_none() {
         return Cow::Borrowed(shared);
     }
     let mut own = shared.clone();
     own.expiry = delivery.routed.expiry_left();
+    own.topic_alias = alias;
     own.subscription_ids.extend(delivery.subscription_id);
     Cow::Owned(own)
 }

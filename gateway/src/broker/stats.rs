@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::outbox::NotTaken;
+
 /// Why a delivery to one client, or a retained message, was let go. Counted apart from the ledger, which counts a
 /// message once however many clients it goes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,6 +136,13 @@ impl Stats {
 
     pub(super) fn dropped_many(&self, why: Drop, n: u64) {
         Self::add(&self.dropped[why as usize], n);
+    }
+
+    /// Counts a message that a client's queue did not take.
+    pub(super) fn count(&self, taken: Result<(), NotTaken>) {
+        if let Some(reason) = taken.err().and_then(NotTaken::reason) {
+            self.dropped(reason);
+        }
     }
 
     pub(super) fn refused(&self, why: Refusal) {

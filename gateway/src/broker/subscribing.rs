@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::codec::{ReasonCode, RetainHandling, SubAck, Subscribe, Subscription, UnsubAck, Unsubscribe};
 use super::hub::{Command, Subscriber};
 use super::session::Session;
+use super::share;
 use crate::config;
 use crate::message::{QoS, TopicFilter};
 
@@ -21,9 +22,15 @@ pub(super) async fn subscribe(
     packet: Subscribe,
 ) -> SubAck {
     let mut reasons = Vec::with_capacity(packet.subscriptions.len());
+    // Each grant costs a turn of the hub; one packet may ask for some again, but not without end.
+    let mut turns = 2 * settings.subscriptions_per_client;
     for subscription in &packet.subscriptions {
         let reason = match judge(session, settings, subscription) {
-            Ok(filter) => add(session, hub, settings, filter, subscription, packet.subscription_id).await,
+            Ok(_) if turns == 0 => ReasonCode::QuotaExceeded,
+            Ok(granted) => {
+                turns -= 1;
+                add(session, hub, settings, granted, subscription, packet.subscription_id).await
+            }
             Err(reason) => reason,
         };
         reasons.push(reason);
@@ -31,26 +38,41 @@ pub(super) async fn subscribe(
     SubAck { packet_id: packet.packet_id, details: Default::default(), reasons }
 }
 
-fn judge(session: &Session, settings: &config::Broker, subscription: &Subscription) -> Result<TopicFilter, ReasonCode> {
-    let text = subscription.filter.as_str();
-    if text.starts_with("$share/") {
-        return Err(ReasonCode::SharedSubscriptionsNotSupported);
-    }
-    let filter = TopicFilter::new(text).map_err(|_| ReasonCode::TopicFilterInvalid)?;
-    if text.split('/').count() > settings.max_topic_levels {
+/// Whether a subscription that is shared wants no messages of its own client, which can't be (section 3.8.3.1).
+pub(super) fn is_shared_no_local(packet: &Subscribe) -> bool {
+    packet.subscriptions.iter().any(|s| s.no_local && s.filter.starts_with("$share/"))
+}
+
+/// A subscription that may be.
+struct Granted {
+    /// What the client calls it: the whole text.
+    name: TopicFilter,
+    /// The filter itself.
+    filter: TopicFilter,
+    group: Option<Arc<str>>,
+}
+
+fn judge(session: &Session, settings: &config::Broker, wanted: &Subscription) -> Result<Granted, ReasonCode> {
+    let invalid = |_| ReasonCode::TopicFilterInvalid;
+    let name = TopicFilter::new(&wanted.filter).map_err(invalid)?;
+    let (filter, group) = match share::parse(&wanted.filter).map_err(invalid)? {
+        Some(shared) => (shared.filter, Some(shared.group)),
+        None => (name.clone(), None),
+    };
+    if filter.as_str().split('/').count() > settings.max_topic_levels {
         return Err(ReasonCode::TopicFilterInvalid);
     }
-    if session.filters.len() >= settings.subscriptions_per_client && !session.filters.contains(&filter) {
+    if session.filters.len() >= settings.subscriptions_per_client && !session.filters.contains(&name) {
         return Err(ReasonCode::QuotaExceeded);
     }
-    Ok(filter)
+    Ok(Granted { name, filter, group })
 }
 
 async fn add(
     session: &mut Session,
     hub: &Hub,
     settings: &config::Broker,
-    filter: TopicFilter,
+    granted: Granted,
     wanted: &Subscription,
     subscription_id: Option<std::num::NonZeroU32>,
 ) -> ReasonCode {
@@ -62,21 +84,23 @@ async fn add(
         subscription_id,
     };
     let (reply, kept) = oneshot::channel();
-    let command = Command::Subscribe { filter: filter.clone(), subscriber, reply };
+    let want_kept = match wanted.retain_handling {
+        RetainHandling::Always => true,
+        RetainHandling::IfNew => !session.filters.contains(&granted.name),
+        RetainHandling::Never => false,
+    };
+    let command = Command::Subscribe { filter: granted.filter, group: granted.group, subscriber, want_kept, reply };
     if hub.send(command).await.is_err() {
         return ReasonCode::UnspecifiedError;
     }
-    let Ok(kept) = kept.await else { return ReasonCode::UnspecifiedError };
-    let new = session.filters.insert(filter);
-    let send_kept = match wanted.retain_handling {
-        RetainHandling::Always => true,
-        RetainHandling::IfNew => new,
-        RetainHandling::Never => false,
+    let kept = match kept.await {
+        Ok(Some(kept)) => kept,
+        Ok(None) => return ReasonCode::QuotaExceeded,
+        Err(_stopping) => return ReasonCode::UnspecifiedError,
     };
-    if send_kept {
-        // Room for everything that can be kept, twice: overlapping filters may each bring a message.
-        session.add_retained(kept, 2 * settings.retained_messages, wanted.qos, subscription_id);
-    }
+    session.filters.insert(granted.name);
+    // Room for everything that can be kept, twice: overlapping filters may each bring a message.
+    session.add_retained(kept, 2 * settings.retained_messages, wanted.qos, subscription_id);
     match wanted.qos {
         QoS::AtMostOnce => ReasonCode::Success,
         QoS::AtLeastOnce => ReasonCode::GrantedQoS1,
@@ -88,13 +112,18 @@ async fn add(
 pub(super) async fn unsubscribe(session: &mut Session, hub: &Hub, packet: Unsubscribe) -> UnsubAck {
     let mut reasons = Vec::with_capacity(packet.filters.len());
     for text in &packet.filters {
-        let known = TopicFilter::new(text).ok().filter(|filter| session.filters.remove(filter));
-        let Some(filter) = known else {
+        let known = TopicFilter::new(text).ok().filter(|name| session.filters.remove(name));
+        let Some(name) = known else {
             reasons.push(ReasonCode::NoSubscriptionExisted);
             continue;
         };
+        // It was understood when it was subscribed to.
+        let (filter, group) = match share::parse(name.as_str()) {
+            Ok(Some(shared)) => (shared.filter, Some(shared.group)),
+            _ => (name, None),
+        };
         let (reply, done) = oneshot::channel();
-        let command = Command::Unsubscribe { filter, outbox: Arc::clone(&session.outbox), reply };
+        let command = Command::Unsubscribe { filter, group, outbox: Arc::clone(&session.outbox), reply };
         let gone = hub.send(command).await.is_ok() && done.await.is_ok();
         reasons.push(if gone { ReasonCode::Success } else { ReasonCode::UnspecifiedError });
     }

@@ -9,7 +9,6 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::outbox::Outbox;
-use super::stats::Stats;
 use crate::message::{Message, Origin, Topic};
 use crate::pipeline::Pipeline;
 
@@ -19,8 +18,8 @@ fn pipeline() -> (Arc<Pipeline>, mpsc::Receiver<Arc<Message>>) {
     Pipeline::new(1, Vec::new())
 }
 
-fn outbox(client: &str, stats: &Arc<Stats>) -> Arc<Outbox> {
-    Arc::new(Outbox::new(client.into(), 100_000, 1 << 30, Arc::clone(stats)))
+fn outbox(client: &str) -> Arc<Outbox> {
+    Arc::new(Outbox::new(client.into(), 100_000, 1 << 30))
 }
 
 fn message(pipeline: &Pipeline, topic: &str, payload: impl Into<bytes::Bytes>) -> Message {

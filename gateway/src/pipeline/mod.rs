@@ -163,11 +163,6 @@ impl Pipeline {
         self.outputs.write().unwrap_or_else(PoisonError::into_inner).remove(topic);
     }
 
-    /// Whether the broker has taken all that was delivered.
-    pub fn is_drained(&self) -> bool {
-        self.fanout.capacity() == FANOUT_QUEUE
-    }
-
     /// Delivered messages, live, for a watcher that may lag and lose some.
     pub fn tap(&self) -> broadcast::Receiver<Arc<Message>> {
         self.taps.subscribe()

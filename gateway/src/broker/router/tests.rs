@@ -15,7 +15,7 @@ async fn window(link: &mut RouterLink) -> Vec<(usize, FilterId)> {
 
 #[tokio::test]
 async fn every_ticket_of_a_full_window_comes_back_before_its_barrier_for_each_filter_that_matches() {
-    let mut link = RouterLink::start().unwrap();
+    let mut link = RouterLink::start().await.unwrap();
     let long = "x".repeat(65_535);
     let filters = ["#", "a/+", "a/1", "Ä/#", "$SYS/#", &long, "b"];
     for (i, filter) in filters.iter().enumerate() {
@@ -36,7 +36,7 @@ async fn every_ticket_of_a_full_window_comes_back_before_its_barrier_for_each_fi
 
 #[tokio::test]
 async fn an_unsubscribed_filter_matches_no_more_and_a_new_one_matches_known_topics() {
-    let mut link = RouterLink::start().unwrap();
+    let mut link = RouterLink::start().await.unwrap();
     link.subscribe("a", 1);
     link.publish("a", 7);
     assert_eq!(window(&mut link).await, [(7, 1)]);
@@ -53,7 +53,7 @@ async fn an_unsubscribed_filter_matches_no_more_and_a_new_one_matches_known_topi
 
 #[tokio::test]
 async fn many_filters_at_once_lose_nothing() {
-    let mut link = RouterLink::start().unwrap();
+    let mut link = RouterLink::start().await.unwrap();
     for id in 1..=500 {
         link.subscribe(&format!("+/{id}/#"), id);
     }
@@ -74,13 +74,54 @@ fn router_threads() -> usize {
 
 #[tokio::test]
 async fn a_dropped_link_ends_its_routers_thread() {
-    let links: Vec<_> = (0..8).map(|_| RouterLink::start().unwrap()).collect();
+    let mut links = Vec::new();
+    for _ in 0..8 {
+        links.push(RouterLink::start().await.unwrap());
+    }
     assert!(router_threads() >= 8);
     drop(links);
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
     // Tests beside this one have a router each as well.
     while router_threads() >= 8 {
-        assert!(Instant::now() < deadline, "{} router threads are left", router_threads());
+        assert!(std::time::Instant::now() < deadline, "{} router threads are left", router_threads());
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+#[tokio::test]
+async fn no_barrier_overtakes_when_the_links_buffer_fills_up_at_it() {
+    // So many matches in a window that the barrier is the one that fills the buffer, and their neighbours.
+    for (filters, tickets) in [(6, 33), (9, 22), (11, 18), (18, 11), (33, 6), (4, 49), (4, 50), (5, 40), (60, 60)] {
+        let mut link = RouterLink::start().await.unwrap();
+        // Distinct filters that all match `a/a/a/a/a/a`.
+        for id in 1..=filters {
+            let levels: Vec<&str> = (0..6).map(|bit| if id >> bit & 1 == 1 { "+" } else { "a" }).collect();
+            link.subscribe(&levels.join("/"), id);
+        }
+        for round in 0..200 {
+            for slot in 0..tickets {
+                link.publish("a/a/a/a/a/a", slot);
+            }
+            assert_eq!(window(&mut link).await.len(), filters * tickets, "{filters} x {tickets}, round {round}");
+            // The hub's loop looks once between two windows.
+            let next = link.next();
+            tokio::select! { biased; early = next => panic!("{early:?}"), () = std::future::ready(()) => {} }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_router_may_hold_wears_it_whether_in_topics_tickets_or_filters() {
+    let long = "x".repeat(60_000);
+    let mut link = RouterLink::start().await.unwrap();
+    for _ in 0..400 {
+        link.publish(&long, 0);
+    }
+    assert!(link.is_worn(), "long topics");
+    let mut link = RouterLink::start().await.unwrap();
+    for id in 1..=300 {
+        link.subscribe(&id.to_string(), id);
+        link.unsubscribe(&id.to_string());
+    }
+    assert!(link.is_worn() && link.backlog() == 600, "filters that come and go");
 }

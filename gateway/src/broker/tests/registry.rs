@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::super::Current;
 use super::super::registry::{Registry, Will};
+use super::super::stats::Stats;
 use super::*;
 use crate::config;
 use crate::message::QoS;

@@ -3,9 +3,11 @@
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -61,7 +63,19 @@ impl Stile {
     /// Starts a daemon in a folder that a test has prepared. `broker` is added to `[broker]`, `rest` to the file.
     pub fn start_in(dir: TempDir, broker: &str, rest: &str) -> Self {
         std::fs::write(dir.path().join("stile.toml"), Self::settings(dir.path(), broker, rest)).unwrap();
-        let mut child = command()
+        Self::launch(dir, command())
+    }
+
+    /// Starts a daemon as another user and group, to whom the folder must belong. Only root can.
+    pub fn start_as(user: u32, dir: TempDir, rest: &str) -> Self {
+        std::fs::write(dir.path().join("stile.toml"), Self::settings(dir.path(), "", rest)).unwrap();
+        let mut command = command();
+        command.uid(user).gid(user);
+        Self::launch(dir, command)
+    }
+
+    fn launch(dir: TempDir, mut command: Command) -> Self {
+        let mut child = command
             .args(["run", "--config"])
             .arg(dir.path().join("stile.toml"))
             .stdin(Stdio::null())
@@ -111,6 +125,58 @@ impl Stile {
     #[track_caller]
     pub fn wait_record(&self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
         within(&format!("log line: {what}; logged: {:#?}", self.log()), || self.log().into_iter().find(|r| fits(r)))
+    }
+
+    /// Everything logged so far with this message.
+    pub fn logged(&self, message: &str) -> Vec<Value> {
+        self.log().into_iter().filter(|record| record["message"] == message).collect()
+    }
+
+    /// Waits until this message has been logged more than `before` times, and gives the last of them.
+    #[track_caller]
+    pub fn wait_another(&self, message: &str, before: usize) -> Value {
+        within(&format!("another log line: {message}"), || self.logged(message).into_iter().nth(before))
+    }
+
+    /// Writes these settings, has them read with SIGHUP, and waits for the verdict: `reload done` or `reload refused...`.
+    #[track_caller]
+    pub fn reload(&self, broker: &str, rest: &str) -> Value {
+        let verdicts = || {
+            let is_verdict = |r: &Value| r["message"].as_str().is_some_and(|m| m.starts_with("reload "));
+            self.log().into_iter().filter(is_verdict).collect::<Vec<_>>()
+        };
+        let before = verdicts().len();
+        let path = self.dir.path();
+        std::fs::write(path.join("stile.toml"), Self::settings(path, broker, rest)).unwrap();
+        self.signal(Signal::HUP);
+        within("the reload's verdict", || verdicts().into_iter().nth(before))
+    }
+
+    /// A counter of one radio: `opened_total` for `stile_radio_opened_total`.
+    pub fn radio(&self, radio: &str, counter: &str) -> f64 {
+        self.metric(&format!("stile_radio_{counter}{{radio=\"{radio}\"}}"))
+    }
+
+    /// Waits until a radio's port is open, and its line is raw.
+    #[track_caller]
+    pub fn wait_online(&self, radio: &str) {
+        self.wait_metric(&format!("stile_radio_online{{radio=\"{radio}\"}}"), |online| online == 1.0);
+    }
+
+    /// The most memory that the daemon has ever had resident, in KiB.
+    pub fn peak_memory_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    /// The processor time that the daemon has used.
+    pub fn processor_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        // Behind the name, which may hold anything, the first field is the third; user and system time are 14 and 15.
+        let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+        let ticks: u64 = fields[11..13].iter().map(|field| field.parse::<u64>().unwrap()).sum();
+        Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second())
     }
 
     /// `GET path` from the admin address.

@@ -12,6 +12,7 @@ mod neighbour;
 pub mod packet;
 mod pty;
 mod raw;
+mod rig;
 
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,7 @@ pub use mqtt::{Client, Received, V5Client};
 pub use neighbour::Neighbour;
 pub use pty::{Pty, SwitchedPort};
 pub use raw::RawClient;
+pub use rig::{Rig, serial};
 
 /// How long anything may take. Generous: a loaded machine is slow, and a passing test never waits this long.
 pub const PATIENCE: Duration = Duration::from_secs(30);

@@ -92,6 +92,16 @@ macro_rules! client {
                 }
             }
 
+            /// Publishes with QoS 1 and waits for the acknowledgement; says whether it came before the connection ended.
+            pub fn publish_or_end(&self, topic: &str, payload: impl Into<Vec<u8>>) -> bool {
+                let qos = Self::qos(QoS::AtLeastOnce);
+                if self.inner.publish(topic, qos, false, payload.into()).is_err() {
+                    return false;
+                }
+                let mut notes = std::iter::from_fn(|| self.notes.recv_timeout(PATIENCE).ok());
+                notes.any(|note| matches!(note, Note::Published))
+            }
+
             #[track_caller]
             fn wait_ack(&self, what: &str, fits: impl Fn(&Note) -> bool) {
                 wait(&self.notes, what, |note| {
@@ -205,6 +215,16 @@ impl Client {
 }
 
 impl V5Client {
+    /// Publishes with QoS 1 and correlation data, by which the answer will be known.
+    #[track_caller]
+    pub fn ask(&self, topic: &str, correlation: &str, payload: impl Into<Vec<u8>>) {
+        let correlation_data = Some(correlation.to_owned().into());
+        let properties = v5::mqttbytes::v5::PublishProperties { correlation_data, ..Default::default() };
+        let qos = v5::mqttbytes::QoS::AtLeastOnce;
+        self.inner.publish_with_properties(topic, qos, false, payload.into(), properties).unwrap();
+        self.wait_ack("PUBACK", |note| matches!(note, Note::Published));
+    }
+
     /// Connects with a clean start.
     #[track_caller]
     pub fn connect(address: SocketAddr, id: &str) -> Self {

@@ -48,6 +48,11 @@ impl Pty {
         });
     }
 
+    /// Writes what the port takes at once; false when that is nothing.
+    pub fn write_some(&self, bytes: &[u8]) -> bool {
+        (&self.controller).write(bytes).is_ok_and(|count| count > 0)
+    }
+
     /// Reads exactly this many bytes of what the daemon sent.
     #[track_caller]
     pub fn read(&self, count: usize) -> Vec<u8> {
@@ -95,7 +100,12 @@ pub struct SwitchedPort {
 impl SwitchedPort {
     /// A link in `dir` with no device behind it.
     pub fn unplugged(dir: &Path) -> Self {
-        Self { link: dir.join("port"), pty: None }
+        Self::named(dir, "port")
+    }
+
+    /// A link of this name in `dir` with no device behind it, for tests with several ports.
+    pub fn named(dir: &Path, name: &str) -> Self {
+        Self { link: dir.join(name), pty: None }
     }
 
     /// A link in `dir` with a device behind it.

@@ -46,8 +46,8 @@ enum Sending {
     Idle,
     /// These bytes are still to be written.
     Writing { rest: Bytes, total: usize, job: Job, deadline: Instant },
-    /// All is written; the driver still holds some of it.
-    Draining { total: usize, job: Job, deadline: Instant },
+    /// All is written; the driver may still hold some of it, which is looked at again at `look`.
+    Draining { total: usize, job: Job, deadline: Instant, look: Instant },
     /// The line belongs to the device's answer.
     Awaiting { total: usize, job: Job, deadline: Instant },
 }
@@ -141,7 +141,8 @@ impl<'a> Session<'a> {
         let sending = match &self.sending {
             Sending::Idle => self.due.iter().min().copied(),
             Sending::Writing { deadline, .. } | Sending::Awaiting { deadline, .. } => Some(*deadline),
-            Sending::Draining { deadline, .. } => Some((*deadline).min(Instant::now() + DRAIN_LOOK)),
+            // A fixed moment: a device that never stops talking must not put it off.
+            Sending::Draining { deadline, look, .. } => Some((*deadline).min(*look)),
         };
         [self.silent_at, sending].into_iter().flatten().min()
     }
@@ -164,7 +165,7 @@ impl<'a> Session<'a> {
             Sending::Awaiting { job, deadline, .. } if deadline <= now => {
                 self.failed(job, Refused::NoResponse, "").await;
             }
-            Sending::Draining { total, job, deadline } => self.drained(total, job, deadline).await,
+            Sending::Draining { total, job, deadline, look } if look <= now => self.drained(total, job, deadline).await,
             going_on => self.sending = going_on,
         }
     }
@@ -174,7 +175,7 @@ impl<'a> Session<'a> {
         self.arrivals.note(bytes.len(), self.reports.now());
         // A quick device answers before the next look at the driver's queue; its answer must find the line kept for it.
         match std::mem::replace(&mut self.sending, Sending::Idle) {
-            Sending::Draining { total, job, deadline } => self.drained(total, job, deadline).await,
+            Sending::Draining { total, job, deadline, .. } => self.drained(total, job, deadline).await,
             other => self.sending = other,
         }
         let mut found = Vec::new();
@@ -269,7 +270,7 @@ impl<'a> Session<'a> {
             Sending::Writing { mut rest, total, job, deadline } => {
                 rest.advance(n.min(rest.len()));
                 if rest.is_empty() {
-                    Sending::Draining { total, job, deadline }
+                    Sending::Draining { total, job, deadline, look: Instant::now() }
                 } else {
                     Sending::Writing { rest, total, job, deadline }
                 }
@@ -282,7 +283,7 @@ impl<'a> Session<'a> {
     async fn drained(&mut self, total: usize, job: Job, deadline: Instant) {
         // A driver that can't tell has nothing to be waited for.
         if self.port.bytes_to_write().unwrap_or(0) > 0 {
-            self.sending = Sending::Draining { total, job, deadline };
+            self.sending = Sending::Draining { total, job, deadline, look: Instant::now() + DRAIN_LOOK };
             return;
         }
         RadioStats::add(&self.stats.frames_sent, 1);

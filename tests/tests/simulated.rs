@@ -1,0 +1,52 @@
+//! Made-up devices: the same seed says the same, through the whole daemon.
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
+use std::collections::BTreeMap;
+
+use rumqttc::QoS;
+use stile_tests::{Client, Stile};
+
+/// Messages of each radio that are compared.
+const FIRST: usize = 4;
+const RADIOS: [&str; 4] = ["p1", "gps", "meter", "room"];
+
+fn radio(name: &str, device: &str, seed: u64) -> String {
+    format!(
+        "[[radio]]\nname = {name:?}\nkind = \"simulated\"\ndevice = {device:?}\nseed = {seed}\nperiod = \"500ms\"\n"
+    )
+}
+
+/// The first messages of each radio, with this seed.
+fn first_messages(seed: u64) -> BTreeMap<String, Vec<String>> {
+    let settings = radio("p1", "dsmr-p1", seed)
+        + &radio("gps", "nmea", seed)
+        + &radio("room", "line", seed)
+        + &radio("meter", "sdm120", seed)
+        + "[[radio.poll]]\nname = \"import\"\nperiod = \"40ms\"\nslave = 1\nfunction = 4\naddress = 72\ncount = 2\n\
+           type = \"f32\"\n";
+    let folder = tempfile::tempdir().unwrap();
+    // The first message comes before the client does, so what a radio says is taken from the ledger's own beginning.
+    let stile = Stile::start_in(folder, "", "");
+    let client = Client::connect(stile.mqtt, "test");
+    client.subscribe("serial/+/up", QoS::AtLeastOnce);
+    stile.reload("", &settings);
+    let mut messages: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    while RADIOS.iter().any(|name| messages.get(*name).is_none_or(|said| said.len() < FIRST)) {
+        let message = client.next();
+        let said = messages.entry(message.topic.split('/').nth(1).unwrap().to_owned()).or_default();
+        // The meter is asked more often than its readings change.
+        if said.len() < FIRST && said.last().is_none_or(|last| last != message.text()) {
+            said.push(message.text().to_owned());
+        }
+    }
+    messages
+}
+
+#[test]
+fn the_same_seed_gives_the_same_messages_and_another_seed_others() {
+    let (one, again, other) = (first_messages(7), first_messages(7), first_messages(8));
+    assert_eq!(one, again);
+    for name in RADIOS {
+        assert_ne!(one[name], other[name], "{name}");
+    }
+}

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::Instant;
 
 use super::reports::Reports;
@@ -46,10 +47,15 @@ impl Output for Entrance {
     }
 
     fn offer(&self, message: &Message) {
-        if let Err(mpsc::error::TrySendError::Full(down)) = self.frames.try_send(message.into()) {
-            self.stats.refused(Refused::QueueFull);
-            // With that queue full as well there is nobody to tell; the count stands.
-            let _ = self.refusals.try_send(down);
+        match self.frames.try_send(message.into()) {
+            Ok(()) => {}
+            Err(TrySendError::Full(down)) => {
+                self.stats.refused(Refused::QueueFull);
+                // With that queue full as well there is nobody to tell; the count stands.
+                let _ = self.refusals.try_send(down);
+            }
+            // The radio stopped while the message was on its way here.
+            Err(TrySendError::Closed(_)) => self.stats.refused(Refused::ShuttingDown),
         }
     }
 }
@@ -110,5 +116,22 @@ impl Downlink {
     pub(super) async fn refuse(&self, down: &Down, why: Refused, detail: &str, reports: &Reports) {
         self.stats.refused(why);
         reports.refused(down, why, detail).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::Origin;
+
+    #[tokio::test]
+    async fn a_frame_that_comes_when_the_queue_has_closed_is_counted() {
+        let (pipeline, _delivered) = Pipeline::new(1, Vec::new());
+        let (topic, stats) = (Topic::new("serial/a/down").unwrap(), Arc::default());
+        let mut downlink = Downlink::attach(topic.clone(), 1, &pipeline, &stats);
+        downlink.frames.close();
+        let message = pipeline.message(pipeline.clock().now(), Origin::Gateway, topic, "late");
+        pipeline.ingest(message).await.unwrap();
+        assert!(stats.refusals().any(|refusal| refusal == ("shutting-down", 1)));
     }
 }

@@ -127,14 +127,17 @@ fn explain(path: &Path, line: &Line, error: &tokio_serial::Error) -> OpenError {
 
 /// A driver may round a rate or quietly keep another; more than 3 % off garbles every byte.
 fn check_baud(path: &Path, line: &Line, stream: &SerialStream) -> Result<(), OpenError> {
-    let Ok(actual) = stream.baud_rate() else { return Ok(()) };
-    if actual.abs_diff(line.baud) > line.baud / 33 {
-        return Err(OpenError::new(
-            format!("the driver of {} set {actual} baud instead of {}", path.display(), line.baud),
-            "set `baud` to a rate that the adapter has",
-        ));
+    stream.baud_rate().map_or(Ok(()), |actual| compare_baud(path, line.baud, actual))
+}
+
+fn compare_baud(path: &Path, wanted: u32, actual: u32) -> Result<(), OpenError> {
+    if actual.abs_diff(wanted) <= wanted / 33 {
+        return Ok(());
     }
-    Ok(())
+    Err(OpenError::new(
+        format!("the driver of {} set {actual} baud instead of {wanted}", path.display()),
+        "set `baud` to a rate that the adapter has",
+    ))
 }
 
 /// The name of the group that owns a file.
@@ -181,5 +184,38 @@ mod tests {
         let file = dir.path().join("file");
         std::fs::write(&file, "x").unwrap();
         assert!(error(&file).contains("is no serial port; set `device`"), "{}", error(&file));
+    }
+
+    #[test]
+    fn a_rate_that_the_driver_rounded_is_taken_and_another_is_refused() {
+        let compare = |wanted, actual| compare_baud(Path::new("/dev/x"), wanted, actual);
+        assert_eq!(compare(115_200, 117_647), Ok(()), "within the 3 % of a USB adapter's divider");
+        let said = compare(250_000, 9600).unwrap_err().to_string();
+        assert!(said.starts_with("the driver of /dev/x set 9600 baud instead of 250000; set `baud`"), "{said}");
+    }
+
+    #[test]
+    fn what_the_system_says_is_explained_with_a_remedy() {
+        use std::io::Error;
+
+        // Linux's numbers, the same on every machine that the gateway runs on.
+        const EIO: i32 = 5;
+        const EACCES: i32 = 13;
+        const EBUSY: i32 = 16;
+        const EINVAL: i32 = 22;
+        const ENOTTY: i32 = 25;
+        // A device node that is there, so that its group can be named.
+        let explained =
+            |errno| explain(Path::new("/dev/null"), &line(), &Error::from_raw_os_error(errno).into()).to_string();
+        for (errno, starts, remedy) in [
+            (EINVAL, "the driver of /dev/null refuses 9600 baud", "set `baud`"),
+            (EACCES, "no permission to open /dev/null", "sudo usermod -aG"),
+            (ENOTTY, "/dev/null is no serial port", "set `device` to a tty"),
+            (EBUSY, "/dev/null is in use by another program", "fuser -v /dev/null"),
+            (EIO, "/dev/null would not open", "stty -F"),
+        ] {
+            let said = explained(errno);
+            assert!(said.starts_with(starts) && said.contains(remedy), "{said}");
+        }
     }
 }

@@ -14,6 +14,7 @@ mod pty;
 mod raw;
 mod rig;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 pub use daemon::{Stile, binary, check, command};
@@ -38,5 +39,14 @@ pub fn within<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
         }
         assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
         std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Ends a helper thread that looks at the flag, also when the test fails: else its scope would wait for it for ever.
+pub struct EndOnDrop<'a>(pub &'a AtomicBool);
+
+impl Drop for EndOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use stile_tests::{Rig, SwitchedPort, serial};
+use stile_tests::{EndOnDrop, Rig, SwitchedPort, serial};
 
 /// More than a pseudo-terminal holds, in frames of this length.
 const BLOCK: usize = 1000;
@@ -155,6 +155,7 @@ fn a_device_that_never_stops_talking_is_sent_to_all_the_same() {
         // Without line endings, so that the talk is one overlong frame and no message.
         let pty = rig.pty();
         let enough = &enough;
+        let _end = EndOnDrop(enough);
         scope.spawn(move || {
             while !enough.load(Ordering::Relaxed) {
                 pty.write_some(b"x");
@@ -162,7 +163,6 @@ fn a_device_that_never_stops_talking_is_sent_to_all_the_same() {
         });
         rig.send("through", "hello");
         let result = rig.result_of("through");
-        enough.store(true, Ordering::Relaxed);
         assert_eq!(result["result"], "sent", "{result}");
     });
     assert_eq!(rig.pty().read(6), b"hello\n");

@@ -5,15 +5,15 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rustix::process::Signal;
-use stile_tests::{Client, Rig, within};
+use stile_tests::{Client, EndOnDrop, Rig, within};
 
 /// Clients that publish with QoS 1 as fast as they are acknowledged.
 const PUBLISHERS: usize = 4;
 
 /// Publishes until the connection ends; gives how many were acknowledged. Counts on the way in `acknowledged`.
-fn publish(address: SocketAddr, id: usize, acknowledged: &AtomicU64) {
+fn publish(address: SocketAddr, id: usize, acknowledged: &AtomicU64, over: &AtomicBool) {
     let client = Client::connect(address, &format!("publisher-{id}"));
-    while client.publish_or_end(&format!("flood/{id}"), "x") {
+    while !over.load(Ordering::Relaxed) && client.publish_or_end(&format!("flood/{id}"), "x") {
         acknowledged.fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -26,8 +26,9 @@ fn stopped_under_load(port_too: bool) -> (u64, serde_json::Value) {
     let (acknowledged, over) = (AtomicU64::new(0), AtomicBool::new(false));
     std::thread::scope(|scope| {
         let (acknowledged, over) = (&acknowledged, &over);
+        let _end = EndOnDrop(over);
         for id in 0..PUBLISHERS {
-            scope.spawn(move || publish(address, id, acknowledged));
+            scope.spawn(move || publish(address, id, acknowledged, over));
         }
         let pty = rig.port.pty();
         if port_too {
@@ -40,7 +41,6 @@ fn stopped_under_load(port_too: bool) -> (u64, serde_json::Value) {
         within("messages are under way", || (acknowledged.load(Ordering::Relaxed) > 200).then_some(()));
         rig.stile.signal(Signal::TERM);
         let status = rig.stile.wait();
-        over.store(true, Ordering::Relaxed);
         assert!(status.success(), "{status}");
     });
     let last = rig.stile.wait_log("stopped");

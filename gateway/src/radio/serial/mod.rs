@@ -93,6 +93,6 @@ impl Driver {
         }
         self.pipeline.detach(&self.topics.down);
         downlink.refuse_rest(Refused::ShuttingDown, &reports).await;
-        reports.state(None, "the gateway stopped").await;
+        reports.state(None, "the radio was stopped").await;
     }
 }

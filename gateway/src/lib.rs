@@ -190,7 +190,8 @@ impl Gateway {
         if changes.contains(&Change::Gateway) || self.settings.log.format != new.log.format {
             log::warn!("`gateway` and `log.format` take effect at the next start");
         }
-        self.settings = new;
+        // What takes effect at the next start alone stays what it is.
+        self.settings = Settings { gateway: self.settings.gateway.clone(), ..new };
         Ok(changes)
     }
 

@@ -147,6 +147,8 @@ impl Supervisor {
         if !ended {
             log::warn!(unit = name; "the unit did not stop in time and was cut off");
             running.task.abort();
+            // Only when it has really gone may another take its name, its port or its socket.
+            let _ = running.task.await;
         }
         lock(&self.inner.status).remove(name);
         ended
@@ -204,6 +206,7 @@ impl Watch {
                 }
             };
             let error = match outcome {
+                Ok(Ok(())) if self.critical && !cancel.is_cancelled() => "it ended by itself".to_owned(),
                 Ok(Ok(())) => return self.note(|s| s.health = Health::Stopped),
                 Ok(Err(error)) => error.to_string(),
                 Err(join) => format!("it panicked: {}", panic_text(join)),

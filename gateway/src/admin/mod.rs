@@ -12,6 +12,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -28,6 +29,9 @@ use crate::supervisor::{Health, Supervisor, UnitError};
 
 /// The socket's name in the data folder.
 pub const SOCKET: &str = "stile.sock";
+
+/// How long requests that are under way when the gateway stops may take.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 /// What the pages are made from.
 pub struct Sources {
@@ -88,7 +92,23 @@ pub fn socket_path(data_dir: &Path) -> PathBuf {
 /// What the listener failed of.
 pub async fn serve(listener: TcpListener, sources: Arc<Sources>, stop: CancellationToken) -> Result<(), UnitError> {
     let router = open_routes().with_state(sources);
-    axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await.map_err(UnitError::from)
+    let serving = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
+    until_patience_ends(serving.into_future(), stop).await
+}
+
+/// Whoever has sent half a request would hold up the end for ever: after [`LAST_ANSWERS`] the rest is cut off.
+async fn until_patience_ends(
+    serving: impl Future<Output = io::Result<()>>,
+    stop: CancellationToken,
+) -> Result<(), UnitError> {
+    let patience = async {
+        stop.cancelled().await;
+        tokio::time::sleep(LAST_ANSWERS).await;
+    };
+    tokio::select! {
+        served = serving => served.map_err(UnitError::from),
+        () = patience => Ok(()),
+    }
 }
 
 /// Serves the socket until told to stop.
@@ -102,7 +122,8 @@ pub async fn serve_socket(
 ) -> Result<(), UnitError> {
     let routes = open_routes().route("/ledger", get(ledger)).route("/tap", get(live::tap));
     let router = routes.with_state(sources).layer(axum::Extension(live::Stop(stop.clone())));
-    axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await.map_err(UnitError::from)
+    let serving = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
+    until_patience_ends(serving.into_future(), stop).await
 }
 
 fn open_routes() -> Router<Arc<Sources>> {

@@ -122,8 +122,7 @@ fn decide(connect: &Connect, settings: &config::Broker) -> Result<Agreed, (Refus
     if connect.client_id.len() > CLIENT_ID_MAX || (assigned && !v5 && !connect.clean_start) {
         return Err(protocol(ReasonCode::ClientIdentifierNotValid));
     }
-    let client: Arc<str> =
-        if assigned { format!("auto-{:016x}", fastrand::u64(..)).into() } else { connect.client_id.as_str().into() };
+    let client: Arc<str> = if assigned { unguessable_id()? } else { connect.client_id.as_str().into() };
     let will = will(connect, &client, settings).map_err(protocol)?;
     let (keep_alive, server_keep_alive) = keep_alive(connect, settings);
     let max_packet = connect.maximum_packet_size.map_or(usize::MAX, |n| n.get() as usize);
@@ -142,6 +141,13 @@ fn decide(connect: &Connect, settings: &config::Broker) -> Result<Agreed, (Refus
         assigned,
         server_keep_alive,
     })
+}
+
+/// A client id for a client without one; nobody can guess it and so take its session over.
+fn unguessable_id() -> Result<Arc<str>, (Refusal, ReasonCode)> {
+    let number = |_| getrandom::u64().map_err(|_| (Refusal::Protocol, ReasonCode::ServerUnavailable));
+    let (high, low) = (number(0)?, number(1)?);
+    Ok(format!("auto-{high:016x}{low:016x}").into())
 }
 
 fn will(connect: &Connect, client: &Arc<str>, settings: &config::Broker) -> Result<Option<Will>, ReasonCode> {

@@ -392,8 +392,9 @@ impl Hub {
         }
     }
 
-    /// Lets the subscriptions of ended sessions go.
+    /// Lets the subscriptions of ended sessions and expired retained messages go.
     pub(super) fn sweep(&mut self) {
+        self.retained.purge();
         self.table.entries.values_mut().for_each(FilterEntry::remove_ended);
         let empty = self.table.entries.values().filter(|e| e.is_empty());
         let empty: Vec<TopicFilter> = empty.map(|e| e.filter.clone()).collect();

@@ -7,7 +7,8 @@ use super::routed::Routed;
 use super::stats::{Drop, Stats};
 use crate::message::{Topic, TopicFilter};
 
-/// Policy when full: what is kept stays, the newcomer is not retained, and that is counted.
+/// Policy when full: the newcomer is not retained, and that is counted. What its topic held before goes all the same, since
+/// an outdated value would mislead.
 #[derive(Debug)]
 pub(super) struct Retained {
     kept: BTreeMap<Topic, Arc<Routed>>,
@@ -37,6 +38,19 @@ impl Retained {
                 self.stats.dropped(Drop::RetainedFull);
             }
         }
+        self.stats.retained.store(self.kept.len() as u64, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    /// Lets go what has expired, so that it holds up nobody's room.
+    pub(super) fn purge(&mut self) {
+        let bytes = &mut self.bytes;
+        self.kept.retain(|_, routed| {
+            let expired = routed.is_expired();
+            if expired {
+                *bytes -= routed.size();
+            }
+            !expired
+        });
         self.stats.retained.store(self.kept.len() as u64, std::sync::atomic::Ordering::Relaxed);
     }
 

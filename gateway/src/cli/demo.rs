@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::{ConfigFile, fail, run, runtime, say};
+use super::{fail, run, runtime, say};
 use crate::supervisor::UnitError;
 use crate::{Gateway, config, logging};
 
@@ -15,7 +15,7 @@ use crate::{Gateway, config, logging};
 Examples:
   stile demo
   stile demo --mqtt-port 1884 --admin-port 8081
-  stile demo --seed 7 --data-dir ./demo     the same readings each time, kept in ./demo")]
+  stile demo --seed 7 --data-dir ./demo     the same readings each time, data in ./demo")]
 pub(super) struct Arguments {
     /// Port for MQTT clients; 0 takes a free one
     #[arg(long, value_name = "PORT", default_value_t = 1883)]
@@ -23,7 +23,7 @@ pub(super) struct Arguments {
     /// Port of the admin page; 0 takes a free one
     #[arg(long, value_name = "PORT", default_value_t = 8080)]
     admin_port: u16,
-    /// Where it keeps its data and settings; without it, a temporary folder that is removed at the end
+    /// Where it keeps its data; without it, a temporary folder that is removed at the end
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// Same seed, same readings
@@ -59,22 +59,20 @@ fn try_port(port: u16, option: &str) -> Result<(), String> {
 }
 
 fn start(arguments: &Arguments) -> Result<(), UnitError> {
-    // Removed when it goes out of scope, after the gateway has stopped.
-    let temporary;
+    // Removed when it goes out of scope, after the gateway has stopped. The settings are always here, never in a folder
+    // of the user's, who may have some there.
+    let temporary = tempfile::Builder::new().prefix("stile-demo-").tempdir()?;
     let dir = match &arguments.data_dir {
         Some(dir) => {
             std::fs::create_dir_all(dir).map_err(|e| format!("{}: {e}; choose another --data-dir", dir.display()))?;
             dir.canonicalize()?
         }
-        None => {
-            temporary = tempfile::Builder::new().prefix("stile-demo-").tempdir()?;
-            temporary.path().to_owned()
-        }
+        None => temporary.path().to_owned(),
     };
-    let file = ConfigFile { config: dir.join("stile.toml") };
-    std::fs::write(&file.config, settings(arguments, &dir))?;
+    let file = temporary.path().join("stile.toml");
+    std::fs::write(&file, settings(arguments, &dir))?;
     // The same way in as for `stile run`; variables are left out, for they are meant for the real gateway.
-    let loaded = config::load(&file.config, std::iter::empty())?;
+    let loaded = config::load(&file, std::iter::empty())?;
     logging::start(&loaded.settings.log)?;
     runtime()?.block_on(run::serve(loaded, None, |gateway| welcome(gateway, &dir)))
 }

@@ -69,10 +69,11 @@ pub(super) async fn serve(
         }
     };
     systemd::stopping();
-    gateway.stop().await;
+    let clean = gateway.stop().await;
     match failure {
         Some(failure) => Err(failure.into()),
-        None => Ok(()),
+        None if clean => Ok(()),
+        None => Err("not everything stopped in time; the log says what was cut off".into()),
     }
 }
 

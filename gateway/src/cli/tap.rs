@@ -25,7 +25,7 @@ pub(super) struct Arguments {
     #[arg(long)]
     json: bool,
     /// Stop after this many messages
-    #[arg(long, short = 'n', value_name = "N")]
+    #[arg(long, short = 'n', value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
     #[command(flatten)]
     which: Which,
@@ -65,10 +65,9 @@ fn readable(line: &str) -> String {
     if let Some(missed) = message["missed"].as_u64() {
         return format!("... {missed} messages missed: this reader is too slow");
     }
-    let text = |key: &str| message[key].as_str().unwrap_or_default();
-    let payload: String = text("payload").chars().flat_map(visible).collect();
+    let text = |key: &str| message[key].as_str().unwrap_or_default().chars().flat_map(visible).collect::<String>();
     let marker = if text("encoding") == "base64" { " (base64)" } else { "" };
-    format!("{} {}{marker} {payload}", text("time"), text("topic"))
+    format!("{} {}{marker} {}", text("time"), text("topic"), text("payload"))
 }
 
 fn visible(c: char) -> impl Iterator<Item = char> {
@@ -92,9 +91,9 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_can_not_steer_the_terminal() {
-        let line = r#"{"time":"T","topic":"a","encoding":"text","payload":"x\u001b[2J\ny"}"#;
-        assert_eq!(readable(line), r"T a x\u{1b}[2J\ny");
+    fn neither_payload_nor_topic_can_steer_the_terminal() {
+        let line = r#"{"time":"T","topic":"a\u001b/b","encoding":"text","payload":"x\u001b[2J\ny"}"#;
+        assert_eq!(readable(line), r"T a\u{1b}/b x\u{1b}[2J\ny");
         assert!(readable(r#"{"missed":3}"#).contains("3 messages missed"));
     }
 }

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use rumqttc::{LastWill, MqttOptions, QoS, v5};
-use stile_tests::{Client, MosquittoSub, Stile, V5Client, mosquitto_pub};
+use stile_tests::packet::V5;
+use stile_tests::{Client, MosquittoSub, RawClient, Stile, V5Client, mosquitto_pub};
 
 const VERSIONS: [&str; 3] = ["mqttv31", "mqttv311", "mqttv5"];
 const ALL_QOS: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
@@ -183,4 +184,16 @@ fn a_will_of_rumqttc_is_kept_for_late_subscribers_when_it_asks_for_that() {
     late.subscribe("will", QoS::AtLeastOnce);
     let will = late.next();
     assert_eq!((will.text(), will.retain), ("gone", true));
+}
+
+#[test]
+fn the_brokers_own_figures_come_at_once_and_again() {
+    let stile = Stile::start("");
+    let mut client = RawClient::connect(stile.mqtt, V5, "me");
+    client.subscribe(&[("$SYS/broker/clients/connected", 0), ("$SYS/broker/version", 0)], &[]);
+    let figures = [client.message(), client.message()].map(|m| (m.topic, m.text, m.retain));
+    assert_eq!(figures[0], ("$SYS/broker/clients/connected".to_owned(), "1".to_owned(), true));
+    assert!(figures[1].1.starts_with("stile version "), "{figures:?}");
+    let (_another, later) = (RawClient::connect(stile.mqtt, V5, "another"), client.message());
+    assert!(later.topic.starts_with("$SYS/broker/") && !later.retain, "{later:?}");
 }

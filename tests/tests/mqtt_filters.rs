@@ -19,7 +19,7 @@ fn filters_match_as_section_4_7_says() {
     let stile = Stile::start("");
     let mut publisher = RawClient::connect(stile.mqtt, V311, "publisher");
     let topics = ["a", "a/", "/a", "/", "a/b", "a/b/c", "a//c", "ä/ö", "Ω", "a b", "$own/x", "sport/tennis"];
-    let cases: [(&str, &[&str]); 13] = [
+    let cases: [(&str, &[&str]); 12] = [
         ("#", &["a", "a/", "/a", "/", "a/b", "a/b/c", "a//c", "ä/ö", "Ω", "a b", "sport/tennis"]),
         ("+", &["a", "Ω", "a b"]),
         ("+/+", &["a/", "/a", "/", "a/b", "ä/ö", "sport/tennis"]),
@@ -32,7 +32,6 @@ fn filters_match_as_section_4_7_says() {
         ("$own/#", &["$own/x"]),
         ("+/x", &[]),
         ("ä/+", &["ä/ö"]),
-        ("$SYS/#", &[]),
     ];
     for (filter, expected) in cases {
         let mut client = RawClient::connect(stile.mqtt, V311, "subscriber");
@@ -85,7 +84,7 @@ fn each_filter_is_answered_by_itself_when_subscribing_and_when_unsubscribing() {
 fn clients_may_not_write_into_the_brokers_own_topics() {
     let stile = Stile::start("");
     let mut watcher = RawClient::connect(stile.mqtt, V311, "watcher");
-    watcher.subscribe(&[("$SYS/#", 0), ("#", 0)], &[]);
+    watcher.subscribe(&[("$SYS/forged", 0), ("#", 0)], &[]);
     let mut new = RawClient::connect(stile.mqtt, V5, "new");
     new.send(&publish(V5, 2, "$SYS/forged", 3, &[], "x"));
     let puback = new.packet();

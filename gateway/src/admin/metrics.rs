@@ -79,6 +79,7 @@ fn broker_counters(page: &mut Page, stats: &broker::Stats) {
         page.single(name, "gauge", help, read(counter));
     }
     for (name, help, counter) in [
+        ("stile_mqtt_packets_received_total", "Packets from clients, of any kind.", &stats.packets_received),
         ("stile_mqtt_publishes_received_total", "PUBLISH packets from clients.", &stats.publishes_received),
         ("stile_mqtt_publishes_sent_total", "PUBLISH packets to clients.", &stats.publishes_sent),
         ("stile_mqtt_bytes_received_total", "Bytes from clients.", &stats.bytes_received),

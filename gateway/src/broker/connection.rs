@@ -179,6 +179,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let version = Some(self.agreed.terms.version);
         while let Some(packet) = codec::read(&mut self.inbox, version, self.settings.max_packet_size)? {
             self.last_heard = Instant::now();
+            Stats::add(&self.shared.stats.packets_received, 1);
             self.handle(packet).await?;
         }
         Ok(())

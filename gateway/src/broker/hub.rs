@@ -19,6 +19,7 @@ use super::routed::Routed;
 use super::router::{Arrival, FilterId, PATIENCE, RouterFailure, RouterLink, SLOTS};
 use super::share::{Group, Shared};
 use super::stats::{Drop as Dropped, Stats};
+use super::sys::{self, System};
 use crate::message::{Message, QoS, TopicFilter};
 use crate::supervisor::UnitError;
 use crate::wait::sleep_until;
@@ -140,6 +141,7 @@ pub(super) struct Hub {
     link: RouterLink,
     table: Table,
     retained: Retained,
+    system: System,
     /// The messages of the window that is under way; a ticket's slot is the index.
     window: Vec<Arc<Routed>>,
     /// What of the window has been handed on, so that a router's successor does not hand it on again.
@@ -158,6 +160,7 @@ impl Hub {
         intake: mpsc::Receiver<Arc<Message>>,
         commands: mpsc::Receiver<Command>,
         retained: Retained,
+        system: System,
         stats: Arc<Stats>,
     ) -> Result<Self, RouterFailure> {
         Ok(Self {
@@ -168,6 +171,7 @@ impl Hub {
             link: RouterLink::start().await?,
             table: Table::default(),
             retained,
+            system,
             window: Vec::with_capacity(SLOTS),
             handed_on: Vec::new(),
             handed_on_before: HashSet::new(),
@@ -181,6 +185,7 @@ impl Hub {
     /// Runs until it is told to stop and nothing is left in its intake.
     pub(super) async fn run(mut self, stop: CancellationToken) -> Result<(), UnitError> {
         let mut sweep = tokio::time::interval(SWEEP);
+        let mut figures = tokio::time::interval(sys::PERIOD);
         let mut batch = Vec::with_capacity(SLOTS);
         loop {
             let idle = self.deadline.is_none();
@@ -209,6 +214,7 @@ impl Hub {
                     self.sweep();
                     self.tend_router().await?;
                 }
+                _ = figures.tick(), if idle => self.publish_figures().await?,
                 () = stop.cancelled(), if idle => {
                     // Biased: the intake was found empty just now, so what was acknowledged has been handed on.
                     return Ok(());
@@ -333,7 +339,7 @@ impl Hub {
                 let granted = self.table.ids.len() < FILTERS || self.table.ids.contains_key(&filter);
                 let kept = granted.then(|| {
                     let kept = want_kept && group.is_none();
-                    let kept = if kept { self.retained.matching(&filter) } else { Vec::new() };
+                    let kept = if kept { self.kept(&filter) } else { Vec::new() };
                     self.subscribe(&filter, group.as_ref(), subscriber);
                     kept
                 });
@@ -368,6 +374,24 @@ impl Hub {
             list.retain(|s| !Arc::ptr_eq(&s.outbox, &subscriber.outbox) && !s.outbox.is_closed());
             list.push(subscriber);
         }
+    }
+
+    /// What a new subscription gets at once: retained messages, and the broker's own figures.
+    fn kept(&self, filter: &TopicFilter) -> Vec<Arc<Routed>> {
+        let mut kept = self.retained.matching(filter);
+        if sys::is_asked_by(filter) {
+            let figures = self.system.messages().into_iter().filter(|m| filter.matches(m.topic.as_str()));
+            kept.extend(figures.map(|message| Arc::new(Routed::new(message))));
+        }
+        kept
+    }
+
+    /// Publishes the broker's own figures, if anybody listens.
+    async fn publish_figures(&mut self) -> Result<(), UnitError> {
+        if self.table.ids.keys().any(sys::is_asked_by) {
+            self.open_window(&mut self.system.messages()).await?;
+        }
+        Ok(())
     }
 
     fn redistribute(&mut self, delivery: &Delivery) {

@@ -21,6 +21,7 @@ mod session;
 mod share;
 mod stats;
 mod subscribing;
+mod sys;
 #[cfg(test)]
 mod tests;
 
@@ -38,6 +39,7 @@ use self::gate::Gate;
 use self::hub::Hub;
 use self::registry::{Registry, Will};
 use self::retained::Retained;
+use self::sys::System;
 use crate::config;
 use crate::message::{Message, Topic};
 use crate::pipeline::Pipeline;
@@ -105,7 +107,9 @@ impl Broker {
         let stats = Arc::new(Stats::default());
         let (hub, commands) = mpsc::channel(hub::COMMANDS);
         let retained = Retained::new(settings.retained_messages, settings.retained_bytes, Arc::clone(&stats));
-        let running = Hub::new(delivered, commands, retained, Arc::clone(&stats)).await?;
+        let running =
+            Hub::new(delivered, commands, retained, System::new(Arc::clone(&stats), &pipeline), Arc::clone(&stats))
+                .await?;
         supervisor.start_critical("broker", Rank::Core, move |stop| running.run(stop));
         let settings = Arc::new(Current::new(settings));
         let registry = Arc::new(Registry::new(Arc::clone(&settings), Arc::clone(&pipeline), Arc::clone(&stats)));

@@ -104,6 +104,8 @@ pub struct Stats {
     pub filters: AtomicU64,
     /// Retained messages.
     pub retained: AtomicU64,
+    /// Packets from clients, of any kind.
+    pub packets_received: AtomicU64,
     /// PUBLISH packets from clients.
     pub publishes_received: AtomicU64,
     /// PUBLISH packets to clients.

@@ -8,6 +8,7 @@ use super::super::outbox::Delivery;
 use super::super::retained::Retained;
 use super::super::routed::Routed;
 use super::super::stats::Stats;
+use super::super::sys::System;
 use super::*;
 use crate::message::{QoS, TopicFilter};
 
@@ -24,7 +25,8 @@ impl Bench {
         let stats = Arc::new(Stats::default());
         let (commands, asked) = mpsc::channel(COMMANDS);
         let retained = Retained::new(2, 10_000, Arc::clone(&stats));
-        let hub = Hub::new(delivered, asked, retained, Arc::clone(&stats)).await.unwrap();
+        let system = System::new(Arc::clone(&stats), &pipeline);
+        let hub = Hub::new(delivered, asked, retained, system, Arc::clone(&stats)).await.unwrap();
         Self { hub, commands, pipeline, stats }
     }
 

@@ -17,7 +17,7 @@ step = @printf '\n== %s\n' "$(1)"
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 # The dev profile: no link-time optimisation to wait for, and `make test` builds the same, so that whichever comes second
 # finds it there. For a device: cargo build --release.
@@ -46,6 +46,15 @@ bench: ## the benchmarks, beside Debian's mosquitto; a quiet machine, please
 	@bash tests/setup.sh bench
 	$(call step,benchmarks)
 	bash tests/bench/run.sh
+
+.PHONY: conformance
+conformance: ## the statements of MQTT, one test each; writes tests/CONFORMANCE.md
+	@bash tests/setup.sh check
+	$(call step,conformance)
+	cargo build --workspace --locked
+	@if cargo nextest --version >/dev/null 2>&1; then set -x; \
+		WRITE_CONFORMANCE=1 cargo nextest run --locked -p stile-tests --test conformance --no-fail-fast; \
+	else set -x; WRITE_CONFORMANCE=1 cargo test --locked -p stile-tests --test conformance; fi
 
 .PHONY: audit
 audit: setup-audit ## hold Cargo.lock against the RustSec advisories

@@ -42,7 +42,7 @@ pub fn counted(bytes: impl AsRef<[u8]>) -> Vec<u8> {
 }
 
 /// A section of properties: nothing at all before MQTT 5.
-fn section(version: u8, properties: &[u8]) -> Vec<u8> {
+pub fn section(version: u8, properties: &[u8]) -> Vec<u8> {
     if version == V5 { [length(properties.len()), properties.to_vec()].concat() } else { Vec::new() }
 }
 

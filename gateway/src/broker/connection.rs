@@ -291,8 +291,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         End::Disconnect { with_will: disconnect.reason != ReasonCode::Success }
     }
 
+    /// What must be said and is larger than the client takes ends the connection.
     fn write(&mut self, packet: &Packet) -> Result<(), End> {
-        codec::write(packet, self.agreed.terms.version, &mut self.out).map_err(End::from)
+        let before = self.out.len();
+        codec::write(packet, self.agreed.terms.version, &mut self.out)?;
+        if self.out.len() - before > self.agreed.terms.max_packet {
+            self.out.truncate(before);
+            return Err(violation(ReasonCode::PacketTooLarge, "an answer larger than the client takes"));
+        }
+        Ok(())
     }
 
     /// Says goodbye where the version has words for it, leaves the session, publishes the will.
@@ -339,7 +346,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     async fn farewell(&mut self, reason: ReasonCode) {
         if self.agreed.terms.version == Version::V5 {
-            let _ = codec::write(&Packet::Disconnect(Disconnect::new(reason)), Version::V5, &mut self.out);
+            let _ = self.write(&Packet::Disconnect(Disconnect::new(reason)));
         }
         self.flush().await;
     }

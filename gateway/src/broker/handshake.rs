@@ -70,16 +70,16 @@ pub(super) async fn meet<S: AsyncRead + AsyncWrite + Unpin>(
         Ok(Err(Failed::Io(error))) => return Err(Rejected::new(Refusal::NoConnect, error.to_string())),
         Ok(Err(Failed::Codec(error))) => {
             if let Some(version) = error.answer_version() {
-                refuse(stream, version, error.reason()).await;
+                refuse(stream, version, error.reason(), None).await;
             }
             return Err(Rejected::new(Refusal::Protocol, error.to_string()));
         }
         Err(_elapsed) => return Err(Rejected::new(Refusal::NoConnect, format!("no CONNECT within {PATIENCE:?}"))),
     };
-    match decide(&connect, settings) {
+    match decide(&connect, settings).and_then(|agreed| agreed.if_connack_fits(settings)) {
         Ok(agreed) => Ok(agreed),
         Err((refusal, reason)) => {
-            refuse(stream, connect.version, reason).await;
+            refuse(stream, connect.version, reason, connect.maximum_packet_size).await;
             Err(Rejected::new(refusal, format!("{peer}: {reason}")))
         }
     }
@@ -188,6 +188,16 @@ fn keep_alive(connect: &Connect, settings: &config::Broker) -> (Duration, bool) 
 }
 
 impl Agreed {
+    /// Refuses a client that takes packets so small that it could not even be told the limits (section 3.1.2.11.4).
+    fn if_connack_fits(self, settings: &config::Broker) -> Result<Self, (Refusal, ReasonCode)> {
+        let len = codec::encoded_len(&self.connack(true, settings), self.terms.version);
+        if len.is_ok_and(|len| len <= self.terms.max_packet) {
+            Ok(self)
+        } else {
+            Err((Refusal::Protocol, ReasonCode::PacketTooLarge))
+        }
+    }
+
     /// The answer to CONNECT.
     pub(super) fn connack(&self, session_present: bool, settings: &config::Broker) -> Packet {
         let mut connack = ConnAck::new(session_present, ReasonCode::Success);
@@ -202,11 +212,12 @@ impl Agreed {
     }
 }
 
-/// Tells a client that it can't come in, in words of its version, where that has any.
-async fn refuse<S: AsyncWrite + Unpin>(stream: &mut S, version: Version, reason: ReasonCode) {
+/// Tells a client that it can't come in, in words of its version, where that has any, and that are not too many for it.
+async fn refuse<S: AsyncWrite + Unpin>(stream: &mut S, version: Version, reason: ReasonCode, max: Option<NonZeroU32>) {
     let mut out = BytesMut::new();
     let connack = Packet::ConnAck(Box::new(ConnAck::new(false, reason)));
-    if codec::write(&connack, version, &mut out).is_ok() {
+    let fits = |len: usize| max.is_none_or(|max| len <= max.get() as usize);
+    if codec::write(&connack, version, &mut out).is_ok() && fits(out.len()) {
         // It is sent away whether it hears this or not.
         let _ = tokio::time::timeout(FAREWELL, stream.write_all(&out)).await;
         let _ = tokio::time::timeout(FAREWELL, stream.shutdown()).await;

@@ -98,12 +98,13 @@ fn a_missing_port_costs_no_processor_time() {
 }
 
 #[test]
-fn a_frame_that_the_unplugging_cut_does_not_spoil_the_next() {
+fn a_frame_that_the_unplugging_cut_is_counted_and_does_not_spoil_the_next() {
     let mut rig = Rig::start("");
     rig.pty().write(b"whole\nhalf a fra");
     assert_eq!(rig.next("up").text(), "whole");
     rig.stile.wait_metric("stile_radio_bytes_received_total{radio=\"a\"}", |bytes| bytes == 16.0);
     unplug(&mut rig);
+    assert_eq!(rig.stile.dropped("frame-cut"), 1);
     plug(&mut rig);
     rig.pty().write(b"next\n");
     assert_eq!(rig.next("up").text(), "next");

@@ -96,6 +96,9 @@ impl<'a> Session<'a> {
     /// Serves the port until it is lost or `stop` is given.
     pub(super) async fn run(mut self, stop: &CancellationToken) -> Ended {
         let ended = self.serve(stop).await;
+        let mut found = Vec::new();
+        self.decoder.reset(&mut |decoded| found.push(decoded));
+        self.take(found).await;
         // What the driver still holds would make closing wait for a stuck peer.
         let _ = self.port.clear(ClearBuffer::Output);
         if let Sending::Writing { job, .. } | Sending::Draining { job, .. } | Sending::Awaiting { job, .. } =

@@ -19,8 +19,8 @@ pub(super) trait Machine: Send + Sync {
         None
     }
 
-    /// Goes back to the state between two frames.
-    fn forget(&mut self);
+    /// The stream ends before offset `at`: reports what it cuts, and goes back to the state between two frames.
+    fn cut(&mut self, at: u64, found: &mut dyn FnMut(Decoded));
 }
 
 /// A decoder made of a machine.
@@ -52,7 +52,7 @@ impl<M: Machine> Decoder for Bytewise<M> {
         self.machine.idle_after()
     }
 
-    fn reset(&mut self) {
-        self.machine.forget();
+    fn reset(&mut self, found: &mut dyn FnMut(Decoded)) {
+        self.machine.cut(self.at, found);
     }
 }

@@ -43,7 +43,8 @@ impl Cobs {
             self.gather.reject(at.saturating_add(1), Reject::Malformed, found);
         }
         self.gather.finish(0, found);
-        self.forget();
+        self.left = 0;
+        self.zero_due = false;
     }
 }
 
@@ -59,10 +60,10 @@ impl Machine for Cobs {
         }
     }
 
-    fn forget(&mut self) {
+    fn cut(&mut self, at: u64, found: &mut dyn FnMut(Decoded)) {
         self.left = 0;
         self.zero_due = false;
-        self.gather.forget();
+        self.gather.cut(at, found);
     }
 }
 

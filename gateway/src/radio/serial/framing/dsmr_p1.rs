@@ -73,10 +73,10 @@ impl Machine for DsmrP1 {
         }
     }
 
-    fn forget(&mut self) {
+    fn cut(&mut self, at: u64, found: &mut dyn FnMut(Decoded)) {
         self.digits = None;
-        self.gather.forget();
-        self.noise.forget();
+        self.noise.end(found);
+        self.gather.cut(at, found);
     }
 }
 

@@ -13,7 +13,7 @@ pub enum Reject {
     Checksum,
     /// Against the framing's rules.
     Malformed,
-    /// The frame broke off: another one began, or the line fell silent.
+    /// The frame broke off: another one began, the line fell silent, or the port was closed.
     Incomplete,
     /// Bytes outside any frame; one report for each run of them.
     Noise,

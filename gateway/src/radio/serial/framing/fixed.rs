@@ -33,9 +33,9 @@ impl Machine for Fixed {
         }
     }
 
-    fn forget(&mut self) {
+    fn cut(&mut self, at: u64, found: &mut dyn FnMut(Decoded)) {
         self.count = 0;
-        self.gather.forget();
+        self.gather.cut(at, found);
     }
 }
 

@@ -85,6 +85,12 @@ impl Gather {
         self.forget();
     }
 
+    /// The stream ends before offset `end`, and with it a frame that is not whole.
+    pub(super) fn cut(&mut self, end: u64, found: &mut dyn FnMut(Decoded)) {
+        self.reject(end, Reject::Incomplete, found);
+        self.forget();
+    }
+
     /// Back between frames.
     pub(super) fn forget(&mut self) {
         self.bytes.clear();

@@ -34,6 +34,10 @@ impl LengthPrefix {
 impl Format for LengthPrefix {
     const STALL: Duration = Duration::from_secs(1);
 
+    fn verifies(&self) -> bool {
+        self.crc != Crc::None
+    }
+
     fn look(&self, buffer: &VecDeque<u8>) -> Look {
         if buffer.len() < self.width.max(1) {
             return Look::More(self.width.max(1));

@@ -46,9 +46,11 @@ impl Machine for Line {
         }
     }
 
-    fn forget(&mut self) {
-        self.held = false;
-        self.gather.forget();
+    fn cut(&mut self, at: u64, found: &mut dyn FnMut(Decoded)) {
+        if std::mem::take(&mut self.held) && self.gather.is_between() {
+            self.gather.begin(at.saturating_sub(1));
+        }
+        self.gather.cut(at, found);
     }
 }
 

@@ -69,8 +69,9 @@ pub trait Decoder: Send + Sync {
         None
     }
 
-    /// Forgets a partial frame, because the port was reopened; the count of bytes goes on.
-    fn reset(&mut self);
+    /// The stream ends here: a partial frame was cut, and noise is over. What comes next begins anew; the count of bytes
+    /// goes on.
+    fn reset(&mut self, found: &mut dyn FnMut(Decoded));
 }
 
 /// Makes the decoder of a framing. `max_frame` is the longest payload in bytes, 1 or more.

@@ -31,15 +31,11 @@ impl Noise {
         }
     }
 
-    /// The next byte is none.
+    /// The next byte is none, or there is no next byte.
     pub(super) fn end(&mut self, found: &mut dyn FnMut(Decoded)) {
         if self.length > 0 && self.length < self.limit {
             self.report(found);
         }
-        self.length = 0;
-    }
-
-    pub(super) fn forget(&mut self) {
         self.length = 0;
     }
 

@@ -26,7 +26,7 @@ impl Decoder for Raw {
         }
     }
 
-    fn reset(&mut self) {}
+    fn reset(&mut self, _found: &mut dyn FnMut(Decoded)) {}
 }
 
 /// The payload as it is; `idle-gap` frames look the same on the wire.

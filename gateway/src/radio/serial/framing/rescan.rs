@@ -48,6 +48,12 @@ pub(super) trait Format: Send + Sync {
     /// The silence after which the rest of a frame will not come any more.
     const STALL: Duration;
 
+    /// Whether a checksum tells a frame from bytes that look like one. Only then is a frame looked for in the rest of one
+    /// that broke off.
+    fn verifies(&self) -> bool {
+        true
+    }
+
     /// Says it. Never asks for more bytes than its longest frame has, and only then reads more than a header.
     fn look(&self, buffer: &VecDeque<u8>) -> Look;
 }
@@ -129,7 +135,9 @@ impl<F: Format> Decoder for Rescan<F> {
         while !self.buffer.is_empty() {
             self.take(found);
             if !self.buffer.is_empty() {
-                self.bad(Reject::Incomplete, self.buffer.len(), found);
+                let rest = self.buffer.len();
+                self.bad(Reject::Incomplete, rest, found);
+                self.consume(if self.format.verifies() { 0 } else { rest });
             }
         }
         self.lost = false;
@@ -139,10 +147,9 @@ impl<F: Format> Decoder for Rescan<F> {
         Some(F::STALL)
     }
 
-    fn reset(&mut self) {
-        self.at = self.at.saturating_add(self.buffer.len() as u64);
-        self.buffer.clear();
-        self.lost = false;
+    fn reset(&mut self, found: &mut dyn FnMut(Decoded)) {
+        // No more will come, which is all that silence says too.
+        self.idle(found);
     }
 }
 

@@ -58,9 +58,9 @@ impl Machine for Slip {
         }
     }
 
-    fn forget(&mut self) {
+    fn cut(&mut self, at: u64, found: &mut dyn FnMut(Decoded)) {
         self.escaped = false;
-        self.gather.forget();
+        self.gather.cut(at, found);
     }
 }
 

@@ -72,10 +72,15 @@ impl Machine for StartStop {
         }
     }
 
-    fn forget(&mut self) {
+    fn cut(&mut self, at: u64, found: &mut dyn FnMut(Decoded)) {
+        if self.gather.is_between() {
+            // What might have become a marker belongs to no frame either.
+            let undecided = self.tail.len().min(self.start.len().saturating_sub(1)) as u64;
+            (at.saturating_sub(undecided)..at).for_each(|offset| self.noise.take(offset, found));
+        }
         self.tail.clear();
-        self.gather.forget();
-        self.noise.forget();
+        self.noise.end(found);
+        self.gather.cut(at, found);
     }
 }
 

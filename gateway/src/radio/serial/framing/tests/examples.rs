@@ -295,23 +295,50 @@ fn raw_frames_are_the_reads_split_at_the_longest() {
     );
 }
 
+/// What a decoder finds in these bytes and at the stream's end behind them, and then in a good frame.
+fn cut(framing: &Framing, partial: &[u8], good: &[u8]) -> Vec<Decoded> {
+    let mut decoder = decoder(framing, 9);
+    let mut found = Vec::new();
+    decoder.decode(partial, &mut |what| found.push(what));
+    decoder.reset(&mut |what| found.push(what));
+    decoder.reset(&mut |what| found.push(what));
+    decoder.decode(good, &mut |what| found.push(what));
+    decoder.idle(&mut |what| found.push(what));
+    found
+}
+
 #[test]
-fn a_reset_forgets_the_partial_frame_but_not_the_count() {
-    let partials: [(Framing, &[u8], &[u8]); 6] = [
-        (line(LineEnding::Crlf), b"ab\r", b"good\r\n"),
-        (Framing::Fixed { length: 4 }, b"ab", b"good"),
-        (Framing::Cobs, &[9, 1, 2], &[5, b'g', b'o', b'o', b'd', 0]),
-        (radar(), b"SYab", b"SYgoodTC"),
-        (counted(1, Endian::Big, Crc::None), &[9, 1, 2], &[4, b'g', b'o', b'o', b'd']),
-        (Framing::IdleGap { gap: Duration::from_millis(1) }, b"ab", b"good"),
+fn the_streams_end_reports_a_partial_frame_once_as_cut_and_the_count_goes_on() {
+    let gap = Framing::IdleGap { gap: Duration::from_millis(1) };
+    let counted = counted(1, Endian::Big, Crc::None);
+    type Case = (Framing, &'static [u8], &'static [u8], &'static [u8]);
+    let partials: [Case; 11] = [
+        (line(LineEnding::Crlf), b"ab\r", b"good\r\n", b"good"),
+        (line(LineEnding::Crlf), b"\r", b"good\r\n", b"good"),
+        (Framing::Fixed { length: 4 }, b"ab", b"good", b"good"),
+        (Framing::Slip, b"ab\xDB", b"good\xC0", b"good"),
+        (Framing::Cobs, &[9, 1, 2], &[5, b'g', b'o', b'o', b'd', 0], b"good"),
+        (radar(), b"SYab", b"SYgoodTC", b"good"),
+        (counted, &[9, 1, 2], &[4, b'g', b'o', b'o', b'd'], b"good"),
+        (gap, b"ab", b"good", b"good"),
+        (Framing::Nmea, b"$GOOD*0", b"$GOOD*03", b"$GOOD*03"),
+        (Framing::DsmrP1, b"/G\r", b"/G!21C2", b"/G!21C2"),
+        (Framing::ModbusRtu, &[1, 4, 4, 0x43], &[1, 6, 0, 1, 0, 0xFF, 0x98, 0x4A], &[1, 6, 0, 1, 0, 0xFF]),
     ];
-    for (framing, partial, good) in partials {
-        let mut decoder = decoder(&framing, 9);
-        let mut found = Vec::new();
-        decoder.decode(partial, &mut |what| found.push(what));
-        decoder.reset();
-        decoder.decode(good, &mut |what| found.push(what));
-        decoder.idle(&mut |what| found.push(what));
-        assert_eq!(found, [frame(partial.len() as u64, b"good")], "{framing:?}");
+    for (framing, partial, good, payload) in partials {
+        let expected = [rejected(0, Reject::Incomplete, partial.len()), frame(partial.len() as u64, payload)];
+        assert_eq!(cut(&framing, partial, good), expected, "{framing:?}");
     }
+}
+
+#[test]
+fn the_streams_end_is_silent_about_what_was_given_up_before_and_ends_a_run_of_noise() {
+    let good = frame(11, b"good");
+    let long = cut(&line(LineEnding::Lf), b"more than 9", b"good\n");
+    assert_eq!(long, [rejected(0, Reject::TooLong, 10), good.clone()]);
+    let markers = cut(&radar(), b"SYaTCnoiseS", b"SYgoodTC");
+    assert_eq!(markers, [frame(0, b"a"), rejected(5, Reject::Noise, 6), good.clone()]);
+    let counted = cut(&counted(1, Endian::Big, Crc::None), &[99; 11], b"\x04good");
+    assert_eq!(counted, [rejected(0, Reject::TooLong, 1), good]);
+    assert_eq!(cut(&line(LineEnding::Lf), b"whole\n", b""), [frame(0, b"whole")]);
 }

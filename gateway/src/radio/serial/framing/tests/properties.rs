@@ -168,7 +168,7 @@ proptest! {
             match step {
                 Some(bytes) => decoder.decode(bytes, &mut |_| {}),
                 None if index % 2 == 0 => decoder.idle(&mut |_| {}),
-                None => decoder.reset(),
+                None => decoder.reset(&mut |_| {}),
             }
         }
     }
@@ -215,7 +215,7 @@ proptest! {
         let wire = encoded(&framing, MAX, b"goodone").unwrap();
         let mut decoder = decoder(&framing, MAX);
         decoder.decode(&noise, &mut |_| {});
-        decoder.reset();
+        decoder.reset(&mut |_| {});
         let mut found = Vec::new();
         decoder.decode(&wire, &mut |what| found.push(what));
         prop_assert_eq!(found, vec![frame(noise.len() as u64, b"goodone")]);

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use stile_tests::{EndOnDrop, Rig, SwitchedPort, serial};
+use stile_tests::{EndOnDrop, Rig, SwitchedPort, serial, within};
 
 /// More than a pseudo-terminal holds, in frames of this length.
 const BLOCK: usize = 1000;
@@ -130,6 +130,24 @@ fn an_answer_is_told_from_silence() {
     rig.pty().write(b"unasked\n");
     let up = rig.next("up");
     assert_eq!((up.text(), up.correlation.as_deref()), ("unasked", None));
+}
+
+#[test]
+fn a_port_that_is_lost_before_the_answer_is_told_from_one_that_cut_the_frame_and_so_is_a_stop() {
+    let mut rig = Rig::start("response-timeout = \"60s\"");
+    let ask = |rig: &Rig| {
+        let before = rig.stile.radio("a", "frames_sent_total");
+        rig.send("ask", "ask");
+        within("it is sent", || (rig.stile.radio("a", "frames_sent_total") > before).then_some(()));
+    };
+    ask(&rig);
+    rig.port.unplug();
+    assert_eq!(rig.refused("ask", "port-closed"), "sent, but the port was lost before the answer");
+    rig.port.plug();
+    rig.stile.wait_online("a");
+    ask(&rig);
+    rig.stile.reload("", "");
+    assert_eq!(rig.refused("ask", "shutting-down"), "sent, but the radio was stopped before the answer");
 }
 
 #[test]

@@ -101,11 +101,16 @@ impl<'a> Session<'a> {
         self.take(found).await;
         // What the driver still holds would make closing wait for a stuck peer.
         let _ = self.port.clear(ClearBuffer::Output);
-        if let Sending::Writing { job, .. } | Sending::Draining { job, .. } | Sending::Awaiting { job, .. } =
-            std::mem::replace(&mut self.sending, Sending::Idle)
-        {
-            let why = if matches!(ended, Ended::Stopped) { Refused::ShuttingDown } else { Refused::PortClosed };
-            self.failed(job, why, "the frame was cut").await;
+        let (why, unanswered) = match ended {
+            Ended::Stopped => (Refused::ShuttingDown, "sent, but the radio was stopped before the answer"),
+            Ended::Lost(_) => (Refused::PortClosed, "sent, but the port was lost before the answer"),
+        };
+        match std::mem::replace(&mut self.sending, Sending::Idle) {
+            Sending::Idle => {}
+            Sending::Writing { job, .. } | Sending::Draining { job, .. } => {
+                self.failed(job, why, "the frame was cut").await;
+            }
+            Sending::Awaiting { job, .. } => self.failed(job, why, unanswered).await,
         }
         ended
     }

@@ -1,11 +1,17 @@
 //! A poller of Modbus RTU: the test is the slave at the other end of the line.
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
-use stile_tests::Rig;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use stile_tests::{EndOnDrop, Rig};
 
 /// The question for the voltage of an SDM meter, and its answer: 230.2 V.
 const ASK_VOLTAGE: [u8; 8] = [0x01, 0x04, 0x00, 0x00, 0x00, 0x02, 0x71, 0xCB];
 const VOLTAGE: [u8; 9] = [0x01, 0x04, 0x04, 0x43, 0x66, 0x33, 0x34, 0x1B, 0x38];
+
+/// 220.0 V.
+const OTHER_VOLTAGE: [u8; 9] = [0x01, 0x04, 0x04, 0x43, 0x5C, 0x00, 0x00, 0x2E, 0x12];
 
 /// A radio that polls the voltage so often.
 fn poller(period: &str, response_timeout: &str) -> Rig {
@@ -66,6 +72,37 @@ fn an_exception_a_wrong_slave_a_lying_crc_and_silence_are_failed_polls_and_the_n
         let after = drop.map(|reason| rig.stile.dropped(reason));
         assert_eq!(after, before.map(|n| n + 1), "{words}");
     }
+}
+
+#[test]
+fn an_answer_that_comes_too_late_is_noise_and_not_the_answer_to_the_next_question() {
+    let rig = poller("10ms", "1500ms");
+    assert_eq!(rig.pty().read(ASK_VOLTAGE.len()), ASK_VOLTAGE);
+    rig.stile.wait_log("poll failed");
+    rig.pty().write(&OTHER_VOLTAGE);
+    answer(&rig, &VOLTAGE);
+    expect_voltage(&rig);
+    assert_eq!(rig.stile.dropped("frame-noise"), 1);
+    assert_eq!(rig.stile.radio("a", "polls_failed_total"), 1.0);
+}
+
+#[test]
+fn a_line_that_is_never_silent_is_asked_again_all_the_same() {
+    let rig = poller("10ms", "200ms");
+    let enough = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let (pty, enough) = (rig.pty(), &enough);
+        let _end = EndOnDrop(enough);
+        scope.spawn(move || {
+            while !enough.load(Ordering::Relaxed) {
+                pty.write_some(b"\0");
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        });
+        for _ in 0..3 {
+            assert_eq!(rig.pty().read(ASK_VOLTAGE.len()), ASK_VOLTAGE);
+        }
+    });
 }
 
 #[test]

@@ -24,6 +24,9 @@ const READ_BYTES: usize = 4096;
 /// Between two looks whether the driver has put everything on the wire.
 const DRAIN_LOOK: Duration = Duration::from_millis(2);
 
+/// Response time-outs after which the next question goes out though the line was never silent.
+const LONGEST_REST: u32 = 4;
+
 /// Why a session is over.
 pub(super) enum Ended {
     /// It was told to stop.
@@ -50,6 +53,9 @@ enum Sending {
     Draining { total: usize, job: Job, deadline: Instant, look: Instant },
     /// The line belongs to the device's answer.
     Awaiting { total: usize, job: Job, deadline: Instant },
+    /// An answer may still come too late. Until `quiet`, which each byte puts off, or `limit` the line is kept free of the
+    /// next question, which it would pass for the answer to.
+    Resting { silence: Duration, quiet: Instant, limit: Instant },
 }
 
 /// One open port.
@@ -96,9 +102,7 @@ impl<'a> Session<'a> {
     /// Serves the port until it is lost or `stop` is given.
     pub(super) async fn run(mut self, stop: &CancellationToken) -> Ended {
         let ended = self.serve(stop).await;
-        let mut found = Vec::new();
-        self.decoder.reset(&mut |decoded| found.push(decoded));
-        self.take(found).await;
+        self.cut().await;
         // What the driver still holds would make closing wait for a stuck peer.
         let _ = self.port.clear(ClearBuffer::Output);
         let (why, unanswered) = match ended {
@@ -106,7 +110,7 @@ impl<'a> Session<'a> {
             Ended::Lost(_) => (Refused::PortClosed, "sent, but the port was lost before the answer"),
         };
         match std::mem::replace(&mut self.sending, Sending::Idle) {
-            Sending::Idle => {}
+            Sending::Idle | Sending::Resting { .. } => {}
             Sending::Writing { job, .. } | Sending::Draining { job, .. } => {
                 self.failed(job, why, "the frame was cut").await;
             }
@@ -151,6 +155,7 @@ impl<'a> Session<'a> {
             Sending::Writing { deadline, .. } | Sending::Awaiting { deadline, .. } => Some(*deadline),
             // A fixed moment: a device that never stops talking must not put it off.
             Sending::Draining { deadline, look, .. } => Some((*deadline).min(*look)),
+            Sending::Resting { quiet, limit, .. } => Some((*quiet).min(*limit)),
         };
         [self.silent_at, sending].into_iter().flatten().min()
     }
@@ -172,10 +177,29 @@ impl<'a> Session<'a> {
             }
             Sending::Awaiting { job, deadline, .. } if deadline <= now => {
                 self.failed(job, Refused::NoResponse, "").await;
+                self.sending = self.rest(now);
             }
+            Sending::Resting { quiet, limit, .. } if quiet.min(limit) <= now => self.cut().await,
             Sending::Draining { total, job, deadline, look } if look <= now => self.drained(total, job, deadline).await,
             going_on => self.sending = going_on,
         }
+    }
+
+    /// What follows an answer that did not come. A Modbus answer does not say which question it is to.
+    fn rest(&self, now: Instant) -> Sending {
+        match self.radio.response_timeout {
+            Some(silence) if self.radio.framing == Framing::ModbusRtu => {
+                Sending::Resting { silence, quiet: now + silence, limit: now + silence.saturating_mul(LONGEST_REST) }
+            }
+            _ => Sending::Idle,
+        }
+    }
+
+    /// What has come so far has nothing to do with what comes next.
+    async fn cut(&mut self) {
+        let mut found = Vec::new();
+        self.decoder.reset(&mut |decoded| found.push(decoded));
+        self.take(found).await;
     }
 
     async fn read(&mut self, bytes: &[u8]) {
@@ -184,6 +208,9 @@ impl<'a> Session<'a> {
         // A quick device answers before the next look at the driver's queue; its answer must find the line kept for it.
         match std::mem::replace(&mut self.sending, Sending::Idle) {
             Sending::Draining { total, job, deadline, .. } => self.drained(total, job, deadline).await,
+            Sending::Resting { silence, limit, .. } => {
+                self.sending = Sending::Resting { silence, quiet: Instant::now() + silence, limit };
+            }
             other => self.sending = other,
         }
         let mut found = Vec::new();

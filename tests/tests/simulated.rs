@@ -50,3 +50,18 @@ fn the_same_seed_gives_the_same_messages_and_another_seed_others() {
         assert_ne!(one[name], other[name], "{name}");
     }
 }
+
+#[test]
+fn a_made_up_radio_that_is_taken_out_says_each_time_that_it_is_offline() {
+    let stile = Stile::start_in(tempfile::tempdir().unwrap(), "", "");
+    let client = Client::connect(stile.mqtt, "test");
+    client.subscribe("serial/room/state", QoS::AtLeastOnce);
+    for _ in 0..10 {
+        stile.reload("", &radio("room", "line", 1));
+        assert_eq!(client.next().json()["state"], "online");
+        stile.reload("", "");
+        let last = client.next().json();
+        assert_eq!((&last["state"], &last["reason"]), (&"offline".into(), &"the radio was stopped".into()));
+    }
+    assert!(stile.logged("port lost; it is opened again when it is back").is_empty(), "its port outlives its driver");
+}

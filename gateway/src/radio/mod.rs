@@ -119,8 +119,18 @@ async fn run_simulated(
     let port = Port::Device(pty.path().to_owned());
     let driver = serial::Driver::new(Arc::clone(radio), port, topics, pipeline, stats);
     let device = simulated::device(simulated.device, simulated.seed);
-    tokio::select! {
-        ended = simulated::run(device, simulated, pty, &stop) => ended.map_err(UnitError::from),
-        () = driver.run(stop.clone()) => Ok(()),
-    }
+    // Each ends by itself, and the driver first: its last refusals and its last state are said, and its port stays there
+    // until then.
+    let (driver_stop, device_stop) = (stop.child_token(), CancellationToken::new());
+    let running_device = async {
+        let ended = simulated::run(device, simulated, pty, &device_stop).await;
+        driver_stop.cancel();
+        ended
+    };
+    let driving = async {
+        driver.run(driver_stop.clone()).await;
+        device_stop.cancel();
+    };
+    let (ended, ()) = tokio::join!(running_device, driving);
+    ended.map_err(UnitError::from)
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::reports::Reports;
 use crate::message::{Message, MessageId, Topic};
@@ -93,10 +94,23 @@ impl Downlink {
         }
     }
 
-    /// Refuses whatever comes in this time.
-    pub(super) async fn refuse_for(&mut self, time: Duration, why: Refused, reports: &Reports) {
+    /// Refuses whatever comes in this time, or until `stop`. What it has taken it always reports.
+    pub(super) async fn refuse_for(
+        &mut self,
+        time: Duration,
+        why: Refused,
+        reports: &Reports,
+        stop: &CancellationToken,
+    ) {
         let end = Instant::now() + time;
-        while let Ok(next) = tokio::time::timeout_at(end, self.next(true)).await {
+        loop {
+            let next = tokio::select! {
+                // In this order, so that a flood can't put off the end.
+                biased;
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep_until(end) => return,
+                next = self.next(true) => next,
+            };
             match next {
                 Next::Frame(down) => self.refuse(&down, why, "", reports).await,
                 Next::TurnedAway(down) => reports.refused(&down, Refused::QueueFull, "").await,
@@ -110,6 +124,10 @@ impl Downlink {
         while let Some(down) = self.frames.recv().await {
             self.refuse(&down, why, "", reports).await;
         }
+        self.refusals.close();
+        while let Some(down) = self.refusals.recv().await {
+            reports.refused(&down, Refused::QueueFull, "").await;
+        }
     }
 
     /// Counts and reports a frame that is not sent.
@@ -122,16 +140,88 @@ impl Downlink {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Radio, SimulatedDevice};
     use crate::message::Origin;
+    use crate::pipeline::FANOUT_QUEUE;
+    use crate::radio::Topics;
+
+    struct Bench {
+        pipeline: Arc<Pipeline>,
+        delivered: mpsc::Receiver<Arc<Message>>,
+        stats: Arc<RadioStats>,
+        topics: Topics,
+        reports: Reports,
+        downlink: Downlink,
+    }
+
+    /// A queue for one frame.
+    fn bench() -> Bench {
+        let (pipeline, delivered) = Pipeline::new(1, Vec::new());
+        let (topics, stats) = (Topics::new("a").unwrap(), Arc::default());
+        let radio = Radio::simulated("a", SimulatedDevice::Line, 1);
+        let reports = Reports::new(&radio, topics.clone(), Arc::clone(&pipeline), Arc::clone(&stats));
+        let downlink = Downlink::attach(topics.down.clone(), 1, &pipeline, &stats);
+        Bench { pipeline, delivered, stats, topics, reports, downlink }
+    }
+
+    impl Bench {
+        /// A client publishes there.
+        async fn publish(&self, topic: &Topic) {
+            let message = self.pipeline.message(self.pipeline.clock().now(), Origin::Gateway, topic.clone(), "x");
+            self.pipeline.ingest(message).await.unwrap();
+        }
+
+        /// The reasons on the `ack` topic so far.
+        fn acks(&mut self) -> Vec<String> {
+            let mut reasons = Vec::new();
+            while let Ok(message) = self.delivered.try_recv() {
+                if message.topic == self.topics.ack {
+                    let body: serde_json::Value = serde_json::from_slice(&message.payload).unwrap();
+                    reasons.push(body["reason"].as_str().unwrap().to_owned());
+                }
+            }
+            reasons
+        }
+    }
 
     #[tokio::test]
     async fn a_frame_that_comes_when_the_queue_has_closed_is_counted() {
-        let (pipeline, _delivered) = Pipeline::new(1, Vec::new());
-        let (topic, stats) = (Topic::new("serial/a/down").unwrap(), Arc::default());
-        let mut downlink = Downlink::attach(topic.clone(), 1, &pipeline, &stats);
-        downlink.frames.close();
-        let message = pipeline.message(pipeline.clock().now(), Origin::Gateway, topic, "late");
-        pipeline.ingest(message).await.unwrap();
-        assert!(stats.refusals().any(|refusal| refusal == ("shutting-down", 1)));
+        let mut bench = bench();
+        bench.downlink.frames.close();
+        bench.publish(&bench.topics.down).await;
+        assert!(bench.stats.refusals().any(|refusal| refusal == ("shutting-down", 1)));
+    }
+
+    #[tokio::test]
+    async fn the_end_refuses_what_waits_and_reports_what_was_turned_away() {
+        let mut bench = bench();
+        for _ in 0..3 {
+            bench.publish(&bench.topics.down).await;
+        }
+        bench.downlink.refuse_rest(Refused::ShuttingDown, &bench.reports).await;
+        assert_eq!(bench.acks(), ["shutting-down", "queue-full", "queue-full"]);
+    }
+
+    #[tokio::test]
+    async fn a_frame_that_is_being_refused_when_the_radio_stops_is_reported_all_the_same() {
+        let mut bench = bench();
+        bench.publish(&bench.topics.down).await;
+        // Nobody takes what is delivered, so the report has to wait.
+        for _ in 1..FANOUT_QUEUE {
+            bench.publish(&bench.topics.up).await;
+        }
+        let stop = CancellationToken::new();
+        let (hour, why) = (Duration::from_secs(3600), Refused::PortClosed);
+        let mut delivered = std::mem::replace(&mut bench.delivered, mpsc::channel(1).1);
+        {
+            let mut refusing = std::pin::pin!(bench.downlink.refuse_for(hour, why, &bench.reports, &stop));
+            assert!(tokio::time::timeout(Duration::ZERO, &mut refusing).await.is_err(), "it waits");
+            stop.cancel();
+            assert!(tokio::time::timeout(Duration::ZERO, &mut refusing).await.is_err(), "it still has one to report");
+            delivered.recv().await.unwrap();
+            refusing.await;
+        }
+        bench.delivered = delivered;
+        assert_eq!(bench.acks(), ["port-closed"]);
     }
 }

@@ -88,8 +88,7 @@ impl Driver {
                     }
                 }
             }
-            let pause = downlink.refuse_for(REOPEN, Refused::PortClosed, &reports);
-            stop.run_until_cancelled(pause).await;
+            downlink.refuse_for(REOPEN, Refused::PortClosed, &reports, &stop).await;
         }
         self.pipeline.detach(&self.topics.down);
         downlink.refuse_rest(Refused::ShuttingDown, &reports).await;

@@ -59,7 +59,9 @@ impl Driver {
         let exclusive = matches!(self.radio.kind, RadioKind::Serial(_));
         while !stop.is_cancelled() {
             let line = self.radio.kind.line();
-            match port::open(&self.port, line, exclusive) {
+            let opening = port::open(&self.port, line, exclusive);
+            let Some(opened) = stop.run_until_cancelled(opening).await else { break };
+            match opened {
                 Ok((stream, path)) => {
                     log::info!(radio = name.as_str(), device:% = path.display(), baud = line.baud; "port open");
                     last_trouble.clear();

@@ -23,9 +23,19 @@ impl OpenError {
 
 /// Opens the port with its line settings. Returns it with the path it was found under.
 ///
+/// A driver may take its time, so this runs where the runtime's other tasks don't wait for it. Who stops waiting leaves
+/// the opening to itself: the port is closed again as soon as it is open.
+pub(super) async fn open(port: &Port, line: &Line, exclusive: bool) -> Result<(SerialStream, PathBuf), OpenError> {
+    let (port, line) = (port.clone(), line.clone());
+    let opening = tokio::task::spawn_blocking(move || find_and_open(&port, &line, exclusive));
+    opening.await.unwrap_or_else(|broken| {
+        Err(OpenError::new(format!("opening the port broke off: {broken}"), "report it; it is a fault of the gateway"))
+    })
+}
+
 /// `exclusive` keeps every other program out. A port that somebody holds open all the time, as a simulated device does,
 /// would stay closed to an ordinary user ever after.
-pub(super) fn open(port: &Port, line: &Line, exclusive: bool) -> Result<(SerialStream, PathBuf), OpenError> {
+fn find_and_open(port: &Port, line: &Line, exclusive: bool) -> Result<(SerialStream, PathBuf), OpenError> {
     let path = match port {
         Port::Device(path) => path.clone(),
         Port::Usb(wanted) => {
@@ -151,6 +161,8 @@ fn group_of(path: &Path) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use tokio_serial::UsbPortInfo;
 
     use super::*;
@@ -178,12 +190,28 @@ mod tests {
     #[tokio::test]
     async fn what_is_no_port_is_refused_with_what_it_is() {
         let dir = tempfile::tempdir().unwrap();
-        let error = |path: &Path| open(&Port::Device(path.into()), &line(), true).unwrap_err().to_string();
+        let error = |path: &Path| find_and_open(&Port::Device(path.into()), &line(), true).unwrap_err().to_string();
         assert!(error(dir.path()).contains("is a directory; set `device`"));
         assert!(error(&dir.path().join("gone")).contains("is not there; plug"));
         let file = dir.path().join("file");
         std::fs::write(&file, "x").unwrap();
         assert!(error(&file).contains("is no serial port; set `device`"), "{}", error(&file));
+    }
+
+    #[test]
+    fn a_port_that_takes_its_time_to_open_keeps_no_other_task_waiting() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build();
+        runtime.unwrap().block_on(async {
+            // Whatever blocks has to wait for this: a slow port in the only thread there is for such.
+            let (go_on, waits) = std::sync::mpsc::channel::<()>();
+            let slow = tokio::task::spawn_blocking(move || waits.recv());
+            let (port, line) = (Port::Device("/dev".into()), line());
+            let mut opening = std::pin::pin!(open(&port, &line, true));
+            assert!(tokio::time::timeout(Duration::ZERO, &mut opening).await.is_err(), "it does not block this task");
+            go_on.send(()).unwrap();
+            slow.await.unwrap().unwrap();
+            assert!(opening.await.unwrap_err().to_string().starts_with("/dev is a directory"));
+        });
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! Ports that go and come back: unplugged, replugged, in the middle of a frame, in the middle of a write.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rumqttc::QoS;
 use serde_json::Value;
-use stile_tests::{Rig, V5Client};
+use stile_tests::{Pty, Rig, SwitchedPort, V5Client, serial};
 
 /// Five times what is promised, for loaded machines.
 const REOPENED: Duration = Duration::from_secs(10);
@@ -33,9 +34,9 @@ fn next_state(rig: &Rig, state: &str) -> Value {
 
 /// What a client that comes now is told of the port.
 #[track_caller]
-fn kept_state(rig: &Rig) -> Value {
+fn kept_state(rig: &Rig, radio: &str) -> Value {
     let newcomer = V5Client::connect(rig.stile.mqtt, "newcomer");
-    newcomer.subscribe("serial/a/state", QoS::AtLeastOnce);
+    newcomer.subscribe(&format!("serial/{radio}/state"), QoS::AtLeastOnce);
     let message = newcomer.next();
     assert!(message.retain);
     message.json()
@@ -45,10 +46,10 @@ fn kept_state(rig: &Rig) -> Value {
 fn a_port_that_is_unplugged_and_plugged_in_again_works_each_time_and_its_state_says_so() {
     let mut rig = Rig::start("");
     for round in 1..=3 {
-        assert_eq!(kept_state(&rig)["state"], "online");
+        assert_eq!(kept_state(&rig, "a")["state"], "online");
         let offline = unplug(&mut rig);
         assert!(offline["reason"].as_str().unwrap().starts_with("unplugged"), "{offline}");
-        assert_eq!(kept_state(&rig), offline);
+        assert_eq!(kept_state(&rig, "a"), offline);
         assert_eq!(rig.stile.metric("stile_radio_online{radio=\"a\"}"), 0.0);
         let plugged = Instant::now();
         let online = plug(&mut rig);
@@ -69,8 +70,8 @@ fn a_port_that_is_unplugged_and_plugged_in_again_works_each_time_and_its_state_s
 fn a_port_that_was_not_there_at_the_start_is_opened_when_it_comes() {
     let mut late = None;
     let rig = Rig::start_beside("", |dir| {
-        let port = stile_tests::SwitchedPort::named(dir, "late");
-        let settings = stile_tests::serial("late", &port, "");
+        let port = SwitchedPort::named(dir, "late");
+        let settings = serial("late", &port, "");
         late = Some(port);
         settings
     });
@@ -125,4 +126,51 @@ fn a_port_that_vanishes_while_it_is_written_to_refuses_the_frame_and_works_when_
     assert_eq!(rig.pty().read(5), b"next\n", "nothing of the frame that was cut");
     assert_eq!(rig.result_of("next")["result"], "sent");
     assert_eq!(rig.stile.radio("a", "frames_sent_total"), 1.0);
+}
+
+/// Has the link lead to a new port, in one step.
+fn lead_to_new_port(link: &Path) -> Pty {
+    let (pty, new_link) = (Pty::open(), link.with_extension("new"));
+    std::os::unix::fs::symlink(pty.path(), &new_link).unwrap();
+    std::fs::rename(&new_link, link).unwrap();
+    pty
+}
+
+#[test]
+fn a_port_that_opens_and_fails_at_once_is_said_to_once_and_to_be_back_when_it_holds() {
+    const ROUNDS: u32 = 6;
+    let mut link = PathBuf::new();
+    let rig = Rig::start_beside("", |dir| {
+        let port = SwitchedPort::named(dir, "flighty");
+        link = port.link().to_owned();
+        serial("flighty", &port, "")
+    });
+    let opened = |times: u32| {
+        rig.stile.wait_metric("stile_radio_opened_total{radio=\"flighty\"}", |opened| opened == f64::from(times));
+    };
+    let mut slow = 0;
+    let mut pty = lead_to_new_port(&link);
+    for round in 1..=ROUNDS {
+        let there = Instant::now();
+        opened(round);
+        pty = lead_to_new_port(&link);
+        // On a machine as loaded as that it may have held for the second after which it is believed.
+        slow += usize::from(there.elapsed() >= Duration::from_secs(1));
+    }
+    opened(ROUNDS + 1);
+    let lines = |message: &str| rig.stile.logged(message).iter().filter(|r| r["radio"] == "flighty").count();
+    let lost = "port lost; it is opened again when it is back";
+    assert!((1..=1 + slow).contains(&lines(lost)), "{} times, {slow} slow rounds", lines(lost));
+    // Believed for a byte's sake, before the frame is out.
+    pty.write(b"here\n");
+    assert_eq!(rig.client.next_where(|m| m.topic == "serial/flighty/up").text(), "here");
+    assert_eq!(kept_state(&rig, "flighty")["state"], "online");
+    // And without one, because it holds.
+    for round in 2..=3 {
+        pty = lead_to_new_port(&link);
+        opened(ROUNDS + round);
+    }
+    rig.stile.wait_online("flighty");
+    assert_eq!(kept_state(&rig, "flighty")["state"], "online");
+    drop(pty);
 }

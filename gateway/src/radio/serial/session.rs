@@ -13,6 +13,7 @@ use super::arrival::Arrivals;
 use super::downlink::{Down, Downlink, Next};
 use super::framing::{self, Decoded, Decoder, Reject};
 use super::modbus;
+use super::presence::Presence;
 use super::reports::{Frame, Reports};
 use crate::config::{Ask, Framing, ModbusRead, ModbusType, Radio};
 use crate::pipeline::DropReason;
@@ -65,6 +66,7 @@ pub(super) struct Session<'a> {
     reports: &'a Reports,
     stats: &'a RadioStats,
     downlink: &'a mut Downlink,
+    presence: &'a mut Presence,
     decoder: Box<dyn Decoder>,
     arrivals: Arrivals,
     sending: Sending,
@@ -82,6 +84,7 @@ impl<'a> Session<'a> {
         reports: &'a Reports,
         stats: &'a RadioStats,
         downlink: &'a mut Downlink,
+        presence: &'a mut Presence,
     ) -> Self {
         let now = Instant::now();
         Self {
@@ -90,6 +93,7 @@ impl<'a> Session<'a> {
             reports,
             stats,
             downlink,
+            presence,
             decoder: framing::decoder(&radio.framing, radio.max_frame),
             arrivals: Arrivals::default(),
             sending: Sending::Idle,
@@ -148,7 +152,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The earliest of: silence, the sending side's next step, the next poll.
+    /// The earliest of: silence, the port having held, the sending side's next step, the next poll.
     fn next_timer(&self) -> Option<Instant> {
         let sending = match &self.sending {
             Sending::Idle => self.due.iter().min().copied(),
@@ -157,7 +161,7 @@ impl<'a> Session<'a> {
             Sending::Draining { deadline, look, .. } => Some((*deadline).min(*look)),
             Sending::Resting { quiet, limit, .. } => Some((*quiet).min(*limit)),
         };
-        [self.silent_at, sending].into_iter().flatten().min()
+        [self.silent_at, self.presence.settles_at(), sending].into_iter().flatten().min()
     }
 
     async fn timer(&mut self) {
@@ -167,6 +171,9 @@ impl<'a> Session<'a> {
             let mut found = Vec::new();
             self.decoder.idle(&mut |decoded| found.push(decoded));
             self.take(found).await;
+        }
+        if self.presence.settles_at().is_some_and(|at| at <= now) {
+            self.presence.settled(self.reports).await;
         }
         match std::mem::replace(&mut self.sending, Sending::Idle) {
             Sending::Idle => self.begin_due_poll(now).await,
@@ -205,6 +212,7 @@ impl<'a> Session<'a> {
     async fn read(&mut self, bytes: &[u8]) {
         RadioStats::add(&self.stats.bytes_received, bytes.len());
         self.arrivals.note(bytes.len(), self.reports.now());
+        self.presence.settled(self.reports).await;
         // A quick device answers before the next look at the driver's queue; its answer must find the line kept for it.
         match std::mem::replace(&mut self.sending, Sending::Idle) {
             Sending::Draining { total, job, deadline, .. } => self.drained(total, job, deadline).await,

@@ -1,13 +1,15 @@
 //! The serial driver: one port, opened again for ever, and the frames on it.
 //!
 //! Owns the port's life. `port.rs` finds and opens it, `session.rs` is what happens while it is open, `downlink.rs`
-//! queues what clients want sent, `reports.rs` makes the messages, `presence.rs` says whether the port is there, `arrival.rs` knows when each byte came,
-//! `framing/` turns bytes into frames and back, `modbus.rs` is the master's half of Modbus RTU.
+//! queues what clients want sent, `polls.rs` knows what is to be asked, `reports.rs` makes the messages, `presence.rs`
+//! says whether the port is there, `arrival.rs` knows when each byte came, `framing/` turns bytes into frames and back,
+//! `modbus.rs` is the master's half of Modbus RTU.
 
 mod arrival;
 mod downlink;
 pub mod framing;
 pub mod modbus;
+mod polls;
 mod port;
 mod presence;
 mod reports;

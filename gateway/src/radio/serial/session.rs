@@ -1,7 +1,6 @@
 //! What happens while a port is open: reading, decoding, sending, polling. One loop, so one place decides.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -12,10 +11,11 @@ use tokio_util::sync::CancellationToken;
 use super::arrival::Arrivals;
 use super::downlink::{Down, Downlink, Next};
 use super::framing::{self, Decoded, Decoder, Reject};
-use super::modbus;
+use super::modbus::ModbusError;
+use super::polls::Polls;
 use super::presence::Presence;
 use super::reports::{Frame, Reports};
-use crate::config::{Ask, Framing, ModbusRead, ModbusType, Radio};
+use crate::config::{Framing, Radio};
 use crate::pipeline::DropReason;
 use crate::radio::{RadioStats, Refused};
 use crate::wait::{Moved, read_or_write, sleep_until};
@@ -70,9 +70,7 @@ pub(super) struct Session<'a> {
     decoder: Box<dyn Decoder>,
     arrivals: Arrivals,
     sending: Sending,
-    /// When each poll is due.
-    due: Vec<Instant>,
-    poll_names: Vec<Arc<str>>,
+    polls: Polls<'a>,
     /// When the line will have been silent for long enough to end a frame.
     silent_at: Option<Instant>,
 }
@@ -86,7 +84,6 @@ impl<'a> Session<'a> {
         downlink: &'a mut Downlink,
         presence: &'a mut Presence,
     ) -> Self {
-        let now = Instant::now();
         Self {
             port,
             radio,
@@ -97,8 +94,7 @@ impl<'a> Session<'a> {
             decoder: framing::decoder(&radio.framing, radio.max_frame),
             arrivals: Arrivals::default(),
             sending: Sending::Idle,
-            due: vec![now; radio.poll.len()],
-            poll_names: radio.poll.iter().map(|p| p.name.as_str().into()).collect(),
+            polls: Polls::new(radio),
             silent_at: None,
         }
     }
@@ -155,7 +151,7 @@ impl<'a> Session<'a> {
     /// The earliest of: silence, the port having held, the sending side's next step, the next poll.
     fn next_timer(&self) -> Option<Instant> {
         let sending = match &self.sending {
-            Sending::Idle => self.due.iter().min().copied(),
+            Sending::Idle => self.polls.next_due(),
             Sending::Writing { deadline, .. } | Sending::Awaiting { deadline, .. } => Some(*deadline),
             // A fixed moment: a device that never stops talking must not put it off.
             Sending::Draining { deadline, look, .. } => Some((*deadline).min(*look)),
@@ -242,8 +238,8 @@ impl<'a> Session<'a> {
         let mut frame = Frame { payload, received, poll: None, correlation: None };
         match std::mem::replace(&mut self.sending, Sending::Idle) {
             Sending::Awaiting { job: Job::Poll(index), .. } => {
-                frame.poll = self.poll_names.get(index).cloned();
-                match self.answer(index, &frame.payload) {
+                frame.poll = self.polls.name(index);
+                match self.polls.answer(index, &frame.payload) {
                     Ok(payload) => frame.payload = payload,
                     Err(error) => return self.bad_answer(index, &error, frame.payload.len()),
                 }
@@ -263,17 +259,9 @@ impl<'a> Session<'a> {
         self.reports.up(frame).await;
     }
 
-    /// What a poll's answer says: for Modbus the values by name, for others the frame itself.
-    fn answer(&self, index: usize, frame: &Bytes) -> Result<Bytes, modbus::ModbusError> {
-        let Some(poll) = self.radio.poll.get(index) else { return Ok(frame.clone()) };
-        let Ask::Modbus(read) = &poll.ask else { return Ok(frame.clone()) };
-        let data = modbus::response(read, frame)?;
-        Ok(if read.value == ModbusType::Raw { data } else { reading(&poll.name, read, &data) })
-    }
-
-    fn bad_answer(&self, index: usize, error: &modbus::ModbusError, length: usize) {
+    fn bad_answer(&self, index: usize, error: &ModbusError, length: usize) {
         RadioStats::add(&self.stats.polls_failed, 1);
-        let poll = self.poll_names.get(index).map_or("", |name| name);
+        let poll = self.polls.name_or_none(index);
         log::warn!(radio = self.radio.name.as_str(), poll = poll, error:% = error; "poll failed");
         self.reports.rejected(DropReason::FrameMalformed, length);
     }
@@ -284,16 +272,9 @@ impl<'a> Session<'a> {
     }
 
     async fn begin_due_poll(&mut self, now: Instant) {
-        let earliest = self.due.iter().enumerate().min_by_key(|(_, at)| **at);
-        let Some((index, _)) = earliest.filter(|(_, at)| **at <= now) else { return };
-        let (Some(poll), Some(due)) = (self.radio.poll.get(index), self.due.get_mut(index)) else { return };
-        // Missed turns are skipped, not made up for.
-        *due = (*due + poll.period).max(now);
-        let question = match &poll.ask {
-            Ask::Modbus(read) => modbus::request(read),
-            Ask::Request { request } => request.clone(),
-        };
-        self.begin(Job::Poll(index), &question).await;
+        if let Some((index, question)) = self.polls.take_due(now) {
+            self.begin(Job::Poll(index), &question).await;
+        }
     }
 
     async fn begin(&mut self, job: Job, payload: &[u8]) {
@@ -342,23 +323,11 @@ impl<'a> Session<'a> {
             Job::Down(down) => self.downlink.refuse(&down, why, detail, self.reports).await,
             Job::Poll(index) => {
                 RadioStats::add(&self.stats.polls_failed, 1);
-                let poll = self.poll_names.get(index).map_or("", |name| name);
+                let poll = self.polls.name_or_none(index);
                 log::debug!(radio = self.radio.name.as_str(), poll = poll, error = why.as_str(); "poll failed");
             }
         }
     }
-}
-
-/// A Modbus reading as a message: `{"name":"voltage","value":230.2,"slave":1,"function":4,"address":0}`.
-fn reading(name: &str, read: &ModbusRead, data: &[u8]) -> Bytes {
-    let body = serde_json::json!({
-        "name": name,
-        "value": modbus::values(read, data),
-        "slave": read.slave,
-        "function": read.function,
-        "address": read.address,
-    });
-    body.to_string().into()
 }
 
 fn drop_reason(reject: Reject) -> DropReason {

@@ -4,7 +4,7 @@
 #   tests/setup.sh demo    a C linker and Rust
 #   tests/setup.sh check   the same, rustfmt and clippy
 #   tests/setup.sh audit   the same, cargo-deny and cargo-audit
-#   tests/setup.sh test    the same, the Mosquitto clients, and curl (the documentation's commands are tests)
+#   tests/setup.sh test    the same, the Mosquitto clients, curl and openssl (the documentation's commands are tests)
 #   tests/setup.sh bench   a C linker, Rust, the Mosquitto clients, and a Mosquitto broker unpacked under target/tools
 #
 # Debian packages come by apt-get, with sudo when not root; on other systems the list to install by hand is printed.
@@ -131,6 +131,10 @@ need_curl() {
     have curl || apt_install curl
 }
 
+need_openssl() {
+    have openssl || apt_install openssl
+}
+
 # Installing Debian's broker would start it as a service. So its packages are only downloaded and unpacked, together
 # with the libraries that this system lacks, and a small script runs it from there.
 need_mosquitto_broker() {
@@ -177,7 +181,7 @@ audit | test)
     need_linters
     need_cargo_tool cargo-deny "$CARGO_DENY_VERSION"
     need_cargo_tool cargo-audit "$CARGO_AUDIT_VERSION"
-    [ "$1" = audit ] || { need_mosquitto_clients && need_curl; }
+    [ "$1" = audit ] || { need_mosquitto_clients && need_curl && need_openssl; }
     ;;
 bench)
     need_linker

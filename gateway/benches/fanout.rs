@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use stile::broker::{Broker, bind};
-use stile::config;
+use stile::config::{self, Door};
 use stile::message::{Origin, Topic};
 use stile::pipeline::Pipeline;
 use stile::supervisor::{Rank, Supervisor};
@@ -62,9 +62,11 @@ async fn start(supervisor: &Supervisor) -> (Arc<Pipeline>, SocketAddr) {
     let (pipeline, delivered) = Pipeline::new(1, Vec::new());
     let settings = Arc::new(config::Broker::default());
     let broker = Broker::start(settings, delivered, Arc::clone(&pipeline), supervisor).await.unwrap();
-    let listener = bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+    let listener = bind(Door::Plain, SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
     let address = listener.local_addr().unwrap();
-    supervisor.start_critical("mqtt", Rank::Clients, move |stop| async move { broker.listen(listener, stop).await });
+    supervisor.start_critical("mqtt", Rank::Clients, move |stop| async move {
+        broker.listen(Door::Plain, listener, stop).await
+    });
     (pipeline, address)
 }
 

@@ -10,6 +10,7 @@
 //! | [`admin`] | metrics, health, live messages |
 //! | [`supervisor`] | starting, restarting, stopping units |
 //! | [`systemd`], [`logging`], [`clock`] | the init system, log lines, the kernel's word on the time |
+//! | [`tls`] | certificates and keys |
 //! | [`cli`] | one file a verb |
 
 pub mod admin;
@@ -23,6 +24,7 @@ pub mod pipeline;
 pub mod radio;
 pub mod supervisor;
 pub mod systemd;
+pub mod tls;
 mod wait;
 
 use std::collections::BTreeMap;
@@ -35,7 +37,7 @@ use tokio::net::TcpListener;
 
 use crate::admin::Sources;
 use crate::broker::Broker;
-use crate::config::{Change, Settings};
+use crate::config::{Change, Door, Settings};
 use crate::pipeline::Pipeline;
 use crate::radio::Radios;
 use crate::supervisor::{Rank, Supervisor, UnitError};
@@ -55,7 +57,7 @@ pub struct Gateway {
     radios: Arc<Radios>,
     sources: Arc<Sources>,
     /// Where clients can connect, by the address in the settings; the two differ where the settings say port 0.
-    mqtt: BTreeMap<SocketAddr, SocketAddr>,
+    mqtt: BTreeMap<(Door, SocketAddr), SocketAddr>,
     admin: Option<SocketAddr>,
 }
 
@@ -68,8 +70,8 @@ impl Gateway {
         std::fs::create_dir_all(&settings.gateway.data_dir)
             .map_err(|e| format!("can't make {}: {e}; set `gateway.data-dir`", settings.gateway.data_dir.display()))?;
         let mut listeners = Vec::new();
-        for address in &settings.broker.listen {
-            listeners.push((*address, broker::bind(*address).await?));
+        for (door, address) in settings.broker.listeners() {
+            listeners.push((door, address, broker::bind(door, address).await?));
         }
         let admin_listener = match settings.admin.listen {
             Some(address) => Some(admin::bind(address).await?),
@@ -108,8 +110,8 @@ impl Gateway {
 
         let mut gateway = Self { settings, supervisor, broker, radios, sources, mqtt: BTreeMap::new(), admin: None };
         gateway.open_admin(admin_listener);
-        for (address, listener) in listeners {
-            gateway.open_mqtt(address, listener);
+        for (door, address, listener) in listeners {
+            gateway.open_mqtt(door, address, listener);
         }
         for radio in gateway.settings.radio.clone() {
             gateway.radios.start(radio);
@@ -118,17 +120,14 @@ impl Gateway {
         Ok(gateway)
     }
 
-    fn open_mqtt(&mut self, address: SocketAddr, listener: TcpListener) {
+    fn open_mqtt(&mut self, door: Door, address: SocketAddr, listener: TcpListener) {
         let actual = listener.local_addr().unwrap_or(address);
-        self.mqtt.insert(address, actual);
-        log::info!(address:% = actual; "listening for MQTT");
+        self.mqtt.insert((door, address), actual);
+        log::info!(address:% = actual; "listening for {}", door.speaks());
         let broker = self.broker.clone();
-        let name = mqtt_unit(address);
-        self.supervisor.start_critical(
-            &name,
-            Rank::Clients,
-            move |stop| async move { broker.listen(listener, stop).await },
-        );
+        let name = mqtt_unit(door, address);
+        self.supervisor
+            .start_critical(&name, Rank::Clients, move |stop| async move { broker.listen(door, listener, stop).await });
     }
 
     fn open_admin(&mut self, listener: Option<TcpListener>) {
@@ -141,9 +140,9 @@ impl Gateway {
         self.supervisor.start_critical("admin", Rank::Admin, move |stop| admin::serve(listener, sources, stop));
     }
 
-    /// Where MQTT clients can connect.
+    /// Where MQTT clients can connect without TLS.
     pub fn mqtt_addresses(&self) -> impl Iterator<Item = SocketAddr> {
-        self.mqtt.values().copied()
+        self.mqtt.iter().filter(|((door, _), _)| *door == Door::Plain).map(|(_, actual)| *actual)
     }
 
     /// Where the admin page is, unless it is off.
@@ -157,10 +156,10 @@ impl Gateway {
     /// When a new address can't be opened. Then nothing has changed.
     pub async fn reload(&mut self, new: Settings) -> Result<Vec<Change>, UnitError> {
         let changes = config::diff(&self.settings, &new);
-        let old_listen = self.settings.broker.listen.clone();
+        let (old_listen, new_listen) = (self.settings.broker.listeners(), new.broker.listeners());
         let mut opened = Vec::new();
-        for address in new.broker.listen.iter().filter(|a| !old_listen.contains(a)) {
-            opened.push((*address, broker::bind(*address).await?));
+        for (door, address) in new_listen.iter().filter(|a| !old_listen.contains(a)) {
+            opened.push((*door, *address, broker::bind(*door, *address).await?));
         }
         let admin_moves = self.settings.admin.listen != new.admin.listen;
         let admin_listener = match new.admin.listen.filter(|_| admin_moves) {
@@ -172,12 +171,12 @@ impl Gateway {
         if changes.contains(&Change::Broker) {
             self.broker.reconfigure(Arc::new(new.broker.clone()));
         }
-        for address in old_listen.iter().filter(|a| !new.broker.listen.contains(a)) {
-            self.supervisor.stop(&mqtt_unit(*address), CLOSE_PATIENCE).await;
-            self.mqtt.remove(address);
+        for (door, address) in old_listen.iter().filter(|a| !new_listen.contains(a)) {
+            self.supervisor.stop(&mqtt_unit(*door, *address), CLOSE_PATIENCE).await;
+            self.mqtt.remove(&(*door, *address));
         }
-        for (address, listener) in opened {
-            self.open_mqtt(address, listener);
+        for (door, address, listener) in opened {
+            self.open_mqtt(door, address, listener);
         }
         if admin_moves {
             self.supervisor.stop("admin", CLOSE_PATIENCE).await;
@@ -237,8 +236,11 @@ impl Gateway {
     }
 }
 
-fn mqtt_unit(address: SocketAddr) -> String {
-    format!("mqtt {address}")
+fn mqtt_unit(door: Door, address: SocketAddr) -> String {
+    match door {
+        Door::Plain => format!("mqtt {address}"),
+        Door::Tls => format!("mqtts {address}"),
+    }
 }
 
 fn random() -> Result<u64, UnitError> {

@@ -95,9 +95,8 @@ impl Stile {
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
         let mut stile = Self { child, dir, log, mqtt: nowhere, admin: nowhere, ended: false };
         stile.wait_log("ready");
-        let address = |record: &Value| record["address"].as_str().unwrap().parse().unwrap();
-        stile.mqtt = address(&stile.wait_log("listening for MQTT"));
-        stile.admin = address(&stile.wait_log("serving the admin page"));
+        stile.mqtt = stile.door("listening for MQTT");
+        stile.admin = stile.door("serving the admin page");
         stile
     }
 
@@ -177,6 +176,12 @@ impl Stile {
         let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
         let ticks: u64 = fields[11..13].iter().map(|field| field.parse::<u64>().unwrap()).sum();
         Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second())
+    }
+
+    /// Where a listener is, by what it logs when it opens.
+    #[track_caller]
+    pub fn door(&self, message: &str) -> SocketAddr {
+        self.wait_log(message)["address"].as_str().unwrap().parse().unwrap()
     }
 
     /// `GET path` from the admin address.

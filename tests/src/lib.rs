@@ -4,6 +4,7 @@
 //! scope in a test that has not failed is stopped as systemd would stop it, and its ledger must balance.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc, reason = "these are tests")]
 
+mod certificates;
 mod daemon;
 mod http;
 mod mosquitto;
@@ -17,6 +18,7 @@ mod rig;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+pub use certificates::Authority;
 pub use daemon::{Stile, binary, check, command};
 pub use http::get;
 pub use mosquitto::{MosquittoSub, mosquitto_pub};

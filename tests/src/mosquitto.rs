@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::process::{Child, Command, Output, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::within;
 
 fn command(program: &str, broker: SocketAddr, version: &str) -> Command {
@@ -37,6 +39,11 @@ impl MosquittoSub {
         let output = child.wait_with_output().unwrap();
         let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
         (output.status.code(), text)
+    }
+
+    /// Stops it for a while, with SIGSTOP, or lets it go on, with SIGCONT.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(self.0.as_ref().unwrap()), signal).unwrap();
     }
 
     /// Kills it, so that it can't say DISCONNECT.

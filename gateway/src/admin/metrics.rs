@@ -91,6 +91,8 @@ fn broker_counters(page: &mut Page, stats: &broker::Stats) {
     }
     page.by_label("stile_mqtt_deliveries_dropped_total", "Deliveries to one client let go.", "reason", stats.drops());
     page.by_label("stile_mqtt_clients_refused_total", "Clients turned away or cut off.", "reason", stats.refusals());
+    let failed = stats.failed_handshakes();
+    page.by_label("stile_mqtt_tls_handshakes_failed_total", "TLS handshakes that failed.", "reason", failed);
 }
 
 type Counter = fn(&RadioStats) -> u64;

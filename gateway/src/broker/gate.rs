@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::stats::Refusal;
+use super::tls::Caller;
 use crate::config;
 
 /// Counts open connections.
@@ -51,12 +52,21 @@ impl Drop for Pass {
     }
 }
 
-/// Whether a client may connect as this user. A password that is not UTF-8 is a wrong one.
-pub(super) fn may_connect(settings: &config::Broker, name: Option<&str>, password: Option<&[u8]>) -> bool {
-    let Some(name) = name else { return settings.anonymous() };
-    if settings.user.is_empty() {
-        return settings.anonymous();
-    }
+/// Whether a client may connect as this user. A password that is not UTF-8 is a wrong one. What a certificate says of
+/// the user counts, and not what CONNECT says beside it.
+pub(super) fn may_connect(
+    settings: &config::Broker,
+    caller: &Caller,
+    name: Option<&str>,
+    password: Option<&[u8]>,
+) -> bool {
+    let name = match (caller, name) {
+        (Caller::User(_), _) => return true,
+        (Caller::Nameless, _) => return false,
+        (Caller::Certified, _) if settings.user.is_empty() => return true,
+        (_, Some(name)) if !settings.user.is_empty() => name,
+        _ => return settings.anonymous(),
+    };
     let user = settings.user.iter().find(|user| user.name == name);
     let expected = user.map_or("", |user| user.password.expose());
     same(expected.as_bytes(), password.unwrap_or_default()) && user.is_some()
@@ -91,15 +101,15 @@ mod tests {
     fn a_user_needs_the_right_password_and_the_nameless_need_permission() {
         let user = User { name: "ops".into(), password: Secret::new("s3cret"), password_file: None };
         let mut settings = config::Broker { user: vec![user], ..Default::default() };
-        assert!(may_connect(&settings, Some("ops"), Some(b"s3cret")));
+        assert!(may_connect(&settings, &Caller::Stranger, Some("ops"), Some(b"s3cret")));
         for wrong in [&b"s3cre"[..], b"s3crett", b"", b"\xff\xfe"] {
-            assert!(!may_connect(&settings, Some("ops"), Some(wrong)));
+            assert!(!may_connect(&settings, &Caller::Stranger, Some("ops"), Some(wrong)));
         }
-        assert!(!may_connect(&settings, Some("ops"), None));
-        assert!(!may_connect(&settings, Some("nobody"), Some(b"")));
-        assert!(!may_connect(&settings, None, None));
+        assert!(!may_connect(&settings, &Caller::Stranger, Some("ops"), None));
+        assert!(!may_connect(&settings, &Caller::Stranger, Some("nobody"), Some(b"")));
+        assert!(!may_connect(&settings, &Caller::Stranger, None, None));
         settings.allow_anonymous = true;
-        assert!(may_connect(&settings, None, None));
-        assert!(!may_connect(&settings, Some("ops"), Some(b"guess")));
+        assert!(may_connect(&settings, &Caller::Stranger, None, None));
+        assert!(!may_connect(&settings, &Caller::Stranger, Some("ops"), Some(b"guess")));
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::Instant;
 
 use super::aliases::{self, Given};
 use super::codec::{self, ConnAck, Connect, Packet, ReasonCode, Utf8, Version};
@@ -16,6 +17,7 @@ use super::registry::Will;
 use super::routed::to_properties;
 use super::session::Terms;
 use super::stats::Refusal;
+use super::tls::Caller;
 use crate::config;
 use crate::message::Topic;
 
@@ -58,14 +60,16 @@ impl Rejected {
     }
 }
 
-/// Reads CONNECT and decides on it. What came behind it is left in `inbox`. A refused client has had its answer.
+/// Reads CONNECT, until `deadline` at most, and decides on it. What came behind it is left in `inbox`. A refused client has had its answer.
 pub(super) async fn meet<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     inbox: &mut BytesMut,
     settings: &config::Broker,
+    caller: &Caller,
     peer: SocketAddr,
+    deadline: Instant,
 ) -> Result<Agreed, Rejected> {
-    let connect = match tokio::time::timeout(PATIENCE, read_connect(stream, inbox)).await {
+    let connect = match tokio::time::timeout_at(deadline, read_connect(stream, inbox)).await {
         Ok(Ok(connect)) => connect,
         Ok(Err(Failed::Io(error))) => return Err(Rejected::new(Refusal::NoConnect, error.to_string())),
         Ok(Err(Failed::Codec(error))) => {
@@ -76,7 +80,7 @@ pub(super) async fn meet<S: AsyncRead + AsyncWrite + Unpin>(
         }
         Err(_elapsed) => return Err(Rejected::new(Refusal::NoConnect, format!("no CONNECT within {PATIENCE:?}"))),
     };
-    match decide(&connect, settings).and_then(|agreed| agreed.if_connack_fits(settings)) {
+    match decide(&connect, settings, caller).and_then(|agreed| agreed.if_connack_fits(settings)) {
         Ok(agreed) => Ok(agreed),
         Err((refusal, reason)) => {
             refuse(stream, connect.version, reason, connect.maximum_packet_size).await;
@@ -104,12 +108,12 @@ async fn read_connect<S: AsyncRead + Unpin>(stream: &mut S, inbox: &mut BytesMut
     }
 }
 
-fn decide(connect: &Connect, settings: &config::Broker) -> Result<Agreed, (Refusal, ReasonCode)> {
+fn decide(connect: &Connect, settings: &config::Broker, caller: &Caller) -> Result<Agreed, (Refusal, ReasonCode)> {
     let protocol = |reason| (Refusal::Protocol, reason);
     if connect.authentication.is_some() {
         return Err(protocol(ReasonCode::BadAuthenticationMethod));
     }
-    if !gate::may_connect(settings, connect.user_name.as_deref(), connect.password.as_deref()) {
+    if !gate::may_connect(settings, caller, connect.user_name.as_deref(), connect.password.as_deref()) {
         let reason = match connect.user_name {
             Some(_) => ReasonCode::BadUserNameOrPassword,
             None => ReasonCode::NotAuthorized,

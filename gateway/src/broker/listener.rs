@@ -6,11 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::tls::{self, Caller};
 use super::{Shared, connection, handshake};
+use crate::config::{self, Door};
 use crate::supervisor::UnitError;
 
 /// Pause after a failed accept: running out of file descriptors must not spin.
@@ -20,19 +24,27 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 /// In words that name the setting.
-pub async fn bind(address: SocketAddr) -> Result<TcpListener, UnitError> {
+pub async fn bind(door: Door, address: SocketAddr) -> Result<TcpListener, UnitError> {
     TcpListener::bind(address).await.map_err(|error| {
+        let (speaks, setting) = (door.speaks(), door.setting());
         let remedy = match error.kind() {
-            io::ErrorKind::AddrInUse => "another program has this port; set another in `broker.listen`",
-            io::ErrorKind::PermissionDenied => "ports below 1024 need a right; set a higher one in `broker.listen`",
-            _ => "check `broker.listen`",
+            io::ErrorKind::AddrInUse => format!("another program has this port; set another in `{setting}`"),
+            io::ErrorKind::PermissionDenied => {
+                format!("ports below 1024 need a right; set a higher one in `{setting}`")
+            }
+            _ => format!("check `{setting}`"),
         };
-        format!("can't listen for MQTT on {address}: {error}; {remedy}").into()
+        format!("can't listen for {speaks} on {address}: {error}; {remedy}").into()
     })
 }
 
 /// Accepts clients until told to stop, then lets each of them end.
-pub(super) async fn run(listener: TcpListener, shared: Arc<Shared>, stop: CancellationToken) -> Result<(), UnitError> {
+pub(super) async fn run(
+    door: Door,
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    stop: CancellationToken,
+) -> Result<(), UnitError> {
     let mut clients = JoinSet::new();
     loop {
         tokio::select! {
@@ -40,7 +52,7 @@ pub(super) async fn run(listener: TcpListener, shared: Arc<Shared>, stop: Cancel
             Some(_ended) = clients.join_next(), if !clients.is_empty() => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
-                    clients.spawn(meet_and_serve(stream, peer, Arc::clone(&shared), stop.clone()));
+                    clients.spawn(welcome(door, stream, peer, Arc::clone(&shared), stop.clone()));
                 }
                 Err(error) => {
                     log::warn!(error:% = error; "a client could not be accepted");
@@ -54,7 +66,7 @@ pub(super) async fn run(listener: TcpListener, shared: Arc<Shared>, stop: Cancel
     Ok(())
 }
 
-async fn meet_and_serve(mut stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>, stop: CancellationToken) {
+async fn welcome(door: Door, stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>, stop: CancellationToken) {
     let settings = shared.settings.get();
     let _pass = match shared.gate.enter(peer.ip(), &settings) {
         Ok(pass) => pass,
@@ -66,14 +78,52 @@ async fn meet_and_serve(mut stream: TcpStream, peer: SocketAddr, shared: Arc<Sha
     };
     // Small packets go at once; a failure here only costs speed.
     let _ = stream.set_nodelay(true);
+    let deadline = Instant::now() + handshake::PATIENCE;
+    match door {
+        Door::Plain => serve(stream, Caller::Stranger, peer, shared, settings, deadline, &stop).await,
+        // Boxed, so that a plain connection's task does not have the size of this one.
+        Door::Tls => Box::pin(serve_tls(stream, peer, shared, settings, deadline, &stop)).await,
+    }
+}
+
+async fn serve_tls(
+    stream: TcpStream,
+    peer: SocketAddr,
+    shared: Arc<Shared>,
+    settings: Arc<config::Broker>,
+    deadline: Instant,
+    stop: &CancellationToken,
+) {
+    // Without `[broker.tls]`, a reload has just closed this door.
+    let Some(tls) = &settings.tls else { return };
+    match stop.run_until_cancelled(tls::accept(stream, tls, deadline)).await {
+        None => {}
+        Some(Err(failed)) => {
+            shared.stats.handshake_failed(failed.fault);
+            log::info!(peer:% = peer, reason = failed.fault.as_str(), error = failed.why.as_str(); "TLS handshake failed");
+        }
+        Some(Ok((stream, caller))) => serve(stream, caller, peer, shared, settings, deadline, stop).await,
+    }
+}
+
+/// Everything behind what lies below MQTT.
+async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+    mut stream: S,
+    caller: Caller,
+    peer: SocketAddr,
+    shared: Arc<Shared>,
+    settings: Arc<config::Broker>,
+    deadline: Instant,
+    stop: &CancellationToken,
+) {
     let mut inbox = BytesMut::new();
-    let met = stop.run_until_cancelled(handshake::meet(&mut stream, &mut inbox, &settings, peer)).await;
-    match met {
+    let met = handshake::meet(&mut stream, &mut inbox, &settings, &caller, peer, deadline);
+    match stop.run_until_cancelled(met).await {
         None => {}
         Some(Err(rejected)) => {
             shared.stats.refused(rejected.refusal);
             log::info!(peer:% = peer, reason = rejected.refusal.as_str(), error = rejected.why.as_str(); "client refused");
         }
-        Some(Ok(agreed)) => connection::serve(stream, inbox, shared, settings, agreed, &stop).await,
+        Some(Ok(agreed)) => connection::serve(stream, inbox, shared, settings, agreed, stop).await,
     }
 }

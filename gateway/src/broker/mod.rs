@@ -1,7 +1,7 @@
 //! MQTT for clients: our own front over rumqttd's router.
 //!
 //! Owns everything that a client can observe of MQTT. Never sees a radio: messages come from the pipeline and go to it.
-//! `listener.rs` accepts, `handshake.rs` decides on CONNECT, `connection.rs` is one client's conversation, `session.rs`
+//! `listener.rs` accepts, `tls.rs` shakes hands where that comes first, `handshake.rs` decides on CONNECT, `connection.rs` is one client's conversation, `session.rs`
 //! what is remembered of it, `registry.rs` who has which session, `hub.rs` hands messages to sessions, `router.rs` is the
 //! fan-out engine and the only file that names rumqttd, `codec/` is the wire.
 
@@ -24,6 +24,7 @@ mod subscribing;
 mod sys;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -40,7 +41,7 @@ use self::hub::Hub;
 use self::registry::{Registry, Will};
 use self::retained::Retained;
 use self::sys::System;
-use crate::config;
+use crate::config::{self, Door};
 use crate::message::{Message, Topic};
 use crate::pipeline::Pipeline;
 use crate::supervisor::{Rank, Supervisor, UnitError};
@@ -149,10 +150,11 @@ impl Broker {
     /// Serves MQTT clients on an open listener until told to stop.
     pub fn listen(
         &self,
+        door: Door,
         listener: TcpListener,
         stop: CancellationToken,
     ) -> impl Future<Output = Result<(), UnitError>> + Send + use<> {
-        listener::run(listener, Arc::clone(&self.shared), stop)
+        listener::run(door, listener, Arc::clone(&self.shared), stop)
     }
 
     /// The counters.

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::outbox::NotTaken;
+use crate::tls::Fault;
 
 /// Why a delivery to one client, or a retained message, was let go. Counted apart from the ledger, which counts a
 /// message once however many clients it goes to.
@@ -120,6 +121,7 @@ pub struct Stats {
     pub router_renewals: AtomicU64,
     dropped: [AtomicU64; Drop::ALL.len()],
     refused: [AtomicU64; Refusal::ALL.len()],
+    handshakes_failed: [AtomicU64; Fault::ALL.len()],
 }
 
 impl Stats {
@@ -149,6 +151,15 @@ impl Stats {
 
     pub(super) fn refused(&self, why: Refusal) {
         Self::add(&self.refused[why as usize], 1);
+    }
+
+    pub(super) fn handshake_failed(&self, why: Fault) {
+        Self::add(&self.handshakes_failed[why as usize], 1);
+    }
+
+    /// TLS handshakes that failed, by reason.
+    pub fn failed_handshakes(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        Fault::ALL.iter().map(|f| (f.as_str(), self.handshakes_failed[*f as usize].load(Ordering::Relaxed)))
     }
 
     /// Deliveries let go, by reason.

@@ -8,6 +8,7 @@ use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
 use super::duration;
+use super::listeners::Tls;
 use super::secret::Secret;
 
 /// `[broker]`. Limits are for one client unless they say otherwise.
@@ -44,6 +45,9 @@ pub struct Broker {
     pub keep_alive_max: Duration,
     /// Whether clients without a name may connect on every listener. See [`Broker::anonymous`].
     pub allow_anonymous: bool,
+    /// `[broker.tls]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
     /// `[[broker.user]]`, names unique.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub user: Vec<User>,
@@ -51,15 +55,10 @@ pub struct Broker {
 
 impl Broker {
     /// Whether a client without a name may connect: when it is allowed, or when there is no user and every listener
-    /// is on loopback.
+    /// that asks for no certificate is on loopback.
     pub fn anonymous(&self) -> bool {
-        self.allow_anonymous || (self.user.is_empty() && self.listen.iter().all(|address| loopback(*address)))
+        self.allow_anonymous || (self.user.is_empty() && self.exposed().is_none())
     }
-}
-
-/// Whether only this machine can reach `address`.
-pub(super) fn loopback(address: SocketAddr) -> bool {
-    address.ip().to_canonical().is_loopback()
 }
 
 impl Default for Broker {
@@ -79,6 +78,7 @@ impl Default for Broker {
             subscriptions_per_client: 100,
             keep_alive_max: Duration::from_secs(20 * 60),
             allow_anonymous: false,
+            tls: None,
             user: Vec::new(),
         }
     }

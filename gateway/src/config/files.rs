@@ -83,6 +83,11 @@ pub(super) fn read_password(path: &Path) -> Result<String, String> {
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
+/// What a file of certificates or keys holds, or what is wrong with it.
+pub(super) fn read_pem(path: &Path) -> Result<Vec<u8>, String> {
+    read_bounded(path, FILE_MAX_BYTES).map_err(|error| reason(&error))
+}
+
 /// Reads a regular file. A pipe would block for ever, so it is refused unopened.
 fn read_bounded(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     if !fs::metadata(path)?.is_file() {

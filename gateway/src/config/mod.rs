@@ -10,6 +10,7 @@ mod broker;
 mod diff;
 mod environment;
 mod files;
+mod listeners;
 mod load;
 mod notes;
 mod problem;
@@ -27,6 +28,7 @@ mod usual;
 
 pub use broker::{Broker, User};
 pub use diff::{Change, diff};
+pub use listeners::{ClientCertificates, Door, Tls};
 pub use load::{Loaded, load};
 pub use problem::{Place, Problem, Problems, Severity};
 pub use radio::{

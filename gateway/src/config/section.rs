@@ -37,6 +37,11 @@ impl<'n> Section<'n> {
         self.asked.get(key).and_then(Option::as_ref).unwrap_or(&self.spot)
     }
 
+    /// What messages call it.
+    pub(super) fn title(&self) -> &'static str {
+        self.title
+    }
+
     /// Whether `key` has, or had, a value.
     pub(super) fn has(&self, key: &str) -> bool {
         self.table.contains_key(key) || self.asked.get(key).is_some_and(Option::is_some)

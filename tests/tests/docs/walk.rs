@@ -71,7 +71,9 @@ impl Walk {
 
     fn run(&mut self, script: &str, code: i32) -> Result<(), String> {
         let script = match &self.gateway {
-            Some(gateway) => script.replace("1883", &gateway.mqtt).replace("8080", &gateway.admin),
+            Some(gateway) => {
+                gateway.ports.iter().fold(script.to_owned(), |script, (shown, port)| script.replace(shown, port))
+            }
             None => script.to_owned(),
         };
         let mut shell = Shell::start(self.dir.path(), "run", &script, &[]);
@@ -159,15 +161,19 @@ impl Drop for Shell {
 /// The gateway that a page has started, on free ports.
 struct Gateway {
     shell: Shell,
-    mqtt: String,
-    admin: String,
+    /// By the port that stands in the pages.
+    ports: Vec<(&'static str, String)>,
 }
 
 impl Gateway {
     /// `stile demo` gets its ports by options, `stile run` by variables; both are the reader's own ways to set them.
     fn start(dir: &Path, script: &str) -> Result<Self, String> {
         let script = script.replace("stile demo", "stile demo --mqtt-port 0 --admin-port 0");
-        let variables = [("STILE_BROKER__LISTEN", "127.0.0.1:0"), ("STILE_ADMIN__LISTEN", "127.0.0.1:0")];
+        let mut variables = vec![("STILE_BROKER__LISTEN", "127.0.0.1:0"), ("STILE_ADMIN__LISTEN", "127.0.0.1:0")];
+        let settings = std::fs::read_to_string(dir.join("stile.toml")).unwrap_or_default();
+        if settings.contains("[broker.tls]") {
+            variables.push(("STILE_BROKER__TLS__LISTEN", "127.0.0.1:0"));
+        }
         let mut shell = Shell::start(dir, "gateway", &script, &variables);
         within("the gateway is ready", || match shell.child.try_wait().unwrap() {
             Some(status) => {
@@ -178,9 +184,13 @@ impl Gateway {
         })?;
         let said = shell.said();
         let port = |line: &str| said.split(line).nth(1)?.split_whitespace().next().map(str::to_owned);
-        let mqtt = port("listening for MQTT address=127.0.0.1:").ok_or("no MQTT port")?;
-        let admin = port("serving the admin page address=127.0.0.1:").ok_or("no admin port")?;
-        Ok(Self { shell, mqtt, admin })
+        let lines = [
+            ("1883", "listening for MQTT"),
+            ("8080", "serving the admin page"),
+            ("8883", "listening for MQTT over TLS"),
+        ];
+        let found = lines.map(|(shown, line)| Some((shown, port(&format!("{line} address=127.0.0.1:"))?)));
+        Ok(Self { shell, ports: found.into_iter().flatten().collect() })
     }
 
     /// It ends by itself, with a ledger that balances.

@@ -1,19 +1,17 @@
-//! Reads `[broker]` and `[[broker.user]]`.
+//! Reads `[broker]`, all but its tables of other doors, and `[[broker.user]]`.
 
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
 use super::ports::Ports;
-use crate::config::broker::{Broker, User, loopback};
+use super::tls;
+use crate::config::broker::{Broker, User};
 use crate::config::files;
+use crate::config::listeners::Door;
 use crate::config::problem::plain;
 use crate::config::secret::{MASK, Secret};
 use crate::config::section::{Section, Unique};
-use crate::config::tree::{Kind, Value};
-
-/// More listeners than this are refused.
-const LISTENERS_MAX: usize = 16;
 
 /// More users than this are refused.
 const USERS_MAX: usize = 1000;
@@ -31,9 +29,10 @@ const SESSION_MAX: Duration = Duration::from_secs(3650 * 24 * 3600);
 pub(super) fn read(mut section: Section<'_>, ports: &mut Ports) -> Broker {
     let usual = Broker::default();
     let (user, any_user) = users(&mut section);
+    let tls = section.has("tls").then(|| section.section("tls", "[broker.tls]"));
     let s = &mut section;
     let broker = Broker {
-        listen: listen(s, ports).unwrap_or(usual.listen),
+        listen: listen(s, ports, usual.listen),
         max_connections: s.integer("max-connections", 1..=65_536).unwrap_or(usual.max_connections),
         max_connections_per_address: s
             .integer("max-connections-per-address", 1..=65_536)
@@ -55,6 +54,7 @@ pub(super) fn read(mut section: Section<'_>, ports: &mut Ports) -> Broker {
             .duration("keep-alive-max", Duration::from_secs(10)..=Duration::from_secs(65_535))
             .unwrap_or(usual.keep_alive_max),
         allow_anonymous: s.boolean("allow-anonymous").unwrap_or(usual.allow_anonymous),
+        tls: tls.and_then(|tls| tls::read(tls, ports)),
         user,
     };
     check_access(&section, &broker, any_user);
@@ -68,46 +68,26 @@ fn check_access(section: &Section<'_>, broker: &Broker, any_user: bool) {
     if any_user || broker.allow_anonymous {
         return;
     }
-    if let Some(open) = broker.listen.iter().find(|address| !loopback(**address)) {
+    if let Some((door, open)) = broker.exposed() {
+        let key = match door {
+            Door::Plain => "listen",
+            Door::Tls => "tls",
+        };
         section.notes.nowhere(
-            section.spot("listen"),
+            section.spot(key),
             format!("the listener on {open} can be reached from outside, and there is no user who may connect"),
             "add a [[broker.user]], listen on 127.0.0.1 only, or write `allow-anonymous = true`",
         );
     }
 }
 
-fn listen(section: &mut Section<'_>, ports: &mut Ports) -> Option<Vec<SocketAddr>> {
-    let wanted = "an IP address with a port, such as \"127.0.0.1:1883\" or \"[::1]:1883\"";
-    let Some(items) = section.list("listen", LISTENERS_MAX) else {
-        for address in Broker::default().listen {
-            ports.add("[broker]", address, None);
+fn listen(section: &mut Section<'_>, ports: &mut Ports, usual: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    ports.listen(section).unwrap_or_else(|| {
+        for address in &usual {
+            ports.add("[broker]", *address, None);
         }
-        return None;
-    };
-    let mut addresses = Vec::new();
-    let count = items.len();
-    for item in items {
-        let item = item.resolve(&[Kind::Text]);
-        let (address, shown): (Option<SocketAddr>, _) = match &item.value {
-            Value::Text(text) => (text.parse().ok(), format!("`{}`", plain(text))),
-            _ => (None, item.kind().to_string()),
-        };
-        match address {
-            Some(address) => {
-                ports.add("[broker]", address, Some(&item.spot));
-                addresses.push(address);
-            }
-            None => {
-                let what = format!("`listen` in [broker] has {shown}, which is not {wanted}");
-                section.notes.error(&item.spot, what, format!("write {wanted}"));
-            }
-        }
-    }
-    if count == 0 {
-        section.refuse("listen", "is empty", format!("write at least one: {wanted}"));
-    }
-    Some(addresses)
+        usual
+    })
 }
 
 /// The users without problems, and whether there is any at all.

@@ -6,6 +6,7 @@ mod framing;
 mod poll;
 mod ports;
 mod radio;
+mod tls;
 
 use std::fs;
 use std::sync::Arc;

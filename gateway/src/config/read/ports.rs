@@ -3,6 +3,12 @@
 use std::net::SocketAddr;
 
 use crate::config::notes::{Notes, Spot};
+use crate::config::problem::plain;
+use crate::config::section::Section;
+use crate::config::tree::{Kind, Value};
+
+/// More listeners of one section than this are refused.
+const LISTENERS_MAX: usize = 16;
 
 /// All listeners, in the order of the sections.
 #[derive(Default)]
@@ -19,6 +25,35 @@ impl Ports {
     /// Adds a listener of `section`, written at `spot`, or a default.
     pub(super) fn add(&mut self, section: &'static str, address: SocketAddr, spot: Option<&Spot>) {
         self.0.push(Listener { section, address, spot: spot.cloned() });
+    }
+
+    /// Reads the list `listen` of a section and adds what it names. None when there is no such list.
+    pub(super) fn listen(&mut self, section: &mut Section<'_>) -> Option<Vec<SocketAddr>> {
+        let wanted = "an IP address with a port, such as \"127.0.0.1:1883\" or \"[::1]:1883\"";
+        let title = section.title();
+        let items = section.list("listen", LISTENERS_MAX)?;
+        if items.is_empty() {
+            section.refuse("listen", "is empty", format!("write at least one: {wanted}"));
+        }
+        let mut addresses = Vec::new();
+        for item in items {
+            let item = item.resolve(&[Kind::Text]);
+            let (address, shown): (Option<SocketAddr>, _) = match &item.value {
+                Value::Text(text) => (text.parse().ok(), format!("`{}`", plain(text))),
+                _ => (None, item.kind().to_string()),
+            };
+            match address {
+                Some(address) => {
+                    self.add(title, address, Some(&item.spot));
+                    addresses.push(address);
+                }
+                None => {
+                    let what = format!("`listen` in {title} has {shown}, which is not {wanted}");
+                    section.notes.error(&item.spot, what, format!("write {wanted}"));
+                }
+            }
+        }
+        Some(addresses)
     }
 
     /// Notes each listener that clashes with one before it.

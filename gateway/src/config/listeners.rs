@@ -1,0 +1,97 @@
+//! Typed settings of the broker's doors: plain TCP, `[broker.tls]`. Which of them others can reach.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::broker::Broker;
+use crate::tls;
+
+/// What a client speaks below MQTT.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Door {
+    /// MQTT at once.
+    Plain,
+    /// TLS first.
+    Tls,
+}
+
+impl Door {
+    /// The setting that names its addresses.
+    pub fn setting(self) -> &'static str {
+        match self {
+            Self::Plain => "broker.listen",
+            Self::Tls => "broker.tls.listen",
+        }
+    }
+
+    /// What is spoken there, for logs.
+    pub fn speaks(self) -> &'static str {
+        match self {
+            Self::Plain => "MQTT",
+            Self::Tls => "MQTT over TLS",
+        }
+    }
+}
+
+/// `[broker.tls]`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Tls {
+    /// Where clients connect; at least one.
+    pub listen: Vec<SocketAddr>,
+    /// The file with the gateway's certificate, and those that vouch for it behind it.
+    pub certificate: PathBuf,
+    /// The file with its key.
+    pub key: PathBuf,
+    /// The file with the authorities that sign clients' certificates.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_ca: Option<PathBuf>,
+    /// Whether a client must have one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_certificates: Option<ClientCertificates>,
+    /// Whether the common name in it is the user's name.
+    pub client_certificate_user: bool,
+    /// What the files hold.
+    #[serde(skip)]
+    pub server: tls::Server,
+}
+
+/// Whether clients must have a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClientCertificates {
+    /// Only clients with a certificate.
+    Required,
+    /// Others too; they need a name and a password.
+    Optional,
+}
+
+impl Tls {
+    /// Whether whoever connects has shown a certificate.
+    pub fn certificates_required(&self) -> bool {
+        self.client_certificates == Some(ClientCertificates::Required)
+    }
+}
+
+impl Broker {
+    /// Everywhere that clients connect.
+    pub fn listeners(&self) -> Vec<(Door, SocketAddr)> {
+        let plain = self.listen.iter().map(|address| (Door::Plain, *address));
+        let tls = self.tls.iter().flat_map(|tls| &tls.listen).map(|address| (Door::Tls, *address));
+        plain.chain(tls).collect()
+    }
+
+    /// The first listener that somebody else than this machine can reach without a certificate.
+    pub fn exposed(&self) -> Option<(Door, SocketAddr)> {
+        let certified = self.tls.as_ref().is_some_and(Tls::certificates_required);
+        let safe = |door, address| loopback(address) || (door == Door::Tls && certified);
+        self.listeners().into_iter().find(|(door, address)| !safe(*door, *address))
+    }
+}
+
+/// Whether only this machine can reach `address`.
+fn loopback(address: SocketAddr) -> bool {
+    address.ip().to_canonical().is_loopback()
+}

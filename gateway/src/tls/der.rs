@@ -1,0 +1,86 @@
+//! The little of X.509 that is read here: what a certificate says of its owner. Whether it may be believed is
+//! not decided here; rustls has verified it before, or it is the operator's own file.
+
+/// The object identifier of a common name, 2.5.4.3.
+const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
+/// The longest name taken, as for a user's name in the settings.
+const NAME_MAX_BYTES: usize = 256;
+
+const INTEGER: u8 = 0x02;
+const OBJECT: u8 = 0x06;
+const UTF8: u8 = 0x0c;
+const PRINTABLE: u8 = 0x13;
+const IA5: u8 = 0x16;
+const SEQUENCE: u8 = 0x30;
+const SET: u8 = 0x31;
+const VERSION: u8 = 0xa0;
+
+/// Values, one behind the other.
+struct Values<'a>(&'a [u8]);
+
+impl<'a> Values<'a> {
+    /// The next one: its tag and what it holds. `None` at the end, and where the length lies.
+    fn next(&mut self) -> Option<(u8, &'a [u8])> {
+        let (&tag, rest) = self.0.split_first()?;
+        let (&first, rest) = rest.split_first()?;
+        let (length, rest) = match first {
+            0..=0x7f => (usize::from(first), rest),
+            // Certificates are shorter than 16 MiB.
+            0x81..=0x83 => {
+                let (digits, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
+                (digits.iter().fold(0, |length, digit| length << 8 | usize::from(*digit)), rest)
+            }
+            _ => return None,
+        };
+        let (held, rest) = rest.split_at_checked(length)?;
+        self.0 = rest;
+        Some((tag, held))
+    }
+
+    fn expect(&mut self, wanted: u8) -> Option<&'a [u8]> {
+        self.next().filter(|(tag, _)| *tag == wanted).map(|(_, held)| held)
+    }
+
+    fn enter(&mut self, wanted: u8) -> Option<Self> {
+        self.expect(wanted).map(Self)
+    }
+}
+
+/// The parts of a certificate (RFC 5280, section 4.1) that stand before its key.
+struct Certificate<'a> {
+    subject: Values<'a>,
+}
+
+fn certificate(der: &[u8]) -> Option<Certificate<'_>> {
+    let mut body = Values(der).enter(SEQUENCE)?.enter(SEQUENCE)?;
+    if body.0.first() == Some(&VERSION) {
+        body.next()?;
+    }
+    body.expect(INTEGER)?;
+    let _algorithm = body.expect(SEQUENCE)?;
+    let _issuer = body.expect(SEQUENCE)?;
+    let _validity = body.expect(SEQUENCE)?;
+    Some(Certificate { subject: body.enter(SEQUENCE)? })
+}
+
+/// The common name of a certificate's owner. None where there is none or more than one, and for a text that no user
+/// could have as a name.
+pub fn common_name(der: &[u8]) -> Option<String> {
+    let mut subject = certificate(der)?.subject;
+    let mut found = None;
+    while !subject.0.is_empty() {
+        let mut set = subject.enter(SET)?;
+        while !set.0.is_empty() {
+            let mut pair = set.enter(SEQUENCE)?;
+            let (object, (kind, value)) = (pair.expect(OBJECT)?, pair.next()?);
+            if object == COMMON_NAME {
+                let text = matches!(kind, UTF8 | PRINTABLE | IA5).then(|| str::from_utf8(value).ok()).flatten()?;
+                if found.replace(text).is_some() {
+                    return None;
+                }
+            }
+        }
+    }
+    let fits = |name: &&str| (1..=NAME_MAX_BYTES).contains(&name.len()) && !name.contains(char::is_control);
+    found.filter(fits).map(str::to_owned)
+}

@@ -88,7 +88,7 @@ impl Gateway {
             id: settings.gateway.id.clone(),
             pipeline: Arc::clone(&pipeline),
             supervisor: supervisor.clone(),
-            broker: Arc::clone(broker.stats()),
+            broker: broker.clone(),
             radios: Arc::clone(&radios),
             serving: AtomicBool::new(false),
         });
@@ -240,6 +240,7 @@ fn mqtt_unit(door: Door, address: SocketAddr) -> String {
     match door {
         Door::Plain => format!("mqtt {address}"),
         Door::Tls => format!("mqtts {address}"),
+        Door::WebSocket => format!("mqtt websocket {address}"),
     }
 }
 

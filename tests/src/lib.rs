@@ -14,6 +14,7 @@ pub mod packet;
 mod pty;
 mod raw;
 mod rig;
+mod websocket;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -27,6 +28,7 @@ pub use neighbour::Neighbour;
 pub use pty::{Pty, SwitchedPort};
 pub use raw::RawClient;
 pub use rig::{Rig, serial};
+pub use websocket::{WebSocketClient, frame};
 
 /// How long anything may take. Generous: a loaded machine is slow, and a passing test never waits this long.
 pub const PATIENCE: Duration = Duration::from_secs(30);

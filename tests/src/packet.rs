@@ -14,6 +14,24 @@ pub struct RawPacket {
     pub body: Vec<u8>,
 }
 
+impl RawPacket {
+    /// The packet at the start of some bytes, and its size, once it is there as a whole.
+    pub fn parse(bytes: &[u8]) -> Option<(Self, usize)> {
+        let first = *bytes.first()?;
+        let (mut size, mut end) = (0, 1);
+        loop {
+            let byte = *bytes.get(end)?;
+            size |= usize::from(byte & 0x7f) << (7 * (end - 1));
+            end += 1;
+            if byte & 0x80 == 0 {
+                break;
+            }
+        }
+        let body = bytes.get(end..end + size)?.to_vec();
+        Some((Self { first, body }, end + size))
+    }
+}
+
 /// Puts the first byte and the length before a body.
 pub fn packet(first: u8, body: &[u8]) -> Vec<u8> {
     let mut bytes = vec![first];

@@ -91,19 +91,9 @@ impl RawClient {
     }
 
     fn take_packet(&mut self) -> Option<RawPacket> {
-        let first = *self.inbox.first()?;
-        let (mut size, mut end) = (0, 1);
-        loop {
-            let byte = *self.inbox.get(end)?;
-            size |= usize::from(byte & 0x7f) << (7 * (end - 1));
-            end += 1;
-            if byte & 0x80 == 0 {
-                break;
-            }
-        }
-        let body = self.inbox.get(end..end + size)?.to_vec();
-        self.inbox.drain(..end + size);
-        Some(RawPacket { first, body })
+        let (packet, size) = RawPacket::parse(&self.inbox)?;
+        self.inbox.drain(..size);
+        Some(packet)
     }
 
     /// The next packet, which must be a PUBLISH.

@@ -52,7 +52,7 @@ pub(super) fn text(sources: &Sources) -> String {
     ledger(&mut page, &sources.pipeline.ledger().snapshot());
     page.metric("stile_clock_quality", "gauge", "1 for what the kernel says of the wall clock.");
     page.value("stile_clock_quality", &[("quality", sources.pipeline.clock().quality().as_str())], 1);
-    broker_counters(&mut page, &sources.broker);
+    broker_counters(&mut page, sources.broker.stats());
     radios(&mut page, sources);
     units(&mut page, sources);
     page.0

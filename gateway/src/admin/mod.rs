@@ -1,10 +1,12 @@
 //! What operators and their tools look through: metrics, health, live messages. The only room that names axum.
 //!
-//! Owns the HTTP side. Never changes anything yet. On the TCP address stands what anybody who reaches it may read;
+//! Owns the HTTP side. Never changes anything yet, and only hands on
+//! the streams of MQTT clients that come over WebSocket. On the TCP address stands what anybody who reaches it may read;
 //! messages and the ledger as JSON stand on a socket in the data folder that only the gateway's own user can open.
 
 mod live;
 mod metrics;
+mod mqtt;
 
 use std::io;
 use std::net::SocketAddr;
@@ -18,6 +20,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
+use axum::serve::ListenerExt;
 use axum::{Json, Router};
 use tokio::net::{TcpListener, UnixListener};
 use tokio_util::sync::CancellationToken;
@@ -41,8 +44,8 @@ pub struct Sources {
     pub pipeline: Arc<Pipeline>,
     /// How the units are.
     pub supervisor: Supervisor,
-    /// The broker's counters.
-    pub broker: Arc<broker::Stats>,
+    /// The broker: its counters, and where clients over WebSocket go.
+    pub broker: broker::Broker,
     /// The radios' counters.
     pub radios: Arc<Radios>,
     /// Set while the gateway serves: after its start and before its end.
@@ -91,8 +94,11 @@ pub fn socket_path(data_dir: &Path) -> PathBuf {
 /// # Errors
 /// What the listener failed of.
 pub async fn serve(listener: TcpListener, sources: Arc<Sources>, stop: CancellationToken) -> Result<(), UnitError> {
-    let router = open_routes().with_state(sources);
-    let serving = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let router = open_routes().route(broker::websocket::PATH, get(mqtt::upgrade)).with_state(sources);
+    // Small packets go at once; a failure here only costs speed.
+    let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let serving = axum::serve(listener, service).with_graceful_shutdown(stop.clone().cancelled_owned());
     until_patience_ends(serving.into_future(), stop).await
 }
 
@@ -137,7 +143,7 @@ fn open_routes() -> Router<Arc<Sources>> {
 async fn front(State(sources): State<Arc<Sources>>) -> String {
     let (id, version) = (&sources.id, env!("CARGO_PKG_VERSION"));
     format!(
-        "Stile {version} on {id}\n\n/metrics  counters for Prometheus\n/healthz  how each unit is\n/readyz   whether it serves\n"
+        "Stile {version} on {id}\n\n/metrics  counters for Prometheus\n/healthz  how each unit is\n/readyz   whether it serves\n/mqtt     MQTT over WebSocket\n"
     )
 }
 
@@ -185,7 +191,7 @@ async fn ledger(State(sources): State<Arc<Sources>>) -> impl IntoResponse {
         "balances": snapshot.balances(),
         "ledger": snapshot,
         "radios": radios,
-        "clients": sources.broker.connections.load(Ordering::Relaxed),
+        "clients": sources.broker.stats().connections.load(Ordering::Relaxed),
         "units": sources.supervisor.status(),
     }))
 }

@@ -55,7 +55,7 @@ pub(super) struct Rejected {
 }
 
 impl Rejected {
-    fn new(refusal: Refusal, why: impl Into<String>) -> Self {
+    pub(super) fn new(refusal: Refusal, why: impl Into<String>) -> Self {
         Self { refusal, why: why.into() }
     }
 }

@@ -12,8 +12,9 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::handshake::Rejected;
 use super::tls::{self, Caller};
-use super::{Shared, connection, handshake};
+use super::{Shared, connection, handshake, websocket};
 use crate::config::{self, Door};
 use crate::supervisor::UnitError;
 
@@ -82,6 +83,7 @@ async fn welcome(door: Door, stream: TcpStream, peer: SocketAddr, shared: Arc<Sh
     match door {
         Door::Plain => serve(stream, Caller::Stranger, peer, shared, settings, deadline, &stop).await,
         // Boxed, so that a plain connection's task does not have the size of this one.
+        Door::WebSocket => Box::pin(serve_websocket(stream, peer, shared, settings, deadline, &stop)).await,
         Door::Tls => Box::pin(serve_tls(stream, peer, shared, settings, deadline, &stop)).await,
     }
 }
@@ -106,8 +108,28 @@ async fn serve_tls(
     }
 }
 
+async fn serve_websocket(
+    stream: TcpStream,
+    peer: SocketAddr,
+    shared: Arc<Shared>,
+    settings: Arc<config::Broker>,
+    deadline: Instant,
+    stop: &CancellationToken,
+) {
+    match stop.run_until_cancelled(websocket::accept(stream, &settings, deadline)).await {
+        None => {}
+        Some(Err(rejected)) => refused(&shared, peer, &rejected),
+        Some(Ok(stream)) => serve(stream, Caller::Stranger, peer, shared, settings, deadline, stop).await,
+    }
+}
+
+fn refused(shared: &Shared, peer: SocketAddr, rejected: &Rejected) {
+    shared.stats.refused(rejected.refusal);
+    log::info!(peer:% = peer, reason = rejected.refusal.as_str(), error = rejected.why.as_str(); "client refused");
+}
+
 /// Everything behind what lies below MQTT.
-async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: S,
     caller: Caller,
     peer: SocketAddr,
@@ -120,10 +142,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     let met = handshake::meet(&mut stream, &mut inbox, &settings, &caller, peer, deadline);
     match stop.run_until_cancelled(met).await {
         None => {}
-        Some(Err(rejected)) => {
-            shared.stats.refused(rejected.refusal);
-            log::info!(peer:% = peer, reason = rejected.refusal.as_str(), error = rejected.why.as_str(); "client refused");
-        }
+        Some(Err(rejected)) => refused(&shared, peer, &rejected),
         Some(Ok(agreed)) => connection::serve(stream, inbox, shared, settings, agreed, stop).await,
     }
 }

@@ -1,7 +1,7 @@
 //! MQTT for clients: our own front over rumqttd's router.
 //!
 //! Owns everything that a client can observe of MQTT. Never sees a radio: messages come from the pipeline and go to it.
-//! `listener.rs` accepts, `tls.rs` shakes hands where that comes first, `handshake.rs` decides on CONNECT, `connection.rs` is one client's conversation, `session.rs`
+//! `listener.rs` accepts, `tls.rs` and `websocket/` do what comes first where that is not MQTT, `handshake.rs` decides on CONNECT, `connection.rs` is one client's conversation, `session.rs`
 //! what is remembered of it, `registry.rs` who has which session, `hub.rs` hands messages to sessions, `router.rs` is the
 //! fan-out engine and the only file that names rumqttd, `codec/` is the wire.
 
@@ -25,6 +25,7 @@ mod sys;
 #[cfg(test)]
 mod tests;
 mod tls;
+pub mod websocket;
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -92,6 +93,8 @@ fn may_publish(topic: &Topic, settings: &config::Broker) -> bool {
 #[derive(Clone)]
 pub struct Broker {
     shared: Arc<Shared>,
+    /// Clients that come through the admin port.
+    arrivals: mpsc::Sender<websocket::Arrival>,
 }
 
 impl Broker {
@@ -117,17 +120,12 @@ impl Broker {
         let housekeeping = Arc::clone(&registry);
         supervisor.start("sessions", Rank::Clients, move |stop| Arc::clone(&housekeeping).sweep(stop));
         let gate = Arc::new(Gate::default());
-        Ok(Self {
-            shared: Arc::new(Shared {
-                settings,
-                gate,
-                registry,
-                hub,
-                closing: CancellationToken::new(),
-                pipeline,
-                stats,
-            }),
-        })
+        let shared =
+            Arc::new(Shared { settings, gate, registry, hub, closing: CancellationToken::new(), pipeline, stats });
+        let (arrivals, arriving) = mpsc::channel(websocket::ARRIVALS);
+        let theirs = Arc::clone(&shared);
+        supervisor.start_critical("websockets", Rank::Clients, move |stop| websocket::run(arriving, theirs, stop));
+        Ok(Self { shared, arrivals })
     }
 
     /// Takes new settings for the clients that come from now on. The limits on retained messages stay until the next

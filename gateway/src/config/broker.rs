@@ -8,7 +8,7 @@ use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
 use super::duration;
-use super::listeners::Tls;
+use super::listeners::{Tls, WebSocket};
 use super::secret::Secret;
 
 /// `[broker]`. Limits are for one client unless they say otherwise.
@@ -48,6 +48,9 @@ pub struct Broker {
     /// `[broker.tls]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
+    /// `[broker.websocket]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub websocket: Option<WebSocket>,
     /// `[[broker.user]]`, names unique.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub user: Vec<User>,
@@ -79,6 +82,7 @@ impl Default for Broker {
             keep_alive_max: Duration::from_secs(20 * 60),
             allow_anonymous: false,
             tls: None,
+            websocket: None,
             user: Vec::new(),
         }
     }

@@ -1,4 +1,4 @@
-//! Typed settings of the broker's doors: plain TCP, `[broker.tls]`. Which of them others can reach.
+//! Typed settings of the broker's doors: plain TCP, `[broker.tls]`, `[broker.websocket]`. Which of them others can reach.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,6 +15,8 @@ pub enum Door {
     Plain,
     /// TLS first.
     Tls,
+    /// HTTP first.
+    WebSocket,
 }
 
 impl Door {
@@ -23,6 +25,7 @@ impl Door {
         match self {
             Self::Plain => "broker.listen",
             Self::Tls => "broker.tls.listen",
+            Self::WebSocket => "broker.websocket.listen",
         }
     }
 
@@ -31,6 +34,7 @@ impl Door {
         match self {
             Self::Plain => "MQTT",
             Self::Tls => "MQTT over TLS",
+            Self::WebSocket => "MQTT over WebSocket",
         }
     }
 }
@@ -58,6 +62,14 @@ pub struct Tls {
     pub server: tls::Server,
 }
 
+/// `[broker.websocket]`: ports for WebSocket beside the admin port, which always has it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct WebSocket {
+    /// Where clients connect.
+    pub listen: Vec<SocketAddr>,
+}
+
 /// Whether clients must have a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -80,7 +92,8 @@ impl Broker {
     pub fn listeners(&self) -> Vec<(Door, SocketAddr)> {
         let plain = self.listen.iter().map(|address| (Door::Plain, *address));
         let tls = self.tls.iter().flat_map(|tls| &tls.listen).map(|address| (Door::Tls, *address));
-        plain.chain(tls).collect()
+        let websocket = self.websocket.iter().flat_map(|w| &w.listen).map(|address| (Door::WebSocket, *address));
+        plain.chain(tls).chain(websocket).collect()
     }
 
     /// The first listener that somebody else than this machine can reach without a certificate.

@@ -28,7 +28,7 @@ mod usual;
 
 pub use broker::{Broker, User};
 pub use diff::{Change, diff};
-pub use listeners::{ClientCertificates, Door, Tls};
+pub use listeners::{ClientCertificates, Door, Tls, WebSocket};
 pub use load::{Loaded, load};
 pub use problem::{Place, Problem, Problems, Severity};
 pub use radio::{

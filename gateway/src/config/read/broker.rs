@@ -8,7 +8,7 @@ use super::ports::Ports;
 use super::tls;
 use crate::config::broker::{Broker, User};
 use crate::config::files;
-use crate::config::listeners::Door;
+use crate::config::listeners::{Door, WebSocket};
 use crate::config::problem::plain;
 use crate::config::secret::{MASK, Secret};
 use crate::config::section::{Section, Unique};
@@ -30,6 +30,7 @@ pub(super) fn read(mut section: Section<'_>, ports: &mut Ports) -> Broker {
     let usual = Broker::default();
     let (user, any_user) = users(&mut section);
     let tls = section.has("tls").then(|| section.section("tls", "[broker.tls]"));
+    let websocket = section.has("websocket").then(|| section.section("websocket", "[broker.websocket]"));
     let s = &mut section;
     let broker = Broker {
         listen: listen(s, ports, usual.listen),
@@ -55,6 +56,7 @@ pub(super) fn read(mut section: Section<'_>, ports: &mut Ports) -> Broker {
             .unwrap_or(usual.keep_alive_max),
         allow_anonymous: s.boolean("allow-anonymous").unwrap_or(usual.allow_anonymous),
         tls: tls.and_then(|tls| tls::read(tls, ports)),
+        websocket: websocket.and_then(|websocket| read_websocket(websocket, ports)),
         user,
     };
     check_access(&section, &broker, any_user);
@@ -72,6 +74,7 @@ fn check_access(section: &Section<'_>, broker: &Broker, any_user: bool) {
         let key = match door {
             Door::Plain => "listen",
             Door::Tls => "tls",
+            Door::WebSocket => "websocket",
         };
         section.notes.nowhere(
             section.spot(key),
@@ -79,6 +82,13 @@ fn check_access(section: &Section<'_>, broker: &Broker, any_user: bool) {
             "add a [[broker.user]], listen on 127.0.0.1 only, or write `allow-anonymous = true`",
         );
     }
+}
+
+fn read_websocket(mut section: Section<'_>, ports: &mut Ports) -> Option<WebSocket> {
+    let listen = ports.listen(&mut section);
+    section.require("listen", "write `listen = [\"127.0.0.1:8083\"]`");
+    section.finish();
+    listen.map(|listen| WebSocket { listen })
 }
 
 fn listen(section: &mut Section<'_>, ports: &mut Ports, usual: Vec<SocketAddr>) -> Vec<SocketAddr> {

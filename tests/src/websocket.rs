@@ -1,0 +1,100 @@
+//! MQTT over WebSocket, by the ordinary library, or frame by frame.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+
+use tungstenite::client::IntoClientRequest;
+use tungstenite::{Message, WebSocket};
+
+use crate::PATIENCE;
+use crate::packet::{Connect, RawPacket};
+
+/// A client that has done its handshake.
+#[derive(Debug)]
+pub struct WebSocketClient {
+    /// The library's own client.
+    pub socket: WebSocket<TcpStream>,
+    inbox: Vec<u8>,
+}
+
+impl WebSocketClient {
+    /// Does the handshake, without a CONNECT. The library checks the answer.
+    #[track_caller]
+    pub fn open(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut request = format!("ws://{address}/mqtt").into_client_request().unwrap();
+        request.headers_mut().insert("Sec-WebSocket-Protocol", "mqtt".parse().unwrap());
+        let (socket, answer) = tungstenite::client(request, stream).unwrap();
+        assert_eq!(answer.headers()["Sec-WebSocket-Protocol"], "mqtt");
+        Self { socket, inbox: Vec::new() }
+    }
+
+    /// Connects; it must be let in.
+    #[track_caller]
+    pub fn connect(address: SocketAddr, version: u8, id: &str) -> Self {
+        let mut client = Self::open(address);
+        client.send(&Connect::new(version, id).bytes());
+        let connack = client.packet();
+        assert_eq!((connack.kind(), connack.body[1]), (2, 0), "{connack:02x?}");
+        client
+    }
+
+    /// Sends bytes in one binary message.
+    #[track_caller]
+    pub fn send(&mut self, bytes: &[u8]) {
+        self.socket.send(Message::binary(bytes.to_vec())).unwrap();
+    }
+
+    /// Sends bytes below WebSocket.
+    #[track_caller]
+    pub fn send_raw(&mut self, bytes: &[u8]) {
+        self.socket.get_mut().write_all(bytes).unwrap();
+    }
+
+    /// The next packet; messages that are not binary are a fault of the gateway.
+    #[track_caller]
+    pub fn packet(&mut self) -> RawPacket {
+        loop {
+            if let Some((packet, size)) = RawPacket::parse(&self.inbox) {
+                self.inbox.drain(..size);
+                return packet;
+            }
+            match self.socket.read().unwrap() {
+                Message::Binary(bytes) => self.inbox.extend(bytes),
+                Message::Pong(_) | Message::Ping(_) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    /// The bytes that still come until the gateway closes the connection.
+    #[track_caller]
+    pub fn rest(mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        match self.socket.get_mut().read_to_end(&mut rest) {
+            Err(error) if error.kind() != std::io::ErrorKind::ConnectionReset => panic!("{error}; {rest:02x?}"),
+            _ => rest,
+        }
+    }
+}
+
+/// A frame as a client sends it, masked with a mask of its own.
+pub fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    const MASK: [u8; 4] = [0x5a, 1, 0xff, 0];
+    let mut bytes = vec![first];
+    match payload.len() {
+        short @ 0..126 => bytes.push(0x80 | short as u8),
+        medium @ 126..65_536 => {
+            bytes.push(0x80 | 126);
+            bytes.extend((medium as u16).to_be_bytes());
+        }
+        long => {
+            bytes.push(0x80 | 127);
+            bytes.extend((long as u64).to_be_bytes());
+        }
+    }
+    bytes.extend(MASK);
+    bytes.extend(payload.iter().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+    bytes
+}

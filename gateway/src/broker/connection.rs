@@ -188,8 +188,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn handle(&mut self, packet: Packet) -> Result<(), End> {
         match packet {
             Packet::Publish(publish) => self.publish(publish).await,
-            Packet::PubAck(ack) | Packet::PubComp(ack) => {
+            Packet::PubAck(ack) => {
                 self.session.acknowledged(ack.packet_id);
+                Ok(())
+            }
+            Packet::PubComp(ack) => {
+                self.session.completed(ack.packet_id);
                 Ok(())
             }
             Packet::PubRec(ack) => match self.session.client_received(&ack) {

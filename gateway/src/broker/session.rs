@@ -190,21 +190,29 @@ impl Session {
         }
     }
 
-    fn position(&self, id: NonZeroU16) -> Option<usize> {
-        self.in_flight.iter().position(|sent| sent.id == id)
+    fn position(&self, id: NonZeroU16, fits: impl Fn(&InFlight) -> bool) -> Option<usize> {
+        self.in_flight.iter().position(|sent| sent.id == id && fits(sent))
     }
 
-    /// PUBACK, or PUBCOMP: the message is done. In any order; what is unknown is ignored.
+    /// PUBACK: a message at QoS 1 is done. In any order; what is unknown, or at QoS 2, is ignored.
     pub(super) fn acknowledged(&mut self, id: NonZeroU16) {
-        if let Some(at) = self.position(id) {
+        if let Some(at) = self.position(id, |sent| sent.delivery.qos == QoS::AtLeastOnce) {
+            self.remove(at);
+        }
+    }
+
+    /// PUBCOMP: a message at QoS 2 that was released is done. What is unknown, or was not released, is ignored.
+    pub(super) fn completed(&mut self, id: NonZeroU16) {
+        if let Some(at) = self.position(id, |sent| sent.released) {
             self.remove(at);
         }
     }
 
     /// PUBREC: the client has the message. Says how to answer, if at all.
     pub(super) fn client_received(&mut self, ack: &Ack) -> Option<Ack> {
-        let Some(at) = self.position(ack.packet_id) else {
-            return Some(Ack::new(ack.packet_id, ReasonCode::PacketIdentifierNotFound));
+        let Some(at) = self.position(ack.packet_id, |sent| sent.delivery.qos == QoS::ExactlyOnce) else {
+            let unknown = Ack::new(ack.packet_id, ReasonCode::PacketIdentifierNotFound);
+            return (!ack.reason.is_error()).then_some(unknown);
         };
         if ack.reason.is_error() {
             self.remove(at);

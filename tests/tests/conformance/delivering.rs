@@ -86,6 +86,9 @@ fn qos_1_waits_for_puback(version: u8) {
     send(&mut other, version, 1, "one");
     let first = client.message();
     assert!(!first.dup);
+    // Not one of its steps: the answer is as to an unknown one.
+    client.send(&[ack(PUBREC, first.id), ack(PUBCOMP, first.id)].concat());
+    assert_eq!(client.packet().first, PUBREL);
     for _ in 0..2 {
         client = back(&stile, client, &connect, 1);
         let again = client.message();
@@ -104,7 +107,8 @@ fn qos_2_goes_step_by_step(version: u8) {
     send(&mut other, version, 2, "one");
     let first = client.message();
     assert_eq!((first.qos, first.dup), (2, false));
-    // PUBACK is none of its steps.
+    // PUBACK is none of its steps, and PUBCOMP not the next one.
+    client.send(&[ack(PUBACK, first.id), ack(PUBCOMP, first.id)].concat());
     client = back(&stile, client, &connect, 1);
     let again = client.message();
     assert_eq!((again.dup, again.id), (true, first.id));

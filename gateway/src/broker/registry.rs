@@ -90,7 +90,8 @@ enum Entry {
 /// Where a client's last session is.
 enum Old {
     None,
-    Parked(Box<Session>, Option<Will>),
+    /// With the end of the session, and its will with the time when it is due.
+    Parked(Box<Session>, Instant, Option<(Instant, Will)>),
     Promised(oneshot::Receiver<Session>),
 }
 
@@ -125,13 +126,16 @@ impl Registry {
         let (hold, old) = self.take_place(client, clean_start);
         let session = match old {
             Old::None => None,
-            Old::Parked(session, will) => {
+            Old::Parked(session, until, will) => {
+                // What is over is over, though the sweep has not come by yet.
+                let now = Instant::now();
+                let ended = clean_start || until <= now;
                 // The client's return cancels a will that is still waiting, unless it ends the session (section 3.1.3.2.2).
-                if let Some(will) = will.filter(|_| clean_start) {
+                if let Some((_, will)) = will.filter(|(due, _)| ended || *due <= now) {
                     // Fails only when the gateway is stopping, and then the message counts as dropped.
                     let _ = self.pipeline.ingest(will.into_message(&self.pipeline)).await;
                 }
-                Some(*session)
+                (!ended).then_some(*session)
             }
             Old::Promised(handed_over) => tokio::time::timeout(HANDOVER, handed_over).await.ok().and_then(Result::ok),
         };
@@ -154,7 +158,7 @@ impl Registry {
         let entry = Entry::Live { generation, kick: kick_in };
         let old = match clients.entries.insert(Arc::clone(client), entry) {
             None => Old::None,
-            Some(Entry::Parked { session, will, .. }) => Old::Parked(session, will.map(|(_, will)| will)),
+            Some(Entry::Parked { session, until, will }) => Old::Parked(session, until, will),
             Some(Entry::Live { kick, .. }) => {
                 let (hand_over, handed_over) = oneshot::channel();
                 if kick.send(Newcomer { hand_over, clean_start }).is_ok() {

@@ -87,10 +87,8 @@ async fn only_so_many_sessions_of_absent_clients_are_kept() {
     assert!(registry.enter(&client("9"), false).await.1, "those that last longest are kept");
 }
 
-#[tokio::test]
-async fn a_will_with_a_delay_waits_and_a_return_cancels_it() {
-    let (registry, _stats, _delivered) = registry(config::Broker::default());
-    let will = |delay| Will {
+fn will(delay: Duration) -> Will {
+    Will {
         client: client("a"),
         topic: Topic::new("gone").unwrap(),
         payload: Bytes::from_static(b"x"),
@@ -98,7 +96,28 @@ async fn a_will_with_a_delay_waits_and_a_return_cancels_it() {
         retain: false,
         delay,
         properties: None,
-    };
+    }
+}
+
+#[tokio::test]
+async fn what_is_over_is_over_before_the_sweep_has_come_by() {
+    let (registry, _stats, mut delivered) = registry(config::Broker::default());
+    let moment = Duration::from_millis(1);
+    for (expiry, delay, expected) in [(HOUR, moment, true), (moment, HOUR, false)] {
+        let (session, _, hold) = registry.enter(&client("a"), false).await;
+        assert!(registry.leave(hold, session, expiry, Some(will(delay))).is_none());
+        tokio::time::sleep(2 * moment).await;
+        let (session, present, hold) = registry.enter(&client("a"), false).await;
+        assert_eq!(present, expected, "the session has expired or has not");
+        let came = tokio::time::timeout(LONG, delivered.recv()).await.unwrap().unwrap();
+        assert_eq!(came.topic.as_str(), "gone", "its will was due either way");
+        registry.leave(hold, session, Duration::ZERO, None);
+    }
+}
+
+#[tokio::test]
+async fn a_will_with_a_delay_waits_and_a_return_cancels_it() {
+    let (registry, _stats, _delivered) = registry(config::Broker::default());
     let (session, _, hold) = registry.enter(&client("a"), false).await;
     assert!(registry.leave(hold, session, HOUR, Some(will(Duration::ZERO))).is_some(), "without a delay it is due");
     let (session, _, hold) = registry.enter(&client("a"), false).await;

@@ -105,7 +105,7 @@ impl Reader {
         Utf8::from_bytes(self.binary(field)?, field)
     }
 
-    /// A topic name: not empty, no wildcards (MQTT-4.7.3-1, MQTT-4.7.1-1).
+    /// A topic name: not empty, no wildcards (MQTT-4.7.3-1, MQTT-4.7.0-1).
     pub(super) fn topic_name(&mut self, field: &'static str) -> Result<Utf8, CodecError> {
         let topic = self.text(field)?;
         if topic.is_empty() {

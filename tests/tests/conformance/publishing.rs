@@ -130,14 +130,16 @@ fn no_wildcards_in_a_response_topic() {
     expect_each_ends(&stile, V5, 0x90, &all);
 }
 
-/// In front of the gateway's own, unaltered and in their order.
+/// In front of the gateway's own, unaltered and in their order. What looks like one of those is left out, or a client
+/// could forge them.
 fn user_properties_are_passed_on() {
     let stile = gateway();
     let pairs = [("b", "1"), ("a", "2"), ("b", "1"), ("", ""), ("ä", "\u{feff}")];
     let bytes: Vec<u8> =
         pairs.iter().flat_map(|(n, v)| [vec![USER_PROPERTY], counted(n), counted(v)].concat()).collect();
     let mut client = subscriber(&stile, V5, "me", "a", 0);
-    client.publish("a", &bytes, "x");
+    let forged = [vec![USER_PROPERTY], counted("stile-origin"), counted("me")].concat();
+    client.publish("a", &[forged, bytes].concat(), "x");
     let all = client.message().properties.into_iter().filter(|(kind, _)| *kind == USER_PROPERTY);
     let got: Vec<_> = all.map(|(_, pair)| pair).take(pairs.len()).collect();
     assert_eq!(got, pairs.map(|(name, value)| Value::Pair(name.to_owned(), value.to_owned())));

@@ -22,6 +22,7 @@ pub mod logging;
 pub mod message;
 pub mod pipeline;
 pub mod radio;
+mod reload;
 pub mod supervisor;
 pub mod systemd;
 pub mod tls;
@@ -37,7 +38,7 @@ use tokio::net::TcpListener;
 
 use crate::admin::Sources;
 use crate::broker::Broker;
-use crate::config::{Change, Door, Settings};
+use crate::config::{Door, Settings};
 use crate::pipeline::Pipeline;
 use crate::radio::Radios;
 use crate::supervisor::{Rank, Supervisor, UnitError};
@@ -148,63 +149,6 @@ impl Gateway {
     /// Where the admin page is, unless it is off.
     pub fn admin_address(&self) -> Option<SocketAddr> {
         self.admin
-    }
-
-    /// Takes new settings: rebuilds the units that differ and leaves the others alone. Returns what changed.
-    ///
-    /// # Errors
-    /// When a new address can't be opened. Then nothing has changed.
-    pub async fn reload(&mut self, new: Settings) -> Result<Vec<Change>, UnitError> {
-        let changes = config::diff(&self.settings, &new);
-        let (old_listen, new_listen) = (self.settings.broker.listeners(), new.broker.listeners());
-        let mut opened = Vec::new();
-        for (door, address) in new_listen.iter().filter(|a| !old_listen.contains(a)) {
-            opened.push((*door, *address, broker::bind(*door, *address).await?));
-        }
-        let admin_moves = self.settings.admin.listen != new.admin.listen;
-        let admin_listener = match new.admin.listen.filter(|_| admin_moves) {
-            Some(address) => Some(admin::bind(address).await?),
-            None => None,
-        };
-        // From here on nothing fails.
-        logging::set_level(new.log.level);
-        if changes.contains(&Change::Broker) {
-            self.broker.reconfigure(Arc::new(new.broker.clone()));
-        }
-        for (door, address) in old_listen.iter().filter(|a| !new_listen.contains(a)) {
-            self.supervisor.stop(&mqtt_unit(*door, *address), CLOSE_PATIENCE).await;
-            self.mqtt.remove(&(*door, *address));
-        }
-        for (door, address, listener) in opened {
-            self.open_mqtt(door, address, listener);
-        }
-        if admin_moves {
-            self.supervisor.stop("admin", CLOSE_PATIENCE).await;
-            self.open_admin(admin_listener);
-        }
-        self.reload_radios(&changes, &new).await;
-        for change in &changes {
-            log::info!(change:? = change; "settings reloaded");
-        }
-        if changes.contains(&Change::Gateway) || self.settings.log.format != new.log.format {
-            log::warn!("`gateway` and `log.format` take effect at the next start");
-        }
-        // What takes effect at the next start alone stays what it is.
-        self.settings = Settings { gateway: self.settings.gateway.clone(), ..new };
-        Ok(changes)
-    }
-
-    async fn reload_radios(&self, changes: &[Change], new: &Settings) {
-        for change in changes {
-            if let Change::RadioRemoved(name) | Change::RadioChanged(name) = change {
-                self.radios.stop(name).await;
-            }
-            if let Change::RadioChanged(name) | Change::RadioAdded(name) = change
-                && let Some(radio) = new.radio.iter().find(|radio| radio.name == *name)
-            {
-                self.radios.start(radio.clone());
-            }
-        }
     }
 
     /// Waits until something that the gateway can't do without has failed, and says what.

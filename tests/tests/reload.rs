@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rumqttc::QoS;
+use rustix::process::Signal;
 use serde_json::Value;
 use stile_tests::{Client, EndOnDrop, Rig, Stile, SwitchedPort, serial, within};
 
@@ -153,4 +154,32 @@ fn a_busy_address_is_refused_and_nothing_of_the_new_settings_is_taken() {
     drop(busy);
     done(&rig.stile.reload("", &serial("a", &rig.port, "framing = \"slip\"")));
     Client::connect(address, "the new address");
+}
+
+#[test]
+fn an_address_widens_on_its_own_port_and_comes_back_when_that_fails() {
+    let stile = Stile::start("");
+    let port = stile.mqtt.port();
+    // From a port of the system's choice to that very port, then from one address to all, then to one that is not ours.
+    let listening = |address: &str| {
+        let settings = Stile::settings(stile.dir.path(), "allow-anonymous = true", "");
+        settings.replace("listen = [\"127.0.0.1:0\"]", &format!("listen = [\"{address}\"]"))
+    };
+    let reload = |address: &str| {
+        std::fs::write(stile.dir.path().join("stile.toml"), listening(address)).unwrap();
+        let before = stile.logged("reload done").len() + stile.logged("reload refused; the old settings go on").len();
+        stile.signal(Signal::HUP);
+        within("a verdict", || {
+            let (done, refused) = (stile.logged("reload done"), stile.logged("reload refused; the old settings go on"));
+            (done.len() + refused.len() > before).then_some(refused.len())
+        })
+    };
+    let another = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    assert_eq!(reload(&format!("127.0.0.1:{another}")), 0);
+    assert_eq!(reload(&format!("0.0.0.0:{another}")), 0, "the same port, on all addresses");
+    Client::connect(([127, 0, 0, 1], another).into(), "there");
+    // 192.0.2.1 is nobody's (RFC 5737).
+    assert_eq!(reload(&format!("192.0.2.1:{another}")), 1);
+    Client::connect(([127, 0, 0, 1], another).into(), "still there");
+    assert_ne!(port, another);
 }

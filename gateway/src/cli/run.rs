@@ -1,12 +1,16 @@
 //! `stile run`: the daemon.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{ConfigFile, fail, runtime, wrong_settings};
 use crate::config::Loaded;
 use crate::{Gateway, logging, systemd};
+
+/// How long threads that hang in a driver are waited for at the end.
+const LAST_THREADS: Duration = Duration::from_secs(1);
 
 /// Run the gateway until SIGTERM or Ctrl-C; SIGHUP reads the settings again
 #[derive(Debug, clap::Args)]
@@ -31,12 +35,15 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         return fail(&format!("can't log: {error}; set `log.format` to \"text\" or \"json\""));
     }
     match runtime() {
-        Ok(runtime) => runtime.block_on(async {
-            match serve(loaded, Some(&arguments.file), |_| {}).await {
+        Ok(runtime) => {
+            let served = runtime.block_on(serve(loaded, Some(&arguments.file), |_| {}));
+            // A driver that hangs in opening a port must not hold up the end.
+            runtime.shutdown_timeout(LAST_THREADS);
+            match served {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => fail(&error),
             }
-        }),
+        }
         Err(error) => fail(&format!("can't start threads: {error}")),
     }
 }

@@ -1,0 +1,135 @@
+//! Taking new settings while the gateway runs. Part of the wiring: everything that can fail is done first, and undone
+//! when it fails.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+
+use crate::config::{self, Change, Door, Settings};
+use crate::supervisor::UnitError;
+use crate::{CLOSE_PATIENCE, Gateway, admin, broker, logging, mqtt_unit};
+
+/// Addresses that are open and not served yet.
+#[derive(Default)]
+struct Opened {
+    mqtt: Vec<(Door, SocketAddr, TcpListener)>,
+    admin: Option<TcpListener>,
+}
+
+/// What was closed early, because something new wants its port.
+#[derive(Default)]
+struct Closed {
+    mqtt: Vec<(Door, SocketAddr)>,
+    admin: bool,
+}
+
+impl Gateway {
+    /// Takes new settings: rebuilds the units that differ and leaves the others alone. Returns what changed.
+    ///
+    /// # Errors
+    /// When a new address can't be opened. Then nothing has changed.
+    pub async fn reload(&mut self, new: Settings) -> Result<Vec<Change>, UnitError> {
+        let changes = config::diff(&self.settings, &new);
+        let mut closed = Closed::default();
+        let opened = match self.open_new(&new, &mut closed).await {
+            Ok(opened) => opened,
+            Err(error) => {
+                self.open_again(closed).await;
+                return Err(error);
+            }
+        };
+        // From here on nothing fails.
+        logging::set_level(new.log.level);
+        if changes.contains(&Change::Broker) {
+            self.broker.reconfigure(Arc::new(new.broker.clone()));
+        }
+        for (door, address) in self.leaving(&new) {
+            self.close_mqtt(door, address).await;
+        }
+        for (door, address, listener) in opened.mqtt {
+            self.open_mqtt(door, address, listener);
+        }
+        if self.settings.admin.listen != new.admin.listen {
+            self.supervisor.stop("admin", CLOSE_PATIENCE).await;
+            self.open_admin(opened.admin);
+        }
+        self.reload_radios(&changes, &new).await;
+        for change in &changes {
+            log::info!(change:? = change; "settings reloaded");
+        }
+        if changes.contains(&Change::Gateway) || self.settings.log.format != new.log.format {
+            log::warn!("`gateway` and `log.format` take effect at the next start");
+        }
+        // What takes effect at the next start alone stays what it is.
+        self.settings = Settings { gateway: self.settings.gateway.clone(), ..new };
+        Ok(changes)
+    }
+
+    /// MQTT addresses that the new settings do not name any more.
+    fn leaving(&self, new: &Settings) -> Vec<(Door, SocketAddr)> {
+        let stay = new.broker.listeners();
+        self.settings.broker.listeners().into_iter().filter(|listener| !stay.contains(listener)).collect()
+    }
+
+    /// Opens what is new. What goes and has the same port is closed first, or `127.0.0.1:1883` could never become
+    /// `0.0.0.0:1883`.
+    async fn open_new(&mut self, new: &Settings, closed: &mut Closed) -> Result<Opened, UnitError> {
+        let mut opened = Opened::default();
+        let (old, leaving) = (self.settings.broker.listeners(), self.leaving(new));
+        for (door, address) in new.broker.listeners().into_iter().filter(|listener| !old.contains(listener)) {
+            for (old_door, old_address) in leaving.iter().filter(|(_, old)| same_port(*old, address)) {
+                self.close_mqtt(*old_door, *old_address).await;
+                closed.mqtt.push((*old_door, *old_address));
+            }
+            opened.mqtt.push((door, address, broker::bind(door, address).await?));
+        }
+        let (from, to) = (self.settings.admin.listen, new.admin.listen);
+        if let Some(to) = to.filter(|_| from != to) {
+            if from.is_some_and(|from| same_port(from, to)) {
+                self.supervisor.stop("admin", CLOSE_PATIENCE).await;
+                closed.admin = true;
+            }
+            opened.admin = Some(admin::bind(to).await?);
+        }
+        Ok(opened)
+    }
+
+    /// Puts back what was closed for something that then could not be opened.
+    async fn open_again(&mut self, closed: Closed) {
+        for (door, address) in closed.mqtt {
+            match broker::bind(door, address).await {
+                Ok(listener) => self.open_mqtt(door, address, listener),
+                Err(error) => log::error!(error:% = error; "an address could not be opened again"),
+            }
+        }
+        if let Some(address) = self.settings.admin.listen.filter(|_| closed.admin) {
+            match admin::bind(address).await {
+                Ok(listener) => self.open_admin(Some(listener)),
+                Err(error) => log::error!(error:% = error; "an address could not be opened again"),
+            }
+        }
+    }
+
+    async fn close_mqtt(&mut self, door: Door, address: SocketAddr) {
+        self.supervisor.stop(&mqtt_unit(door, address), CLOSE_PATIENCE).await;
+        self.mqtt.remove(&(door, address));
+    }
+
+    async fn reload_radios(&self, changes: &[Change], new: &Settings) {
+        for change in changes {
+            if let Change::RadioRemoved(name) | Change::RadioChanged(name) = change {
+                self.radios.stop(name).await;
+            }
+            if let Change::RadioChanged(name) | Change::RadioAdded(name) = change
+                && let Some(radio) = new.radio.iter().find(|radio| radio.name == *name)
+            {
+                self.radios.start(radio.clone());
+            }
+        }
+    }
+}
+
+fn same_port(old: SocketAddr, new: SocketAddr) -> bool {
+    old.port() == new.port() && new.port() != 0
+}

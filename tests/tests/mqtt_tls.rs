@@ -271,3 +271,43 @@ fn a_tls_listener_that_others_can_reach_needs_users_or_certificates() {
     assert_eq!(check(&format!("{open}client-ca = \"ca.pem\"\n")).0, 0);
     assert_eq!(check(&format!("{USER}{open}")).0, 0);
 }
+
+/// Runs `stile cert` with these arguments on a folder.
+fn cert(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
+    stile_tests::check(&[&["cert"], arguments, &["--dir", folder.to_str().unwrap()]].concat())
+}
+
+#[test]
+fn a_certificate_that_stile_made_works_as_it_says_and_a_new_one_needs_a_word_and_no_new_authority() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = TempDir::new().unwrap();
+    let folder = dir.path().join("made");
+    let (code, said, _) = cert(&folder, &[]);
+    assert_eq!(code, 0, "{said}");
+    for (file, mode) in [("ca.pem", 0o644), ("ca.key", 0o600), ("server.pem", 0o644), ("server.key", 0o600)] {
+        assert_eq!(folder.join(file).metadata().unwrap().permissions().mode() & 0o777, mode, "{file}");
+    }
+    // The lines that were printed are the settings.
+    let lines = said.split("For stile.toml:\n").nth(1).unwrap().split("\nClients need").next().unwrap();
+    let section = format!("{USER}{}", lines.replace("0.0.0.0:8883", "127.0.0.1:0"));
+    let stile = Stile::start_in(dir, "", &section);
+    let tls = stile.door(OPEN);
+    let ca = folder.join("ca.pem");
+    let publish = || {
+        let arguments =
+            ["--cafile", ca.to_str().unwrap(), "-u", "ops", "-P", "s3cret", "-t", "a", "-m", "x", "-q", "1"];
+        mosquitto_pub(tls, "mqttv311", &arguments)
+    };
+    good(&publish());
+
+    let (before, key) = (cert(&folder, &["show"]).1, std::fs::read(folder.join("server.key")).unwrap());
+    assert!(said.contains(before.lines().nth(1).unwrap()) && before.contains("ends on 20"), "{before}");
+    let (code, _, refused) = cert(&folder, &[]);
+    assert!(code == 1 && refused.contains("--force"), "{refused}");
+    assert_eq!(std::fs::read(folder.join("server.key")).unwrap(), key);
+    assert_eq!(cert(&folder, &["--force", "--name", "127.0.0.1"]).0, 0);
+    assert_ne!(cert(&folder, &["show"]).1, before);
+    stile.signal(Signal::HUP);
+    stile.wait_log("reload done");
+    good(&publish());
+}

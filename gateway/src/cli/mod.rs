@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong arguments, 78 wrong settings (`EX_CONFIG` of sysexits.h).
 
+mod cert;
 mod check;
 mod config;
 mod demo;
@@ -41,6 +42,7 @@ struct Arguments {
 enum Verb {
     Run(run::Arguments),
     Check(check::Arguments),
+    Cert(cert::Arguments),
     Config(config::Arguments),
     Demo(demo::Arguments),
     Tap(tap::Arguments),
@@ -75,6 +77,7 @@ pub fn main() -> ExitCode {
     match Arguments::parse().verb {
         Verb::Run(arguments) => run::run(&arguments),
         Verb::Check(arguments) => check::run(&arguments),
+        Verb::Cert(arguments) => cert::run(&arguments),
         Verb::Config(arguments) => config::run(&arguments),
         Verb::Demo(arguments) => demo::run(&arguments),
         Verb::Tap(arguments) => tap::run(&arguments),

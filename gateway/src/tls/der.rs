@@ -6,6 +6,8 @@ const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
 /// The longest name taken, as for a user's name in the settings.
 const NAME_MAX_BYTES: usize = 256;
 
+const UTC_TIME: u8 = 0x17;
+const GENERAL_TIME: u8 = 0x18;
 const INTEGER: u8 = 0x02;
 const OBJECT: u8 = 0x06;
 const UTF8: u8 = 0x0c;
@@ -48,6 +50,7 @@ impl<'a> Values<'a> {
 
 /// The parts of a certificate (RFC 5280, section 4.1) that stand before its key.
 struct Certificate<'a> {
+    validity: Values<'a>,
     subject: Values<'a>,
 }
 
@@ -59,8 +62,27 @@ fn certificate(der: &[u8]) -> Option<Certificate<'_>> {
     body.expect(INTEGER)?;
     let _algorithm = body.expect(SEQUENCE)?;
     let _issuer = body.expect(SEQUENCE)?;
-    let _validity = body.expect(SEQUENCE)?;
-    Some(Certificate { subject: body.enter(SEQUENCE)? })
+    let validity = body.enter(SEQUENCE)?;
+    Some(Certificate { validity, subject: body.enter(SEQUENCE)? })
+}
+
+/// When a certificate ends: `2036-01-31 12:00:00 UTC`.
+pub(super) fn ends(der: &[u8]) -> Option<String> {
+    let mut validity = certificate(der)?.validity;
+    validity.next()?;
+    let (kind, digits) = validity.next()?;
+    let digits = str::from_utf8(digits).ok()?.strip_suffix('Z')?;
+    let digits = match kind {
+        // Two digits of the year mean 1950 to 2049 (RFC 5280, section 4.1.2.5.1).
+        UTC_TIME if digits < "50" => format!("20{digits}"),
+        UTC_TIME => format!("19{digits}"),
+        GENERAL_TIME => digits.to_owned(),
+        _ => return None,
+    };
+    let good = digits.len() == 14 && digits.bytes().all(|digit| digit.is_ascii_digit());
+    let part = |from, to| digits.get(from..to).filter(|_| good);
+    let (day, time) = ([part(0, 4)?, part(4, 6)?, part(6, 8)?], [part(8, 10)?, part(10, 12)?, part(12, 14)?]);
+    Some(format!("{} {} UTC", day.join("-"), time.join(":")))
 }
 
 /// The common name of a certificate's owner. None where there is none or more than one, and for a text that no user

@@ -1,9 +1,12 @@
 //! Certificates and keys: read from PEM, held against each other, made into the server's side of TLS. The only room
 //! that names rustls.
 //!
+//! `make.rs` makes new ones, `der.rs` reads what a certificate says of its owner.
+//!
 //! Never opens a file or a socket. [`config`](crate::config) reads the files and the broker shakes hands.
 
 mod der;
+pub mod make;
 #[cfg(test)]
 mod tests;
 
@@ -30,6 +33,20 @@ impl Chain {
     pub fn read(pem: &[u8]) -> Result<Self, String> {
         let chain: Vec<_> = CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(|e| e.to_string())?;
         if chain.is_empty() { Err("it has no block `BEGIN CERTIFICATE`".into()) } else { Ok(Self(chain)) }
+    }
+}
+
+impl Chain {
+    /// The SHA-256 fingerprint of the first certificate, as `openssl x509 -fingerprint` prints it.
+    pub fn fingerprint(&self) -> String {
+        let der = self.0.first().map_or(&[][..], |certificate| certificate);
+        let digest = ::ring::digest::digest(&::ring::digest::SHA256, der);
+        digest.as_ref().iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
+    }
+
+    /// When the first certificate ends, in UTC.
+    pub fn ends(&self) -> Option<String> {
+        der::ends(self.0.first()?)
     }
 }
 

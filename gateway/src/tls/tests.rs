@@ -63,10 +63,27 @@ fn servers_are_equal_when_they_are_made_of_the_same() {
     assert_ne!(server(&one, Some((&one.0, true))), server(&one, Some((&other.0, true))));
 }
 
+#[test]
+fn what_is_made_here_is_good_for_a_server_and_says_when_it_ends() {
+    let authority = make::authority("an authority", 2026).unwrap();
+    let server = make::server(&authority, &["gateway".into(), "192.0.2.7".into(), "::1".into()], 2026).unwrap();
+    let chain = Chain::read(server.certificate.as_bytes()).unwrap();
+    assert_eq!(chain.ends().as_deref(), Some("2036-01-01 00:00:00 UTC"));
+    assert_eq!(common_name(&chain.0[0]).as_deref(), Some("gateway"));
+    assert_eq!(chain.fingerprint().len(), 32 * 3 - 1);
+    let key = Key::read(server.key.as_bytes()).unwrap();
+    let clients = Authorities::read(authority.certificate.as_bytes()).unwrap();
+    assert!(Server::new(chain, key, Some((clients, true))).is_ok());
+    assert!(make::server(&authority, &["ä".into()], 2026).is_err());
+    let late = Chain::read(make::authority("late", 2060).unwrap().certificate.as_bytes()).unwrap();
+    assert_eq!(late.ends().as_deref(), Some("2070-01-01 00:00:00 UTC"));
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_read_without_a_panic(bytes: Vec<u8>) {
         common_name(&bytes);
+        der::ends(&bytes);
         let _ = (Chain::read(&bytes), Key::read(&bytes), Authorities::read(&bytes));
     }
 
@@ -77,5 +94,6 @@ proptest! {
             *old = byte;
         }
         common_name(&der);
+        der::ends(&der);
     }
 }

@@ -8,7 +8,7 @@ use crate::config::section::Section;
 use crate::tls::{Authorities, Chain, Key, Server};
 
 /// How to come by a certificate.
-const MAKE_ONE: &str = "name a PEM file that the gateway may read";
+const MAKE_ONE: &str = "name a PEM file that the gateway may read; `stile cert` makes them";
 
 /// Reads the section; its listeners go to `ports` as well. None when it has a problem, which the notes say.
 pub(super) fn read(mut section: Section<'_>, ports: &mut Ports) -> Option<Tls> {

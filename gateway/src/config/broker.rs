@@ -132,6 +132,17 @@ mod tests {
     }
 
     #[test]
+    fn who_comes_by_another_door_from_outside_is_not_anonymous_because_the_listeners_are_on_loopback() {
+        let (here, there) = ("127.0.0.1".parse().unwrap(), "192.168.1.9".parse().unwrap());
+        let closed = listening("127.0.0.1:1883");
+        assert!(closed.anonymous_by_mistake(there) && !closed.anonymous_by_mistake(here));
+        assert!(!closed.anonymous_by_mistake("::ffff:127.0.0.1".parse().unwrap()));
+        assert!(!Broker { allow_anonymous: true, ..closed }.anonymous_by_mistake(there));
+        let user = User { name: "a".into(), password: Secret::new("b"), password_file: None };
+        assert!(!Broker { user: vec![user], ..Broker::default() }.anonymous_by_mistake(there));
+    }
+
+    #[test]
     fn a_user_ends_anonymous_access_on_loopback() {
         let user = User { name: "a".into(), password: Secret::new("b"), password_file: None };
         assert!(!Broker { user: vec![user], ..Broker::default() }.anonymous());

@@ -1,6 +1,6 @@
 //! Typed settings of the broker's doors: plain TCP, `[broker.tls]`, `[broker.websocket]`. Which of them others can reach.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -94,6 +94,12 @@ impl Broker {
         let tls = self.tls.iter().flat_map(|tls| &tls.listen).map(|address| (Door::Tls, *address));
         let websocket = self.websocket.iter().flat_map(|w| &w.listen).map(|address| (Door::WebSocket, *address));
         plain.chain(tls).chain(websocket).collect()
+    }
+
+    /// Whether a client from `address` needs no name only because the broker's own listeners are out of its reach.
+    /// It can come by another door, the admin port, which may listen elsewhere.
+    pub fn anonymous_by_mistake(&self, address: IpAddr) -> bool {
+        !address.to_canonical().is_loopback() && self.anonymous() && !self.allow_anonymous
     }
 
     /// The first listener that somebody else than this machine can reach without a certificate.

@@ -59,8 +59,7 @@ impl Broker {
     /// In a few words, when it can't be taken now or from there.
     pub fn take_websocket(&self, upgrading: Upgrading, peer: SocketAddr) -> Result<(), &'static str> {
         let settings = self.shared.settings.get();
-        // That nobody needs a name follows from who can reach the broker's own listeners; the admin's may be elsewhere.
-        if !peer.ip().to_canonical().is_loopback() && settings.anonymous() && !settings.allow_anonymous {
+        if settings.anonymous_by_mistake(peer.ip()) {
             return Err("from another machine, and there is no user who may connect");
         }
         let pass = self.shared.gate.enter(peer.ip(), &settings).map_err(|refusal| {

@@ -3,7 +3,7 @@
 //! `frames.rs` is the framing, `stream.rs` makes a stream of bytes of it, `upgrade.rs` is the HTTP request before. What
 //! comes through the admin port has been upgraded there, and is handed over here as a raw stream.
 //!
-//! Whatever page a browser is on may connect: `Origin` is not looked at yet.
+//! A browser's page may connect only to the host that it comes from.
 
 mod frames;
 mod stream;

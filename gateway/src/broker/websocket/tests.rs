@@ -150,6 +150,8 @@ fn judged(changed: &str, value: Option<&str>) -> Result<String, Refused> {
         ("Sec-WebSocket-Version", "13"),
         ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
         ("Sec-WebSocket-Protocol", "mqttv3.1, mqtt"),
+        ("Host", "Roof:8080"),
+        ("Origin", "http://roof:8080"),
     ];
     let kept = good
         .into_iter()
@@ -170,6 +172,12 @@ fn a_request_is_judged_by_each_of_its_headers() {
     assert_eq!(judged("Sec-WebSocket-Key", None), Err(Refused::NoUpgrade));
     assert_eq!(judged("Sec-WebSocket-Protocol", Some("mqttv3.1")), Err(Refused::Subprotocol));
     assert_eq!(judged("Sec-WebSocket-Protocol", None), Err(Refused::Subprotocol));
+    assert!(judged("Origin", None).is_ok(), "no browser");
+    assert!(judged("Origin", Some("https://roof")).is_ok(), "another port of the same host");
+    for foreign in ["http://roof.example", "null", "http://[::1]", "roof:8080", "http://"] {
+        assert_eq!(judged("Origin", Some(foreign)), Err(Refused::Origin), "{foreign}");
+    }
+    assert_eq!(judged("Host", None), Err(Refused::Origin));
 }
 
 #[tokio::test]

@@ -28,6 +28,8 @@ pub enum Refused {
     Version,
     /// It does not offer `mqtt`.
     Subprotocol,
+    /// A page of another host opened it in a browser.
+    Origin,
 }
 
 impl Refused {
@@ -37,6 +39,7 @@ impl Refused {
             Self::NotFound => 404,
             Self::NoUpgrade | Self::Version => 426,
             Self::Subprotocol => 400,
+            Self::Origin => 403,
         }
     }
 
@@ -47,8 +50,18 @@ impl Refused {
             Self::NoUpgrade => "this is for WebSocket clients",
             Self::Version => "this is for version 13 of WebSocket",
             Self::Subprotocol => "the client must offer the subprotocol mqtt",
+            Self::Origin => "pages of other hosts may not connect",
         }
     }
+}
+
+/// A host without its port; IPv6 addresses stand in brackets.
+fn host_name(host: &str) -> String {
+    let name = match host.rfind(']') {
+        Some(end) => host.get(..=end),
+        None => host.split(':').next(),
+    };
+    name.unwrap_or_default().to_ascii_lowercase()
 }
 
 /// Judges the headers of a GET request; gives the value of `Sec-WebSocket-Accept`.
@@ -70,6 +83,11 @@ pub fn judge(headers: &[(&str, &[u8])]) -> Result<String, Refused> {
     let key = values("sec-websocket-key").next().unwrap_or_default();
     if STANDARD.decode(key).map_or(0, |key| key.len()) != 16 {
         return Err(Refused::NoUpgrade);
+    }
+    // Only browsers send an origin, and they open this for whatever page asks: it has to come from this very host.
+    let host = values("host").next().map(host_name);
+    if values("origin").any(|origin| origin.split_once("://").map(|(_, host)| host_name(host)) != host) {
+        return Err(Refused::Origin);
     }
     // Names of subprotocols are told apart by case (section 4.1).
     if !values("sec-websocket-protocol").any(|offered| offered == SUBPROTOCOL) {

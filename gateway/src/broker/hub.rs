@@ -4,8 +4,7 @@
 //! waits for a client: each has a bounded queue. A router that dies or takes longer than [`PATIENCE`] is replaced
 //! and the tickets that it held are given to its successor; no session notices.
 
-use std::collections::{HashMap, HashSet};
-use std::num::NonZeroU32;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -17,10 +16,11 @@ use super::outbox::{Delivery, NotTaken, Outbox};
 use super::retained::Retained;
 use super::routed::Routed;
 use super::router::{Arrival, FilterId, PATIENCE, RouterFailure, RouterLink, SLOTS};
-use super::share::{Group, Shared};
+use super::share::Shared;
 use super::stats::{Drop as Dropped, Stats};
 use super::sys::{self, System};
-use crate::message::{Message, QoS, TopicFilter};
+use super::table::{Subscriber, Table};
+use crate::message::{Message, TopicFilter};
 use crate::supervisor::UnitError;
 use crate::wait::sleep_until;
 
@@ -36,16 +36,6 @@ const ROUTER_TRIES: u32 = 5;
 const SWEEP: Duration = Duration::from_secs(5);
 /// Requests of sessions to the hub. Policy: the session waits.
 pub(super) const COMMANDS: usize = 64;
-
-/// A subscription's options and the session it belongs to.
-#[derive(Debug, Clone)]
-pub(super) struct Subscriber {
-    pub(super) outbox: Arc<Outbox>,
-    pub(super) qos: QoS,
-    pub(super) no_local: bool,
-    pub(super) retain_as_published: bool,
-    pub(super) subscription_id: Option<NonZeroU32>,
-}
 
 /// What a session asks of the hub.
 pub(super) enum Command {
@@ -64,69 +54,6 @@ pub(super) enum Command {
     Settle { reply: oneshot::Sender<()> },
     /// Ends a subscription.
     Unsubscribe { filter: TopicFilter, group: Option<Arc<str>>, outbox: Arc<Outbox>, reply: oneshot::Sender<()> },
-}
-
-impl Subscriber {
-    /// The message as this subscription wants it.
-    fn delivery(&self, routed: &Arc<Routed>, share: Option<Arc<Shared>>) -> Delivery {
-        Delivery {
-            routed: Arc::clone(routed),
-            qos: routed.message.qos.min(self.qos),
-            retain: routed.message.retain && self.retain_as_published,
-            subscription_id: self.subscription_id,
-            share,
-        }
-    }
-}
-
-struct FilterEntry {
-    filter: TopicFilter,
-    subscribers: Vec<Subscriber>,
-    groups: Vec<Group>,
-}
-
-impl FilterEntry {
-    fn new(filter: TopicFilter) -> Self {
-        Self { filter, subscribers: Vec::new(), groups: Vec::new() }
-    }
-
-    /// The list of a group, or of those who share with nobody.
-    fn list(&mut self, group: Option<&Arc<str>>) -> &mut Vec<Subscriber> {
-        let Some(name) = group else { return &mut self.subscribers };
-        let index = self.groups.iter().position(|g| g.name == *name).unwrap_or_else(|| {
-            self.groups.push(Group::new(Arc::clone(name)));
-            self.groups.len() - 1
-        });
-        &mut self.groups[index].members
-    }
-
-    fn retain(&mut self, keep: impl Fn(&Subscriber) -> bool) {
-        self.subscribers.retain(&keep);
-        self.groups.iter_mut().for_each(|group| group.members.retain(&keep));
-        self.groups.retain(|group| !group.members.is_empty());
-    }
-
-    fn remove_ended(&mut self) {
-        self.retain(|s| !s.outbox.is_closed());
-    }
-
-    fn is_empty(&self) -> bool {
-        self.subscribers.is_empty() && self.groups.is_empty()
-    }
-}
-
-/// Who wants what. Filter ids count up for the life of a router and are never used twice in it.
-#[derive(Default)]
-struct Table {
-    ids: HashMap<TopicFilter, FilterId>,
-    entries: HashMap<FilterId, FilterEntry>,
-    last_id: FilterId,
-}
-
-impl Table {
-    fn entry(&mut self, filter: &TopicFilter) -> Option<&mut FilterEntry> {
-        self.entries.get_mut(self.ids.get(filter)?)
-    }
 }
 
 /// See the module's head.
@@ -363,16 +290,8 @@ impl Hub {
     }
 
     fn subscribe(&mut self, filter: &TopicFilter, group: Option<&Arc<str>>, subscriber: Subscriber) {
-        if !self.table.ids.contains_key(filter) {
-            self.table.last_id += 1;
-            self.link.subscribe(filter.as_str(), self.table.last_id);
-            self.table.ids.insert(filter.clone(), self.table.last_id);
-            self.table.entries.insert(self.table.last_id, FilterEntry::new(filter.clone()));
-        }
-        if let Some(entry) = self.table.entry(filter) {
-            let list = entry.list(group);
-            list.retain(|s| !Arc::ptr_eq(&s.outbox, &subscriber.outbox) && !s.outbox.is_closed());
-            list.push(subscriber);
+        if let Some(id) = self.table.subscribe(filter, group, subscriber) {
+            self.link.subscribe(filter.as_str(), id);
         }
     }
 
@@ -410,8 +329,7 @@ impl Hub {
     }
 
     fn forget(&mut self, filter: &TopicFilter) {
-        if let Some(id) = self.table.ids.remove(filter) {
-            self.table.entries.remove(&id);
+        if self.table.forget(filter) {
             self.link.unsubscribe(filter.as_str());
         }
     }
@@ -419,9 +337,7 @@ impl Hub {
     /// Lets the subscriptions of ended sessions and expired retained messages go.
     pub(super) fn sweep(&mut self) {
         self.retained.purge();
-        self.table.entries.values_mut().for_each(FilterEntry::remove_ended);
-        let empty = self.table.entries.values().filter(|e| e.is_empty());
-        let empty: Vec<TopicFilter> = empty.map(|e| e.filter.clone()).collect();
+        let empty = self.table.sweep();
         for filter in &empty {
             self.forget(filter);
         }

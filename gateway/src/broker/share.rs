@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::hub::Subscriber;
 use super::outbox::{Delivery, NotTaken};
+use super::table::Subscriber;
 use crate::message::{TopicError, TopicFilter};
 
 const PREFIX: &str = "$share/";

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 use super::codec::{ReasonCode, RetainHandling, SubAck, Subscribe, Subscription, UnsubAck, Unsubscribe};
-use super::hub::{Command, Subscriber};
+use super::hub::Command;
 use super::session::Session;
 use super::share;
+use super::table::Subscriber;
 use crate::config;
 use crate::message::{QoS, TopicFilter};
 

@@ -3,12 +3,13 @@
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::super::hub::{COMMANDS, Command, Hub, Subscriber};
+use super::super::hub::{COMMANDS, Command, Hub};
 use super::super::outbox::Delivery;
 use super::super::retained::Retained;
 use super::super::routed::Routed;
 use super::super::stats::Stats;
 use super::super::sys::System;
+use super::super::table::Subscriber;
 use super::*;
 use crate::message::{QoS, TopicFilter};
 

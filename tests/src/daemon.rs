@@ -74,6 +74,14 @@ impl Stile {
         Self::launch(dir, command)
     }
 
+    /// Starts a daemon with these variables, as systemd would set them.
+    pub fn start_with(variables: &[(&str, &str)], dir: TempDir) -> Self {
+        std::fs::write(dir.path().join("stile.toml"), Self::settings(dir.path(), "", "")).unwrap();
+        let mut command = command();
+        command.envs(variables.iter().copied());
+        Self::launch(dir, command)
+    }
+
     fn launch(dir: TempDir, mut command: Command) -> Self {
         let mut child = command
             .args(["run", "--config"])

@@ -10,6 +10,7 @@ mod topic;
 use std::fmt;
 use std::sync::Arc;
 
+use base64::Engine;
 use bytes::Bytes;
 
 pub use id::{MessageId, MessageIds};
@@ -140,6 +141,14 @@ impl Message {
             received,
             radio: None,
             properties: None,
+        }
+    }
+
+    /// The payload for people and JSON: how it is written, `text` or `base64`, and the writing.
+    pub fn readable_payload(&self) -> (&'static str, String) {
+        match std::str::from_utf8(&self.payload) {
+            Ok(text) => ("text", text.to_owned()),
+            Err(_) => ("base64", base64::engine::general_purpose::STANDARD.encode(&self.payload)),
         }
     }
 

@@ -8,7 +8,6 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use base64::Engine;
 use serde::Deserialize;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
@@ -72,10 +71,7 @@ impl Lines {
 
 /// A message for people and scripts: payload as text where it is text, else base64.
 fn describe(message: &Message) -> serde_json::Value {
-    let (encoding, payload) = match std::str::from_utf8(&message.payload) {
-        Ok(text) => ("text", text.to_owned()),
-        Err(_) => ("base64", base64::engine::general_purpose::STANDARD.encode(&message.payload)),
-    };
+    let (encoding, payload) = message.readable_payload();
     serde_json::json!({
         "id": message.id.to_string(),
         "time": message.received.rfc3339(),

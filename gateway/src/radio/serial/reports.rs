@@ -127,11 +127,7 @@ fn correlated(correlation: Option<Bytes>) -> Option<Arc<Properties>> {
 
 /// The JSON envelope: time, radio, payload as text or base64, metadata.
 fn envelope(message: &Message, radio: &str, meta: &RadioMeta, correlation: Option<&Bytes>) -> Bytes {
-    let base64 = |bytes: &[u8]| base64::engine::general_purpose::STANDARD.encode(bytes);
-    let (encoding, payload) = match std::str::from_utf8(&message.payload) {
-        Ok(text) => ("text", text.to_owned()),
-        Err(_) => ("base64", base64(&message.payload)),
-    };
+    let (encoding, payload) = message.readable_payload();
     let mut body = json!({
         "id": message.id.to_string(),
         "time": message.received.rfc3339(),
@@ -145,7 +141,7 @@ fn envelope(message: &Message, radio: &str, meta: &RadioMeta, correlation: Optio
         body["meta"]["poll"] = json!(**poll);
     }
     if let Some(correlation) = correlation {
-        body["meta"]["correlation"] = json!(base64(correlation));
+        body["meta"]["correlation"] = json!(base64::engine::general_purpose::STANDARD.encode(correlation));
     }
     body.to_string().into()
 }

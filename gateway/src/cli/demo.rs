@@ -126,15 +126,15 @@ type = "f32"
 
 fn welcome(gateway: &Gateway, dir: &Path) {
     let mqtt = gateway.mqtt_addresses().next().map_or(0, |address| address.port());
-    let dir = dir.display();
+    let (dir, stile) = (dir.display(), callable());
     let mut text = format!(
         "
 Stile is running with two made-up radios. Ctrl-C stops it. In another terminal:
 
   mosquitto_sub -p {mqtt} -t 'serial/#' -v                  their messages
   mosquitto_pub -p {mqtt} -t serial/sensor/down -m hello    send to the sensor; it answers on serial/sensor/up
-  stile tap --data-dir {dir}                live messages without an MQTT client
-  stile top --data-dir {dir}                the ledger of messages
+  {stile} tap --data-dir {dir}                live messages without an MQTT client
+  {stile} top --data-dir {dir}                the ledger of messages
 "
     );
     if let Some(admin) = gateway.admin_address() {
@@ -143,4 +143,14 @@ Stile is running with two made-up radios. Ctrl-C stops it. In another terminal:
         ));
     }
     say(&text);
+}
+
+/// What to type to run this program: its name where a shell finds it, else where it is.
+fn callable() -> String {
+    let found =
+        std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join("stile").exists()));
+    match std::env::current_exe() {
+        Ok(program) if !found => program.display().to_string(),
+        _ => "stile".to_owned(),
+    }
 }

@@ -99,3 +99,19 @@ fn a_listener_that_moves_leaves_sessions_alone() {
     let (_client, connack) = RawClient::meet(address, &Connect::persistent(V5, "me"));
     assert_eq!((connack.body[0], connack.body[1]), (1, 0), "the session is there");
 }
+
+#[test]
+fn a_client_that_never_reads_does_not_make_the_stop_fail() {
+    let mut stile = Stile::start("");
+    let mut stuck = RawClient::connect(stile.mqtt, V5, "stuck");
+    stuck.subscribe(&[("a", 0)], &[]);
+    let mut publisher = RawClient::connect(stile.mqtt, V311, "publisher");
+    // More than socket buffers and queue take together.
+    for _ in 0..200 {
+        publisher.publish_acked(false, "a", &[], vec![b'x'; 100_000]);
+    }
+    assert!(stile.metric("stile_mqtt_deliveries_dropped_total{reason=\"queue-full\"}") > 0.0);
+    // Its exit code and its ledger are those of any other stop.
+    stile.stop();
+    drop(stuck);
+}

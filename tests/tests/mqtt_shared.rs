@@ -58,6 +58,24 @@ fn the_others_take_over_what_a_lost_member_left_unacknowledged() {
 }
 
 #[test]
+fn the_others_take_over_when_a_clean_start_ends_a_members_session() {
+    let stile = Stile::start("");
+    let mut lost = member(&stile, V5, "lost", 1);
+    let mut survivor = member(&stile, V5, "survivor", 1);
+    let mut publisher = RawClient::connect(stile.mqtt, V5, "publisher");
+    for n in 0..10 {
+        publisher.publish_acked(false, "job/x", &[], n.to_string());
+    }
+    for _ in 0..5 {
+        lost.message();
+    }
+    let _newcomer = RawClient::connect(stile.mqtt, V5, "lost");
+    let mut got: Vec<String> = (0..10).map(|_| survivor.next_acked().text).collect();
+    got.sort();
+    assert_eq!(got, (0..10).map(|n| n.to_string()).collect::<Vec<_>>());
+}
+
+#[test]
 fn a_member_that_is_away_is_passed_over_and_is_the_last_resort() {
     let stile = Stile::start("");
     let away = Connect { properties: session_expiry(3600), ..Connect::persistent(V5, "away") };

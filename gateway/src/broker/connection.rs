@@ -11,7 +11,6 @@ use tokio_util::sync::CancellationToken;
 use super::aliases::Taken;
 use super::codec::{self, Ack, CodecError, Disconnect, Packet, Publish, ReasonCode, Version};
 use super::handshake::Agreed;
-use super::hub::Command;
 use super::registry::{Hold, Newcomer};
 use super::routed::to_properties;
 use super::session::Session;
@@ -326,7 +325,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             End::TakenOver(newcomer) => {
                 log::debug!(client:% = client; "client's session taken over");
                 self.farewell(ReasonCode::SessionTakenOver).await;
+                let deliveries = if newcomer.lets_go_on(expiry) { Vec::new() } else { self.session.take_shared(true) };
                 let due = newcomer.take_over(self.session, expiry, will);
+                self.shared.redistribute(deliveries).await;
                 return self.shared.publish_will(due).await;
             }
             End::Stopping => {
@@ -341,10 +342,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         let deliveries = self.session.take_shared(expiry.is_zero());
         let due = self.shared.registry.leave(hold, self.session, expiry, will);
-        if !deliveries.is_empty() {
-            // Fails only when the gateway is stopping.
-            let _ = self.shared.hub.send(Command::Redistribute { deliveries }).await;
-        }
+        self.shared.redistribute(deliveries).await;
         self.shared.publish_will(due).await;
     }
 
@@ -357,7 +355,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Sends what waits, as far as the client takes it soon.
     async fn flush(&mut self) {
-        let _ = tokio::time::timeout(FAREWELL, self.stream.write_all(&self.out)).await;
-        let _ = tokio::time::timeout(FAREWELL, self.stream.shutdown()).await;
+        let last = async {
+            self.stream.write_all(&self.out).await?;
+            self.stream.shutdown().await
+        };
+        let _ = tokio::time::timeout(FAREWELL, last).await;
     }
 }

@@ -76,6 +76,14 @@ impl Current {
 }
 
 impl Shared {
+    /// Gives what a lost member of a shared subscription did not get to the others.
+    async fn redistribute(&self, deliveries: Vec<outbox::Delivery>) {
+        if !deliveries.is_empty() {
+            // Fails only when the gateway is stopping.
+            let _ = self.hub.send(hub::Command::Redistribute { deliveries }).await;
+        }
+    }
+
     async fn publish_will(&self, will: Option<Will>) {
         if let Some(will) = will {
             // Fails only when the gateway is stopping, and then the message counts as dropped.

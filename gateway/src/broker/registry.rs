@@ -53,11 +53,16 @@ pub(super) struct Newcomer {
 }
 
 impl Newcomer {
+    /// Whether a session that lasts for `expiry` goes on with the newcomer.
+    pub(super) fn lets_go_on(&self, expiry: Duration) -> bool {
+        !self.clean_start && !expiry.is_zero()
+    }
+
     /// Hands the session over if it goes on: neither may the newcomer want a clean one, nor may it be one that ends with
     /// its connection (MQTT 3.1.1, section 3.1.2.4). Returns what is to be published of the will: one with a delay is
     /// void when the session goes on, and due when it ends (MQTT 5.0, section 3.1.3.2.2).
     pub(super) fn take_over(self, session: Session, expiry: Duration, will: Option<Will>) -> Option<Will> {
-        let goes_on = !self.clean_start && !expiry.is_zero();
+        let goes_on = self.lets_go_on(expiry);
         if goes_on {
             let _ = self.hand_over.send(session);
         }

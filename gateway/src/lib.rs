@@ -44,7 +44,7 @@ use crate::radio::Radios;
 use crate::supervisor::{Rank, Supervisor, UnitError};
 
 /// How long the whole gateway may take to stop. systemd's own limit in `stile.service` is longer.
-const STOP_PATIENCE: Duration = Duration::from_secs(10);
+const STOP_PATIENCE: Duration = Duration::from_secs(15);
 /// How long, of that, the way to the clients may take to run empty.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
 /// How long one listener may take to let its clients go when it is closed by a reload.

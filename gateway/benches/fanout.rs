@@ -20,6 +20,7 @@ use stile::broker::{Broker, bind};
 use stile::config::{self, Door};
 use stile::message::{Origin, Topic};
 use stile::pipeline::Pipeline;
+use stile::store::Store;
 use stile::supervisor::{Rank, Supervisor};
 use tokio::sync::Semaphore;
 
@@ -61,7 +62,9 @@ fn main() {
 async fn start(supervisor: &Supervisor) -> (Arc<Pipeline>, SocketAddr) {
     let (pipeline, delivered) = Pipeline::new(1, Vec::new());
     let settings = Arc::new(config::Broker::default());
-    let broker = Broker::start(settings, delivered, Arc::clone(&pipeline), supervisor).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let broker = Broker::start(settings, delivered, Arc::clone(&pipeline), store, supervisor).await.unwrap();
     let listener = bind(Door::Plain, SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
     let address = listener.local_addr().unwrap();
     supervisor.start_critical("mqtt", Rank::Clients, move |stop| async move {

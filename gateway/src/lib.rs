@@ -6,6 +6,7 @@
 //! | [`config`] | typed settings; load, check, diff |
 //! | [`pipeline`] | the one path; the ledger that counts every message |
 //! | [`radio`] | bytes and frames to messages and back |
+//! | [`store`] | what outlives the process |
 //! | [`broker`] | MQTT for clients |
 //! | [`admin`] | metrics, health, live messages |
 //! | [`supervisor`] | starting, restarting, stopping units |
@@ -23,6 +24,7 @@ pub mod message;
 pub mod pipeline;
 pub mod radio;
 mod reload;
+pub mod store;
 pub mod supervisor;
 pub mod systemd;
 pub mod tls;
@@ -41,6 +43,7 @@ use crate::broker::Broker;
 use crate::config::{Door, Settings};
 use crate::pipeline::Pipeline;
 use crate::radio::Radios;
+use crate::store::{Store, Stored};
 use crate::supervisor::{Rank, Supervisor, UnitError};
 
 /// How long the whole gateway may take to stop. systemd's own limit in `stile.service` is longer.
@@ -55,6 +58,7 @@ pub struct Gateway {
     settings: Settings,
     supervisor: Supervisor,
     broker: Broker,
+    store: Store,
     radios: Arc<Radios>,
     sources: Arc<Sources>,
     /// Where clients can connect, by the address in the settings; the two differ where the settings say port 0.
@@ -82,14 +86,18 @@ impl Gateway {
 
         let supervisor = Supervisor::default();
         let (pipeline, delivered) = Pipeline::new(random()?, Vec::new());
-        let broker =
-            Broker::start(Arc::new(settings.broker.clone()), delivered, Arc::clone(&pipeline), &supervisor).await?;
+        pipeline.clock().set_quality(clock::quality());
+        let (store, stored) = open_store(&settings, &supervisor)?;
+        let broker_settings = Arc::new(settings.broker.clone());
+        let kept = (store.clone(), stored);
+        let broker = Broker::start(broker_settings, delivered, Arc::clone(&pipeline), kept, &supervisor).await?;
         let radios = Arc::new(Radios::new(Arc::clone(&pipeline), supervisor.clone()));
         let sources = Arc::new(Sources {
             id: settings.gateway.id.clone(),
             pipeline: Arc::clone(&pipeline),
             supervisor: supervisor.clone(),
             broker: broker.clone(),
+            store: store.clone(),
             radios: Arc::clone(&radios),
             serving: AtomicBool::new(false),
         });
@@ -109,7 +117,8 @@ impl Gateway {
             });
         }
 
-        let mut gateway = Self { settings, supervisor, broker, radios, sources, mqtt: BTreeMap::new(), admin: None };
+        let mut gateway =
+            Self { settings, supervisor, broker, store, radios, sources, mqtt: BTreeMap::new(), admin: None };
         gateway.open_admin(admin_listener);
         for (door, address, listener) in listeners {
             gateway.open_mqtt(door, address, listener);
@@ -156,6 +165,22 @@ impl Gateway {
         self.supervisor.critical_failure().await
     }
 
+    /// Writes what nobody waited for, too. Says whether it is on disk.
+    async fn write_store(&self, deadline: Instant) -> bool {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match tokio::time::timeout(left, self.store.flush()).await {
+            Ok(Ok(())) => true,
+            Ok(Err(error)) => {
+                log::error!(error:% = error; "the last changes could not be stored");
+                false
+            }
+            Err(_elapsed) => {
+                log::error!("the last changes could not be stored in time");
+                false
+            }
+        }
+    }
+
     /// Stops everything in order: radios, clients, the path between them, pages. Says whether all of it ended by itself.
     pub async fn stop(self) -> bool {
         self.sources.serving.store(false, Ordering::Relaxed);
@@ -167,6 +192,9 @@ impl Gateway {
             // A share each, so that one deaf unit does not leave the others without any.
             let share = deadline.min(Instant::now() + STOP_PATIENCE / 3);
             clean &= self.supervisor.stop_rank(rank, share).await;
+            if rank == Rank::Core {
+                clean &= self.write_store(share).await;
+            }
         }
         let ledger = self.sources.pipeline.ledger().snapshot();
         log::info!(
@@ -178,6 +206,25 @@ impl Gateway {
         let _ = std::fs::remove_file(admin::socket_path(&self.settings.gateway.data_dir));
         clean
     }
+}
+
+/// Opens the store and starts what writes it.
+fn open_store(settings: &Settings, supervisor: &Supervisor) -> Result<(Store, Stored), UnitError> {
+    let (store, stored) = Store::open(&settings.gateway.data_dir)?;
+    if stored.unreadable > 0 {
+        log::warn!(rows = stored.unreadable; "rows of the store could not be read and were let go");
+    }
+    log::info!(retained = stored.retained.len(), sessions = stored.sessions.len(); "store opened");
+    let writer = store.clone();
+    supervisor.start("store", Rank::Core, move |stop| writer.clone().run(stop));
+    let watched = store.clone();
+    supervisor.start_critical("store file", Rank::Core, move |stop| async move {
+        match stop.run_until_cancelled(watched.corrupted()).await {
+            Some(()) => Err("the store is damaged; the next start sets the file aside".into()),
+            None => Ok(()),
+        }
+    });
+    Ok((store, stored))
 }
 
 fn mqtt_unit(door: Door, address: SocketAddr) -> String {

@@ -4,9 +4,12 @@
 //! Constructors validate, so whoever holds a value can trust it; a clone costs a few reference counts.
 
 mod id;
+mod receipt;
+mod record;
 mod time;
 mod topic;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -14,6 +17,8 @@ use base64::Engine;
 use bytes::Bytes;
 
 pub use id::{MessageId, MessageIds};
+pub use receipt::{Awaited, Promise, Publication, Receipt};
+pub use record::RecordError;
 pub use time::{Clock, ClockQuality, Received};
 pub use topic::{TOPIC_MAX_BYTES, Topic, TopicError, TopicFilter};
 
@@ -74,7 +79,7 @@ impl fmt::Display for Origin {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RadioMeta {
     /// The framing that decoded it, as the configuration names it.
-    pub framing: &'static str,
+    pub framing: Cow<'static, str>,
     /// Bits a second on the line.
     pub baud: u32,
     /// Which `[[radio.poll]]` asked for it.

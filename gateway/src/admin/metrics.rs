@@ -7,6 +7,7 @@ use super::Sources;
 use crate::broker;
 use crate::pipeline::Snapshot;
 use crate::radio::RadioStats;
+use crate::store::Figures;
 use crate::supervisor::Health;
 
 /// Text under construction.
@@ -53,6 +54,7 @@ pub(super) fn text(sources: &Sources) -> String {
     page.metric("stile_clock_quality", "gauge", "1 for what the kernel says of the wall clock.");
     page.value("stile_clock_quality", &[("quality", sources.pipeline.clock().quality().as_str())], 1);
     broker_counters(&mut page, sources.broker.stats());
+    store(&mut page, sources.store.figures());
     radios(&mut page, sources);
     units(&mut page, sources);
     page.0
@@ -73,6 +75,7 @@ fn broker_counters(page: &mut Page, stats: &broker::Stats) {
     for (name, help, counter) in [
         ("stile_mqtt_connections", "MQTT clients that are connected.", &stats.connections),
         ("stile_mqtt_sessions", "Sessions of clients that are there or away.", &stats.sessions),
+        ("stile_mqtt_sessions_kept", "Sessions that outlive the process.", &stats.sessions_kept),
         ("stile_mqtt_filters", "Distinct topic filters.", &stats.filters),
         ("stile_mqtt_retained_messages", "Retained messages.", &stats.retained),
     ] {
@@ -93,6 +96,18 @@ fn broker_counters(page: &mut Page, stats: &broker::Stats) {
     page.by_label("stile_mqtt_clients_refused_total", "Clients turned away or cut off.", "reason", stats.refusals());
     let failed = stats.failed_handshakes();
     page.by_label("stile_mqtt_tls_handshakes_failed_total", "TLS handshakes that failed.", "reason", failed);
+}
+
+fn store(page: &mut Page, figures: &Figures) {
+    for (name, help, counter) in [
+        ("stile_store_commits_total", "Transactions written.", &figures.commits),
+        ("stile_store_changes_total", "Changes written, of all transactions.", &figures.changes),
+        ("stile_store_failures_total", "Transactions that failed and were tried again.", &figures.failures),
+    ] {
+        page.single(name, "counter", help, counter.load(Ordering::Relaxed));
+    }
+    let failing = u8::from(figures.failing.load(Ordering::Relaxed));
+    page.single("stile_store_failing", "gauge", "Whether the last transaction failed.", failing);
 }
 
 type Counter = fn(&RadioStats) -> u64;

@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use crate::broker;
 use crate::pipeline::Pipeline;
 use crate::radio::Radios;
+use crate::store::Store;
 use crate::supervisor::{Health, Supervisor, UnitError};
 
 /// The socket's name in the data folder.
@@ -46,6 +47,8 @@ pub struct Sources {
     pub supervisor: Supervisor,
     /// The broker: its counters, and where clients over WebSocket go.
     pub broker: broker::Broker,
+    /// The store's counters.
+    pub store: Store,
     /// The radios' counters.
     pub radios: Arc<Radios>,
     /// Set while the gateway serves: after its start and before its end.

@@ -9,15 +9,18 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::aliases::Taken;
+use super::answers::{Answers, STORE_PATIENCE};
 use super::codec::{self, Ack, CodecError, Disconnect, Packet, Publish, ReasonCode, Version};
 use super::handshake::Agreed;
-use super::registry::{Hold, Newcomer};
+use super::keeper;
+use super::registry::{Entered, Hold, Newcomer};
 use super::routed::to_properties;
 use super::session::Session;
 use super::stats::{Refusal, Stats};
 use super::{Shared, subscribing};
 use crate::config;
-use crate::message::{Origin, QoS, Topic};
+use crate::message::{Awaited, Origin, Promise, QoS, Receipt, Topic};
+use crate::store::SessionRow;
 use crate::wait::{Moved, read_or_write, sleep_until};
 
 /// Bytes taken in one read.
@@ -53,6 +56,12 @@ impl From<CodecError> for End {
     }
 }
 
+/// Nothing is acknowledged that could be lost.
+fn not_stored() -> End {
+    let what = format!("the gateway could not write its store for {STORE_PATIENCE:?}");
+    End::Fault(Refusal::Storage, ReasonCode::ImplementationSpecificError, what)
+}
+
 fn violation(reason: ReasonCode, what: &str) -> End {
     End::Fault(Refusal::Protocol, reason, what.to_owned())
 }
@@ -66,6 +75,8 @@ pub(super) struct Connection<S> {
     settings: Arc<config::Broker>,
     agreed: Agreed,
     session: Session,
+    /// What the client is to be told in the order in which it asked, some of it not before it is safe.
+    answers: Answers,
     /// Topic aliases that the client has set.
     aliases: Taken,
     last_heard: Instant,
@@ -84,7 +95,8 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     agreed: Agreed,
     stop: &CancellationToken,
 ) {
-    let (session, present, mut hold) = shared.registry.enter(&agreed.client, agreed.clean_start).await;
+    let row = SessionRow { client: Arc::clone(&agreed.client), user: None, expiry: agreed.expiry, left: None };
+    let Entered { session, present, mut hold, discarded } = shared.registry.enter(&row, agreed.clean_start).await;
     let mut connection = Connection {
         stream,
         inbox,
@@ -93,6 +105,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         settings,
         agreed,
         session,
+        answers: Answers::default(),
         aliases: Taken::default(),
         last_heard: Instant::now(),
         leave_by: None,
@@ -100,7 +113,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     };
     Stats::add(&connection.shared.stats.connections, 1);
     log::debug!(client:% = connection.agreed.client, session_present = present; "client connected");
-    let end = connection.run(present, &mut hold, stop).await;
+    let end = connection.run(present, discarded, &mut hold, stop).await;
     let stats = Arc::clone(&connection.shared.stats);
     connection.finish(end, hold).await;
     // Not sooner: who sees the connection gone may rely on its session being left.
@@ -108,9 +121,15 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    async fn run(&mut self, present: bool, hold: &mut Hold, stop: &CancellationToken) -> End {
+    async fn run(
+        &mut self,
+        present: bool,
+        discarded: Option<Awaited>,
+        hold: &mut Hold,
+        stop: &CancellationToken,
+    ) -> End {
         let connack = self.agreed.connack(present, &self.settings);
-        if let Err(end) = self.write(&connack) {
+        if let Err(end) = self.discarded(discarded).await.and_then(|()| self.write(&connack)) {
             return end;
         }
         // What came in the same breath as CONNECT.
@@ -118,8 +137,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return end;
         }
         loop {
+            if let Err(end) = self.write_answers() {
+                return end;
+            }
             self.session.fill(&mut self.agreed.terms, &mut self.out, ENOUGH);
-            if self.leave_by.is_some() && self.out.is_empty() && self.session.is_empty() {
+            if self.leave_by.is_some() && self.out.is_empty() && self.answers.is_empty() && self.session.is_empty() {
                 return End::Stopping;
             }
             match self.step(hold, stop).await {
@@ -129,8 +151,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
+    /// Waits until it is safe that an old session is gone.
+    async fn discarded(&self, discarded: Option<Awaited>) -> Result<(), End> {
+        let Some(awaited) = discarded else { return Ok(()) };
+        let told = Arc::clone(&self.session.told);
+        let safe = async {
+            while awaited.promise() == Promise::Open {
+                told.notified().await;
+            }
+        };
+        tokio::time::timeout(STORE_PATIENCE, safe).await.map_err(|_elapsed| not_stored())
+    }
+
+    /// Says what may be said by now.
+    fn write_answers(&mut self) -> Result<(), End> {
+        while let Some(packet) = self.answers.next().map_err(|_lost| End::Stopping)? {
+            self.write(&packet)?;
+        }
+        Ok(())
+    }
+
     async fn step(&mut self, hold: &mut Hold, stop: &CancellationToken) -> Result<(), End> {
-        let may_read = self.out.len() < TOO_MUCH;
+        let may_read = self.out.len() < TOO_MUCH && self.answers.have_room();
         let may_fill = self.out.len() < ENOUGH && self.session.window_open(&self.agreed.terms);
         let buffer = may_read.then_some((&mut self.inbox, READ_BYTES));
         let silent_at = (!self.agreed.keep_alive.is_zero()).then(|| self.last_heard + self.agreed.keep_alive * 3 / 2);
@@ -157,6 +199,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Err(error) => Err(End::Lost(error.to_string())),
             },
             () = self.session.outbox.filled.notified(), if may_fill => Ok(()),
+            () = self.session.told.notified() => Ok(()),
+            () = sleep_until(self.answers.overdue_at()) => Err(not_stored()),
             kick = &mut hold.kick => Err(kick.map_or(End::Stopping, End::TakenOver)),
             () = stop.cancelled(), if self.leave_by.is_none() => {
                 // What waits for the client is still handed over, as far as it acknowledges it soon.
@@ -196,24 +240,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Ok(())
             }
             Packet::PubRec(ack) => match self.session.client_received(&ack) {
-                Some(pubrel) => self.write(&Packet::PubRel(pubrel)),
+                Some((pubrel, awaited)) => self.answer(Packet::PubRel(pubrel), awaited),
                 None => Ok(()),
             },
             Packet::PubRel(ack) => {
-                let reason = self.session.release(ack.packet_id);
-                self.write(&Packet::PubComp(Ack::new(ack.packet_id, reason)))
+                let (reason, awaited) = self.session.release(ack.packet_id);
+                self.answer(Packet::PubComp(Ack::new(ack.packet_id, reason)), awaited)
             }
             Packet::Subscribe(subscribe) if subscribing::is_shared_no_local(&subscribe) => {
                 Err(violation(ReasonCode::ProtocolError, "No Local on a shared subscription"))
             }
             Packet::Subscribe(subscribe) => {
-                let suback =
+                let (suback, awaited) =
                     subscribing::subscribe(&mut self.session, &self.shared.hub, &self.settings, subscribe).await;
-                self.write(&Packet::SubAck(suback))
+                self.answer(Packet::SubAck(suback), awaited)
             }
             Packet::Unsubscribe(unsubscribe) => {
-                let unsuback = subscribing::unsubscribe(&mut self.session, &self.shared.hub, unsubscribe).await;
-                self.write(&Packet::UnsubAck(unsuback))
+                let (unsuback, awaited) =
+                    subscribing::unsubscribe(&mut self.session, &self.shared.hub, unsubscribe).await;
+                self.answer(Packet::UnsubAck(unsuback), awaited)
             }
             Packet::PingReq => self.write(&Packet::PingResp),
             Packet::Disconnect(disconnect) => Err(self.disconnect(&disconnect)),
@@ -222,7 +267,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Takes a message from the client. It is acknowledged when the pipeline has delivered it.
+    /// Takes a message from the client. It is acknowledged when it has been handed on, and is on disk as far as it has to
+    /// outlive the process.
     async fn publish(&mut self, publish: Publish) -> Result<(), End> {
         if self.leave_by.is_some() || self.shared.closing.is_cancelled() {
             // What is not acknowledged, the client sends again. What would be, nobody could hand on any more.
@@ -249,12 +295,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             _ => !reason.is_error(),
         };
-        if new {
-            self.ingest(&publish, topic).await?;
-        }
+        let awaited = if new { self.ingest(&publish, topic).await? } else { None };
         match (publish.qos, publish.packet_id) {
-            (QoS::AtLeastOnce, Some(id)) => self.write(&Packet::PubAck(Ack::new(id, reason))),
-            (QoS::ExactlyOnce, Some(id)) => self.write(&Packet::PubRec(Ack::new(id, reason))),
+            (QoS::AtLeastOnce, Some(id)) => self.answer(Packet::PubAck(Ack::new(id, reason)), awaited),
+            (QoS::ExactlyOnce, Some(id)) => {
+                if new {
+                    self.session.promise_received(id, awaited);
+                }
+                // Of one that comes again, nothing more is promised than of the first.
+                self.answer(Packet::PubRec(Ack::new(id, reason)), self.session.promise_of(id))
+            }
             _ => Ok(()),
         }
     }
@@ -269,7 +319,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    async fn ingest(&self, publish: &Publish, topic: Topic) -> Result<(), End> {
+    async fn ingest(&self, publish: &Publish, topic: Topic) -> Result<Option<Awaited>, End> {
         let pipeline = &self.shared.pipeline;
         let origin = Origin::Client(Arc::clone(&self.agreed.client));
         // Copied, so that a message that is kept does not keep the read buffer.
@@ -278,7 +328,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         message.qos = publish.qos;
         message.retain = publish.retain;
         message.properties = publish.properties.as_deref().and_then(to_properties);
-        pipeline.ingest(message).await.map_err(|_closed| End::Stopping)
+        let (receipt, awaited) = self.receipt(publish).unzip();
+        pipeline.ingest_for(message, receipt).await.map_err(|_closed| End::Stopping)?;
+        Ok(awaited)
+    }
+
+    /// A receipt for a message whose acknowledgement has to wait.
+    fn receipt(&self, publish: &Publish) -> Option<(Receipt, Awaited)> {
+        let keeper = self.session.keeper.as_ref().filter(|_| publish.qos == QoS::ExactlyOnce);
+        let publication = keeper.zip(publish.packet_id).map(|(keeper, id)| keeper.publication(id));
+        let asked_for = publish.qos != QoS::AtMostOnce && keeper::is_asked_for(&self.shared.stats, publish.retain);
+        (publication.is_some() || asked_for).then(|| Receipt::new(Arc::clone(&self.session.told), publication))
     }
 
     fn disconnect(&mut self, disconnect: &Disconnect) -> End {
@@ -292,6 +352,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         // Only a normal disconnection takes the will back (section 3.14.4).
         End::Disconnect { with_will: disconnect.reason != ReasonCode::Success }
+    }
+
+    /// Says something to the client in its turn, when what it waits for is safe.
+    fn answer(&mut self, packet: Packet, awaited: impl IntoIterator<Item = Awaited>) -> Result<(), End> {
+        self.answers.push(packet, awaited);
+        self.write_answers()
     }
 
     /// What must be said and is larger than the client takes ends the connection.
@@ -325,9 +391,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             End::TakenOver(newcomer) => {
                 log::debug!(client:% = client; "client's session taken over");
                 self.farewell(ReasonCode::SessionTakenOver).await;
-                let deliveries = if newcomer.lets_go_on(expiry) { Vec::new() } else { self.session.take_shared(true) };
+                let parcels = if newcomer.lets_go_on(expiry) { Vec::new() } else { self.session.take_shared(true) };
                 let due = newcomer.take_over(self.session, expiry, will);
-                self.shared.redistribute(deliveries).await;
+                self.shared.redistribute(parcels).await;
                 return self.shared.publish_will(due).await;
             }
             End::Stopping => {
@@ -340,9 +406,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Some(reason) => self.farewell(reason).await,
             None => self.flush().await,
         }
-        let deliveries = self.session.take_shared(expiry.is_zero());
+        let parcels = self.session.take_shared(expiry.is_zero());
         let due = self.shared.registry.leave(hold, self.session, expiry, will);
-        self.shared.redistribute(deliveries).await;
+        self.shared.redistribute(parcels).await;
         self.shared.publish_will(due).await;
     }
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::outbox::{Delivery, NotTaken, Outbox};
+use super::outbox::{NotTaken, Outbox, Parcel};
 use super::retained::Retained;
 use super::routed::Routed;
 use super::router::{Arrival, FilterId, PATIENCE, RouterFailure, RouterLink, SLOTS};
@@ -20,7 +20,9 @@ use super::share::Shared;
 use super::stats::{Drop as Dropped, Stats};
 use super::sys::{self, System};
 use super::table::{Subscriber, Table};
-use crate::message::{Message, TopicFilter};
+use crate::message::{Receipt, TopicFilter};
+use crate::pipeline::Delivered;
+use crate::store::Store;
 use crate::supervisor::UnitError;
 use crate::wait::sleep_until;
 
@@ -49,16 +51,22 @@ pub(super) enum Command {
         reply: oneshot::Sender<Option<Vec<Arc<Routed>>>>,
     },
     /// Gives messages that a lost member of a shared subscription did not get to the others.
-    Redistribute { deliveries: Vec<Delivery> },
+    Redistribute { parcels: Vec<Parcel> },
     /// Answers when nothing is left between the pipeline and the sessions' queues.
     Settle { reply: oneshot::Sender<()> },
     /// Ends a subscription.
     Unsubscribe { filter: TopicFilter, group: Option<Arc<str>>, outbox: Arc<Outbox>, reply: oneshot::Sender<()> },
 }
 
+/// A message of a window, with what its publisher waits for.
+struct Slot {
+    routed: Arc<Routed>,
+    receipt: Option<Receipt>,
+}
+
 /// See the module's head.
 pub(super) struct Hub {
-    intake: mpsc::Receiver<Arc<Message>>,
+    intake: mpsc::Receiver<Delivered>,
     commands: mpsc::Receiver<Command>,
     /// A command that waits until what was delivered before it has been handed on: whoever subscribes after a message
     /// was acknowledged must not get it as a new one.
@@ -69,8 +77,9 @@ pub(super) struct Hub {
     table: Table,
     retained: Retained,
     system: System,
+    store: Store,
     /// The messages of the window that is under way; a ticket's slot is the index.
-    window: Vec<Arc<Routed>>,
+    window: Vec<Slot>,
     /// What of the window has been handed on, so that a router's successor does not hand it on again.
     handed_on: Vec<(usize, FilterId)>,
     /// The same of the routers that failed in this window.
@@ -84,10 +93,11 @@ pub(super) struct Hub {
 
 impl Hub {
     pub(super) async fn new(
-        intake: mpsc::Receiver<Arc<Message>>,
+        intake: mpsc::Receiver<Delivered>,
         commands: mpsc::Receiver<Command>,
         retained: Retained,
         system: System,
+        store: Store,
         stats: Arc<Stats>,
     ) -> Result<Self, RouterFailure> {
         Ok(Self {
@@ -99,6 +109,7 @@ impl Hub {
             table: Table::default(),
             retained,
             system,
+            store,
             window: Vec::with_capacity(SLOTS),
             handed_on: Vec::new(),
             handed_on_before: HashSet::new(),
@@ -173,16 +184,31 @@ impl Hub {
     }
 
     /// Publishes a batch as tickets, with a barrier behind them.
-    pub(super) async fn open_window(&mut self, batch: &mut Vec<Arc<Message>>) -> Result<(), UnitError> {
-        for message in batch.drain(..) {
+    pub(super) async fn open_window(&mut self, batch: &mut Vec<Delivered>) -> Result<(), UnitError> {
+        // What one message leaves behind reaches the disk together, or a power cut could halve it.
+        self.store.open_group();
+        for Delivered { message, receipt } in batch.drain(..) {
             let routed = Arc::new(Routed::new(message));
             if routed.message.retain {
-                self.retained.set(&routed);
+                self.retained.set(&routed, receipt.as_ref());
             }
             self.link.publish(routed.message.topic.as_str(), self.window.len());
-            self.window.push(routed);
+            self.window.push(Slot { routed, receipt });
         }
         self.send_window().await
+    }
+
+    /// All that was in the window has been handed on.
+    fn close_window(&mut self) {
+        for receipt in self.window.drain(..).filter_map(|slot| slot.receipt) {
+            match receipt.publication() {
+                Some(publication) => self.store.receive(publication, receipt),
+                None => receipt.settle(),
+            }
+        }
+        self.store.close_group();
+        self.handed_on.clear();
+        self.handed_on_before.clear();
     }
 
     async fn send_window(&mut self) -> Result<(), UnitError> {
@@ -206,9 +232,7 @@ impl Hub {
             Ok(Arrival::Barrier) => {
                 self.deadline = None;
                 self.failures = 0;
-                self.window.clear();
-                self.handed_on.clear();
-                self.handed_on_before.clear();
+                self.close_window();
                 self.tend_router().await
             }
             Err(error) => self.replace_router(&error).await,
@@ -225,9 +249,12 @@ impl Hub {
 
     /// Gives one message to the subscribers of one filter.
     fn hand_on(&mut self, slot: usize, filter: FilterId) -> Result<(), RouterFailure> {
-        let (Some(routed), Some(entry)) = (self.window.get(slot), self.table.entries.get_mut(&filter)) else {
+        let (Some(Slot { routed, receipt }), Some(entry)) =
+            (self.window.get(slot), self.table.entries.get_mut(&filter))
+        else {
             return Err(RouterFailure::astray());
         };
+        let receipts = receipt.as_slice();
         let message = &routed.message;
         let topic = message.topic.as_str();
         if !entry.filter.matches(topic) {
@@ -244,13 +271,13 @@ impl Hub {
             if subscriber.no_local && message.origin.is_client(&subscriber.outbox.client) {
                 continue;
             }
-            let taken = subscriber.outbox.push(subscriber.delivery(routed, None), true);
+            let taken = subscriber.outbox.push(subscriber.delivery(routed, None), true, receipts);
             ended |= taken == Err(NotTaken::Ended);
             self.stats.count(taken);
         }
         for group in &mut entry.groups {
             let share = Arc::new(Shared { group: Arc::clone(&group.name), filter: entry.filter.clone() });
-            let taken = group.give(|member| member.delivery(routed, Some(Arc::clone(&share))));
+            let taken = group.give(|member| member.delivery(routed, Some(Arc::clone(&share))), receipts);
             ended |= taken == Err(NotTaken::Ended);
             self.stats.count(taken);
         }
@@ -284,8 +311,14 @@ impl Hub {
                 }
                 let _ = reply.send(());
             }
-            Command::Redistribute { deliveries } => deliveries.iter().for_each(|d| self.redistribute(d)),
+            Command::Redistribute { parcels } => parcels.iter().for_each(|parcel| self.redistribute(parcel)),
         }
+        self.stats.filters.store(self.table.ids.len() as u64, Ordering::Relaxed);
+    }
+
+    /// Adds a subscription that was there before a restart.
+    pub(super) fn restore(&mut self, filter: &TopicFilter, group: Option<&Arc<str>>, subscriber: Subscriber) {
+        self.subscribe(filter, group, subscriber);
         self.stats.filters.store(self.table.ids.len() as u64, Ordering::Relaxed);
     }
 
@@ -308,19 +341,26 @@ impl Hub {
     /// Publishes the broker's own figures, if anybody listens.
     async fn publish_figures(&mut self) -> Result<(), UnitError> {
         if self.table.ids.keys().any(sys::is_asked_by) {
-            self.open_window(&mut self.system.messages()).await?;
+            let figures = self.system.messages().into_iter();
+            let mut figures = figures.map(|message| Delivered { message, receipt: None }).collect();
+            self.open_window(&mut figures).await?;
         }
         Ok(())
     }
 
-    fn redistribute(&mut self, delivery: &Delivery) {
+    fn redistribute(&mut self, parcel: &Parcel) {
+        let delivery = &parcel.delivery;
         let Some(share) = &delivery.share else { return };
         let entry = self.table.entry(&share.filter);
         let group = entry.and_then(|entry| entry.groups.iter_mut().find(|group| group.name == share.group));
-        let taken = match group {
-            Some(group) => group.give(|member| member.delivery(&delivery.routed, Some(Arc::clone(share)))),
-            None => Err(NotTaken::Ended),
-        };
+        // Whoever waits for the old place now waits for the new one; only then does the old one go.
+        let receipts = parcel.row.map(|row| self.store.receipts(row)).unwrap_or_default();
+        let again = |member: &Subscriber| member.delivery(&delivery.routed, Some(Arc::clone(share)));
+        let taken = group.map_or(Err(NotTaken::Ended), |group| group.give(again, &receipts));
+        if let Some(row) = parcel.row {
+            self.store.forget(row);
+        }
+        receipts.into_iter().for_each(Receipt::settle);
         match taken {
             // The last member has gone, and with it whoever could have had it.
             Err(NotTaken::Ended) => self.stats.dropped(Dropped::SessionEnded),
@@ -376,7 +416,7 @@ impl Hub {
         if self.deadline.is_none() {
             return Ok(());
         }
-        for (slot, routed) in self.window.iter().enumerate() {
+        for (slot, Slot { routed, .. }) in self.window.iter().enumerate() {
             self.link.publish(routed.message.topic.as_str(), slot);
         }
         Box::pin(self.send_window()).await

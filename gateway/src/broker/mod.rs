@@ -6,14 +6,17 @@
 //! fan-out engine and the only file that names rumqttd, `codec/` is the wire.
 
 mod aliases;
+mod answers;
 pub mod codec;
 mod connection;
 mod gate;
 mod handshake;
 mod hub;
+mod keeper;
 mod listener;
 mod outbox;
 mod registry;
+mod restore;
 mod retained;
 mod routed;
 mod router;
@@ -41,11 +44,13 @@ pub use stats::Stats;
 use self::gate::Gate;
 use self::hub::Hub;
 use self::registry::{Registry, Will};
+use self::restore::Age;
 use self::retained::Retained;
 use self::sys::System;
 use crate::config::{self, Door};
-use crate::message::{Message, Topic};
-use crate::pipeline::Pipeline;
+use crate::message::Topic;
+use crate::pipeline::{Delivered, Pipeline};
+use crate::store::{Store, Stored};
 use crate::supervisor::{Rank, Supervisor, UnitError};
 
 /// What all connections share.
@@ -77,10 +82,10 @@ impl Current {
 
 impl Shared {
     /// Gives what a lost member of a shared subscription did not get to the others.
-    async fn redistribute(&self, deliveries: Vec<outbox::Delivery>) {
-        if !deliveries.is_empty() {
-            // Fails only when the gateway is stopping.
-            let _ = self.hub.send(hub::Command::Redistribute { deliveries }).await;
+    async fn redistribute(&self, parcels: Vec<outbox::Parcel>) {
+        if !parcels.is_empty() {
+            // Fails only when the gateway is stopping. What is kept is there after the restart.
+            let _ = self.hub.send(hub::Command::Redistribute { parcels }).await;
         }
     }
 
@@ -113,24 +118,38 @@ impl Broker {
     /// When the fan-out router can't be started.
     pub async fn start(
         settings: Arc<config::Broker>,
-        delivered: mpsc::Receiver<Arc<Message>>,
+        delivered: mpsc::Receiver<Delivered>,
         pipeline: Arc<Pipeline>,
+        (store, stored): (Store, Stored),
         supervisor: &Supervisor,
     ) -> Result<Self, UnitError> {
         let stats = Arc::new(Stats::default());
-        let (hub, commands) = mpsc::channel(hub::COMMANDS);
-        let retained = Retained::new(settings.retained_messages, settings.retained_bytes, Arc::clone(&stats));
-        let running =
-            Hub::new(delivered, commands, retained, System::new(Arc::clone(&stats), &pipeline), Arc::clone(&stats))
-                .await?;
-        supervisor.start_critical("broker", Rank::Core, move |stop| running.run(stop));
+        let (to_hub, commands) = mpsc::channel(hub::COMMANDS);
+        let (messages, bytes) = (settings.retained_messages, settings.retained_bytes);
+        let mut retained = Retained::new(messages, bytes, store.clone(), Arc::clone(&stats));
+        let age = Age::of(pipeline.clock().now());
+        restore::retained(stored.retained, &mut retained, &age);
+        let system = System::new(Arc::clone(&stats), &pipeline);
+        let mut hub = Hub::new(delivered, commands, retained, system, store.clone(), Arc::clone(&stats)).await?;
         let settings = Arc::new(Current::new(settings));
-        let registry = Arc::new(Registry::new(Arc::clone(&settings), Arc::clone(&pipeline), Arc::clone(&stats)));
+        let registry = Registry::new(Arc::clone(&settings), Arc::clone(&pipeline), store.clone(), Arc::clone(&stats));
+        for session in stored.sessions {
+            restore::session(session, &mut hub, &registry, (&store, &stats), &age);
+        }
+        supervisor.start_critical("broker", Rank::Core, move |stop| hub.run(stop));
+        let registry = Arc::new(registry);
         let housekeeping = Arc::clone(&registry);
         supervisor.start("sessions", Rank::Clients, move |stop| Arc::clone(&housekeeping).sweep(stop));
         let gate = Arc::new(Gate::default());
-        let shared =
-            Arc::new(Shared { settings, gate, registry, hub, closing: CancellationToken::new(), pipeline, stats });
+        let shared = Arc::new(Shared {
+            settings,
+            gate,
+            registry,
+            hub: to_hub,
+            closing: CancellationToken::new(),
+            pipeline,
+            stats,
+        });
         let (arrivals, arriving) = mpsc::channel(websocket::ARRIVALS);
         let theirs = Arc::clone(&shared);
         supervisor.start_critical("websockets", Rank::Clients, move |stop| websocket::run(arriving, theirs, stop));

@@ -1,15 +1,16 @@
 //! What waits for one client: a bounded queue between the hub, which never waits, and the client's connection.
 
 use std::collections::VecDeque;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use super::keeper::Keeper;
 use super::routed::Routed;
 use super::share::Shared;
 use super::stats::Drop;
-use crate::message::QoS;
+use crate::message::{Awaited, Promise, QoS, Receipt};
 
 /// One message for one client, as its subscription wants it.
 #[derive(Debug, Clone)]
@@ -26,12 +27,56 @@ pub(super) struct Delivery {
     pub(super) share: Option<Arc<Shared>>,
 }
 
+/// A delivery that is made out to its client.
+#[derive(Debug)]
+pub(super) struct Parcel {
+    pub(super) delivery: Delivery,
+    /// Set for QoS 1 and 2. The same before a restart and after.
+    pub(super) packet_id: Option<NonZeroU16>,
+    /// Where the store has it.
+    pub(super) row: Option<u64>,
+    /// What must be on disk before it may be sent.
+    pub(super) gate: Option<Awaited>,
+    /// It may have been sent before the restart.
+    pub(super) again: bool,
+}
+
+impl Parcel {
+    /// Whether it may be sent.
+    pub(super) fn is_safe(&self) -> bool {
+        self.gate.as_ref().is_none_or(|gate| gate.promise() == Promise::Kept)
+    }
+}
+
 #[derive(Debug, Default)]
 struct Queue {
-    waiting: VecDeque<Delivery>,
+    waiting: VecDeque<Parcel>,
     bytes: usize,
     closed: bool,
     offline: bool,
+    last_id: u16,
+    keeper: Option<Keeper>,
+}
+
+impl Queue {
+    /// Packet identifiers in turn. One that is still in flight after 65,535 others holds up its successor.
+    fn next_id(&mut self) -> NonZeroU16 {
+        self.last_id = self.last_id.checked_add(1).unwrap_or(1);
+        NonZeroU16::new(self.last_id).unwrap_or(NonZeroU16::MIN)
+    }
+
+    fn make_out(&mut self, delivery: Delivery, receipts: &[Receipt]) -> Parcel {
+        let mut parcel = Parcel { delivery, packet_id: None, row: None, gate: None, again: false };
+        if parcel.delivery.qos != QoS::AtMostOnce {
+            let packet_id = self.next_id();
+            parcel.packet_id = Some(packet_id);
+            if let Some(keeper) = &self.keeper {
+                let (row, gate) = keeper.keep(&parcel.delivery, packet_id, receipts, !self.offline);
+                (parcel.row, parcel.gate) = (Some(row), gate);
+            }
+        }
+        parcel
+    }
 }
 
 /// The queue of one session. Policy when full: the newest is turned away, and whoever brought it counts it. QoS 0
@@ -78,8 +123,14 @@ impl Outbox {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Queues a message. Never waits. For a client that is away only if `away_too`, and never with QoS 0.
-    pub(super) fn push(&self, delivery: Delivery, away_too: bool) -> Result<(), NotTaken> {
+    /// From now on what has QoS 1 or 2 is kept over a restart.
+    pub(super) fn keep(&self, keeper: Keeper) {
+        self.lock().keeper = Some(keeper);
+    }
+
+    /// Queues a message. Never waits. For a client that is away only if `away_too`, and never with QoS 0. What has to
+    /// be kept takes its part of the receipts.
+    pub(super) fn push(&self, delivery: Delivery, away_too: bool, receipts: &[Receipt]) -> Result<(), NotTaken> {
         let size = delivery.routed.size();
         let mut queue = self.lock();
         if queue.closed {
@@ -93,7 +144,8 @@ impl Outbox {
         }
         let was_empty = queue.waiting.is_empty();
         queue.bytes += size;
-        queue.waiting.push_back(delivery);
+        let parcel = queue.make_out(delivery, receipts);
+        queue.waiting.push_back(parcel);
         drop(queue);
         if was_empty {
             self.filled.notify_one();
@@ -101,21 +153,40 @@ impl Outbox {
         Ok(())
     }
 
-    /// Takes all messages that came by shared subscriptions.
-    pub(super) fn take_shared(&self) -> Vec<Delivery> {
+    /// Makes a delivery out to the client that does not wait in this queue.
+    pub(super) fn make_out(&self, delivery: Delivery) -> Parcel {
+        self.lock().make_out(delivery, &[])
+    }
+
+    /// Puts back what waited before a restart.
+    pub(super) fn restore(&self, parcel: Parcel) {
         let mut queue = self.lock();
-        let (shared, own): (VecDeque<_>, VecDeque<_>) = queue.waiting.drain(..).partition(|d| d.share.is_some());
+        queue.last_id = parcel.packet_id.map_or(queue.last_id, NonZeroU16::get);
+        queue.bytes += parcel.delivery.routed.size();
+        queue.waiting.push_back(parcel);
+    }
+
+    /// Counts packet identifiers on from this one.
+    pub(super) fn go_on_after(&self, id: NonZeroU16) {
+        self.lock().last_id = id.get();
+    }
+
+    /// Takes all messages that came by shared subscriptions.
+    pub(super) fn take_shared(&self) -> Vec<Parcel> {
+        let mut queue = self.lock();
+        let (shared, own): (VecDeque<_>, VecDeque<_>) =
+            queue.waiting.drain(..).partition(|parcel| parcel.delivery.share.is_some());
         queue.waiting = own;
-        queue.bytes = queue.bytes.saturating_sub(shared.iter().map(|d| d.routed.size()).sum());
+        queue.bytes = queue.bytes.saturating_sub(shared.iter().map(|parcel| parcel.delivery.routed.size()).sum());
         shared.into()
     }
 
     /// Takes the oldest message.
-    pub(super) fn pop(&self) -> Option<Delivery> {
+    pub(super) fn pop(&self) -> Option<Parcel> {
         let mut queue = self.lock();
-        let delivery = queue.waiting.pop_front()?;
-        queue.bytes = queue.bytes.saturating_sub(delivery.routed.size());
-        Some(delivery)
+        let parcel = queue.waiting.pop_front()?;
+        queue.bytes = queue.bytes.saturating_sub(parcel.delivery.routed.size());
+        Some(parcel)
     }
 
     /// Says whether the client is there. While it is away, only QoS 1 and 2 are queued.
@@ -123,12 +194,12 @@ impl Outbox {
         self.lock().offline = !online;
     }
 
-    /// Ends it: what waits is let go, what comes is turned away. Returns how many waited.
-    pub(super) fn close(&self) -> usize {
+    /// Ends it: what waits is let go, what comes is turned away. Returns what waited.
+    pub(super) fn close(&self) -> VecDeque<Parcel> {
         let mut queue = self.lock();
         queue.closed = true;
         queue.bytes = 0;
-        std::mem::take(&mut queue.waiting).len()
+        std::mem::take(&mut queue.waiting)
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -2,18 +2,20 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::Current;
+use super::keeper::Keeper;
 use super::outbox::Outbox;
 use super::session::Session;
 use super::stats::Stats;
-use crate::message::{Message, Origin, Properties, QoS, Topic};
+use crate::message::{Awaited, Message, Origin, Properties, QoS, Receipt, Topic};
 use crate::pipeline::Pipeline;
+use crate::store::{SessionRow, Store};
 use crate::supervisor::UnitError;
 
 /// How often expired sessions and due wills are looked for.
@@ -63,9 +65,8 @@ impl Newcomer {
     /// void when the session goes on, and due when it ends (MQTT 5.0, section 3.1.3.2.2).
     pub(super) fn take_over(self, session: Session, expiry: Duration, will: Option<Will>) -> Option<Will> {
         let goes_on = self.lets_go_on(expiry);
-        if goes_on {
-            let _ = self.hand_over.send(session);
-        }
+        let left_over = if goes_on { self.hand_over.send(session).err() } else { Some(session) };
+        left_over.into_iter().for_each(Session::end);
         will.filter(|will| will.delay.is_zero() || !goes_on)
     }
 }
@@ -105,7 +106,18 @@ pub(super) struct Registry {
     clients: Mutex<Clients>,
     settings: Arc<Current>,
     pipeline: Arc<Pipeline>,
+    store: Store,
     stats: Arc<Stats>,
+}
+
+/// A connection's session.
+pub(super) struct Entered {
+    pub(super) session: Session,
+    /// It is an old one.
+    pub(super) present: bool,
+    pub(super) hold: Hold,
+    /// That an old one is gone, which must be safe before the client is told so: it must not come back with the power.
+    pub(super) discarded: Option<Awaited>,
 }
 
 #[derive(Default)]
@@ -117,8 +129,8 @@ struct Clients {
 }
 
 impl Registry {
-    pub(super) fn new(settings: Arc<Current>, pipeline: Arc<Pipeline>, stats: Arc<Stats>) -> Self {
-        Self { clients: Mutex::default(), settings, pipeline, stats }
+    pub(super) fn new(settings: Arc<Current>, pipeline: Arc<Pipeline>, store: Store, stats: Arc<Stats>) -> Self {
+        Self { clients: Mutex::default(), settings, pipeline, store, stats }
     }
 
     fn lock(&self) -> MutexGuard<'_, Clients> {
@@ -126,32 +138,55 @@ impl Registry {
     }
 
     /// Gives a connection its session: the one that it had unless it wants a clean one, else a new one. Whoever holds
-    /// it now is disconnected. The second value says whether it is an old one.
-    pub(super) async fn enter(&self, client: &Arc<str>, clean_start: bool) -> (Session, bool, Hold) {
-        let (hold, old) = self.take_place(client, clean_start);
+    /// it now is disconnected.
+    pub(super) async fn enter(&self, row: &SessionRow, clean_start: bool) -> Entered {
+        let (hold, old) = self.take_place(&row.client, clean_start);
+        let was_there = !matches!(old, Old::None);
         let session = match old {
             Old::None => None,
-            Old::Parked(session, until, will) => {
-                // What is over is over, though the sweep has not come by yet.
-                let now = Instant::now();
-                let ended = clean_start || until <= now;
-                // The client's return cancels a will that is still waiting, unless it ends the session (section 3.1.3.2.2).
-                if let Some((_, will)) = will.filter(|(due, _)| ended || *due <= now) {
-                    // Fails only when the gateway is stopping, and then the message counts as dropped.
-                    let _ = self.pipeline.ingest(will.into_message(&self.pipeline)).await;
-                }
-                (!ended).then_some(*session)
-            }
+            Old::Parked(session, until, will) => self.unpark(*session, until, will, clean_start).await,
             Old::Promised(handed_over) => tokio::time::timeout(HANDOVER, handed_over).await.ok().and_then(Result::ok),
         };
-        match session.filter(|_| !clean_start) {
+        let present = session.is_some();
+        let session = match session {
             Some(mut session) => {
                 session.connected();
                 session.outbox.set_online(true);
-                (session, true, hold)
+                if let Some(keeper) = &session.keeper {
+                    keeper.update(row.clone());
+                }
+                session
             }
-            None => (self.fresh(client), false, hold),
+            None => self.fresh(row),
+        };
+        let discarded = (was_there && !present).then(|| {
+            let (receipt, awaited) = Receipt::new(Arc::clone(&session.told), None);
+            self.store.sync(receipt);
+            awaited
+        });
+        Entered { session, present, hold, discarded }
+    }
+
+    /// What is over is over, though the sweep has not come by yet.
+    async fn unpark(
+        &self,
+        session: Session,
+        until: Instant,
+        will: Option<(Instant, Will)>,
+        clean_start: bool,
+    ) -> Option<Session> {
+        let now = Instant::now();
+        let ended = clean_start || until <= now;
+        // The client's return cancels a will that is still waiting, unless it ends the session (section 3.1.3.2.2).
+        if let Some((_, will)) = will.filter(|(due, _)| ended || *due <= now) {
+            // Fails only when the gateway is stopping, and then the message counts as dropped.
+            let _ = self.pipeline.ingest(will.into_message(&self.pipeline)).await;
         }
+        if ended {
+            session.end();
+            return None;
+        }
+        Some(session)
     }
 
     /// Under one lock, so that a connection that ends just now finds either its own place or the newcomer's wish.
@@ -176,11 +211,31 @@ impl Registry {
         (Hold { client: Arc::clone(client), generation, kick }, old)
     }
 
-    fn fresh(&self, client: &Arc<str>) -> Session {
+    fn fresh(&self, row: &SessionRow) -> Session {
+        let mut session = self.empty(&row.client);
+        if !row.expiry.is_zero() {
+            let told = Arc::clone(&session.told);
+            session.keep(Keeper::begin(&self.store, row.clone(), told, Arc::clone(&self.stats)));
+        }
+        session
+    }
+
+    /// A session of which nothing is known.
+    pub(super) fn empty(&self, client: &Arc<str>) -> Session {
         let settings = self.settings.get();
         let (messages, bytes) = (settings.session_queue, settings.session_queue_bytes);
         let outbox = Outbox::new(Arc::clone(client), messages, bytes);
         Session::new(Arc::new(outbox), Arc::clone(&self.stats))
+    }
+
+    /// Puts back a session whose client is away since a restart.
+    pub(super) fn restore(&self, session: Session, lasts: Duration) {
+        session.outbox.set_online(false);
+        let client = Arc::clone(&session.outbox.client);
+        let parked = Entry::Parked { session: Box::new(session), until: Instant::now() + lasts, will: None };
+        let mut clients = self.lock();
+        self.make_room(&mut clients);
+        clients.entries.insert(client, parked);
     }
 
     /// Takes a session back from a connection that has ended, to keep it for `expiry` or to end it. `will` is what is
@@ -197,9 +252,14 @@ impl Registry {
         }
         clients.entries.remove(&hold.client);
         if expiry.is_zero() {
+            session.end();
             return will;
         }
         session.outbox.set_online(false);
+        if let Some(keeper) = &session.keeper {
+            let client = Arc::clone(&hold.client);
+            keeper.update(SessionRow { client, user: None, expiry, left: Some(SystemTime::now()) });
+        }
         let now = Instant::now();
         let until = now + expiry;
         let (waiting, due) = match will {
@@ -221,8 +281,9 @@ impl Registry {
             && let Some((_, client)) = parked.into_iter().min()
         {
             log::warn!(client:% = client; "too many sessions of absent clients; the one nearest to its expiry ended");
-            if let Some(Entry::Parked { will: Some((_, will)), .. }) = clients.entries.remove(&client) {
-                clients.overdue.push(will);
+            if let Some(Entry::Parked { session, will, .. }) = clients.entries.remove(&client) {
+                session.end();
+                clients.overdue.extend(will.map(|(_, will)| will));
             }
         }
     }
@@ -241,17 +302,22 @@ impl Registry {
     pub(super) fn take_due(&self, now: Instant) -> Vec<Will> {
         let mut clients = self.lock();
         let mut due = std::mem::take(&mut clients.overdue);
-        clients.entries.retain(|_, entry| {
-            let (until, will) = match entry {
-                Entry::Parked { until, will, .. } => (until, will),
-                // A connection that ended without a word, by a panic, left its place behind.
-                Entry::Live { kick, .. } => return !kick.is_closed(),
-            };
-            if will.as_ref().is_some_and(|(at, _)| *at <= now) {
-                due.extend(will.take().map(|(_, will)| will));
+        // A connection that ended without a word, by a panic, left its place behind.
+        clients.entries.retain(|_, entry| !matches!(entry, Entry::Live { kick, .. } if kick.is_closed()));
+        let over = clients.entries.extract_if(|_, entry| match entry {
+            Entry::Parked { until, will, .. } => {
+                if will.as_ref().is_some_and(|(at, _)| *at <= now) {
+                    due.extend(will.take().map(|(_, will)| will));
+                }
+                *until <= now
             }
-            *until > now
+            Entry::Live { .. } => false,
         });
+        for (_, entry) in over {
+            if let Entry::Parked { session, .. } = entry {
+                session.end();
+            }
+        }
         due
     }
 }

@@ -1,53 +1,74 @@
-//! Retained messages: the last one of each topic that asked for it, in memory, in bounded space.
+//! Retained messages: the last one of each topic that asked for it, in memory and in the store, in bounded space.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::routed::Routed;
 use super::stats::{Drop, Stats};
-use crate::message::{Topic, TopicFilter};
+use crate::message::{Origin, Receipt, Topic, TopicFilter};
+use crate::store::Store;
 
 /// Policy when full: the newcomer is not retained, and that is counted. What its topic held before goes all the same, since
 /// an outdated value would mislead.
-#[derive(Debug)]
 pub(super) struct Retained {
     kept: BTreeMap<Topic, Arc<Routed>>,
     bytes: usize,
     max_messages: usize,
     max_bytes: usize,
+    store: Store,
     stats: Arc<Stats>,
 }
 
 impl Retained {
-    pub(super) fn new(max_messages: usize, max_bytes: usize, stats: Arc<Stats>) -> Self {
-        Self { kept: BTreeMap::new(), bytes: 0, max_messages, max_bytes, stats }
+    pub(super) fn new(max_messages: usize, max_bytes: usize, store: Store, stats: Arc<Stats>) -> Self {
+        Self { kept: BTreeMap::new(), bytes: 0, max_messages, max_bytes, store, stats }
+    }
+
+    /// Puts back what was kept before a restart, as far as today's limits allow.
+    pub(super) fn restore(&mut self, routed: &Arc<Routed>) {
+        if !self.keep(routed) {
+            self.store.clear_retained(&routed.message.topic, None);
+        }
     }
 
     /// Keeps a message that was published with the retain flag, or clears its topic when it is empty
     /// (MQTT 5.0, section 3.3.1.3).
-    pub(super) fn set(&mut self, routed: &Arc<Routed>) {
-        let topic = &routed.message.topic;
-        if let Some(old) = self.kept.remove(topic) {
+    pub(super) fn set(&mut self, routed: &Arc<Routed>, receipt: Option<&Receipt>) {
+        let message = &routed.message;
+        if let Some(old) = self.kept.remove(&message.topic) {
             self.bytes -= old.size();
         }
-        if !routed.message.payload.is_empty() {
-            if self.kept.len() < self.max_messages && self.bytes + routed.size() <= self.max_bytes {
-                self.bytes += routed.size();
-                self.kept.insert(topic.clone(), Arc::clone(routed));
-            } else {
-                self.stats.dropped(Drop::RetainedFull);
-            }
+        let kept = !message.payload.is_empty() && self.keep(routed);
+        if message.origin == Origin::Gateway {
+            // A state of this run. The next one says it anew, and one that it does not say would mislead.
+        } else if kept {
+            self.store.retain(message, receipt.cloned());
+        } else {
+            self.store.clear_retained(&message.topic, receipt.cloned());
         }
         self.stats.retained.store(self.kept.len() as u64, std::sync::atomic::Ordering::Relaxed);
     }
 
+    /// Keeps a message, if there is room.
+    fn keep(&mut self, routed: &Arc<Routed>) -> bool {
+        let room = self.kept.len() < self.max_messages && self.bytes + routed.size() <= self.max_bytes;
+        if room {
+            self.bytes += routed.size();
+            self.kept.insert(routed.message.topic.clone(), Arc::clone(routed));
+        } else {
+            self.stats.dropped(Drop::RetainedFull);
+        }
+        room
+    }
+
     /// Lets go what has expired, so that it holds up nobody's room.
     pub(super) fn purge(&mut self) {
-        let bytes = &mut self.bytes;
-        self.kept.retain(|_, routed| {
+        let (bytes, store) = (&mut self.bytes, &self.store);
+        self.kept.retain(|topic, routed| {
             let expired = routed.is_expired();
             if expired {
                 *bytes -= routed.size();
+                store.clear_retained(topic, None);
             }
             !expired
         });

@@ -22,8 +22,14 @@ pub(super) struct Routed {
 
 impl Routed {
     pub(super) fn new(message: Arc<Message>) -> Self {
+        Self::aged(message, Duration::ZERO)
+    }
+
+    /// A message that has waited for so long already.
+    pub(super) fn aged(message: Arc<Message>, age: Duration) -> Self {
         let expiry = message.properties.as_ref().and_then(|p| p.expiry);
-        let expires = expiry.and_then(|s| Instant::now().checked_add(Duration::from_secs(s.into())));
+        let left = expiry.map(|seconds| Duration::from_secs(seconds.into()).saturating_sub(age));
+        let expires = left.and_then(|left| Instant::now().checked_add(left));
         Self { message, expires, v5: OnceLock::new() }
     }
 

@@ -3,26 +3,28 @@
 //! Pure but for the outbox that the hub fills. Turns deliveries into packets and follows their acknowledgement.
 
 use std::borrow::Cow;
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::Arc;
 
 use bytes::BytesMut;
+use tokio::sync::Notify;
 
 use super::aliases::Given;
 use super::codec::{self, Ack, CodecError, Packet, PublishProperties, PublishRef, ReasonCode, Version};
-use super::outbox::{Delivery, Outbox};
+use super::keeper::Keeper;
+use super::outbox::{Delivery, Outbox, Parcel};
 use super::routed::Routed;
 use super::stats::{Drop as Dropped, Stats};
-use crate::message::{QoS, TopicFilter};
+use crate::message::{Awaited, QoS, TopicFilter};
 
 /// A message that was sent and not yet acknowledged to the end.
 #[derive(Debug)]
-struct InFlight {
-    id: NonZeroU16,
-    delivery: Delivery,
-    /// PUBREC has come and PUBREL has gone: the message itself must not be sent again.
-    released: bool,
+pub(super) struct InFlight {
+    pub(super) id: NonZeroU16,
+    pub(super) parcel: Parcel,
+    /// PUBREC has come: the message itself must not be sent again. The parcel's gate is before PUBREL now.
+    pub(super) released: bool,
 }
 
 /// What the client's connection allows.
@@ -38,22 +40,28 @@ pub(super) struct Terms {
     pub(super) aliases: Given,
 }
 
-/// One client's session. Dropped, it ends: its outbox closes and its subscriptions go.
+/// One client's session. Dropped, it ends: its outbox closes and its subscriptions go. What the store has of it goes
+/// only with [`end`](Self::end), so that a session that is cut off in the middle is there after a restart.
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) outbox: Arc<Outbox>,
+    /// Told when something of the session has become safe.
+    pub(super) told: Arc<Notify>,
+    /// Its hand on the store, if it is kept over a restart.
+    pub(super) keeper: Option<Keeper>,
     /// Its filters; what goes with each is in the hub.
     pub(super) filters: HashSet<TopicFilter>,
     /// Retained messages that a new subscription brought; they go before the outbox.
-    retained: VecDeque<Delivery>,
+    retained: VecDeque<Parcel>,
+    /// What comes next and has to wait for the disk, or for its packet identifier.
+    head: Option<Parcel>,
     /// In the order in which they were sent first.
     in_flight: VecDeque<InFlight>,
     in_flight_bytes: usize,
     /// How many of them, from the front, this connection has written.
     written: usize,
-    last_id: u16,
-    /// QoS 2 messages from the client whose PUBREL has not come.
-    received: HashSet<NonZeroU16>,
+    /// QoS 2 messages from the client whose PUBREL has not come, each with what must be safe before it is acknowledged.
+    received: HashMap<NonZeroU16, Option<Awaited>>,
     stats: Arc<Stats>,
 }
 
@@ -62,14 +70,47 @@ impl Session {
         Stats::add(&stats.sessions, 1);
         Self {
             outbox,
+            told: Arc::default(),
+            keeper: None,
             filters: HashSet::new(),
             retained: VecDeque::new(),
+            head: None,
             in_flight: VecDeque::new(),
             in_flight_bytes: 0,
             written: 0,
-            last_id: 0,
-            received: HashSet::new(),
+            received: HashMap::new(),
             stats,
+        }
+    }
+
+    /// From now on the session is kept over a restart.
+    pub(super) fn keep(&mut self, keeper: Keeper) {
+        self.outbox.keep(keeper.clone());
+        self.keeper = Some(keeper);
+    }
+
+    /// Puts back what was in flight to its end before a restart: only PUBREL has still to go.
+    pub(super) fn restore_released(&mut self, id: NonZeroU16, parcel: Parcel) {
+        self.outbox.go_on_after(id);
+        self.in_flight_bytes += parcel.delivery.routed.size();
+        self.in_flight.push_back(InFlight { id, parcel, released: true });
+    }
+
+    /// Puts back the QoS 2 messages from the client that had not been released before a restart.
+    pub(super) fn restore_received(&mut self, ids: Vec<NonZeroU16>) {
+        self.received = ids.into_iter().map(|id| (id, None)).collect();
+    }
+
+    /// Ends the session for good, in the store too.
+    pub(super) fn end(mut self) {
+        let waiting = self.outbox.close();
+        let in_flight = std::mem::take(&mut self.in_flight);
+        let retained = std::mem::take(&mut self.retained);
+        let parcels = in_flight.into_iter().map(|sent| sent.parcel).chain(self.head.take()).chain(retained);
+        let parcels: Vec<_> = parcels.chain(waiting).collect();
+        self.stats.dropped_many(Dropped::SessionEnded, parcels.len() as u64);
+        if let Some(keeper) = &self.keeper {
+            keeper.end(parcels.iter().filter_map(|parcel| parcel.row));
         }
     }
 
@@ -87,13 +128,11 @@ impl Session {
             self.stats.dropped_many(Dropped::QueueFull, (kept.len() - room) as u64);
             kept.truncate(room);
         }
-        self.retained.extend(kept.into_iter().map(|routed| Delivery {
-            qos: routed.message.qos.min(qos),
-            routed,
-            retain: true,
-            subscription_id,
-            share: None,
-        }));
+        for routed in kept {
+            let qos = routed.message.qos.min(qos);
+            let delivery = Delivery { qos, routed, retain: true, subscription_id, share: None };
+            self.retained.push_back(self.outbox.make_out(delivery));
+        }
     }
 
     /// Notes a QoS 2 message from the client. `Ok(false)`: it has been taken before.
@@ -101,18 +140,30 @@ impl Session {
     /// # Errors
     /// When `limit` such messages wait for their PUBREL.
     pub(super) fn receive(&mut self, id: NonZeroU16, limit: usize) -> Result<bool, ReasonCode> {
-        if self.received.contains(&id) {
+        if self.received.contains_key(&id) {
             return Ok(false);
         }
         if self.received.len() >= limit {
             return Err(ReasonCode::ReceiveMaximumExceeded);
         }
-        Ok(self.received.insert(id))
+        Ok(self.received.insert(id, None).is_none())
     }
 
-    /// Forgets a QoS 2 message from the client: PUBREL has come.
-    pub(super) fn release(&mut self, id: NonZeroU16) -> ReasonCode {
-        if self.received.remove(&id) { ReasonCode::Success } else { ReasonCode::PacketIdentifierNotFound }
+    /// Notes what must be safe before a QoS 2 message from the client is acknowledged.
+    pub(super) fn promise_received(&mut self, id: NonZeroU16, awaited: Option<Awaited>) {
+        self.received.insert(id, awaited);
+    }
+
+    /// What must be safe before a QoS 2 message from the client is acknowledged once more.
+    pub(super) fn promise_of(&self, id: NonZeroU16) -> Option<Awaited> {
+        self.received.get(&id).cloned().flatten()
+    }
+
+    /// Forgets a QoS 2 message from the client: PUBREL has come. With what must be safe before that is acknowledged.
+    pub(super) fn release(&mut self, id: NonZeroU16) -> (ReasonCode, Option<Awaited>) {
+        let known = self.received.remove(&id).is_some();
+        let reason = if known { ReasonCode::Success } else { ReasonCode::PacketIdentifierNotFound };
+        (reason, self.keeper.as_ref().filter(|_| known).map(|keeper| keeper.forget_received(id)))
     }
 
     /// Begins with a new connection: what the last one left unacknowledged is sent again, in its order (section 4.4).
@@ -134,10 +185,13 @@ impl Session {
     /// Writes once more what the last connection left in flight.
     fn write_again(&mut self, terms: &mut Terms, out: &mut BytesMut) -> bool {
         let Some(sent) = self.in_flight.get(self.written) else { return false };
+        if !sent.parcel.is_safe() {
+            return false;
+        }
         let written = if sent.released {
             codec::write(&Packet::PubRel(Ack::new(sent.id, ReasonCode::Success)), terms.version, out).is_ok()
         } else {
-            matches!(write_delivery(&sent.delivery, Some(sent.id), true, terms, out), Ok(true))
+            matches!(write_delivery(&sent.parcel.delivery, Some(sent.id), true, terms, out), Ok(true))
         };
         if written {
             self.written += 1;
@@ -148,44 +202,49 @@ impl Session {
         true
     }
 
-    /// Writes the next message that waits; false when none does.
+    /// Writes the next message that waits; false when none does, or it may not be sent yet.
     fn write_next(&mut self, terms: &mut Terms, out: &mut BytesMut) -> bool {
-        let Some(delivery) = self.retained.pop_front().or_else(|| self.outbox.pop()) else { return false };
-        if delivery.routed.is_expired() {
-            self.stats.dropped(Dropped::Expired);
+        let next = self.head.take().or_else(|| self.retained.pop_front()).or_else(|| self.outbox.pop());
+        let Some(parcel) = next else { return false };
+        if parcel.delivery.routed.is_expired() {
+            self.drop_parcel(&parcel, Dropped::Expired);
             return true;
         }
-        let id = (delivery.qos != QoS::AtMostOnce).then(|| self.next_id());
-        if !matches!(write_delivery(&delivery, id, false, terms, out), Ok(true)) {
-            self.stats.dropped(Dropped::TooLargeForClient);
+        let id = parcel.packet_id;
+        if !parcel.is_safe() || id.is_some_and(|id| self.in_flight.iter().any(|sent| sent.id == id)) {
+            self.head = Some(parcel);
+            return false;
+        }
+        if !matches!(write_delivery(&parcel.delivery, id, parcel.again, terms, out), Ok(true)) {
+            self.drop_parcel(&parcel, Dropped::TooLargeForClient);
             return true;
         }
         Stats::add(&self.stats.publishes_sent, 1);
         if let Some(id) = id {
-            self.in_flight_bytes += delivery.routed.size();
-            self.in_flight.push_back(InFlight { id, delivery, released: false });
+            self.in_flight_bytes += parcel.delivery.routed.size();
+            self.in_flight.push_back(InFlight { id, parcel, released: false });
             self.written += 1;
         }
         true
     }
 
-    fn remove(&mut self, at: usize) {
-        if let Some(sent) = self.in_flight.remove(at) {
-            self.in_flight_bytes = self.in_flight_bytes.saturating_sub(sent.delivery.routed.size());
-            if at < self.written {
-                self.written -= 1;
-            }
+    fn drop_parcel(&self, parcel: &Parcel, why: Dropped) {
+        self.stats.dropped(why);
+        self.forget(parcel);
+    }
+
+    fn forget(&self, parcel: &Parcel) {
+        if let Some(keeper) = &self.keeper {
+            keeper.forget(parcel);
         }
     }
 
-    /// A free packet identifier. There is one: the window is smaller than their number.
-    fn next_id(&mut self) -> NonZeroU16 {
-        loop {
-            self.last_id = self.last_id.wrapping_add(1);
-            if let Some(id) = NonZeroU16::new(self.last_id)
-                && !self.in_flight.iter().any(|sent| sent.id == id)
-            {
-                return id;
+    fn remove(&mut self, at: usize) {
+        if let Some(sent) = self.in_flight.remove(at) {
+            self.in_flight_bytes = self.in_flight_bytes.saturating_sub(sent.parcel.delivery.routed.size());
+            self.forget(&sent.parcel);
+            if at < self.written {
+                self.written -= 1;
             }
         }
     }
@@ -196,7 +255,7 @@ impl Session {
 
     /// PUBACK: a message at QoS 1 is done. In any order; what is unknown, or at QoS 2, is ignored.
     pub(super) fn acknowledged(&mut self, id: NonZeroU16) {
-        if let Some(at) = self.position(id, |sent| sent.delivery.qos == QoS::AtLeastOnce) {
+        if let Some(at) = self.position(id, |sent| sent.parcel.delivery.qos == QoS::AtLeastOnce) {
             self.remove(at);
         }
     }
@@ -208,33 +267,38 @@ impl Session {
         }
     }
 
-    /// PUBREC: the client has the message. Says how to answer, if at all.
-    pub(super) fn client_received(&mut self, ack: &Ack) -> Option<Ack> {
-        let Some(at) = self.position(ack.packet_id, |sent| sent.delivery.qos == QoS::ExactlyOnce) else {
+    /// PUBREC: the client has the message. Says how to answer, if at all, and what must be safe before.
+    pub(super) fn client_received(&mut self, ack: &Ack) -> Option<(Ack, Option<Awaited>)> {
+        let Some(at) = self.position(ack.packet_id, |sent| sent.parcel.delivery.qos == QoS::ExactlyOnce) else {
             let unknown = Ack::new(ack.packet_id, ReasonCode::PacketIdentifierNotFound);
-            return (!ack.reason.is_error()).then_some(unknown);
+            return (!ack.reason.is_error()).then_some((unknown, None));
         };
         if ack.reason.is_error() {
             self.remove(at);
             return None;
         }
-        if let Some(sent) = self.in_flight.get_mut(at) {
+        let sent = self.in_flight.get_mut(at)?;
+        if !sent.released {
             sent.released = true;
+            let kept = self.keeper.as_ref().zip(sent.parcel.row);
+            sent.parcel.gate = kept.map(|(keeper, row)| keeper.release(row));
         }
-        Some(Ack::new(ack.packet_id, ReasonCode::Success))
+        Some((Ack::new(ack.packet_id, ReasonCode::Success), sent.parcel.gate.clone()))
     }
 
     /// Takes what came by shared subscriptions and others could have instead: what waits, and, when the session ends,
     /// what QoS 1 left unacknowledged too. What has QoS 2 is never given to another (section 4.8.2).
-    pub(super) fn take_shared(&mut self, ends: bool) -> Vec<Delivery> {
+    pub(super) fn take_shared(&mut self, ends: bool) -> Vec<Parcel> {
         let mut shared = Vec::new();
         if ends {
-            let lost = |sent: &InFlight| sent.delivery.share.is_some() && sent.delivery.qos == QoS::AtLeastOnce;
+            let lost =
+                |sent: &InFlight| sent.parcel.delivery.share.is_some() && sent.parcel.delivery.qos == QoS::AtLeastOnce;
             let (given_back, kept): (VecDeque<_>, VecDeque<_>) = self.in_flight.drain(..).partition(lost);
             // The session ends with this connection, so nothing of it is written any more.
             self.in_flight = kept;
-            shared.extend(given_back.into_iter().map(|sent| sent.delivery));
+            shared.extend(given_back.into_iter().map(|sent| sent.parcel));
         }
+        shared.extend(self.head.take_if(|parcel| parcel.delivery.share.is_some()));
         shared.extend(self.outbox.take_shared());
         shared
     }
@@ -247,13 +311,14 @@ impl Session {
 
     /// Whether the client has everything.
     pub(super) fn is_empty(&self) -> bool {
-        self.in_flight.is_empty() && self.retained.is_empty() && self.outbox.is_empty()
+        self.in_flight.is_empty() && self.head.is_none() && self.retained.is_empty() && self.outbox.is_empty()
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
-        let unacknowledged = self.in_flight.len() + self.retained.len() + self.outbox.close();
+        let head = usize::from(self.head.is_some());
+        let unacknowledged = self.in_flight.len() + head + self.retained.len() + self.outbox.close().len();
         if unacknowledged > 0 {
             self.stats.dropped_many(Dropped::SessionEnded, unacknowledged as u64);
         }

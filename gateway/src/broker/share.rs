@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::outbox::{Delivery, NotTaken};
 use super::table::Subscriber;
-use crate::message::{TopicError, TopicFilter};
+use crate::message::{Receipt, TopicError, TopicFilter};
 
 const PREFIX: &str = "$share/";
 
@@ -15,6 +15,13 @@ pub(super) struct Shared {
     pub(super) group: Arc<str>,
     /// The filter behind it. Groups of one name with different filters are different groups.
     pub(super) filter: TopicFilter,
+}
+
+impl Shared {
+    /// The whole, as a client writes it.
+    pub(super) fn name(&self) -> Option<TopicFilter> {
+        TopicFilter::new(&format!("{PREFIX}{}/{}", self.group, self.filter)).ok()
+    }
 }
 
 /// Splits `$share/GROUP/FILTER`; `None` for a filter that is not shared.
@@ -48,13 +55,17 @@ impl Group {
 
     /// Gives a message to the member whose turn it is. One that is away or full is passed over as long as another is
     /// there; the last resort is the queue of one that is away.
-    pub(super) fn give(&mut self, delivery: impl Fn(&Subscriber) -> Delivery) -> Result<(), NotTaken> {
+    pub(super) fn give(
+        &mut self,
+        delivery: impl Fn(&Subscriber) -> Delivery,
+        receipts: &[Receipt],
+    ) -> Result<(), NotTaken> {
         let mut why = NotTaken::Ended;
         for away_too in [false, true] {
             for turn in 0..self.members.len() {
                 let index = (self.next + turn) % self.members.len();
                 let Some(member) = self.members.get(index) else { continue };
-                match member.outbox.push(delivery(member), away_too) {
+                match member.outbox.push(delivery(member), away_too, receipts) {
                     Ok(()) => {
                         self.next = index + 1;
                         return Ok(());

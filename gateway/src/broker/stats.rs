@@ -66,11 +66,13 @@ pub(super) enum Refusal {
     KeepAlive,
     /// It took nothing for so long that it was given up.
     Stuck,
+    /// What it published could not be stored.
+    Storage,
 }
 
 impl Refusal {
     /// All of them, in the order of their numbers.
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::TooMany,
         Self::TooManyFromAddress,
         Self::NoConnect,
@@ -78,6 +80,7 @@ impl Refusal {
         Self::Protocol,
         Self::KeepAlive,
         Self::Stuck,
+        Self::Storage,
     ];
 
     /// The word for metrics and logs.
@@ -90,6 +93,7 @@ impl Refusal {
             Self::Protocol => "protocol-error",
             Self::KeepAlive => "keep-alive",
             Self::Stuck => "stuck",
+            Self::Storage => "storage",
         }
     }
 }
@@ -101,6 +105,8 @@ pub struct Stats {
     pub connections: AtomicU64,
     /// Sessions, of clients that are there and of those that are away.
     pub sessions: AtomicU64,
+    /// Those of them that outlive the process.
+    pub sessions_kept: AtomicU64,
     /// Distinct filters.
     pub filters: AtomicU64,
     /// Retained messages.

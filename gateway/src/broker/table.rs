@@ -9,6 +9,7 @@ use super::routed::Routed;
 use super::router::FilterId;
 use super::share::{Group, Shared};
 use crate::message::{QoS, TopicFilter};
+use crate::store::SubscriptionRow;
 
 /// A subscription's options and the session it belongs to.
 #[derive(Debug, Clone)]
@@ -21,6 +22,16 @@ pub(super) struct Subscriber {
 }
 
 impl Subscriber {
+    pub(super) fn new(outbox: &Arc<Outbox>, row: SubscriptionRow) -> Self {
+        Self {
+            outbox: Arc::clone(outbox),
+            qos: row.qos,
+            no_local: row.no_local,
+            retain_as_published: row.retain_as_published,
+            subscription_id: row.subscription_id,
+        }
+    }
+
     /// The message as this subscription wants it.
     pub(super) fn delivery(&self, routed: &Arc<Routed>, share: Option<Arc<Shared>>) -> Delivery {
         Delivery {

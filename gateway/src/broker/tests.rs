@@ -10,11 +10,12 @@ use tokio::sync::mpsc;
 
 use super::outbox::Outbox;
 use crate::message::{Message, Origin, Topic};
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Delivered, Pipeline};
+use crate::store::Store;
 
 const LONG: Duration = Duration::from_secs(30);
 
-fn pipeline() -> (Arc<Pipeline>, mpsc::Receiver<Arc<Message>>) {
+fn pipeline() -> (Arc<Pipeline>, mpsc::Receiver<Delivered>) {
     Pipeline::new(1, Vec::new())
 }
 
@@ -24,4 +25,10 @@ fn outbox(client: &str) -> Arc<Outbox> {
 
 fn message(pipeline: &Pipeline, topic: &str, payload: impl Into<bytes::Bytes>) -> Message {
     pipeline.message(pipeline.clock().now(), Origin::Gateway, Topic::new(topic).unwrap(), payload)
+}
+
+/// A store in a folder that goes with it.
+fn store() -> (Store, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    (Store::open(folder.path()).unwrap().0, folder)
 }

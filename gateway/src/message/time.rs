@@ -17,6 +17,15 @@ pub enum ClockQuality {
 }
 
 impl ClockQuality {
+    /// The quality with this number; a number that is none stands for the unknown.
+    pub fn from_u8(number: u8) -> Self {
+        match number {
+            1 => Self::Unsynchronised,
+            2 => Self::Synchronised,
+            _ => Self::Unknown,
+        }
+    }
+
     /// The word for messages, metrics and pages.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -70,10 +79,6 @@ impl Clock {
 
     /// What was last noted.
     pub fn quality(&self) -> ClockQuality {
-        match self.quality.load(Ordering::Relaxed) {
-            1 => ClockQuality::Unsynchronised,
-            2 => ClockQuality::Synchronised,
-            _ => ClockQuality::Unknown,
-        }
+        ClockQuality::from_u8(self.quality.load(Ordering::Relaxed))
     }
 }

@@ -19,7 +19,7 @@ pub use ledger::{Door, DropReason, Ledger, Snapshot, Ticket};
 pub use output::Output;
 pub use stage::{Answer, Stage, Verdict};
 
-use crate::message::{Clock, Message, MessageIds, Origin, Received, Topic};
+use crate::message::{Clock, Message, MessageIds, Origin, Receipt, Received, Topic};
 
 /// Messages between the pipeline and the broker's fan-out. Policy: the sender waits. That can't close a circle, since
 /// the fan-out waits for nobody but its own router, which is replaced when it stalls.
@@ -40,6 +40,16 @@ impl fmt::Display for Closed {
 
 impl std::error::Error for Closed {}
 
+/// A message on its way to the broker's fan-out.
+#[derive(Debug)]
+pub struct Delivered {
+    /// The message.
+    pub message: Arc<Message>,
+    /// To be settled when nothing that the message leaves behind can be lost any more; `None` when nobody waits for
+    /// that.
+    pub receipt: Option<Receipt>,
+}
+
 /// The one path. A handle is an `Arc` of it.
 pub struct Pipeline {
     ledger: Arc<Ledger>,
@@ -47,14 +57,14 @@ pub struct Pipeline {
     clock: Clock,
     stages: Vec<Box<dyn Stage>>,
     outputs: RwLock<HashMap<Topic, Arc<dyn Output>>>,
-    fanout: mpsc::Sender<Arc<Message>>,
+    fanout: mpsc::Sender<Delivered>,
     taps: broadcast::Sender<Arc<Message>>,
 }
 
 impl Pipeline {
     /// Makes the path; what it delivers to MQTT subscribers comes out of the receiver.
     /// `run` is a random number that makes message ids unique across restarts.
-    pub fn new(run: u64, stages: Vec<Box<dyn Stage>>) -> (Arc<Self>, mpsc::Receiver<Arc<Message>>) {
+    pub fn new(run: u64, stages: Vec<Box<dyn Stage>>) -> (Arc<Self>, mpsc::Receiver<Delivered>) {
         let (fanout, delivered) = mpsc::channel(FANOUT_QUEUE);
         let pipeline = Self {
             ledger: Arc::default(),
@@ -90,11 +100,20 @@ impl Pipeline {
     }
 
     /// Takes a message in, through the stages and out to all outputs. When it returns, the message is delivered,
-    /// filtered or counted as dropped, so this is the moment for an acknowledgement.
+    /// filtered or counted as dropped.
     ///
     /// # Errors
     /// [`Closed`] when the broker's end is gone.
     pub async fn ingest(&self, message: Message) -> Result<(), Closed> {
+        self.ingest_for(message, None).await
+    }
+
+    /// The same for a publisher that waits for an acknowledgement: its receipt is settled when whatever became of the
+    /// message has been handed on, and what has to outlive the process is on disk.
+    ///
+    /// # Errors
+    /// [`Closed`] when the broker's end is gone; the receipt is lost then.
+    pub async fn ingest_for(&self, message: Message, receipt: Option<Receipt>) -> Result<(), Closed> {
         let door = match message.origin {
             Origin::Radio(_) => Door::Radio,
             Origin::Client(_) => Door::Client,
@@ -102,13 +121,13 @@ impl Pipeline {
         };
         let ticket = self.ledger.receive(door);
         if self.stages.is_empty() {
-            return self.deliver(message, ticket).await;
+            return self.deliver(message, ticket, receipt).await;
         }
-        self.run_stages(message, ticket).await
+        self.run_stages(message, ticket, receipt).await
     }
 
     /// What a stage adds goes on from the next stage, so nothing can go round in a circle.
-    async fn run_stages(&self, message: Message, ticket: Ticket) -> Result<(), Closed> {
+    async fn run_stages(&self, message: Message, ticket: Ticket, receipt: Option<Receipt>) -> Result<(), Closed> {
         let mut under_way = vec![(message, ticket)];
         for stage in &self.stages {
             let mut next = Vec::with_capacity(under_way.len());
@@ -130,15 +149,17 @@ impl Pipeline {
             under_way = next;
         }
         for (message, ticket) in under_way {
-            self.deliver(message, ticket).await?;
+            self.deliver(message, ticket, receipt.clone()).await?;
         }
+        receipt.into_iter().for_each(Receipt::settle);
         Ok(())
     }
 
-    async fn deliver(&self, message: Message, ticket: Ticket) -> Result<(), Closed> {
+    async fn deliver(&self, message: Message, ticket: Ticket, receipt: Option<Receipt>) -> Result<(), Closed> {
         let message = Arc::new(message);
         let output = self.outputs.read().unwrap_or_else(PoisonError::into_inner).get(&message.topic).cloned();
-        if self.fanout.send(Arc::clone(&message)).await.is_err() {
+        let delivered = Delivered { message: Arc::clone(&message), receipt };
+        if self.fanout.send(delivered).await.is_err() {
             ticket.dropped(DropReason::ShuttingDown);
             return Err(Closed);
         }

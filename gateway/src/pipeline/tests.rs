@@ -33,9 +33,9 @@ fn from_radio(pipeline: &Pipeline, name: &str, payload: &'static str) -> Message
     pipeline.message(pipeline.clock().now(), Origin::Radio("r".into()), topic(name), payload)
 }
 
-fn drain(delivered: &mut mpsc::Receiver<Arc<Message>>) -> Vec<String> {
+fn drain(delivered: &mut mpsc::Receiver<Delivered>) -> Vec<String> {
     let mut out = Vec::new();
-    while let Ok(m) = delivered.try_recv() {
+    while let Ok(Delivered { message: m, .. }) = delivered.try_recv() {
         out.push(format!("{}={}", m.topic, String::from_utf8_lossy(&m.payload)));
     }
     out

@@ -4,7 +4,6 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::super::hub::{COMMANDS, Command, Hub};
-use super::super::outbox::Delivery;
 use super::super::retained::Retained;
 use super::super::routed::Routed;
 use super::super::stats::Stats;
@@ -18,17 +17,19 @@ struct Bench {
     commands: mpsc::Sender<Command>,
     pipeline: Arc<Pipeline>,
     stats: Arc<Stats>,
+    _folder: tempfile::TempDir,
 }
 
 impl Bench {
     async fn new() -> Self {
         let (pipeline, delivered) = pipeline();
         let stats = Arc::new(Stats::default());
+        let (store, folder) = store();
         let (commands, asked) = mpsc::channel(COMMANDS);
-        let retained = Retained::new(2, 10_000, Arc::clone(&stats));
+        let retained = Retained::new(2, 10_000, store.clone(), Arc::clone(&stats));
         let system = System::new(Arc::clone(&stats), &pipeline);
-        let hub = Hub::new(delivered, asked, retained, system, Arc::clone(&stats)).await.unwrap();
-        Self { hub, commands, pipeline, stats }
+        let hub = Hub::new(delivered, asked, retained, system, store, Arc::clone(&stats)).await.unwrap();
+        Self { hub, commands, pipeline, stats, _folder: folder }
     }
 
     fn subscribe(&mut self, filter: &str, outbox: &Arc<Outbox>) -> Vec<Arc<Routed>> {
@@ -45,8 +46,8 @@ impl Bench {
         kept.try_recv().unwrap().unwrap()
     }
 
-    fn batch(&self, topic: &str, numbers: std::ops::Range<usize>) -> Vec<Arc<Message>> {
-        numbers.map(|n| Arc::new(message(&self.pipeline, topic, n.to_string()))).collect()
+    fn batch(&self, topic: &str, numbers: std::ops::Range<usize>) -> Vec<Delivered> {
+        numbers.map(|n| delivered(message(&self.pipeline, topic, n.to_string()))).collect()
     }
 
     /// Handles arrivals until the window is closed.
@@ -57,12 +58,16 @@ impl Bench {
     }
 }
 
+fn delivered(message: Message) -> Delivered {
+    Delivered { message: Arc::new(message), receipt: None }
+}
+
 async fn numbers(outbox: &Outbox, count: usize) -> Vec<usize> {
     let mut out = Vec::new();
     while out.len() < count {
         match outbox.pop() {
-            Some(Delivery { routed, .. }) => {
-                out.push(std::str::from_utf8(&routed.message.payload).unwrap().parse().unwrap());
+            Some(parcel) => {
+                out.push(std::str::from_utf8(&parcel.delivery.routed.message.payload).unwrap().parse().unwrap());
             }
             None => tokio::time::timeout(LONG, outbox.filled.notified()).await.unwrap(),
         }
@@ -99,7 +104,7 @@ async fn a_worn_router_is_renewed_and_nothing_is_lost_or_double() {
     let mut bench = Bench::new().await;
     let outbox = outbox("c");
     bench.subscribe("+/+", &outbox);
-    let Bench { hub, commands: _commands, pipeline, stats } = bench;
+    let Bench { hub, commands: _commands, pipeline, stats, _folder } = bench;
     let stop = CancellationToken::new();
     let running = tokio::spawn(hub.run(stop.clone()));
     let reader = Arc::clone(&outbox);
@@ -126,7 +131,7 @@ async fn retained_messages_are_kept_replaced_cleared_and_bounded() {
     for (topic, payload) in [("a/1", "x"), ("a/2", "y"), ("a/1", "z"), ("a/3", "no room"), ("a/2", "")] {
         let mut kept = message(&bench.pipeline, topic, payload);
         kept.retain = true;
-        bench.hub.open_window(&mut vec![Arc::new(kept)]).await.unwrap();
+        bench.hub.open_window(&mut vec![delivered(kept)]).await.unwrap();
         bench.settle().await;
     }
     let outbox = outbox("c");

@@ -3,19 +3,29 @@
 use bytes::Bytes;
 
 use super::super::Current;
-use super::super::registry::{Registry, Will};
+use super::super::registry::{Entered, Hold, Registry, Will};
+use super::super::session::Session;
 use super::super::stats::Stats;
 use super::*;
 use crate::config;
 use crate::message::QoS;
+use crate::store::SessionRow;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-fn registry(settings: config::Broker) -> (Arc<Registry>, Arc<Stats>, mpsc::Receiver<Arc<Message>>) {
+fn registry(settings: config::Broker) -> (Arc<Registry>, Arc<Stats>, mpsc::Receiver<Delivered>, tempfile::TempDir) {
     let (pipeline, delivered) = pipeline();
     let stats = Arc::new(Stats::default());
     let settings = Arc::new(Current::new(settings));
-    (Arc::new(Registry::new(settings, pipeline, Arc::clone(&stats))), stats, delivered)
+    let (store, folder) = store();
+    (Arc::new(Registry::new(settings, pipeline, store, Arc::clone(&stats))), stats, delivered, folder)
+}
+
+/// Enters as a connection does; the second value says whether the session is an old one.
+async fn enter(registry: &Registry, name: &str, clean_start: bool) -> (Session, bool, Hold) {
+    let row = SessionRow { client: name.into(), user: None, expiry: HOUR, left: None };
+    let Entered { session, present, hold, .. } = registry.enter(&row, clean_start).await;
+    (session, present, hold)
 }
 
 fn client(name: &str) -> Arc<str> {
@@ -24,15 +34,15 @@ fn client(name: &str) -> Arc<str> {
 
 #[tokio::test]
 async fn a_session_is_parked_while_its_client_is_away_and_found_again() {
-    let (registry, stats, _delivered) = registry(config::Broker::default());
-    let (session, present, hold) = registry.enter(&client("a"), false).await;
+    let (registry, stats, _delivered, _folder) = registry(config::Broker::default());
+    let (session, present, hold) = enter(&registry, "a", false).await;
     assert!(!present);
     let outbox = Arc::clone(&session.outbox);
     assert!(registry.leave(hold, session, HOUR, None).is_none());
-    let (session, present, hold) = registry.enter(&client("a"), false).await;
+    let (session, present, hold) = enter(&registry, "a", false).await;
     assert!(present && Arc::ptr_eq(&session.outbox, &outbox));
     registry.leave(hold, session, HOUR, None);
-    let (session, present, hold) = registry.enter(&client("a"), true).await;
+    let (session, present, hold) = enter(&registry, "a", true).await;
     assert!(!present && outbox.is_closed(), "a clean start ends the old session");
     registry.leave(hold, session, Duration::ZERO, None);
     assert_eq!(stats.sessions.load(std::sync::atomic::Ordering::Relaxed), 0);
@@ -40,7 +50,7 @@ async fn a_session_is_parked_while_its_client_is_away_and_found_again() {
 
 /// Holds its session until it is asked for it, as a connection does.
 async fn hold_until_kicked(registry: Arc<Registry>, started: tokio::sync::oneshot::Sender<bool>) {
-    let (session, present, mut hold) = registry.enter(&client("a"), false).await;
+    let (session, present, mut hold) = enter(&registry, "a", false).await;
     let _ = started.send(present);
     if let Ok(newcomer) = (&mut hold.kick).await {
         newcomer.take_over(session, HOUR, None);
@@ -49,7 +59,7 @@ async fn hold_until_kicked(registry: Arc<Registry>, started: tokio::sync::onesho
 
 #[tokio::test]
 async fn newcomers_hand_one_session_down_the_line() {
-    let (registry, stats, _delivered) = registry(config::Broker::default());
+    let (registry, stats, _delivered, _folder) = registry(config::Broker::default());
     let mut present = Vec::new();
     for _ in 0..20 {
         let (started, was_present) = tokio::sync::oneshot::channel();
@@ -62,11 +72,11 @@ async fn newcomers_hand_one_session_down_the_line() {
 
 #[tokio::test]
 async fn a_connection_that_ends_while_a_newcomer_waits_leaves_its_session_to_it() {
-    let (registry, _stats, _delivered) = registry(config::Broker::default());
-    let (session, _, hold) = registry.enter(&client("a"), false).await;
+    let (registry, _stats, _delivered, _folder) = registry(config::Broker::default());
+    let (session, _, hold) = enter(&registry, "a", false).await;
     let outbox = Arc::clone(&session.outbox);
     let newcomer = Arc::clone(&registry);
-    let newcomer = tokio::spawn(async move { newcomer.enter(&client("a"), false).await });
+    let newcomer = tokio::spawn(async move { enter(&newcomer, "a", false).await });
     // The newcomer has the place as soon as the old connection's hold is asked for.
     while !hold.is_wanted() {
         tokio::task::yield_now().await;
@@ -78,13 +88,13 @@ async fn a_connection_that_ends_while_a_newcomer_waits_leaves_its_session_to_it(
 
 #[tokio::test]
 async fn only_so_many_sessions_of_absent_clients_are_kept() {
-    let (registry, stats, _delivered) = registry(config::Broker { max_connections: 3, ..Default::default() });
+    let (registry, stats, _delivered, _folder) = registry(config::Broker { max_connections: 3, ..Default::default() });
     for n in 0..10_u32 {
-        let (session, _, hold) = registry.enter(&client(&n.to_string()), false).await;
+        let (session, _, hold) = enter(&registry, &n.to_string(), false).await;
         registry.leave(hold, session, HOUR * (n + 1), None);
     }
     assert_eq!(stats.sessions.load(std::sync::atomic::Ordering::Relaxed), 3);
-    assert!(registry.enter(&client("9"), false).await.1, "those that last longest are kept");
+    assert!(enter(&registry, "9", false).await.1, "those that last longest are kept");
 }
 
 fn will(delay: Duration) -> Will {
@@ -101,30 +111,30 @@ fn will(delay: Duration) -> Will {
 
 #[tokio::test]
 async fn what_is_over_is_over_before_the_sweep_has_come_by() {
-    let (registry, _stats, mut delivered) = registry(config::Broker::default());
+    let (registry, _stats, mut delivered, _folder) = registry(config::Broker::default());
     let moment = Duration::from_millis(1);
     for (expiry, delay, expected) in [(HOUR, moment, true), (moment, HOUR, false)] {
-        let (session, _, hold) = registry.enter(&client("a"), false).await;
+        let (session, _, hold) = enter(&registry, "a", false).await;
         assert!(registry.leave(hold, session, expiry, Some(will(delay))).is_none());
         tokio::time::sleep(2 * moment).await;
-        let (session, present, hold) = registry.enter(&client("a"), false).await;
+        let (session, present, hold) = enter(&registry, "a", false).await;
         assert_eq!(present, expected, "the session has expired or has not");
         let came = tokio::time::timeout(LONG, delivered.recv()).await.unwrap().unwrap();
-        assert_eq!(came.topic.as_str(), "gone", "its will was due either way");
+        assert_eq!(came.message.topic.as_str(), "gone", "its will was due either way");
         registry.leave(hold, session, Duration::ZERO, None);
     }
 }
 
 #[tokio::test]
 async fn a_will_with_a_delay_waits_and_a_return_cancels_it() {
-    let (registry, _stats, _delivered) = registry(config::Broker::default());
-    let (session, _, hold) = registry.enter(&client("a"), false).await;
+    let (registry, _stats, _delivered, _folder) = registry(config::Broker::default());
+    let (session, _, hold) = enter(&registry, "a", false).await;
     assert!(registry.leave(hold, session, HOUR, Some(will(Duration::ZERO))).is_some(), "without a delay it is due");
-    let (session, _, hold) = registry.enter(&client("a"), false).await;
+    let (session, _, hold) = enter(&registry, "a", false).await;
     assert!(registry.leave(hold, session, HOUR, Some(will(Duration::from_secs(60)))).is_none());
     let now = std::time::Instant::now();
     assert!(registry.take_due(now).is_empty());
-    let (session, _, hold) = registry.enter(&client("a"), false).await;
+    let (session, _, hold) = enter(&registry, "a", false).await;
     assert!(registry.take_due(now + HOUR / 2).is_empty(), "the client came back");
     registry.leave(hold, session, HOUR, Some(will(Duration::from_secs(60))));
     assert_eq!(registry.take_due(now + HOUR / 2).len(), 1);

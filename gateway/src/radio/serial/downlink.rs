@@ -147,7 +147,7 @@ mod tests {
 
     struct Bench {
         pipeline: Arc<Pipeline>,
-        delivered: mpsc::Receiver<Arc<Message>>,
+        delivered: mpsc::Receiver<crate::pipeline::Delivered>,
         stats: Arc<RadioStats>,
         topics: Topics,
         reports: Reports,
@@ -174,7 +174,7 @@ mod tests {
         /// The reasons on the `ack` topic so far.
         fn acks(&mut self) -> Vec<String> {
             let mut reasons = Vec::new();
-            while let Ok(message) = self.delivered.try_recv() {
+            while let Ok(crate::pipeline::Delivered { message, .. }) = self.delivered.try_recv() {
                 if message.topic == self.topics.ack {
                     let body: serde_json::Value = serde_json::from_slice(&message.payload).unwrap();
                     reasons.push(body["reason"].as_str().unwrap().to_owned());

@@ -114,12 +114,11 @@ mod tests {
 
     use super::*;
     use crate::config::SimulatedDevice;
-    use crate::message::Message;
     use crate::pipeline::Pipeline;
     use crate::radio::Topics;
 
     struct Bench {
-        delivered: mpsc::Receiver<Arc<Message>>,
+        delivered: mpsc::Receiver<crate::pipeline::Delivered>,
         stats: Arc<RadioStats>,
         reports: Reports,
         presence: Presence,
@@ -150,7 +149,7 @@ mod tests {
         /// What was said since the last time: `online`, or the reason. The gauge must agree with the last.
         fn said(&mut self) -> Vec<String> {
             let mut said = Vec::new();
-            while let Ok(message) = self.delivered.try_recv() {
+            while let Ok(crate::pipeline::Delivered { message, .. }) = self.delivered.try_recv() {
                 let body: serde_json::Value = serde_json::from_slice(&message.payload).unwrap();
                 said.push(body["reason"].as_str().unwrap_or("online").to_owned());
             }

@@ -57,7 +57,7 @@ impl Reports {
     /// Publishes a frame that came in.
     pub(super) async fn up(&self, frame: Frame) {
         RadioStats::add(&self.stats.frames_received, 1);
-        let meta = Arc::new(RadioMeta { framing: self.framing, baud: self.baud, poll: frame.poll });
+        let meta = Arc::new(RadioMeta { framing: self.framing.into(), baud: self.baud, poll: frame.poll });
         let origin = Origin::Radio(Arc::clone(&self.name));
         let mut message = self.pipeline.message(frame.received, origin, self.topics.up.clone(), frame.payload);
         if self.envelope == Envelope::Json {

@@ -1,0 +1,265 @@
+//! The file itself: its layout, one transaction for a batch, reading everything at the start.
+//!
+//! A write-ahead log with `synchronous = FULL`: a transaction has one wait for the disk and is there after a power cut.
+//! The process has the file for itself.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rusqlite::{Connection, ErrorCode, Transaction, params};
+
+use super::StoreError;
+use super::pending::{Batch, Queued, Session};
+use super::rows::Stored;
+use crate::message::TopicFilter;
+
+mod load;
+
+/// Counts up with the layout.
+const LAYOUT: i64 = 1;
+
+const TABLES: &str = "
+    CREATE TABLE retained (topic TEXT PRIMARY KEY, message BLOB NOT NULL) WITHOUT ROWID;
+    CREATE TABLE session (id INTEGER PRIMARY KEY, client TEXT NOT NULL, user TEXT, expiry INTEGER NOT NULL,
+        left_at INTEGER);
+    CREATE TABLE subscription (session INTEGER, name TEXT, qos INTEGER NOT NULL, no_local INTEGER NOT NULL,
+        retain_as_published INTEGER NOT NULL, subscription_id INTEGER, PRIMARY KEY (session, name)) WITHOUT ROWID;
+    CREATE TABLE queued (id INTEGER PRIMARY KEY, session INTEGER NOT NULL, packet_id INTEGER NOT NULL,
+        qos INTEGER NOT NULL, retain INTEGER NOT NULL, subscription_id INTEGER, share TEXT,
+        released INTEGER NOT NULL, message BLOB NOT NULL);
+    CREATE TABLE received (session INTEGER, packet_id INTEGER, PRIMARY KEY (session, packet_id)) WITHOUT ROWID;
+";
+
+/// A cache of 512 KiB; a log that is cut back to 4 MiB; no file of shared memory.
+const SETTINGS: &str = "
+    PRAGMA locking_mode = EXCLUSIVE;
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = FULL;
+    PRAGMA journal_size_limit = 4194304;
+    PRAGMA cache_size = -512;
+    PRAGMA temp_store = MEMORY;
+";
+
+/// Whether trying again is of no use, since the file is damaged.
+pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+}
+
+/// The open file.
+pub(super) struct Database(Connection);
+
+impl Database {
+    /// Opens or makes the file and reads it.
+    pub(super) fn open(file: &Path) -> Result<(Self, Stored), StoreError> {
+        let failed = |error: &dyn std::fmt::Display| StoreError::Open { file: file.into(), why: error.to_string() };
+        private(file).map_err(|error| failed(&error))?;
+        let (mut stored, damage) = match Self::read(file) {
+            Ok((database, stored, None)) => return Ok((database, stored)),
+            Ok((_closed, stored, Some(damage))) => (stored, damage),
+            Err(Failed::Newer(layout)) => return Err(StoreError::Newer { file: file.into(), layout }),
+            Err(Failed::Sqlite(damage)) if is_damage(&damage) => (Stored::default(), damage),
+            Err(Failed::Sqlite(error)) => return Err(failed(&error)),
+        };
+        let aside = set_aside(file).map_err(|error| failed(&error))?;
+        log::error!(error:% = damage, kept:% = aside.display(), retained = stored.retained.len(),
+            sessions = stored.sessions.len(); "the store was damaged; what could be read of it goes on");
+        private(file).map_err(|error| failed(&error))?;
+        let mut database = Self::fresh(file).map_err(|error| failed(&error))?;
+        database.write(&Batch::of(&stored)).map_err(|error| failed(&error))?;
+        stored.set_aside = Some(aside);
+        Ok((database, stored))
+    }
+
+    /// Opens the file and reads what can be read; with what is wrong with the rest.
+    fn read(file: &Path) -> Result<(Self, Stored, Option<rusqlite::Error>), Failed> {
+        let mut database = Self::fresh(file)?;
+        let layout = database.layout()?;
+        if layout > LAYOUT {
+            return Err(Failed::Newer(layout));
+        }
+        let mut stored = Stored::default();
+        let read = load::all(&database.0, &mut stored);
+        let damage = read.and_then(|untidy| database.quick_check().map(|()| untidy));
+        let damage = match damage {
+            Ok(true) => database.rewrite(&stored).err(),
+            Ok(false) => None,
+            Err(damage) => Some(damage),
+        };
+        Ok((database, stored, damage))
+    }
+
+    fn fresh(file: &Path) -> Result<Self, rusqlite::Error> {
+        let connection = Connection::open(file)?;
+        connection.execute_batch(SETTINGS)?;
+        let database = Self(connection);
+        if database.layout()? == 0 {
+            database.0.execute_batch(&format!("BEGIN IMMEDIATE; {TABLES} PRAGMA user_version = {LAYOUT}; COMMIT"))?;
+        }
+        Ok(database)
+    }
+
+    fn layout(&self) -> Result<i64, rusqlite::Error> {
+        self.0.query_row("PRAGMA user_version", [], |row| row.get(0))
+    }
+
+    /// Damage outside the rows would show only when it is run into.
+    fn quick_check(&self) -> Result<(), rusqlite::Error> {
+        let verdict: String = self.0.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        if verdict == "ok" {
+            return Ok(());
+        }
+        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+        Err(rusqlite::Error::SqliteFailure(code, Some(verdict)))
+    }
+
+    /// Writes a batch: all of it or nothing.
+    pub(super) fn write(&mut self, batch: &Batch) -> Result<(), rusqlite::Error> {
+        let transaction = self.0.transaction()?;
+        put(&transaction, batch)?;
+        transaction.commit()
+    }
+
+    /// Lets go all that is not in `stored`: rows of sessions that are gone, and what can't be read.
+    fn rewrite(&mut self, stored: &Stored) -> Result<(), rusqlite::Error> {
+        let transaction = self.0.transaction()?;
+        for table in ["retained", "session", "subscription", "queued", "received"] {
+            transaction.execute(&format!("DELETE FROM {table}"), [])?;
+        }
+        put(&transaction, &Batch::of(stored))?;
+        transaction.commit()
+    }
+}
+
+fn put(transaction: &Transaction<'_>, batch: &Batch) -> Result<(), rusqlite::Error> {
+    write_retained(transaction, batch)?;
+    for (number, session) in &batch.sessions {
+        write_session(transaction, number.cast_signed(), session)?;
+    }
+    for (number, queued) in &batch.queued {
+        write_queued(transaction, number.cast_signed(), queued)?;
+    }
+    Ok(())
+}
+
+enum Failed {
+    Newer(i64),
+    Sqlite(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Failed {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+/// Makes the file, for its owner alone. SQLite gives its log the same mode.
+fn private(file: &Path) -> io::Result<()> {
+    OpenOptions::new().create(true).append(true).mode(0o600).open(file).map(drop)
+}
+
+/// Moves a damaged file and its log aside, in the place of those that were put there before.
+fn set_aside(file: &Path) -> io::Result<PathBuf> {
+    let with = |path: &Path, ending: &str| {
+        let mut path = path.as_os_str().to_owned();
+        path.push(ending);
+        PathBuf::from(path)
+    };
+    let aside = with(file, ".damaged");
+    std::fs::rename(file, &aside)?;
+    let log = with(file, "-wal");
+    if log.exists() {
+        std::fs::rename(log, with(&aside, "-wal"))?;
+    }
+    Ok(aside)
+}
+
+fn write_retained(transaction: &Transaction<'_>, batch: &Batch) -> Result<(), rusqlite::Error> {
+    let mut put = transaction.prepare_cached("INSERT OR REPLACE INTO retained VALUES (?1, ?2)")?;
+    let mut clear = transaction.prepare_cached("DELETE FROM retained WHERE topic = ?1")?;
+    for (topic, message) in &batch.retained {
+        match message {
+            Some(message) => put.execute(params![topic.as_str(), message.to_record()])?,
+            None => clear.execute([topic.as_str()])?,
+        };
+    }
+    Ok(())
+}
+
+fn write_session(transaction: &Transaction<'_>, number: i64, session: &Session) -> Result<(), rusqlite::Error> {
+    if session.ended {
+        for table in ["session WHERE id", "subscription WHERE session", "received WHERE session"] {
+            transaction.prepare_cached(&format!("DELETE FROM {table} = ?1"))?.execute([number])?;
+        }
+        return Ok(());
+    }
+    if let Some(row) = &session.row {
+        let expiry = i64::try_from(row.expiry.as_secs()).unwrap_or(i64::MAX);
+        let left = row.left.map(seconds);
+        transaction
+            .prepare_cached("INSERT OR REPLACE INTO session VALUES (?1, ?2, ?3, ?4, ?5)")?
+            .execute(params![number, row.client, row.user, expiry, left])?;
+    }
+    for (name, row) in &session.subscriptions {
+        let Some(row) = row else {
+            let sql = "DELETE FROM subscription WHERE session = ?1 AND name = ?2";
+            transaction.prepare_cached(sql)?.execute(params![number, name.as_str()])?;
+            continue;
+        };
+        let id = row.subscription_id.map(std::num::NonZero::get);
+        transaction
+            .prepare_cached("INSERT OR REPLACE INTO subscription VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+            .execute(params![number, name.as_str(), row.qos as u8, row.no_local, row.retain_as_published, id])?;
+    }
+    for (packet_id, in_use) in &session.received {
+        let sql = if *in_use {
+            "INSERT OR REPLACE INTO received VALUES (?1, ?2)"
+        } else {
+            "DELETE FROM received WHERE session = ?1 AND packet_id = ?2"
+        };
+        transaction.prepare_cached(sql)?.execute(params![number, packet_id.get()])?;
+    }
+    Ok(())
+}
+
+fn write_queued(transaction: &Transaction<'_>, number: i64, queued: &Queued) -> Result<(), rusqlite::Error> {
+    let sql = match queued {
+        Queued::Gone => "DELETE FROM queued WHERE id = ?1",
+        Queued::Released => "UPDATE queued SET released = 1 WHERE id = ?1",
+        Queued::Put(row, _) => {
+            let mut put = transaction
+                .prepare_cached("INSERT OR REPLACE INTO queued VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?;
+            put.execute(params![
+                number,
+                row.session.cast_signed(),
+                row.packet_id.get(),
+                row.qos as u8,
+                row.retain,
+                row.subscription_id.map(std::num::NonZero::get),
+                row.share.as_ref().map(TopicFilter::as_str),
+                row.released,
+                row.message.to_record(),
+            ])?;
+            return Ok(());
+        }
+    };
+    transaction.prepare_cached(sql)?.execute([number])?;
+    Ok(())
+}
+
+/// Seconds since 1970, UTC; before that, 0.
+fn seconds(time: SystemTime) -> i64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// What tests do by hand.
+#[cfg(test)]
+impl Database {
+    /// Makes every transaction fail, as a file system does that has become read-only.
+    pub(super) fn break_writes(&self, broken: bool) {
+        self.0.pragma_update(None, "query_only", broken).expect("a pragma");
+    }
+}

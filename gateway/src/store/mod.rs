@@ -1,0 +1,230 @@
+//! What outlives the process: retained messages and the sessions of MQTT clients, in one SQLite file.
+//!
+//! Owns `<data-dir>/stile.db`. Never decides what is kept, and nobody waits for it: changes are noted in memory
+//! (`pending.rs`) and one unit writes them together, in one transaction with one wait for the disk (`writer.rs`).
+//! Whoever must not promise before it is safe hands in a receipt. `database.rs` knows
+//! SQLite, `rows.rs` is what can be kept.
+//!
+//! How soon a change is written depends on who waits for it. Somebody does: at once, and what comes meanwhile goes
+//! into the next transaction. Somebody does, and the client it is for is there: in [`GRACE`], since its acknowledgement
+//! probably comes sooner and then nothing need be written at all. Nobody does: within [`LAZY`].
+
+mod database;
+mod pending;
+mod rows;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::num::NonZeroU16;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+pub use self::rows::{QueuedRow, SessionRow, Stored, StoredSession, SubscriptionRow};
+
+use self::database::Database;
+use self::pending::Pending;
+use crate::message::{Message, Publication, Receipt, Topic, TopicFilter};
+
+/// The file's name in the data folder.
+pub const FILE: &str = "stile.db";
+/// How long the acknowledgement of a client that is there is waited for before its message is written.
+const GRACE: Duration = Duration::from_millis(20);
+/// How long a change that nobody waits for may stay in memory: what a power cut can cost of messages that nobody was
+/// told to be safe.
+const LAZY: Duration = Duration::from_secs(1);
+
+/// Why the file can't be used. A damaged file is none of these: it is set aside.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Neither it nor a new one could be opened.
+    #[error("can't open {}: {why}; see that the gateway may write there and that the disk has room", .file.display())]
+    Open {
+        /// The file.
+        file: PathBuf,
+        /// What SQLite or the system said.
+        why: String,
+    },
+    /// A later version of Stile wrote it.
+    #[error("{} was written by a newer version of Stile (layout {layout}); install that version, or move the file away", .file.display())]
+    Newer {
+        /// The file.
+        file: PathBuf,
+        /// Its layout's number.
+        layout: i64,
+    },
+}
+
+/// Counters for metrics and pages.
+#[derive(Debug, Default)]
+pub struct Figures {
+    /// Transactions written.
+    pub commits: AtomicU64,
+    /// Transactions that failed; they are tried again.
+    pub failures: AtomicU64,
+    /// Changes written, of all transactions.
+    pub changes: AtomicU64,
+    /// The last transaction failed.
+    pub failing: AtomicBool,
+}
+
+struct Inner {
+    pending: Mutex<Pending>,
+    /// Told when something became due sooner than before.
+    hurried: Notify,
+    /// Only the writer waits for it.
+    database: Mutex<Database>,
+    last_row: AtomicU64,
+    last_session: AtomicU64,
+    corrupted: CancellationToken,
+    figures: Figures,
+}
+
+/// A handle. A clone is another handle.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+impl Store {
+    /// Opens the file in `folder`, or makes it, and reads all that is in it. A damaged file is moved aside, under its
+    /// name with `.damaged`, and what could still be read of it goes into a new one.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn open(folder: &Path) -> Result<(Self, Stored), StoreError> {
+        let (database, stored) = Database::open(&folder.join(FILE))?;
+        let last_row = stored.sessions.iter().flat_map(|s| s.queued.iter().map(|(row, _)| *row)).max();
+        let last_session = stored.sessions.iter().map(|session| session.id).max();
+        let store = Self(Arc::new(Inner {
+            pending: Mutex::default(),
+            hurried: Notify::new(),
+            database: Mutex::new(database),
+            last_row: AtomicU64::new(last_row.unwrap_or(0)),
+            last_session: AtomicU64::new(last_session.unwrap_or(0)),
+            corrupted: CancellationToken::new(),
+            figures: Figures::default(),
+        }));
+        Ok((store, stored))
+    }
+
+    /// The counters.
+    pub fn figures(&self) -> &Figures {
+        &self.0.figures
+    }
+
+    fn pending(&self) -> MutexGuard<'_, Pending> {
+        self.0.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes what is pending, to be written after `patience`.
+    fn change<T>(&self, patience: Duration, change: impl FnOnce(&mut Pending) -> T) -> T {
+        let mut pending = self.pending();
+        let done = change(&mut pending);
+        if pending.note_due(Instant::now() + patience) {
+            drop(pending);
+            self.0.hurried.notify_one();
+        }
+        done
+    }
+
+    /// Begins a group of changes that reach the disk together or not at all: [`queue`](Self::queue),
+    /// [`retain`](Self::retain) and [`receive`](Self::receive), until [`close_group`](Self::close_group). There is one
+    /// group at a time; a second call adds to it.
+    pub fn open_group(&self) {
+        self.pending().open_group();
+    }
+
+    /// Ends the group; from now on it may be written.
+    pub fn close_group(&self) {
+        let mut pending = self.pending();
+        if pending.close_group() {
+            drop(pending);
+            self.0.hurried.notify_one();
+        }
+    }
+
+    /// Keeps a message for a session until [`forget`](Self::forget). `present` says that the client is there. Gives the
+    /// row's number.
+    pub fn queue(&self, row: QueuedRow, receipts: Vec<Receipt>, present: bool) -> u64 {
+        let number = self.0.last_row.fetch_add(1, Ordering::Relaxed) + 1;
+        let patience = match (receipts.is_empty(), present) {
+            (true, _) => LAZY,
+            (false, true) => GRACE,
+            (false, false) => Duration::ZERO,
+        };
+        self.change(patience, |pending| pending.queue(number, row, receipts));
+        number
+    }
+
+    /// Lets a queued message go: its client has it, or it is dropped. Nobody waits for that: what comes back after a
+    /// power cut is sent once more, as QoS 1 and the handshake of QoS 2 allow.
+    pub fn forget(&self, row: u64) {
+        self.change(LAZY, |pending| pending.forget(row));
+    }
+
+    /// Those who wait for a queued message to be safe, in further parts of their receipts.
+    pub fn receipts(&self, row: u64) -> Vec<Receipt> {
+        self.pending().receipts(row)
+    }
+
+    /// Settles a receipt when everything that has been changed so far is on disk.
+    pub fn sync(&self, receipt: Receipt) {
+        self.change(Duration::ZERO, |pending| pending.sync(receipt));
+    }
+
+    /// Notes that a client has received a QoS 2 message and may be told to release it.
+    pub fn release(&self, row: u64, receipt: Receipt) {
+        self.change(Duration::ZERO, |pending| pending.release(row, receipt));
+    }
+
+    /// Keeps a retained message in the place of the one that its topic had.
+    pub fn retain(&self, message: &Arc<Message>, receipt: Option<Receipt>) {
+        let patience = if receipt.is_some() { Duration::ZERO } else { LAZY };
+        self.change(patience, |pending| pending.retain(message.topic.clone(), Some(Arc::clone(message)), receipt));
+    }
+
+    /// Lets the retained message of a topic go.
+    pub fn clear_retained(&self, topic: &Topic, receipt: Option<Receipt>) {
+        let patience = if receipt.is_some() { Duration::ZERO } else { LAZY };
+        self.change(patience, |pending| pending.retain(topic.clone(), None, receipt));
+    }
+
+    /// Notes a QoS 2 message from a client.
+    pub fn receive(&self, publication: Publication, receipt: Receipt) {
+        self.change(Duration::ZERO, |pending| pending.receive(publication, true, receipt));
+    }
+
+    /// Forgets a QoS 2 message from a client: its identifier is free for another.
+    pub fn forget_received(&self, session: u64, packet_id: NonZeroU16, receipt: Receipt) {
+        let publication = Publication { session, packet_id };
+        self.change(Duration::ZERO, |pending| pending.receive(publication, false, receipt));
+    }
+
+    /// Begins to keep a session. Gives its number.
+    pub fn begin_session(&self, row: SessionRow) -> u64 {
+        let number = self.0.last_session.fetch_add(1, Ordering::Relaxed) + 1;
+        self.update_session(number, row);
+        number
+    }
+
+    /// Notes what has changed of a session.
+    pub fn update_session(&self, session: u64, row: SessionRow) {
+        self.change(LAZY, |pending| pending.session(session).row = Some(row));
+    }
+
+    /// Ends a session: its subscriptions and what it received go with it. What is queued for it must be let go one by
+    /// one.
+    pub fn end_session(&self, session: u64, receipt: Option<Receipt>) {
+        let patience = if receipt.is_some() { Duration::ZERO } else { LAZY };
+        self.change(patience, |pending| pending.end_session(session, receipt));
+    }
+
+    /// Keeps a subscription, or with `None` lets it go. `name` is the filter as the client wrote it, with `$share`.
+    pub fn subscribe(&self, session: u64, name: &TopicFilter, row: Option<SubscriptionRow>, receipt: Receipt) {
+        self.change(Duration::ZERO, |pending| pending.subscribe(session, name.clone(), row, receipt));
+    }
+}

@@ -1,0 +1,83 @@
+//! What can be kept, as the other rooms see it.
+
+use std::num::{NonZeroU16, NonZeroU32};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use crate::message::{Message, QoS, TopicFilter};
+
+/// A session, but for what belongs to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionRow {
+    /// The client id.
+    pub client: Arc<str>,
+    /// The user that the client came as.
+    pub user: Option<Arc<str>>,
+    /// How long the session outlives its connection; whole seconds are kept.
+    pub expiry: Duration,
+    /// When its client left; `None` while it is there.
+    pub left: Option<SystemTime>,
+}
+
+/// The options of a subscription (MQTT 5.0, section 3.8.3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SubscriptionRow {
+    /// The most that is delivered.
+    pub qos: QoS,
+    /// Not what the client itself published.
+    pub no_local: bool,
+    /// With the retain flag as published.
+    pub retain_as_published: bool,
+    /// What the client calls it.
+    pub subscription_id: Option<NonZeroU32>,
+}
+
+/// A message with QoS 1 or 2 that waits for a client or for its acknowledgement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueuedRow {
+    /// The session's number.
+    pub session: u64,
+    /// What it is sent under, before a restart and after.
+    pub packet_id: NonZeroU16,
+    /// The quality of service of this delivery.
+    pub qos: QoS,
+    /// The retain flag to send.
+    pub retain: bool,
+    /// The subscription identifier to send.
+    pub subscription_id: Option<NonZeroU32>,
+    /// The shared subscription that it came by, as the client wrote it.
+    pub share: Option<TopicFilter>,
+    /// The client has received it, and PUBREL may have gone.
+    pub released: bool,
+    /// The message.
+    pub message: Arc<Message>,
+}
+
+/// A session with all that belongs to it, as it was found at the start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredSession {
+    /// Its number.
+    pub id: u64,
+    /// The session.
+    pub row: SessionRow,
+    /// Its subscriptions, by the filter as the client wrote it.
+    pub subscriptions: Vec<(TopicFilter, SubscriptionRow)>,
+    /// QoS 2 messages from the client whose PUBREL has not come.
+    pub received: Vec<NonZeroU16>,
+    /// What waits, with the numbers of the rows, oldest first.
+    pub queued: Vec<(u64, QueuedRow)>,
+}
+
+/// All that was found at the start.
+#[derive(Debug, Default)]
+pub struct Stored {
+    /// Retained messages, one a topic.
+    pub retained: Vec<Arc<Message>>,
+    /// Sessions, one a client.
+    pub sessions: Vec<StoredSession>,
+    /// Rows that could not be read and were let go.
+    pub unreadable: u64,
+    /// Where a damaged file was moved to. What could be read of it is in here.
+    pub set_aside: Option<PathBuf>,
+}

@@ -27,7 +27,7 @@ use tokio::sync::Semaphore;
 const ROUNDS: usize = 5;
 const MESSAGES: u64 = 1_000_000;
 const PAYLOAD_BYTES: usize = 64;
-/// Well below the default `session-queue` of 1000.
+/// Well below the default `session-queue`.
 const AHEAD: usize = 800;
 /// Credits are given back in lots, as acknowledgements of a window would be.
 const LOT: u64 = 50;

@@ -12,7 +12,6 @@ use crate::report::{median, micros, millis, percentile};
 use crate::serial::{self, TOPIC, latencies, lost, subscriber, warm_up};
 use crate::source::{FRAME_BYTES, Source};
 
-const ROUNDS: usize = 5;
 /// Four seconds at the pace of the line.
 const PACED: usize = 1_844;
 const FLOOD: usize = 100_000;
@@ -67,17 +66,17 @@ fn stile() -> Round {
 
 fn mosquitto() -> Round {
     let source = Source::open();
-    let broker = Mosquitto::start();
+    let broker = Mosquitto::start("");
     let publisher = broker.publisher(&source, TOPIC);
     measure(&source, broker.address, &[broker.pid(), publisher.pid()])
 }
 
-pub(crate) fn run() {
+pub(crate) fn run(count: usize) {
     let mut rounds = Vec::new();
-    for round in 1..=ROUNDS {
+    for round in 1..=count {
         let pair = (stile(), mosquitto());
         eprintln!(
-            "   round {round} of {ROUNDS}: p99 {:.2} and {:.2} ms, flooded {:.0} and {:.0} frames/s",
+            "   round {round} of {count}: p99 {:.2} and {:.2} ms, flooded {:.0} and {:.0} frames/s",
             pair.0.p99, pair.1.p99, pair.0.rate, pair.1.rate
         );
         rounds.push(pair);

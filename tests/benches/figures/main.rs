@@ -1,33 +1,57 @@
 //! The figures of `make bench` that are taken from outside: the built daemon, real pseudo-terminals, real sockets.
 //!
-//! `figures serial|idle|beside|brokers` takes one group, tells its progress on standard error, and prints its part of
-//! BENCHMARKS.md. A figure that misses its target is written as missed; only what makes a figure meaningless (a broker
-//! that does not start) ends the program. `tests/bench/run.sh` calls it.
+//! `figures GROUP` takes one group, tells its progress on standard error, and prints its part of BENCHMARKS.md; a number
+//! behind it is how many rounds there are, for a try. A figure that misses its target is written as missed; only what
+//! makes a figure meaningless (a broker that does not start, a message lost) ends the program. `tests/bench/run.sh` calls
+//! it.
 //!
-//! `source.rs` is the device on the pseudo-terminal, `wire.rs` the MQTT client, `process.rs` what the kernel says of a
-//! process, `mosquitto.rs` the other broker, `report.rs` the arithmetic and the tables; the rest is one file a group.
+//! `source.rs` is the device on the pseudo-terminal, `line.rs`, `wire.rs` and `swarm.rs` the MQTT clients, `paced.rs` a
+//! steady stream, `process.rs` what the kernel says of a process, `mosquitto.rs` the other broker, `brokers.rs` both,
+//! `report.rs` the arithmetic and the tables; the rest is one file a group.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, missing_docs, reason = "a benchmark may be loud")]
 
 mod beside;
 mod brokers;
+mod crowd;
+mod encrypted;
 mod idle;
+mod latency;
+mod line;
+mod memory;
 mod mosquitto;
+mod paced;
 mod process;
 mod report;
 mod serial;
 mod source;
+mod stuck;
+mod swarm;
+mod throughput;
 mod wire;
+
+/// Rounds of each comparison, medians of which are the figures.
+const ROUNDS: usize = 5;
 
 fn main() {
     // Cargo adds `--bench` to the arguments.
-    let group = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
+    let mut arguments = std::env::args().skip(1).filter(|argument| !argument.starts_with('-'));
+    let group = arguments.next();
+    let rounds = arguments.next().map_or(ROUNDS, |rounds| rounds.parse().expect("a number of rounds"));
     match group.as_deref() {
         Some("serial") => serial::run(),
         Some("idle") => idle::run(),
-        Some("beside") => beside::run(),
-        Some("brokers") => brokers::run(),
+        Some("beside") => beside::run(rounds),
+        Some("throughput") => throughput::run(rounds),
+        Some("latency") => latency::run(rounds),
+        Some("crowd") => crowd::run(rounds),
+        Some("memory") => memory::run(),
+        Some("stuck") => stuck::run(rounds),
+        Some("tls") => encrypted::run(rounds),
         _ => {
-            eprintln!("usage: cargo bench --package stile-tests --bench figures -- serial|idle|beside|brokers");
+            eprintln!(
+                "usage: cargo bench --package stile-tests --bench figures -- \
+                 serial|idle|beside|throughput|latency|crowd|memory|stuck|tls [ROUNDS]"
+            );
             std::process::exit(2);
         }
     }

@@ -33,13 +33,15 @@ pub(crate) struct Mosquitto {
 }
 
 impl Mosquitto {
-    /// The broker, with its default settings but for `set_tcp_nodelay`: without it a message may wait 40 ms for an
-    /// acknowledgement of TCP, and that is not what is to be compared.
-    pub(crate) fn start() -> Self {
+    /// The broker, with its default settings but for these and `set_tcp_nodelay`: without it a message may wait 40 ms for
+    /// an acknowledgement of TCP, and that is not what is to be compared.
+    pub(crate) fn start(settings: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let file = dir.path().join("mosquitto.conf");
-        let settings = format!("listener {} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\n", free.port());
+        // Started as root it would become a user who can't read a key.
+        let listener = format!("user root\nlistener {} 127.0.0.1\n", free.port());
+        let settings = format!("{listener}allow_anonymous true\nset_tcp_nodelay true\n{settings}");
         std::fs::write(&file, settings).unwrap();
         let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools/bin/mosquitto");
         let mut command = Command::new(program);

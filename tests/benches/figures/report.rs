@@ -22,6 +22,62 @@ pub(crate) fn micros(time: Duration) -> f64 {
     time.as_secs_f64() * 1e6
 }
 
+/// Begins a table of figures that two brokers share.
+pub(crate) fn beside() {
+    println!("| Figure | Stile | Mosquitto | Stile / Mosquitto | Target | |\n|---|---|---|---|---|---|");
+}
+
+/// Medians of one figure on both brokers.
+pub(crate) struct Beside {
+    ours: f64,
+    theirs: f64,
+    /// What the ratio is to be, and whether it is.
+    target: Option<(String, bool)>,
+}
+
+impl Beside {
+    pub(crate) fn of<R>(rounds: &[(R, R)], figure: fn(&R) -> f64) -> Self {
+        let ours = median(rounds.iter().map(|(ours, _)| figure(ours)).collect());
+        let theirs = median(rounds.iter().map(|(_, theirs)| figure(theirs)).collect());
+        Self { ours, theirs, target: None }
+    }
+
+    fn ratio(&self) -> f64 {
+        self.ours / self.theirs
+    }
+
+    pub(crate) fn at_least(mut self, times: f64) -> Self {
+        self.target = Some((format!("≥ {times}"), self.ratio() >= times));
+        self
+    }
+
+    pub(crate) fn at_most(mut self, times: f64) -> Self {
+        self.target = Some((format!("≤ {times}"), self.ratio() <= times));
+        self
+    }
+
+    pub(crate) fn less_than(mut self, times: f64) -> Self {
+        self.target = Some((format!("< {times}"), self.ratio() < times));
+        self
+    }
+
+    pub(crate) fn print(&self, figure: &str, unit: &str, digits: usize) {
+        let (wanted, verdict) = match &self.target {
+            Some((wanted, met)) => (wanted.as_str(), verdict(*met)),
+            None => ("", ""),
+        };
+        let (ours, theirs) = (self.ours, self.theirs);
+        println!(
+            "| {figure} | {ours:.digits$}{unit} | {theirs:.digits$}{unit} | {:.2} | {wanted} | {verdict} |",
+            self.ratio()
+        );
+    }
+}
+
+fn verdict(met: bool) -> &'static str {
+    if met { "met" } else { "**missed**" }
+}
+
 /// Begins a table of figures and their targets.
 pub(crate) fn targets() {
     println!("| Figure | Measured | Target | |\n|---|---|---|---|");
@@ -29,7 +85,7 @@ pub(crate) fn targets() {
 
 /// One figure with a target.
 pub(crate) fn target(figure: &str, measured: &str, target: &str, met: bool) {
-    println!("| {figure} | {measured} | {target} | {} |", if met { "met" } else { "**missed**" });
+    println!("| {figure} | {measured} | {target} | {} |", verdict(met));
 }
 
 /// One figure for information.

@@ -1,12 +1,16 @@
-//! A bare MQTT 3.1.1 client on a blocking socket: the same little cost on whatever broker, and the instant of each read.
+//! A bare MQTT 3.1.1 client: the same little cost on whatever broker, and the instant of each read.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use crate::line::Line;
+
 /// After so long without a byte, what has not come counts as lost.
 pub(crate) const SILENCE: Duration = Duration::from_secs(2);
 
+const CONNACK: u8 = 2;
+const SUBACK: u8 = 9;
 pub(crate) const PUBACK: u8 = 4;
 pub(crate) const PUBLISH: u8 = 3;
 
@@ -39,7 +43,7 @@ impl<'a> Packet<'a> {
 }
 
 pub(crate) struct Wire {
-    stream: TcpStream,
+    line: Line,
     buffer: Box<[u8]>,
     filled: usize,
 }
@@ -47,14 +51,17 @@ pub(crate) struct Wire {
 impl Wire {
     /// Connects with a clean session.
     pub(crate) fn connect(address: SocketAddr, id: &str) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
-        stream.set_nodelay(true).unwrap();
-        stream.set_read_timeout(Some(SILENCE)).unwrap();
-        stream.set_write_timeout(Some(SILENCE)).unwrap();
-        let mut wire = Self { stream, buffer: vec![0; 256 * 1024].into(), filled: 0 };
+        Self::greet(Line::connect(address, None), id)
+    }
+
+    /// CONNECT and its answer, with a clean session and no keep-alive.
+    pub(crate) fn greet(line: Line, id: &str) -> Self {
+        line.socket().set_read_timeout(Some(SILENCE)).unwrap();
+        line.socket().set_write_timeout(Some(SILENCE)).unwrap();
+        let mut wire = Self { line, buffer: vec![0; 256 * 1024].into(), filled: 0 };
         let length = u8::try_from(id.len()).unwrap();
         wire.write(&[&[0x10, length + 12], &b"\0\x04MQTT\x04\x02\0\0\0"[..], &[length], id.as_bytes()].concat());
-        wire.answer(2, &[0, 0]);
+        wire.answer(CONNACK, &[0, 0]);
         wire
     }
 
@@ -62,7 +69,7 @@ impl Wire {
     pub(crate) fn subscribe(&mut self, filter: &str, qos: u8) {
         let length = u8::try_from(filter.len()).unwrap();
         self.write(&[&[0x82, length + 5, 0, 1, 0, length], filter.as_bytes(), &[qos]].concat());
-        self.answer(9, &[0, 1, qos]);
+        self.answer(SUBACK, &[0, 1, qos]);
     }
 
     fn answer(&mut self, kind: u8, body: &[u8]) {
@@ -73,18 +80,42 @@ impl Wire {
         }
     }
 
+    /// Says DISCONNECT and waits until the broker has closed the connection.
+    pub(crate) fn leave(mut self) {
+        self.write(&[0xE0, 0]);
+        while self.line.read(&mut self.buffer).unwrap() > 0 {}
+    }
+
     pub(crate) fn write(&mut self, bytes: &[u8]) {
-        self.stream.write_all(bytes).unwrap();
+        self.line.write_all(bytes).unwrap();
     }
 
-    /// A second handle on the connection, for a thread of its own.
-    pub(crate) fn other_end(&self) -> Self {
-        Self { stream: self.stream.try_clone().unwrap(), buffer: vec![0; 256 * 1024].into(), filled: 0 }
+    /// Writes what the connection takes now; says how much that was.
+    pub(crate) fn write_some(&mut self, bytes: &[u8]) -> usize {
+        match self.line.write(bytes) {
+            Ok(count) => count,
+            Err(e) if e.kind() == ErrorKind::WouldBlock => 0,
+            Err(e) => panic!("{e}"),
+        }
     }
 
-    /// Reads once and gives each whole packet with the instant of the read. `false`: nothing came for [`SILENCE`].
+    pub(crate) fn socket(&self) -> &TcpStream {
+        self.line.socket()
+    }
+
+    pub(crate) fn is_tls(&self) -> bool {
+        matches!(self.line, Line::Tls(_))
+    }
+
+    /// Lets the buffer go: all that is wanted of the connection is that it is there.
+    pub(crate) fn into_line(self) -> Line {
+        self.line
+    }
+
+    /// Reads once and gives each whole packet with the instant of the read. `false`: nothing came for [`SILENCE`], or,
+    /// where the socket does not block, nothing is there.
     pub(crate) fn read(&mut self, mut each: impl FnMut(Packet<'_>, Instant)) -> bool {
-        match self.stream.read(&mut self.buffer[self.filled..]) {
+        match self.line.read(&mut self.buffer[self.filled..]) {
             Ok(0) => panic!("the broker closed the connection"),
             Ok(count) => self.filled += count,
             Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => return false,
@@ -122,8 +153,14 @@ fn split(bytes: &[u8]) -> Option<(Packet<'_>, &[u8])> {
 pub(crate) fn publish(topic: &str, qos: u8, id: u16, payload: &[u8], out: &mut Vec<u8>) {
     let identifier = id.to_be_bytes();
     let identifier = if qos > 0 { &identifier[..] } else { &[] };
-    let length = u8::try_from(2 + topic.len() + identifier.len() + payload.len()).unwrap();
-    assert!(length < 128, "one byte of length is enough here");
-    out.extend([0x30 | qos << 1, length, 0, u8::try_from(topic.len()).unwrap()]);
-    out.extend([topic.as_bytes(), identifier, payload].concat());
+    let mut length = 2 + topic.len() + identifier.len() + payload.len();
+    out.push(0x30 | qos << 1);
+    while length > 0x7F {
+        out.push(length as u8 | 0x80);
+        length >>= 7;
+    }
+    out.extend([length as u8, 0, u8::try_from(topic.len()).unwrap()]);
+    out.extend_from_slice(topic.as_bytes());
+    out.extend_from_slice(identifier);
+    out.extend_from_slice(payload);
 }

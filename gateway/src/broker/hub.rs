@@ -185,6 +185,8 @@ impl Hub {
 
     /// Publishes a batch as tickets, with a barrier behind them.
     pub(super) async fn open_window(&mut self, batch: &mut Vec<Delivered>) -> Result<(), UnitError> {
+        // A batch that is new in part goes to the router as a whole, so that all messages keep their order.
+        let known = self.table.known.all(batch.iter().map(|delivered| &delivered.message.topic));
         // What one message leaves behind reaches the disk together, or a power cut could halve it.
         self.store.open_group();
         for Delivered { message, receipt } in batch.drain(..) {
@@ -192,10 +194,29 @@ impl Hub {
             if routed.message.retain {
                 self.retained.set(&routed, receipt.as_ref());
             }
-            self.link.publish(routed.message.topic.as_str(), self.window.len());
+            if known.is_none() {
+                self.link.publish(routed.message.topic.as_str(), self.window.len());
+            }
             self.window.push(Slot { routed, receipt });
         }
-        self.send_window().await
+        match known {
+            Some(matches) => self.hand_on_known(&matches).await,
+            None => self.send_window().await,
+        }
+    }
+
+    /// Hands a whole window on without the router, which has matched each of its topics before.
+    async fn hand_on_known(&mut self, matches: &[Arc<[FilterId]>]) -> Result<(), UnitError> {
+        for (slot, filters) in matches.iter().enumerate() {
+            for filter in filters.iter() {
+                if let Err(error) = self.hand_on(slot, *filter) {
+                    self.deadline = Some(Instant::now() + PATIENCE);
+                    return self.replace_router(&error).await;
+                }
+            }
+        }
+        self.close_window();
+        Ok(())
     }
 
     /// All that was in the window has been handed on.
@@ -232,6 +253,10 @@ impl Hub {
             Ok(Arrival::Barrier) => {
                 self.deadline = None;
                 self.failures = 0;
+                if self.handed_on_before.is_empty() {
+                    let topics = self.window.iter().map(|slot| &slot.routed.message.topic);
+                    self.table.known.learn(topics, &self.handed_on);
+                }
                 self.close_window();
                 self.tend_router().await
             }
@@ -439,6 +464,10 @@ impl Hub {
     pub(super) async fn next_arrival(&mut self) -> Result<(), UnitError> {
         let arrival = self.link.next().await;
         self.arrived(arrival).await
+    }
+
+    pub(super) async fn stall_router(&mut self) -> Result<(), UnitError> {
+        self.replace_router(&RouterFailure::stalled()).await
     }
 
     pub(super) fn kill_router(&mut self) {

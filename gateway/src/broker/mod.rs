@@ -2,7 +2,7 @@
 //!
 //! Owns everything that a client can observe of MQTT. Never sees a radio: messages come from the pipeline and go to it.
 //! `listener.rs` accepts, `tls.rs` and `websocket/` do what comes first where that is not MQTT, `handshake.rs` decides on CONNECT, `connection.rs` is one client's conversation, `session.rs`
-//! what is remembered of it, `registry.rs` who has which session, `hub.rs` hands messages to sessions, `table.rs` who wants what, `router.rs` is the
+//! what is remembered of it, `registry.rs` who has which session, `hub.rs` hands messages to sessions, `table.rs` who wants what, `known.rs` which topics are matched already, `router.rs` is the
 //! fan-out engine and the only file that names rumqttd, `codec/` is the wire.
 
 mod aliases;
@@ -13,6 +13,7 @@ mod gate;
 mod handshake;
 mod hub;
 mod keeper;
+mod known;
 mod listener;
 mod outbox;
 mod registry;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use super::known::Known;
 use super::outbox::{Delivery, Outbox};
 use super::routed::Routed;
 use super::router::FilterId;
@@ -86,6 +87,8 @@ impl FilterEntry {
 pub(super) struct Table {
     pub(super) ids: HashMap<TopicFilter, FilterId>,
     pub(super) entries: HashMap<FilterId, FilterEntry>,
+    /// Forgotten whenever `ids` change.
+    pub(super) known: Known,
     last_id: FilterId,
 }
 
@@ -104,6 +107,7 @@ impl Table {
     ) -> Option<FilterId> {
         let new = !self.ids.contains_key(filter);
         if new {
+            self.known.forget();
             self.last_id += 1;
             self.ids.insert(filter.clone(), self.last_id);
             self.entries.insert(self.last_id, FilterEntry::new(filter.clone()));
@@ -118,6 +122,7 @@ impl Table {
 
     /// Forgets a filter. Says whether it was there.
     pub(super) fn forget(&mut self, filter: &TopicFilter) -> bool {
+        self.known.forget();
         self.ids.remove(filter).is_some_and(|id| self.entries.remove(&id).is_some())
     }
 

@@ -99,6 +99,61 @@ async fn a_router_that_dies_in_a_window_is_replaced_and_each_message_comes_once_
 }
 
 #[tokio::test]
+async fn a_topic_that_was_matched_before_goes_without_the_router_until_filters_come_or_go() {
+    let mut bench = Bench::new().await;
+    let [first, second] = ["1", "2"].map(outbox);
+    bench.subscribe("a/#", &first);
+    for (numbers, needs_router) in [(0..10, true), (10..20, false)] {
+        let mut batch = bench.batch("a/b", numbers);
+        bench.hub.open_window(&mut batch).await.unwrap();
+        assert_eq!(bench.hub.is_busy(), needs_router);
+        bench.settle().await;
+    }
+    let mut batch = bench.batch("a/b", 20..21);
+    batch.extend(bench.batch("a/new", 21..22));
+    batch.extend(bench.batch("a/b", 22..23));
+    bench.hub.open_window(&mut batch).await.unwrap();
+    assert!(bench.hub.is_busy(), "what is new in part goes to the router as a whole");
+    bench.settle().await;
+    assert_eq!(numbers(&first, 23).await, (0..23).collect::<Vec<_>>());
+
+    bench.subscribe("a/b", &second);
+    let mut batch = bench.batch("a/b", 23..24);
+    bench.hub.open_window(&mut batch).await.unwrap();
+    bench.settle().await;
+    assert_eq!((numbers(&first, 1).await, numbers(&second, 1).await), (vec![23], vec![23]));
+
+    let (reply, _answer) = oneshot::channel();
+    let (filter, outbox) = (TopicFilter::new("a/#").unwrap(), Arc::clone(&first));
+    bench.hub.obey(Command::Unsubscribe { filter, group: None, outbox, reply });
+    let mut batch = bench.batch("a/b", 24..25);
+    bench.hub.open_window(&mut batch).await.unwrap();
+    bench.settle().await;
+    assert_eq!((numbers(&first, 0).await, numbers(&second, 1).await), (vec![], vec![24]));
+    assert_eq!(bench.stats.router_failures.load(std::sync::atomic::Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn a_window_in_which_a_router_failed_teaches_only_what_is_whole() {
+    let mut bench = Bench::new().await;
+    let outbox = outbox("c");
+    bench.subscribe("a/#", &outbox);
+    bench.subscribe("a/b", &outbox);
+    let mut batch = bench.batch("a/b", 0..1);
+    bench.hub.open_window(&mut batch).await.unwrap();
+    bench.hub.next_arrival().await.unwrap();
+    bench.hub.stall_router().await.unwrap();
+    bench.settle().await;
+    assert_eq!(numbers(&outbox, 2).await, [0, 0], "once for each subscription");
+    for _ in 0..2 {
+        let mut batch = bench.batch("a/b", 1..2);
+        bench.hub.open_window(&mut batch).await.unwrap();
+        bench.settle().await;
+        assert_eq!(numbers(&outbox, 2).await, [1, 1]);
+    }
+}
+
+#[tokio::test]
 async fn a_worn_router_is_renewed_and_nothing_is_lost_or_double() {
     const MESSAGES: usize = 50_000;
     let mut bench = Bench::new().await;

@@ -1,57 +1,29 @@
 //! The daemon under test: the built binary, its settings, its log, its ledger.
 
-use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex};
+use std::path::Path;
+use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::process::{Process, command};
 use crate::{get, within};
-
-/// The built daemon, beside the test that runs.
-pub fn binary() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let path = test.ancestors().nth(2).unwrap().join("stile");
-    assert!(path.exists(), "{} is not there; build it first: cargo build -p stile", path.display());
-    path
-}
-
-/// A command that runs the daemon's binary with no `STILE_*` variable of the caller's.
-pub fn command() -> Command {
-    let mut command = Command::new(binary());
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("STILE_") {
-            command.env_remove(name);
-        }
-    }
-    command
-}
-
-/// Runs the binary to its end: exit code, standard output, standard error.
-pub fn check(arguments: &[&str]) -> (i32, String, String) {
-    let output = command().args(arguments).stdin(Stdio::null()).output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
-}
 
 /// A running daemon.
 pub struct Stile {
-    child: Child,
+    pub(crate) process: Process,
     /// Its folder: `stile.toml`, `conf.d`, `data`, and whatever a test puts there.
     pub dir: TempDir,
-    log: Arc<Mutex<Vec<Value>>>,
     /// Where MQTT clients connect.
     pub mqtt: SocketAddr,
     /// The admin page.
     pub admin: SocketAddr,
-    ended: bool,
+    pub(crate) ended: bool,
 }
 
 impl Stile {
@@ -82,30 +54,25 @@ impl Stile {
         Self::launch(dir, command)
     }
 
-    fn launch(dir: TempDir, mut command: Command) -> Self {
-        let mut child = command
-            .args(["run", "--config"])
-            .arg(dir.path().join("stile.toml"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let log = Arc::new(Mutex::new(Vec::new()));
-        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let sink = Arc::clone(&log);
-        std::thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
-                let record = serde_json::from_str(&line).unwrap_or_else(|_| Value::from(line));
-                sink.lock().unwrap().push(record);
-            }
-        });
+    /// Starts a daemon by a command of the caller's, such as a shell that becomes it.
+    pub fn start_by(command: Command, dir: TempDir, broker: &str) -> Self {
+        std::fs::write(dir.path().join("stile.toml"), Self::settings(dir.path(), broker, "")).unwrap();
+        Self::launch(dir, command)
+    }
+
+    fn launch(dir: TempDir, command: Command) -> Self {
+        let process = Process::start(dir.path(), command);
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
-        let mut stile = Self { child, dir, log, mqtt: nowhere, admin: nowhere, ended: false };
-        stile.wait_log("ready");
-        stile.mqtt = stile.door("listening for MQTT");
-        stile.admin = stile.door("serving the admin page");
+        let mut stile = Self { process, dir, mqtt: nowhere, admin: nowhere, ended: false };
+        stile.wait_ready();
         stile
+    }
+
+    /// Waits until it is ready, and finds out where.
+    pub(crate) fn wait_ready(&mut self) {
+        self.wait_log("ready");
+        self.mqtt = self.door("listening for MQTT");
+        self.admin = self.door("serving the admin page");
     }
 
     /// The settings file that [`start_in`](Self::start_in) writes, for tests that change it and reload.
@@ -119,7 +86,7 @@ impl Stile {
 
     /// Everything logged so far.
     pub fn log(&self) -> Vec<Value> {
-        self.log.lock().unwrap().clone()
+        self.process.log.lock().unwrap().clone()
     }
 
     /// Waits for a log line with this message and gives the first one.
@@ -172,14 +139,14 @@ impl Stile {
 
     /// The most memory that the daemon has ever had resident, in KiB.
     pub fn peak_memory_kib(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.child.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
     /// The processor time that the daemon has used.
     pub fn processor_time(&self) -> Duration {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.child.id())).unwrap();
         // Behind the name, which may hold anything, the first field is the third; user and system time are 14 and 15.
         let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
         let ticks: u64 = fields[11..13].iter().map(|field| field.parse::<u64>().unwrap()).sum();
@@ -227,7 +194,7 @@ impl Stile {
 
     /// The process id.
     pub fn pid(&self) -> Pid {
-        Pid::from_child(&self.child)
+        Pid::from_child(&self.process.child)
     }
 
     /// How much memory it holds, in kB.
@@ -245,7 +212,7 @@ impl Stile {
     /// Waits for the end of the process.
     #[track_caller]
     pub fn wait(&mut self) -> ExitStatus {
-        let status = within("the daemon ends", || self.child.try_wait().unwrap());
+        let status = within("the daemon ends", || self.process.child.try_wait().unwrap());
         self.ended = true;
         status
     }
@@ -258,6 +225,10 @@ impl Stile {
         let last = self.wait_log("stopped");
         assert!(status.success(), "{status}");
         assert_eq!((&last["balances"], &last["in_flight"]), (&Value::from(true), &Value::from(0)), "{last}");
+        self.expect_no_panic();
+    }
+
+    pub(crate) fn expect_no_panic(&self) {
         let panics: Vec<_> = self.log().into_iter().filter(|r| r.to_string().contains("panicked")).collect();
         assert!(panics.is_empty(), "{panics:#?}");
     }
@@ -272,7 +243,7 @@ impl Drop for Stile {
         } else if !self.ended {
             self.stop();
         }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = self.process.child.kill();
+        let _ = self.process.child.wait();
     }
 }

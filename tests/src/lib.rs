@@ -7,11 +7,14 @@
 mod certificates;
 mod daemon;
 mod http;
+mod killing;
 mod mosquitto;
 mod mqtt;
 mod neighbour;
 pub mod packet;
+mod process;
 mod pty;
+mod random;
 mod raw;
 mod rig;
 mod websocket;
@@ -20,13 +23,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 pub use certificates::Authority;
-pub use daemon::{Stile, binary, check, command};
+pub use daemon::Stile;
 pub use http::get;
 pub use mosquitto::{MosquittoSub, mosquitto_pub};
 pub use mqtt::{Client, Received, V5Client};
 pub use neighbour::Neighbour;
+pub use process::{binary, check, command};
 pub use pty::{Pty, SwitchedPort};
-pub use raw::RawClient;
+pub use random::Random;
+pub use raw::{Gone, RawClient};
 pub use rig::{Rig, serial};
 pub use websocket::{WebSocketClient, frame};
 

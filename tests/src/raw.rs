@@ -7,6 +7,10 @@ use std::time::{Duration, Instant};
 use crate::PATIENCE;
 use crate::packet::{Connect, RawPacket, RawPublish, publish, subscribe, unsubscribe};
 
+/// The connection is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gone;
+
 /// A TCP connection that speaks MQTT packet by packet.
 #[derive(Debug)]
 pub struct RawClient {
@@ -19,7 +23,10 @@ pub struct RawClient {
 impl RawClient {
     /// Connects, without a CONNECT.
     pub fn open(address: SocketAddr, version: u8) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
+        Self::on(TcpStream::connect(address).unwrap(), version)
+    }
+
+    fn on(stream: TcpStream, version: u8) -> Self {
         stream.set_nodelay(true).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         Self { stream, version, inbox: Vec::new() }
@@ -33,6 +40,16 @@ impl RawClient {
         let connack = client.packet();
         assert_eq!(connack.kind(), 2, "{connack:02x?}");
         (client, connack)
+    }
+
+    /// Connects and gives the CONNACK as well, where the daemon may end in the middle of it.
+    pub fn try_meet(address: SocketAddr, connect: &Connect) -> Result<(Self, RawPacket), Gone> {
+        let stream = TcpStream::connect(address).map_err(|_refused| Gone)?;
+        let mut client = Self::on(stream, connect.version);
+        client.try_send(&connect.bytes())?;
+        let connack = client.try_packet(PATIENCE)?.expect("a CONNACK in time");
+        assert_eq!((connack.kind(), connack.body[1]), (2, 0), "{connack:02x?}");
+        Ok((client, connack))
     }
 
     /// Connects; it must be let in.
@@ -70,6 +87,26 @@ impl RawClient {
             }
             if !self.read(deadline)? {
                 return None;
+            }
+        }
+    }
+
+    /// Sends bytes to a daemon that may have ended.
+    pub fn try_send(&mut self, bytes: &[u8]) -> Result<(), Gone> {
+        self.stream.write_all(bytes).map_err(|_broken| Gone)
+    }
+
+    /// The next packet of a daemon that may have ended; `None` when the time is over.
+    pub fn try_packet(&mut self, time: Duration) -> Result<Option<RawPacket>, Gone> {
+        let deadline = Instant::now() + time;
+        loop {
+            match self.take_packet() {
+                Some(packet) => return Ok(Some(packet)),
+                None => match self.read(deadline) {
+                    Some(true) => {}
+                    Some(false) => return Err(Gone),
+                    None => return Ok(None),
+                },
             }
         }
     }

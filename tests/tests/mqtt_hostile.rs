@@ -5,7 +5,7 @@
 use std::io::Write;
 
 use stile_tests::packet::{Connect, V5, V311, counted, packet, publish, subscribe};
-use stile_tests::{Neighbour, RawClient, Stile};
+use stile_tests::{Neighbour, Random, RawClient, Stile};
 
 fn refused(reason: &str) -> String {
     format!("stile_mqtt_clients_refused_total{{reason=\"{reason}\"}}")
@@ -120,18 +120,11 @@ fn subscribers_that_vanish_in_the_middle_of_a_flood_take_nobody_with_them() {
     assert_eq!(stile.metric("stile_mqtt_router_failures_total"), 0.0);
 }
 
-/// SplitMix64: the same bytes in every run.
-fn random(seed: &mut u64) -> u64 {
-    *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let z = (*seed ^ (*seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb) >> 16
-}
-
 #[test]
 fn random_bytes_before_and_after_connect_hurt_only_their_sender() {
     let stile = Stile::start("");
     let mut neighbour = Neighbour::of(&stile);
-    let mut seed = 2026;
+    let mut random = Random::new(2026);
     for round in 0..300 {
         let version = [3, V311, V5][round % 3];
         let mut client = RawClient::open(stile.mqtt, version);
@@ -139,7 +132,7 @@ fn random_bytes_before_and_after_connect_hurt_only_their_sender() {
             // Own ids, so that nobody's session is taken over; let in, so that the rest of the codec is reached.
             client = RawClient::connect(stile.mqtt, version, &format!("r{}", round % 5));
         }
-        let mut bytes: Vec<u8> = (0..random(&mut seed) % 300).map(|_| random(&mut seed) as u8).collect();
+        let mut bytes = random.bytes(300);
         if round % 2 == 0 && bytes.len() > 2 {
             // A length that is right gets past the framing into the body. Topics of the neighbour are spared.
             bytes.truncate(120);

@@ -18,8 +18,11 @@ use crate::message::TopicFilter;
 
 mod load;
 
-/// Counts up with the layout.
+/// Counts up with the layout. It stands in the file as its user version.
 const LAYOUT: i64 = 1;
+/// Stands in the file with the layout added, as its application id, so that a flipped bit is not taken for a newer
+/// version: the letters `St`.
+const MARK: i64 = 0x5374_0000;
 
 const TABLES: &str = "
     CREATE TABLE retained (topic TEXT PRIMARY KEY, message BLOB NOT NULL) WITHOUT ROWID;
@@ -48,6 +51,23 @@ pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
 }
 
+/// Whether the machine is at fault and not the file: with room, rights and time it may be readable as it is.
+fn is_of_the_machine(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(
+            ErrorCode::CannotOpen
+                | ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::DiskFull
+                | ErrorCode::OutOfMemory
+                | ErrorCode::PermissionDenied
+                | ErrorCode::ReadOnly
+                | ErrorCode::SystemIoFailure
+        )
+    )
+}
+
 /// The open file.
 pub(super) struct Database(Connection);
 
@@ -60,31 +80,46 @@ impl Database {
             Ok((database, stored, None)) => return Ok((database, stored)),
             Ok((_closed, stored, Some(damage))) => (stored, damage),
             Err(Failed::Newer(layout)) => return Err(StoreError::Newer { file: file.into(), layout }),
-            Err(Failed::Sqlite(damage)) if is_damage(&damage) => (Stored::default(), damage),
-            Err(Failed::Sqlite(error)) => return Err(failed(&error)),
+            Err(Failed::Sqlite(error)) if is_of_the_machine(&error) => return Err(failed(&error)),
+            // A damaged header or layout can look like anything.
+            Err(Failed::Sqlite(damage)) => (Stored::default(), damage),
         };
-        let aside = set_aside(file).map_err(|error| failed(&error))?;
+        // The new file is complete before the old one goes, in case there is no room for it.
+        let new = with(file, ".new");
+        Self::make(&new, &stored).map_err(|error| failed(&error))?;
+        let aside = set_aside(file).and_then(|aside| std::fs::rename(&new, file).map(|()| aside));
+        let aside = aside.map_err(|error| failed(&error))?;
         log::error!(error:% = damage, kept:% = aside.display(), retained = stored.retained.len(),
             sessions = stored.sessions.len(); "the store was damaged; what could be read of it goes on");
-        private(file).map_err(|error| failed(&error))?;
-        let mut database = Self::fresh(file).map_err(|error| failed(&error))?;
-        database.write(&Batch::of(&stored)).map_err(|error| failed(&error))?;
+        let database = Self::fresh(file).map_err(|error| failed(&error))?;
         stored.set_aside = Some(aside);
         Ok((database, stored))
+    }
+
+    /// Makes a new file that holds all of `stored`.
+    fn make(file: &Path, stored: &Stored) -> Result<(), Box<dyn std::error::Error>> {
+        let _ = std::fs::remove_file(file);
+        private(file)?;
+        let mut database = Self::fresh(file)?;
+        database.write(&Batch::of(stored))?;
+        // Closed, it is one file: its log goes into it.
+        database.0.close().map_err(|(_, error)| error.into())
     }
 
     /// Opens the file and reads what can be read; with what is wrong with the rest.
     fn read(file: &Path) -> Result<(Self, Stored, Option<rusqlite::Error>), Failed> {
         let mut database = Self::fresh(file)?;
         let layout = database.layout()?;
-        if layout > LAYOUT {
-            return Err(Failed::Newer(layout));
+        if layout != LAYOUT {
+            let marked: i64 = database.0.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+            return Err(if marked == MARK + layout { Failed::Newer(layout) } else { damaged("its layout").into() });
         }
         let mut stored = Stored::default();
         let read = load::all(&database.0, &mut stored);
         let damage = read.and_then(|untidy| database.quick_check().map(|()| untidy));
         let damage = match damage {
-            Ok(true) => database.rewrite(&stored).err(),
+            // On a full disk they go another time.
+            Ok(true) => database.rewrite(&stored).err().filter(is_damage),
             Ok(false) => None,
             Err(damage) => Some(damage),
         };
@@ -94,9 +129,17 @@ impl Database {
     fn fresh(file: &Path) -> Result<Self, rusqlite::Error> {
         let connection = Connection::open(file)?;
         connection.execute_batch(SETTINGS)?;
+        // The file could be opened for writing; it is its header that says otherwise.
+        if connection.is_readonly("main")? {
+            return Err(damaged("its header"));
+        }
         let database = Self(connection);
         if database.layout()? == 0 {
-            database.0.execute_batch(&format!("BEGIN IMMEDIATE; {TABLES} PRAGMA user_version = {LAYOUT}; COMMIT"))?;
+            database.0.execute_batch(&format!(
+                "BEGIN IMMEDIATE; {TABLES} PRAGMA user_version = {LAYOUT};
+                PRAGMA application_id = {}; COMMIT",
+                MARK + LAYOUT
+            ))?;
         }
         Ok(database)
     }
@@ -108,11 +151,7 @@ impl Database {
     /// Damage outside the rows would show only when it is run into.
     fn quick_check(&self) -> Result<(), rusqlite::Error> {
         let verdict: String = self.0.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-        if verdict == "ok" {
-            return Ok(());
-        }
-        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
-        Err(rusqlite::Error::SqliteFailure(code, Some(verdict)))
+        if verdict == "ok" { Ok(()) } else { Err(damaged(&format!("the file ({verdict})"))) }
     }
 
     /// Writes a batch: all of it or nothing.
@@ -144,6 +183,11 @@ fn put(transaction: &Transaction<'_>, batch: &Batch) -> Result<(), rusqlite::Err
     Ok(())
 }
 
+fn damaged(what: &str) -> rusqlite::Error {
+    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+    rusqlite::Error::SqliteFailure(code, Some(format!("{what} is damaged")))
+}
+
 enum Failed {
     Newer(i64),
     Sqlite(rusqlite::Error),
@@ -160,13 +204,14 @@ fn private(file: &Path) -> io::Result<()> {
     OpenOptions::new().create(true).append(true).mode(0o600).open(file).map(drop)
 }
 
+fn with(path: &Path, ending: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(ending);
+    path.into()
+}
+
 /// Moves a damaged file and its log aside, in the place of those that were put there before.
 fn set_aside(file: &Path) -> io::Result<PathBuf> {
-    let with = |path: &Path, ending: &str| {
-        let mut path = path.as_os_str().to_owned();
-        path.push(ending);
-        PathBuf::from(path)
-    };
     let aside = with(file, ".damaged");
     std::fs::rename(file, &aside)?;
     let log = with(file, "-wal");

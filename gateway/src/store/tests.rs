@@ -187,7 +187,10 @@ async fn a_file_of_a_newer_version_is_refused_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     drop(Store::open(folder.path()).unwrap());
     let file = folder.path().join(FILE);
-    rusqlite::Connection::open(&file).unwrap().execute_batch("PRAGMA user_version = 99").unwrap();
+    rusqlite::Connection::open(&file)
+        .unwrap()
+        .execute_batch(&format!("PRAGMA user_version = 99; PRAGMA application_id = {}", 0x5374_0000 + 99))
+        .unwrap();
     assert!(matches!(Store::open(folder.path()), Err(StoreError::Newer { layout: 99, .. })));
     assert!(file.exists());
 }
@@ -203,6 +206,21 @@ async fn a_damaged_row_costs_itself_alone() {
     assert_eq!((stored.unreadable, stored.sessions[0].queued.len(), stored.retained.len()), (1, 1, 1));
     drop(store);
     assert_eq!(Store::open(folder.path()).unwrap().1.unreadable, 0, "it is not met twice");
+}
+
+#[tokio::test]
+async fn flipped_bits_in_the_header_are_damage_and_not_a_newer_version() {
+    for (at, by) in [(63, 0x20), (63, 1), (18, 4), (56, 1), (44, 8), (100, 0xff), (200, 1)] {
+        let folder = tempfile::tempdir().unwrap();
+        filled(folder.path()).await;
+        let file = folder.path().join(FILE);
+        let mut bytes = std::fs::read(&file).unwrap();
+        bytes[at] ^= by;
+        std::fs::write(&file, bytes).unwrap();
+        let (store, _) = Store::open(folder.path()).unwrap_or_else(|error| panic!("byte {at}: {error}"));
+        store.retain(&message("a", "x"), None);
+        store.flush().await.unwrap_or_else(|error| panic!("byte {at}: {error}"));
+    }
 }
 
 #[tokio::test]

@@ -12,14 +12,13 @@ use super::aliases::Taken;
 use super::answers::{Answers, STORE_PATIENCE};
 use super::codec::{self, Ack, CodecError, Disconnect, Packet, Publish, ReasonCode, Version};
 use super::handshake::Agreed;
-use super::keeper;
 use super::registry::{Entered, Hold, Newcomer};
 use super::routed::to_properties;
 use super::session::Session;
 use super::stats::{Refusal, Stats};
 use super::{Shared, subscribing};
 use crate::config;
-use crate::message::{Awaited, Origin, Promise, QoS, Receipt, Topic};
+use crate::message::{Awaited, Origin, QoS, Receipt, Topic};
 use crate::store::SessionRow;
 use crate::wait::{Moved, read_or_write, sleep_until};
 
@@ -77,6 +76,8 @@ pub(super) struct Connection<S> {
     session: Session,
     /// What the client is to be told in the order in which it asked, some of it not before it is safe.
     answers: Answers,
+    /// CONNACK, which is the first answer, has been given: nothing may come before it.
+    welcomed: bool,
     /// Topic aliases that the client has set.
     aliases: Taken,
     last_heard: Instant,
@@ -106,6 +107,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         agreed,
         session,
         answers: Answers::default(),
+        welcomed: false,
         aliases: Taken::default(),
         last_heard: Instant::now(),
         leave_by: None,
@@ -113,7 +115,8 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     };
     Stats::add(&connection.shared.stats.connections, 1);
     log::debug!(client:% = connection.agreed.client, session_present = present; "client connected");
-    let end = connection.run(present, discarded, &mut hold, stop).await;
+    connection.answers.push(connection.agreed.connack(present, &connection.settings), discarded);
+    let end = connection.run(&mut hold, stop).await;
     let stats = Arc::clone(&connection.shared.stats);
     connection.finish(end, hold).await;
     // Not sooner: who sees the connection gone may rely on its session being left.
@@ -121,17 +124,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    async fn run(
-        &mut self,
-        present: bool,
-        discarded: Option<Awaited>,
-        hold: &mut Hold,
-        stop: &CancellationToken,
-    ) -> End {
-        let connack = self.agreed.connack(present, &self.settings);
-        if let Err(end) = self.discarded(discarded).await.and_then(|()| self.write(&connack)) {
-            return end;
-        }
+    async fn run(&mut self, hold: &mut Hold, stop: &CancellationToken) -> End {
         // What came in the same breath as CONNECT.
         if let Err(end) = self.handle_inbox().await {
             return end;
@@ -140,7 +133,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if let Err(end) = self.write_answers() {
                 return end;
             }
-            self.session.fill(&mut self.agreed.terms, &mut self.out, ENOUGH);
+            if self.welcomed {
+                self.session.fill(&mut self.agreed.terms, &mut self.out, ENOUGH);
+            }
             if self.leave_by.is_some() && self.out.is_empty() && self.answers.is_empty() && self.session.is_empty() {
                 return End::Stopping;
             }
@@ -151,22 +146,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Waits until it is safe that an old session is gone.
-    async fn discarded(&self, discarded: Option<Awaited>) -> Result<(), End> {
-        let Some(awaited) = discarded else { return Ok(()) };
-        let told = Arc::clone(&self.session.told);
-        let safe = async {
-            while awaited.promise() == Promise::Open {
-                told.notified().await;
-            }
-        };
-        tokio::time::timeout(STORE_PATIENCE, safe).await.map_err(|_elapsed| not_stored())
-    }
-
     /// Says what may be said by now.
     fn write_answers(&mut self) -> Result<(), End> {
-        while let Some(packet) = self.answers.next().map_err(|_lost| End::Stopping)? {
+        while let Some(packet) = self.answers.next().map_err(|_lost| not_stored())? {
             self.write(&packet)?;
+            self.welcomed = true;
         }
         Ok(())
     }
@@ -260,7 +244,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     subscribing::unsubscribe(&mut self.session, &self.shared.hub, unsubscribe).await;
                 self.answer(Packet::UnsubAck(unsuback), awaited)
             }
-            Packet::PingReq => self.write(&Packet::PingResp),
+            Packet::PingReq if self.welcomed => self.write(&Packet::PingResp),
+            Packet::PingReq => self.answer(Packet::PingResp, None),
             Packet::Disconnect(disconnect) => Err(self.disconnect(&disconnect)),
             Packet::Connect(_) => Err(violation(ReasonCode::ProtocolError, "CONNECT a second time")),
             _ => Err(violation(ReasonCode::ProtocolError, "a packet that only servers send")),
@@ -337,7 +322,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn receipt(&self, publish: &Publish) -> Option<(Receipt, Awaited)> {
         let keeper = self.session.keeper.as_ref().filter(|_| publish.qos == QoS::ExactlyOnce);
         let publication = keeper.zip(publish.packet_id).map(|(keeper, id)| keeper.publication(id));
-        let asked_for = publish.qos != QoS::AtMostOnce && keeper::is_asked_for(&self.shared.stats, publish.retain);
+        let asked_for = publish.qos != QoS::AtMostOnce && self.shared.stats.asks_for_receipts(publish.retain);
         (publication.is_some() || asked_for).then(|| Receipt::new(Arc::clone(&self.session.told), publication))
     }
 
@@ -413,7 +398,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     async fn farewell(&mut self, reason: ReasonCode) {
-        if self.agreed.terms.version == Version::V5 {
+        // Not before CONNACK (MQTT 5.0, section 3.14).
+        if self.agreed.terms.version == Version::V5 && self.welcomed {
             let _ = self.write(&Packet::Disconnect(Disconnect::new(reason)));
         }
         self.flush().await;

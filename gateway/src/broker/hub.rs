@@ -373,7 +373,8 @@ impl Hub {
         Ok(())
     }
 
-    fn redistribute(&mut self, parcel: &Parcel) {
+    /// Gives a message that a lost member of a shared subscription did not get to another.
+    pub(super) fn redistribute(&mut self, parcel: &Parcel) {
         let delivery = &parcel.delivery;
         let Some(share) = &delivery.share else { return };
         let entry = self.table.entry(&share.filter);

@@ -2,7 +2,6 @@
 
 use std::num::NonZeroU16;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use tokio::sync::Notify;
 
@@ -45,7 +44,7 @@ impl Keeper {
 
     /// Lets the session go, with the rows of all that still waits in it.
     pub(super) fn end(&self, rows: impl Iterator<Item = u64>) {
-        self.store.end_session(self.session, None);
+        self.store.end_session(self.session);
         rows.for_each(|row| self.store.forget(row));
         Stats::subtract(&self.stats.sessions_kept, 1);
     }
@@ -105,6 +104,13 @@ impl Keeper {
         awaited
     }
 
+    /// That all changes so far are safe.
+    pub(super) fn sync(&self) -> Awaited {
+        let (receipt, awaited) = self.promise(None);
+        self.store.sync(receipt);
+        awaited
+    }
+
     /// The QoS 2 publication of this session's client with this packet identifier.
     pub(super) fn publication(&self, packet_id: NonZeroU16) -> Publication {
         Publication { session: self.session, packet_id }
@@ -116,10 +122,4 @@ impl Keeper {
         self.store.subscribe(self.session, name, row, receipt);
         awaited
     }
-}
-
-/// Whether whoever publishes with QoS 1 or 2 must be kept waiting until the message is safe: it may be retained, or
-/// somebody's session is kept.
-pub(super) fn is_asked_for(stats: &Stats, retain: bool) -> bool {
-    retain || stats.sessions_kept.load(Ordering::Acquire) > 0
 }

@@ -45,7 +45,7 @@ pub use stats::Stats;
 use self::gate::Gate;
 use self::hub::Hub;
 use self::registry::{Registry, Will};
-use self::restore::Age;
+use self::restore::{Age, Restorer};
 use self::retained::Retained;
 use self::sys::System;
 use crate::config::{self, Door};
@@ -128,15 +128,15 @@ impl Broker {
         let (to_hub, commands) = mpsc::channel(hub::COMMANDS);
         let (messages, bytes) = (settings.retained_messages, settings.retained_bytes);
         let mut retained = Retained::new(messages, bytes, store.clone(), Arc::clone(&stats));
-        let age = Age::of(pipeline.clock().now());
-        restore::retained(stored.retained, &mut retained, &age);
+        let mut age = Age::of(pipeline.clock().now());
+        restore::retained(&stored.retained, &mut retained, &mut age);
         let system = System::new(Arc::clone(&stats), &pipeline);
         let mut hub = Hub::new(delivered, commands, retained, system, store.clone(), Arc::clone(&stats)).await?;
         let settings = Arc::new(Current::new(settings));
         let registry = Registry::new(Arc::clone(&settings), Arc::clone(&pipeline), store.clone(), Arc::clone(&stats));
-        for session in stored.sessions {
-            restore::session(session, &mut hub, &registry, (&store, &stats), &age);
-        }
+        let mut restorer = Restorer { hub: &mut hub, registry: &registry, store: &store, stats: &stats, age };
+        stored.sessions.into_iter().for_each(|session| restorer.session(session));
+        restorer.homeless(stored.homeless);
         supervisor.start_critical("broker", Rank::Core, move |stop| hub.run(stop));
         let registry = Arc::new(registry);
         let housekeeping = Arc::clone(&registry);

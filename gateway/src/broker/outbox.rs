@@ -42,6 +42,17 @@ pub(super) struct Parcel {
 }
 
 impl Parcel {
+    /// A QoS 2 message whose handshake may have begun before a restart. It goes on to its end with this client, whatever
+    /// becomes of the message meanwhile: else the client would hold the identifier for ever (MQTT 5.0, section 4.3.3).
+    pub(super) fn may_have_begun(&self) -> bool {
+        self.again && self.delivery.qos == QoS::ExactlyOnce
+    }
+
+    /// Whether another member of its group could have it instead.
+    pub(super) fn is_to_share(&self) -> bool {
+        self.delivery.share.is_some() && !self.may_have_begun()
+    }
+
     /// Whether it may be sent.
     pub(super) fn is_safe(&self) -> bool {
         self.gate.as_ref().is_none_or(|gate| gate.promise() == Promise::Kept)
@@ -174,8 +185,7 @@ impl Outbox {
     /// Takes all messages that came by shared subscriptions.
     pub(super) fn take_shared(&self) -> Vec<Parcel> {
         let mut queue = self.lock();
-        let (shared, own): (VecDeque<_>, VecDeque<_>) =
-            queue.waiting.drain(..).partition(|parcel| parcel.delivery.share.is_some());
+        let (shared, own): (VecDeque<_>, VecDeque<_>) = queue.waiting.drain(..).partition(Parcel::is_to_share);
         queue.waiting = own;
         queue.bytes = queue.bytes.saturating_sub(shared.iter().map(|parcel| parcel.delivery.routed.size()).sum());
         shared.into()

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
@@ -232,7 +232,8 @@ impl Registry {
     pub(super) fn restore(&self, session: Session, lasts: Duration) {
         session.outbox.set_online(false);
         let client = Arc::clone(&session.outbox.client);
-        let parked = Entry::Parked { session: Box::new(session), until: Instant::now() + lasts, will: None };
+        let until = Instant::now() + lasts.min(self.settings.get().session_expiry_max);
+        let parked = Entry::Parked { session: Box::new(session), until, will: None };
         let mut clients = self.lock();
         self.make_room(&mut clients);
         clients.entries.insert(client, parked);
@@ -258,7 +259,7 @@ impl Registry {
         session.outbox.set_online(false);
         if let Some(keeper) = &session.keeper {
             let client = Arc::clone(&hold.client);
-            keeper.update(SessionRow { client, user: None, expiry, left: Some(SystemTime::now()) });
+            keeper.update(SessionRow { client, user: None, expiry, left: self.pipeline.clock().now().trusted() });
         }
         let now = Instant::now();
         let until = now + expiry;

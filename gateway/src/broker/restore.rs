@@ -1,5 +1,6 @@
 //! Putting back at the start what the store has kept.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -10,84 +11,114 @@ use super::registry::Registry;
 use super::retained::Retained;
 use super::routed::Routed;
 use super::share;
-use super::stats::Stats;
+use super::stats::{Drop as Dropped, Stats};
 use super::subscribing;
 use super::table::Subscriber;
-use crate::message::{ClockQuality, Message, Received};
+use crate::message::{Message, MessageId, Received};
 use crate::store::{QueuedRow, Store, StoredSession};
+
+/// Where everything is put back to.
+pub(super) struct Restorer<'a> {
+    pub(super) hub: &'a mut Hub,
+    pub(super) registry: &'a Registry,
+    pub(super) store: &'a Store,
+    pub(super) stats: &'a Arc<Stats>,
+    pub(super) age: Age,
+}
 
 /// Tells how long ago something was, where the wall clock can be trusted at both ends. Where it can't, no time has
 /// passed: it is better to keep a message too long than to lose it to a clock that began in another year.
-pub(super) struct Age(Received);
+pub(super) struct Age {
+    now: Received,
+    /// One message in many queues is one in memory, as it was before.
+    routed: HashMap<MessageId, Arc<Routed>>,
+}
 
 impl Age {
     pub(super) fn of(now: Received) -> Self {
-        Self(now)
+        Self { now, routed: HashMap::new() }
     }
 
-    fn since(&self, then: SystemTime) -> Duration {
-        let trusted = self.0.clock == ClockQuality::Synchronised;
-        let passed = trusted.then(|| self.0.wall.duration_since(then).ok()).flatten();
+    fn since(&self, then: Option<SystemTime>) -> Duration {
+        let passed = self.now.trusted().zip(then).and_then(|(now, then)| now.duration_since(then).ok());
         passed.unwrap_or_default()
     }
 
-    fn routed(&self, message: Arc<Message>) -> Arc<Routed> {
-        let known = message.received.clock == ClockQuality::Synchronised;
-        let age = if known { self.since(message.received.wall) } else { Duration::ZERO };
-        Arc::new(Routed::aged(message, age))
+    fn routed(&mut self, message: &Arc<Message>) -> Arc<Routed> {
+        let age = self.since(message.received.trusted());
+        let same = self.routed.get(&message.id).filter(|known| Arc::ptr_eq(&known.message, message));
+        if let Some(known) = same {
+            return Arc::clone(known);
+        }
+        let routed = Arc::new(Routed::aged(Arc::clone(message), age));
+        self.routed.insert(message.id, Arc::clone(&routed));
+        routed
     }
 }
 
 /// Puts the retained messages back.
-pub(super) fn retained(stored: Vec<Arc<Message>>, retained: &mut Retained, age: &Age) {
+pub(super) fn retained(stored: &[Arc<Message>], retained: &mut Retained, age: &mut Age) {
     for message in stored {
         retained.restore(&age.routed(message));
     }
 }
 
-/// Puts a session back, with its subscriptions and what waits in it, as one whose client is away.
-pub(super) fn session(
-    stored: StoredSession,
-    hub: &mut Hub,
-    registry: &Registry,
-    (store, stats): (&Store, &Arc<Stats>),
-    age: &Age,
-) {
-    let row = stored.row;
-    let mut session = registry.empty(&row.client);
-    session.keep(Keeper::resume(store, stored.id, Arc::clone(&session.told), Arc::clone(stats)));
-    session.restore_received(stored.received);
-    for (number, queued) in stored.queued {
-        let (packet_id, released) = (queued.packet_id, queued.released);
-        let parcel = parcel(number, queued, age);
-        if released {
-            session.restore_released(packet_id, parcel);
-        } else {
-            session.outbox.restore(parcel);
+impl Restorer<'_> {
+    /// Puts a session back, with its subscriptions and what waits in it, as one whose client is away.
+    pub(super) fn session(&mut self, stored: StoredSession) {
+        let mut row = stored.row;
+        let mut session = self.registry.empty(&row.client);
+        session.keep(Keeper::resume(self.store, stored.id, Arc::clone(&session.told), Arc::clone(self.stats)));
+        session.restore_received(stored.received);
+        for (number, queued) in stored.queued {
+            let (packet_id, released) = (queued.packet_id, queued.released);
+            let parcel = self.parcel(number, &queued);
+            if released {
+                session.restore_released(packet_id, parcel);
+            } else {
+                session.outbox.restore(parcel);
+            }
+        }
+        let lasts = row.expiry.saturating_sub(self.age.since(row.left));
+        if lasts.is_zero() {
+            return session.end();
+        }
+        for (name, options) in stored.subscriptions {
+            let (filter, group) = subscribing::parts(&name);
+            self.hub.restore(&filter, group.as_ref(), Subscriber::new(&session.outbox, options));
+            session.filters.insert(name);
+        }
+        if row.left.is_none() {
+            // A client that was there when the power went has been away since, and not anew with every start.
+            row.left = self.age.now.trusted();
+            session.keeper.iter().for_each(|keeper| keeper.update(row.clone()));
+        }
+        self.registry.restore(session, lasts);
+    }
+
+    /// Gives messages of shared subscriptions that nobody had when the power went to those who are left; but not what
+    /// another may have begun to receive with QoS 2 (MQTT 5.0, section 4.8.2).
+    pub(super) fn homeless(&mut self, stored: Vec<(u64, QueuedRow)>) {
+        for (number, queued) in stored {
+            let parcel = self.parcel(number, &queued);
+            if parcel.is_to_share() {
+                self.hub.redistribute(&parcel);
+            } else {
+                self.stats.dropped(Dropped::SessionEnded);
+                self.store.forget(number);
+            }
         }
     }
-    // A client that was there when the power went has been away only since.
-    let away = row.left.map_or(Duration::ZERO, |left| age.since(left));
-    let lasts = row.expiry.saturating_sub(away);
-    if lasts.is_zero() {
-        return session.end();
-    }
-    for (name, options) in stored.subscriptions {
-        let (filter, group) = subscribing::parts(&name);
-        hub.restore(&filter, group.as_ref(), Subscriber::new(&session.outbox, options));
-        session.filters.insert(name);
-    }
-    registry.restore(session, lasts);
-}
 
-fn parcel(row: u64, queued: QueuedRow, age: &Age) -> Parcel {
-    let share = queued.share.as_ref().and_then(|name| share::parse(name.as_str()).ok().flatten());
-    let delivery = Delivery {
-        routed: age.routed(queued.message),
-        qos: queued.qos,
-        retain: queued.retain,
-        subscription_id: queued.subscription_id,
-        share: share.map(Arc::new),
-    };
-    Parcel { delivery, packet_id: Some(queued.packet_id), row: Some(row), gate: None, again: true }
+    fn parcel(&mut self, row: u64, queued: &QueuedRow) -> Parcel {
+        let share = queued.share.as_ref().and_then(|name| share::parse(name.as_str()).ok().flatten());
+        let delivery = Delivery {
+            routed: self.age.routed(&queued.message),
+            qos: queued.qos,
+            retain: queued.retain,
+            subscription_id: queued.subscription_id,
+            share: share.map(Arc::new),
+        };
+        Parcel { delivery, packet_id: Some(queued.packet_id), row: Some(row), gate: None, again: true }
+    }
 }

@@ -35,15 +35,13 @@ impl Retained {
     /// (MQTT 5.0, section 3.3.1.3).
     pub(super) fn set(&mut self, routed: &Arc<Routed>, receipt: Option<&Receipt>) {
         let message = &routed.message;
-        if let Some(old) = self.kept.remove(&message.topic) {
-            self.bytes -= old.size();
-        }
+        let old = self.kept.remove(&message.topic);
+        self.bytes -= old.as_ref().map_or(0, |old| old.size());
+        let stored = old.is_some_and(|old| is_stored(&old));
         let kept = !message.payload.is_empty() && self.keep(routed);
-        if message.origin == Origin::Gateway {
-            // A state of this run. The next one says it anew, and one that it does not say would mislead.
-        } else if kept {
-            self.store.retain(message, receipt.cloned());
-        } else {
+        if kept && is_stored(routed) {
+            self.store.retain(message, !stored, receipt.cloned());
+        } else if stored {
             self.store.clear_retained(&message.topic, receipt.cloned());
         }
         self.stats.retained.store(self.kept.len() as u64, std::sync::atomic::Ordering::Relaxed);
@@ -68,7 +66,9 @@ impl Retained {
             let expired = routed.is_expired();
             if expired {
                 *bytes -= routed.size();
-                store.clear_retained(topic, None);
+                if is_stored(routed) {
+                    store.clear_retained(topic, None);
+                }
             }
             !expired
         });
@@ -84,4 +84,10 @@ impl Retained {
         let found = self.kept.values().filter(|r| filter.matches(r.message.topic.as_str()) && !r.is_expired());
         found.cloned().collect()
     }
+}
+
+/// The gateway's own states are those of this run. The next one says them anew, and one that it does not say would
+/// mislead.
+fn is_stored(routed: &Routed) -> bool {
+    routed.message.origin != Origin::Gateway
 }

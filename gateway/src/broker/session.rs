@@ -163,7 +163,9 @@ impl Session {
     pub(super) fn release(&mut self, id: NonZeroU16) -> (ReasonCode, Option<Awaited>) {
         let known = self.received.remove(&id).is_some();
         let reason = if known { ReasonCode::Success } else { ReasonCode::PacketIdentifierNotFound };
-        (reason, self.keeper.as_ref().filter(|_| known).map(|keeper| keeper.forget_received(id)))
+        // A PUBREL that comes again is unknown; that the first one was obeyed must be safe all the same.
+        let awaited = |keeper: &Keeper| if known { keeper.forget_received(id) } else { keeper.sync() };
+        (reason, self.keeper.as_ref().map(awaited))
     }
 
     /// Begins with a new connection: what the last one left unacknowledged is sent again, in its order (section 4.4).
@@ -206,7 +208,7 @@ impl Session {
     fn write_next(&mut self, terms: &mut Terms, out: &mut BytesMut) -> bool {
         let next = self.head.take().or_else(|| self.retained.pop_front()).or_else(|| self.outbox.pop());
         let Some(parcel) = next else { return false };
-        if parcel.delivery.routed.is_expired() {
+        if parcel.delivery.routed.is_expired() && !parcel.may_have_begun() {
             self.drop_parcel(&parcel, Dropped::Expired);
             return true;
         }
@@ -298,7 +300,7 @@ impl Session {
             self.in_flight = kept;
             shared.extend(given_back.into_iter().map(|sent| sent.parcel));
         }
-        shared.extend(self.head.take_if(|parcel| parcel.delivery.share.is_some()));
+        shared.extend(self.head.take_if(|parcel| parcel.is_to_share()));
         shared.extend(self.outbox.take_shared());
         shared
     }

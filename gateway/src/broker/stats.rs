@@ -148,6 +148,12 @@ impl Stats {
         Self::add(&self.dropped[why as usize], n);
     }
 
+    /// Whether whoever publishes with QoS 1 or 2 must be kept waiting until the message is safe: it may be retained, or
+    /// somebody's session is kept.
+    pub(super) fn asks_for_receipts(&self, retain: bool) -> bool {
+        retain || self.sessions_kept.load(Ordering::Acquire) > 0
+    }
+
     /// Counts a message that a client's queue did not take.
     pub(super) fn count(&self, taken: Result<(), NotTaken>) {
         if let Some(reason) = taken.err().and_then(NotTaken::reason) {

@@ -2,6 +2,7 @@
 
 mod hub;
 mod registry;
+mod restore;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -51,6 +51,11 @@ impl Receipt {
         self.publication
     }
 
+    /// Whether somebody still waits for the promise.
+    pub fn is_awaited(&self) -> bool {
+        Arc::strong_count(&self.state) > self.state.outstanding.load(Ordering::Relaxed)
+    }
+
     /// This holder has done its part.
     pub fn settle(mut self) {
         self.settled = true;
@@ -121,6 +126,15 @@ mod tests {
         assert_eq!(awaited.promise(), Promise::Open);
         receipt.settle();
         assert_eq!(awaited.promise(), Promise::Lost);
+    }
+
+    #[test]
+    fn it_shows_when_nobody_waits_any_more() {
+        let (receipt, awaited) = Receipt::new(Arc::default(), None);
+        let other = receipt.clone();
+        assert!(receipt.is_awaited() && other.is_awaited());
+        drop(awaited);
+        assert!(!receipt.is_awaited());
     }
 
     #[tokio::test]

@@ -54,6 +54,11 @@ impl Received {
         u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
     }
 
+    /// The wall clock's time, if that can be trusted.
+    pub fn trusted(&self) -> Option<SystemTime> {
+        (self.clock == ClockQuality::Synchronised).then_some(self.wall)
+    }
+
     /// RFC 3339 in UTC with microseconds: `2026-11-21T20:26:35.000001Z`.
     pub fn rfc3339(&self) -> String {
         humantime::format_rfc3339_micros(self.wall).to_string()

@@ -87,8 +87,7 @@ impl Database {
         // The new file is complete before the old one goes, in case there is no room for it.
         let new = with(file, ".new");
         Self::make(&new, &stored).map_err(|error| failed(&error))?;
-        let aside = set_aside(file).and_then(|aside| std::fs::rename(&new, file).map(|()| aside));
-        let aside = aside.map_err(|error| failed(&error))?;
+        let aside = set_aside(file, &new).map_err(|error| failed(&error))?;
         log::error!(error:% = damage, kept:% = aside.display(), retained = stored.retained.len(),
             sessions = stored.sessions.len(); "the store was damaged; what could be read of it goes on");
         let database = Self::fresh(file).map_err(|error| failed(&error))?;
@@ -210,22 +209,25 @@ fn with(path: &Path, ending: &str) -> PathBuf {
     path.into()
 }
 
-/// Moves a damaged file and its log aside, in the place of those that were put there before.
-fn set_aside(file: &Path) -> io::Result<PathBuf> {
+/// Puts a damaged file and its log aside, in the place of those that were put there before, and the new one in its
+/// place. There is a file under its name at every moment.
+fn set_aside(file: &Path, new: &Path) -> io::Result<PathBuf> {
     let aside = with(file, ".damaged");
-    std::fs::rename(file, &aside)?;
+    let _ = std::fs::remove_file(&aside);
+    std::fs::hard_link(file, &aside)?;
     let log = with(file, "-wal");
     if log.exists() {
         std::fs::rename(log, with(&aside, "-wal"))?;
     }
+    std::fs::rename(new, file)?;
     Ok(aside)
 }
 
 fn write_retained(transaction: &Transaction<'_>, batch: &Batch) -> Result<(), rusqlite::Error> {
     let mut put = transaction.prepare_cached("INSERT OR REPLACE INTO retained VALUES (?1, ?2)")?;
     let mut clear = transaction.prepare_cached("DELETE FROM retained WHERE topic = ?1")?;
-    for (topic, message) in &batch.retained {
-        match message {
+    for (topic, kept) in &batch.retained {
+        match &kept.message {
             Some(message) => put.execute(params![topic.as_str(), message.to_record()])?,
             None => clear.execute([topic.as_str()])?,
         };

@@ -97,8 +97,10 @@ impl Store {
     /// [`StoreError`].
     pub fn open(folder: &Path) -> Result<(Self, Stored), StoreError> {
         let (database, stored) = Database::open(&folder.join(FILE))?;
-        let last_row = stored.sessions.iter().flat_map(|s| s.queued.iter().map(|(row, _)| *row)).max();
-        let last_session = stored.sessions.iter().map(|session| session.id).max();
+        let rows = || stored.sessions.iter().flat_map(|session| &session.queued).chain(&stored.homeless);
+        let last_row = rows().map(|(row, _)| *row).max();
+        let sessions = stored.sessions.iter().map(|session| session.id);
+        let last_session = sessions.chain(rows().map(|(_, queued)| queued.session)).max();
         let store = Self(Arc::new(Inner {
             pending: Mutex::default(),
             hurried: Notify::new(),
@@ -121,14 +123,15 @@ impl Store {
     }
 
     /// Changes what is pending, to be written after `patience`.
-    fn change<T>(&self, patience: Duration, change: impl FnOnce(&mut Pending) -> T) -> T {
+    fn change(&self, patience: Duration, change: impl FnOnce(&mut Pending, Instant)) {
         let mut pending = self.pending();
-        let done = change(&mut pending);
-        if pending.note_due(Instant::now() + patience) {
+        let before = pending.due();
+        change(&mut pending, Instant::now() + patience);
+        // The writer sleeps by what was due before.
+        if pending.due().is_some_and(|due| before.is_none_or(|before| due < before)) {
             drop(pending);
             self.0.hurried.notify_one();
         }
-        done
     }
 
     /// Begins a group of changes that reach the disk together or not at all: [`queue`](Self::queue),
@@ -140,11 +143,7 @@ impl Store {
 
     /// Ends the group; from now on it may be written.
     pub fn close_group(&self) {
-        let mut pending = self.pending();
-        if pending.close_group() {
-            drop(pending);
-            self.0.hurried.notify_one();
-        }
+        self.change(Duration::ZERO, |pending, _| pending.close_group());
     }
 
     /// Keeps a message for a session until [`forget`](Self::forget). `present` says that the client is there. Gives the
@@ -156,14 +155,14 @@ impl Store {
             (false, true) => GRACE,
             (false, false) => Duration::ZERO,
         };
-        self.change(patience, |pending| pending.queue(number, row, receipts));
+        self.change(patience, |pending, due| pending.queue(number, row, receipts, due));
         number
     }
 
     /// Lets a queued message go: its client has it, or it is dropped. Nobody waits for that: what comes back after a
     /// power cut is sent once more, as QoS 1 and the handshake of QoS 2 allow.
     pub fn forget(&self, row: u64) {
-        self.change(LAZY, |pending| pending.forget(row));
+        self.change(LAZY, |pending, due| pending.forget(row, due));
     }
 
     /// Those who wait for a queued message to be safe, in further parts of their receipts.
@@ -171,60 +170,60 @@ impl Store {
         self.pending().receipts(row)
     }
 
-    /// Settles a receipt when everything that has been changed so far is on disk.
+    /// Settles a receipt when everything that has been changed so far is on disk; at once if it is.
     pub fn sync(&self, receipt: Receipt) {
-        self.change(Duration::ZERO, |pending| pending.sync(receipt));
+        self.change(Duration::ZERO, |pending, due| pending.sync(receipt, due));
     }
 
     /// Notes that a client has received a QoS 2 message and may be told to release it.
     pub fn release(&self, row: u64, receipt: Receipt) {
-        self.change(Duration::ZERO, |pending| pending.release(row, receipt));
+        self.change(Duration::ZERO, |pending, due| pending.release(row, receipt, due));
     }
 
-    /// Keeps a retained message in the place of the one that its topic had.
-    pub fn retain(&self, message: &Arc<Message>, receipt: Option<Receipt>) {
+    /// Keeps a retained message in the place of the one that its topic had; `fresh` says that it had none.
+    pub fn retain(&self, message: &Arc<Message>, fresh: bool, receipt: Option<Receipt>) {
         let patience = if receipt.is_some() { Duration::ZERO } else { LAZY };
-        self.change(patience, |pending| pending.retain(message.topic.clone(), Some(Arc::clone(message)), receipt));
+        self.change(patience, |pending, due| pending.retain(message, fresh, receipt, due));
     }
 
     /// Lets the retained message of a topic go.
     pub fn clear_retained(&self, topic: &Topic, receipt: Option<Receipt>) {
         let patience = if receipt.is_some() { Duration::ZERO } else { LAZY };
-        self.change(patience, |pending| pending.retain(topic.clone(), None, receipt));
+        self.change(patience, |pending, due| pending.clear_retained(topic.clone(), receipt, due));
     }
 
     /// Notes a QoS 2 message from a client.
     pub fn receive(&self, publication: Publication, receipt: Receipt) {
-        self.change(Duration::ZERO, |pending| pending.receive(publication, true, receipt));
+        self.change(Duration::ZERO, |pending, due| pending.receive(publication, true, receipt, due));
     }
 
     /// Forgets a QoS 2 message from a client: its identifier is free for another.
     pub fn forget_received(&self, session: u64, packet_id: NonZeroU16, receipt: Receipt) {
         let publication = Publication { session, packet_id };
-        self.change(Duration::ZERO, |pending| pending.receive(publication, false, receipt));
+        self.change(Duration::ZERO, |pending, due| pending.receive(publication, false, receipt, due));
     }
 
     /// Begins to keep a session. Gives its number.
     pub fn begin_session(&self, row: SessionRow) -> u64 {
         let number = self.0.last_session.fetch_add(1, Ordering::Relaxed) + 1;
-        self.update_session(number, row);
+        self.change(LAZY, |pending, due| pending.begin_session(number, row, due));
         number
     }
 
-    /// Notes what has changed of a session.
+    /// Notes what has changed of a session. Nobody waits for it, but until it is written a session that its client has
+    /// come back to could expire over a power cut, so it is not put off.
     pub fn update_session(&self, session: u64, row: SessionRow) {
-        self.change(LAZY, |pending| pending.session(session).row = Some(row));
+        self.change(Duration::ZERO, |pending, due| pending.update_session(session, row, due));
     }
 
     /// Ends a session: its subscriptions and what it received go with it. What is queued for it must be let go one by
-    /// one.
-    pub fn end_session(&self, session: u64, receipt: Option<Receipt>) {
-        let patience = if receipt.is_some() { Duration::ZERO } else { LAZY };
-        self.change(patience, |pending| pending.end_session(session, receipt));
+    /// one. Not put off either: its client may be told soon that it is gone.
+    pub fn end_session(&self, session: u64) {
+        self.change(Duration::ZERO, |pending, due| pending.end_session(session, due));
     }
 
     /// Keeps a subscription, or with `None` lets it go. `name` is the filter as the client wrote it, with `$share`.
     pub fn subscribe(&self, session: u64, name: &TopicFilter, row: Option<SubscriptionRow>, receipt: Receipt) {
-        self.change(Duration::ZERO, |pending| pending.subscribe(session, name.clone(), row, receipt));
+        self.change(Duration::ZERO, |pending, due| pending.subscribe(session, name.clone(), row, receipt, due));
     }
 }

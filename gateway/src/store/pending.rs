@@ -1,8 +1,8 @@
 //! Changes that wait to be written, the later one of each thing in the place of the earlier. Pure.
 //!
-//! Bounded by what it mirrors: there is one entry for each retained topic, each session, each message that waits for a
-//! client, all of which have limits of their own, and one for each thing of these that has gone since the last
-//! transaction.
+//! Bounded by what it mirrors, also while the disk fails: there is one entry for each retained topic, each session and
+//! each message that waits for a client, all of which have limits of their own, and one for each thing on disk that has
+//! gone. What comes and goes without having been on disk leaves nothing behind.
 
 use std::collections::HashMap;
 use std::num::NonZeroU16;
@@ -23,6 +23,15 @@ pub(super) enum Queued {
     Gone,
 }
 
+/// What becomes of a topic's retained message.
+#[derive(Debug)]
+pub(super) struct Kept {
+    /// `None`: what the topic had goes.
+    pub(super) message: Option<Arc<Message>>,
+    /// The disk has nothing of the topic.
+    pub(super) fresh: bool,
+}
+
 /// What becomes of a session.
 #[derive(Debug, Default)]
 pub(super) struct Session {
@@ -33,22 +42,30 @@ pub(super) struct Session {
     pub(super) subscriptions: HashMap<TopicFilter, Option<SubscriptionRow>>,
     /// Whether the identifier is in use.
     pub(super) received: HashMap<NonZeroU16, bool>,
+    /// The disk has nothing of the session.
+    pub(super) fresh: bool,
 }
 
 /// What is written in one transaction.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
-    /// `None`: what the topic had goes.
-    pub(super) retained: HashMap<Topic, Option<Arc<Message>>>,
+    pub(super) retained: HashMap<Topic, Kept>,
     pub(super) sessions: HashMap<u64, Session>,
     pub(super) queued: HashMap<u64, Queued>,
     /// Settled when all of it is on disk.
     receipts: Vec<Receipt>,
-    /// Writing it failed, and nobody can tell how much of it the disk has all the same.
-    tried: bool,
+    /// By when it is to be written.
+    due: Option<Instant>,
 }
 
 impl Batch {
+    /// A change follows that is wanted by then.
+    fn want(&mut self, due: Instant) {
+        // What an empty batch was wanted for has gone.
+        let earlier = self.due.filter(|_| !self.is_empty());
+        self.due = Some(earlier.map_or(due, |earlier| earlier.min(due)));
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.retained.is_empty() && self.sessions.is_empty() && self.queued.is_empty() && self.receipts.is_empty()
     }
@@ -61,12 +78,18 @@ impl Batch {
 
     /// Puts later changes over these.
     pub(super) fn absorb(&mut self, later: Self) {
-        self.retained.extend(later.retained);
+        if let Some(due) = later.due {
+            self.want(due);
+        }
+        for (topic, kept) in later.retained {
+            self.retain(topic, kept);
+        }
         for (number, session) in later.sessions {
-            let own = self.sessions.entry(number).or_default();
             if session.ended {
-                *own = session;
+                self.end_session(number);
             } else {
+                let own = self.sessions.entry(number).or_default();
+                own.fresh |= session.fresh;
                 own.row = session.row.or(own.row.take());
                 own.subscriptions.extend(session.subscriptions);
                 own.received.extend(session.received);
@@ -75,10 +98,11 @@ impl Batch {
         for (number, change) in later.queued {
             match (self.queued.get_mut(&number), change) {
                 (Some(Queued::Put(row, _)), Queued::Released) => row.released = true,
-                // It may be on disk by now, so that it goes is kept; but nobody need wait for it any more.
+                // It may be on disk by now, so that it goes is kept. Whoever waited for it waits for that: it may have
+                // gone to another session, which is in here too.
                 (Some(own), Queued::Gone) => {
                     if let Queued::Put(_, receipts) = std::mem::replace(own, Queued::Gone) {
-                        receipts.into_iter().for_each(Receipt::settle);
+                        self.receipts.extend(receipts);
                     }
                 }
                 (_, change) => {
@@ -87,6 +111,31 @@ impl Batch {
             }
         }
         self.receipts.extend(later.receipts);
+    }
+
+    pub(super) fn retain(&mut self, topic: Topic, kept: Kept) {
+        let fresh = self.retained.get(&topic).map_or(kept.fresh, |earlier| earlier.fresh);
+        if fresh && kept.message.is_none() {
+            self.retained.remove(&topic);
+        } else {
+            self.retained.insert(topic, Kept { fresh, ..kept });
+        }
+    }
+
+    fn end_session(&mut self, number: u64) {
+        if self.sessions.remove(&number).is_none_or(|session| !session.fresh) {
+            self.sessions.insert(number, Session { ended: true, ..Session::default() });
+        }
+    }
+
+    /// Writing it failed, and nobody can tell how much of it the disk has all the same.
+    fn note_failure(&mut self) {
+        self.retained.values_mut().for_each(|kept| kept.fresh = false);
+        self.sessions.values_mut().for_each(|session| session.fresh = false);
+        // Those who wait are sent away in the end; what they waited with must not pile up.
+        let (awaited, given_up): (Vec<_>, Vec<_>) = self.receipts.drain(..).partition(Receipt::is_awaited);
+        self.receipts = awaited;
+        given_up.into_iter().for_each(Receipt::settle);
     }
 
     /// It is on disk.
@@ -106,8 +155,10 @@ pub(super) struct Pending {
     ready: Batch,
     /// A group that is not complete yet.
     group: Option<Batch>,
-    /// By when what is here is to be written.
-    due: Option<Instant>,
+    /// Something is being written.
+    writing: bool,
+    /// The highest row of a batch whose writing failed: of those up to it, nobody can tell whether the disk has them.
+    tried_to: u64,
 }
 
 impl Pending {
@@ -115,112 +166,148 @@ impl Pending {
         self.group.get_or_insert_default();
     }
 
-    /// Says whether there is something to be written.
-    pub(super) fn close_group(&mut self) -> bool {
-        let Some(group) = self.group.take().filter(|group| !group.is_empty()) else { return false };
-        self.ready.absorb(group);
-        true
-    }
-
-    /// Notes by when it is wanted. Says whether that is sooner than before.
-    pub(super) fn note_due(&mut self, due: Instant) -> bool {
-        let sooner = self.due.is_none_or(|earlier| due < earlier);
-        if sooner {
-            self.due = Some(due);
+    pub(super) fn close_group(&mut self) {
+        if let Some(group) = self.group.take() {
+            self.ready.absorb(group);
         }
-        sooner
     }
 
     /// By when something is wanted that may be written.
     pub(super) fn due(&self) -> Option<Instant> {
-        self.due.filter(|_| !self.ready.is_empty())
+        self.ready.due.filter(|_| !self.ready.is_empty())
     }
 
-    /// All that may be written.
+    /// All that may be written, to be followed by [`written`](Self::written) or [`give_back`](Self::give_back).
     pub(super) fn take(&mut self) -> Batch {
-        // What the group holds is as urgent as it was.
-        self.due = self.due.filter(|_| self.group.as_ref().is_some_and(|group| !group.is_empty()));
+        self.writing = true;
         std::mem::take(&mut self.ready)
     }
 
+    pub(super) fn written(&mut self) {
+        (self.writing, self.tried_to) = (false, 0);
+    }
+
     /// Takes back what could not be written, below what has changed since.
-    pub(super) fn give_back(&mut self, mut batch: Batch) {
-        batch.tried = true;
+    pub(super) fn give_back(&mut self, mut batch: Batch, due: Instant) {
+        self.writing = false;
+        self.tried_to = batch.queued.keys().copied().max().unwrap_or(0).max(self.tried_to);
+        batch.note_failure();
         batch.absorb(std::mem::take(&mut self.ready));
+        batch.due = Some(due);
         self.ready = batch;
-        self.note_due(Instant::now());
     }
 
     /// Where a change goes that belongs to a group, if there is one.
-    fn grouped(&mut self) -> &mut Batch {
-        self.group.as_mut().unwrap_or(&mut self.ready)
+    fn grouped(&mut self, due: Instant) -> &mut Batch {
+        let batch = self.group.as_mut().unwrap_or(&mut self.ready);
+        batch.want(due);
+        batch
     }
 
-    pub(super) fn queue(&mut self, number: u64, row: QueuedRow, receipts: Vec<Receipt>) {
-        self.grouped().queued.insert(number, Queued::Put(row, receipts));
+    fn ready(&mut self, due: Instant) -> &mut Batch {
+        self.ready.want(due);
+        &mut self.ready
     }
 
-    pub(super) fn forget(&mut self, number: u64) {
-        let known = self.grouped().queued.contains_key(&number);
-        let batch = if known { self.grouped() } else { &mut self.ready };
-        let never_written = known || !batch.tried;
-        match batch.queued.insert(number, Queued::Gone) {
-            Some(Queued::Put(_, receipts)) => {
-                if never_written {
-                    batch.queued.remove(&number);
+    /// The batch that is to write a queued message.
+    fn with(&mut self, number: u64) -> Option<&mut Batch> {
+        let holds = |batch: &&mut Batch| matches!(batch.queued.get(&number), Some(Queued::Put(..)));
+        self.group.iter_mut().chain([&mut self.ready]).find(holds)
+    }
+
+    pub(super) fn queue(&mut self, number: u64, row: QueuedRow, receipts: Vec<Receipt>, due: Instant) {
+        self.grouped(due).queued.insert(number, Queued::Put(row, receipts));
+    }
+
+    pub(super) fn forget(&mut self, number: u64, due: Instant) {
+        let never_written = number > self.tried_to;
+        let Some(batch) = self.with(number) else {
+            self.ready(due).queued.insert(number, Queued::Gone);
+            return;
+        };
+        if let Some(Queued::Put(_, receipts)) = batch.queued.insert(number, Queued::Gone) {
+            // The client has it, and that is safer than any disk.
+            receipts.into_iter().for_each(Receipt::settle);
+        }
+        if never_written {
+            batch.queued.remove(&number);
+        }
+    }
+
+    pub(super) fn receipts(&mut self, number: u64) -> Vec<Receipt> {
+        match self.with(number).and_then(|batch| batch.queued.get(&number)) {
+            Some(Queued::Put(_, receipts)) => receipts.clone(),
+            _ => Vec::new(),
+        }
+    }
+
+    pub(super) fn sync(&mut self, receipt: Receipt, due: Instant) {
+        if self.ready.is_empty() && !self.writing && self.group.as_ref().is_none_or(Batch::is_empty) {
+            return receipt.settle();
+        }
+        self.grouped(due).receipts.push(receipt);
+    }
+
+    pub(super) fn release(&mut self, number: u64, receipt: Receipt, due: Instant) {
+        match self.with(number) {
+            Some(batch) => {
+                if let Some(Queued::Put(row, _)) = batch.queued.get_mut(&number) {
+                    row.released = true;
                 }
-                // The client has it, and that is safer than any disk.
-                receipts.into_iter().for_each(Receipt::settle);
-            }
-            Some(Queued::Released | Queued::Gone) | None => {}
-        }
-    }
-
-    pub(super) fn receipts(&self, number: u64) -> Vec<Receipt> {
-        let queued = self.group.iter().chain([&self.ready]).find_map(|batch| batch.queued.get(&number));
-        if let Some(Queued::Put(_, receipts)) = queued { receipts.clone() } else { Vec::new() }
-    }
-
-    pub(super) fn sync(&mut self, receipt: Receipt) {
-        self.ready.receipts.push(receipt);
-    }
-
-    pub(super) fn release(&mut self, number: u64, receipt: Receipt) {
-        for batch in self.group.iter_mut().chain([&mut self.ready]) {
-            if let Some(Queued::Put(row, _)) = batch.queued.get_mut(&number) {
-                row.released = true;
+                batch.want(due);
                 batch.receipts.push(receipt);
-                return;
+            }
+            None => {
+                let batch = self.ready(due);
+                batch.queued.insert(number, Queued::Released);
+                batch.receipts.push(receipt);
             }
         }
-        self.ready.queued.insert(number, Queued::Released);
-        self.ready.receipts.push(receipt);
     }
 
-    pub(super) fn retain(&mut self, topic: Topic, message: Option<Arc<Message>>, receipt: Option<Receipt>) {
-        let batch = self.grouped();
-        batch.retained.insert(topic, message);
+    /// `fresh` says that the topic had none.
+    pub(super) fn retain(&mut self, message: &Arc<Message>, fresh: bool, receipt: Option<Receipt>, due: Instant) {
+        let batch = self.grouped(due);
+        batch.retain(message.topic.clone(), Kept { message: Some(Arc::clone(message)), fresh });
         batch.receipts.extend(receipt);
     }
 
-    pub(super) fn receive(&mut self, publication: Publication, in_use: bool, receipt: Receipt) {
-        let batch = if in_use { self.grouped() } else { &mut self.ready };
+    pub(super) fn clear_retained(&mut self, topic: Topic, receipt: Option<Receipt>, due: Instant) {
+        let batch = self.grouped(due);
+        batch.retain(topic, Kept { message: None, fresh: false });
+        batch.receipts.extend(receipt);
+    }
+
+    pub(super) fn receive(&mut self, publication: Publication, in_use: bool, receipt: Receipt, due: Instant) {
+        let batch = self.grouped(due);
         let session = batch.sessions.entry(publication.session).or_default();
         session.received.insert(publication.packet_id, in_use);
         batch.receipts.push(receipt);
     }
 
-    pub(super) fn session(&mut self, number: u64) -> &mut Session {
-        self.ready.sessions.entry(number).or_default()
+    pub(super) fn begin_session(&mut self, number: u64, row: SessionRow, due: Instant) {
+        let session = Session { row: Some(row), fresh: true, ..Session::default() };
+        self.ready(due).sessions.insert(number, session);
     }
 
-    pub(super) fn end_session(&mut self, number: u64, receipt: Option<Receipt>) {
-        *self.session(number) = Session { ended: true, ..Session::default() };
-        self.ready.receipts.extend(receipt);
+    pub(super) fn update_session(&mut self, number: u64, row: SessionRow, due: Instant) {
+        self.ready(due).sessions.entry(number).or_default().row = Some(row);
     }
 
-    pub(super) fn subscribe(&mut self, number: u64, name: TopicFilter, row: Option<SubscriptionRow>, receipt: Receipt) {
-        self.session(number).subscriptions.insert(name, row);
-        self.ready.receipts.push(receipt);
+    pub(super) fn end_session(&mut self, number: u64, due: Instant) {
+        self.ready(due).end_session(number);
+    }
+
+    pub(super) fn subscribe(
+        &mut self,
+        number: u64,
+        name: TopicFilter,
+        row: Option<SubscriptionRow>,
+        receipt: Receipt,
+        due: Instant,
+    ) {
+        let batch = self.ready(due);
+        batch.sessions.entry(number).or_default().subscriptions.insert(name, row);
+        batch.receipts.push(receipt);
     }
 }

@@ -76,6 +76,9 @@ pub struct Stored {
     pub retained: Vec<Arc<Message>>,
     /// Sessions, one a client.
     pub sessions: Vec<StoredSession>,
+    /// Messages of shared subscriptions that a member gave back when its session ended and that no other had got yet,
+    /// with the numbers of the rows.
+    pub homeless: Vec<(u64, QueuedRow)>,
     /// Rows that could not be read and were let go.
     pub unreadable: u64,
     /// Where a damaged file was moved to. What could be read of it is in here.

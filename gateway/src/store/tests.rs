@@ -51,7 +51,7 @@ async fn filled(folder: &Path) -> Stored {
     store.subscribe(id, &filter("$share/g/a/#"), Some(OPTIONS), receipt().0);
     store.queue(queued(id, 7, "one"), Vec::new(), true);
     store.queue(queued(id, 8, "two"), Vec::new(), true);
-    store.retain(&message("a/b", "kept"), None);
+    store.retain(&message("a/b", "kept"), true, None);
     store.receive(Publication { session: id, packet_id: NonZeroU16::MAX }, receipt().0);
     store.flush().await.unwrap();
     drop(store);
@@ -87,7 +87,7 @@ async fn a_receipt_is_settled_by_the_disk_and_not_before() {
     let folder = tempfile::tempdir().unwrap();
     let (store, _) = Store::open(folder.path()).unwrap();
     let (told, awaited) = receipt();
-    store.retain(&message("a", "x"), Some(told));
+    store.retain(&message("a", "x"), true, Some(told));
     assert_eq!(awaited.promise(), Promise::Open);
     store.flush().await.unwrap();
     assert_eq!(awaited.promise(), Promise::Kept);
@@ -141,11 +141,11 @@ async fn what_goes_is_gone_after_a_restart_too() {
     let found = &stored.sessions[0];
     assert_eq!((found.queued.len(), found.queued[0].1.released), (1, true));
     assert!(found.subscriptions.is_empty() && found.received.is_empty() && stored.retained.is_empty());
-    store.end_session(id, None);
+    store.end_session(id);
     store.flush().await.unwrap();
     drop(store);
     let (_store, stored) = Store::open(folder.path()).unwrap();
-    assert!(stored.sessions.is_empty(), "and with it the message whose session is gone");
+    assert!(stored.sessions.is_empty());
 }
 
 #[tokio::test]
@@ -180,6 +180,122 @@ async fn a_failed_transaction_keeps_its_changes_for_the_next() {
     drop(store);
     let queued = Store::open(folder.path()).unwrap().1.sessions.remove(0).queued;
     assert_eq!(queued.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [row]);
+}
+
+#[tokio::test]
+async fn nothing_piles_up_while_the_disk_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(folder.path()).unwrap();
+    let id = store.begin_session(session("c"));
+    store.flush().await.unwrap();
+    store.0.database.lock().unwrap().break_writes(true);
+    store.retain(&message("first", "x"), true, None);
+    assert!(store.flush().await.is_err());
+    for n in 0..1000 {
+        store.open_group();
+        let (told, _given_up) = receipt();
+        let row = store.queue(queued(id, 1, "x"), vec![told], true);
+        store.retain(&message(&format!("t/{n}"), "x"), true, Some(receipt().0));
+        store.close_group();
+        store.open_group();
+        store.forget(row);
+        store.close_group();
+        store.clear_retained(&Topic::new(&format!("t/{n}")).unwrap(), Some(receipt().0));
+        let other = store.begin_session(session("d"));
+        store.end_session(other);
+    }
+    assert!(store.flush().await.is_err());
+    let left = format!("{:?}", store.pending());
+    let count = |what: &str| left.matches(what).count();
+    assert_eq!((count("Gone"), count("\"t/"), count("ended: true"), count("Receipt {")), (0, 0, 0, 0));
+}
+
+#[tokio::test]
+async fn what_may_be_on_disk_after_a_failure_is_taken_off_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(folder.path()).unwrap();
+    let id = store.begin_session(session("c"));
+    store.flush().await.unwrap();
+    store.0.database.lock().unwrap().break_writes(true);
+    let row = store.queue(queued(id, 1, "x"), Vec::new(), false);
+    assert!(store.flush().await.is_err());
+    store.forget(row);
+    assert!(format!("{:?}", store.pending()).contains("Gone"));
+}
+
+/// Runs the writer, until the test ends.
+fn written(store: &Store) -> tokio_util::sync::DropGuard {
+    let stop = CancellationToken::new();
+    tokio::spawn(store.clone().run(stop.clone()));
+    stop.drop_guard()
+}
+
+/// Waits until a promise is kept.
+async fn kept(awaited: &Awaited) {
+    let kept = async {
+        while awaited.promise() != Promise::Kept {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), kept).await.expect("nobody wrote it");
+}
+
+#[tokio::test]
+async fn the_writer_wakes_for_what_comes_after_a_group_that_came_to_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(folder.path()).unwrap();
+    let id = store.begin_session(session("c"));
+    store.flush().await.unwrap();
+    let _writer = written(&store);
+    for group in [true, false] {
+        if group {
+            store.open_group();
+        }
+        let (told, published) = receipt();
+        let row = store.queue(queued(id, 1, "x"), vec![told], true);
+        // The writer looks, and there is nothing yet that may be written.
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        store.forget(row);
+        store.close_group();
+        kept(&published).await;
+        tokio::time::sleep(2 * GRACE).await;
+        let (told, awaited) = receipt();
+        store.subscribe(id, &filter("a/#"), Some(OPTIONS), told);
+        kept(&awaited).await;
+    }
+}
+
+#[tokio::test]
+async fn a_shared_message_outlives_the_session_that_gave_it_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(folder.path()).unwrap();
+    let id = store.begin_session(session("a"));
+    store.queue(queued(id, 1, "x"), Vec::new(), true);
+    store.end_session(id);
+    store.flush().await.unwrap();
+    drop(store);
+    for _ in 0..2 {
+        let (store, stored) = Store::open(folder.path()).unwrap();
+        assert_eq!((stored.homeless.len(), stored.sessions.len()), (1, 0));
+        assert!(store.begin_session(session("b")) > id, "it must not belong to another session by its number");
+    }
+}
+
+#[tokio::test]
+async fn one_message_in_many_queues_is_one_in_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(folder.path()).unwrap();
+    for client in ["a", "b"] {
+        let id = store.begin_session(session(client));
+        store.queue(queued(id, 1, "x"), Vec::new(), true);
+    }
+    store.flush().await.unwrap();
+    drop(store);
+    let (_, stored) = Store::open(folder.path()).unwrap();
+    let message = |n: usize| &stored.sessions[n].queued[0].1.message;
+    assert!(Arc::ptr_eq(message(0), message(1)));
 }
 
 #[tokio::test]
@@ -218,7 +334,7 @@ async fn flipped_bits_in_the_header_are_damage_and_not_a_newer_version() {
         bytes[at] ^= by;
         std::fs::write(&file, bytes).unwrap();
         let (store, _) = Store::open(folder.path()).unwrap_or_else(|error| panic!("byte {at}: {error}"));
-        store.retain(&message("a", "x"), None);
+        store.retain(&message("a", "x"), true, None);
         store.flush().await.unwrap_or_else(|error| panic!("byte {at}: {error}"));
     }
 }
@@ -229,7 +345,7 @@ async fn a_file_that_is_no_database_is_set_aside() {
     std::fs::write(folder.path().join(FILE), [b'x'; 5000]).unwrap();
     let (store, stored) = Store::open(folder.path()).unwrap();
     assert!(stored.set_aside.unwrap().exists());
-    store.retain(&message("a", "x"), None);
+    store.retain(&message("a", "x"), true, None);
     store.flush().await.unwrap();
 }
 
@@ -246,7 +362,7 @@ proptest! {
         let (store, _) = Store::open(folder.path()).unwrap();
         let payload = "payload ".repeat(40);
         for n in 0..40 {
-            store.retain(&message(&format!("t/{n}"), &payload), None);
+            store.retain(&message(&format!("t/{n}"), &payload), true, None);
         }
         runtime.block_on(store.flush()).unwrap();
         // As after a power cut: copied while the log is in use.
@@ -264,7 +380,7 @@ proptest! {
         for message in &stored.retained {
             prop_assert_eq!(&message.payload[..], payload.as_bytes());
         }
-        store.retain(&message("new", "x"), None);
+        store.retain(&message("new", "x"), true, None);
         runtime.block_on(store.flush()).unwrap();
         drop(store);
         let (_, stored) = Store::open(copy.path()).unwrap();

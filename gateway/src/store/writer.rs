@@ -2,6 +2,7 @@
 
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
@@ -10,19 +11,31 @@ use super::database::is_damage;
 use crate::supervisor::UnitError;
 use crate::wait::sleep_until;
 
+/// Between two tries on a disk that fails.
+const AGAIN: Duration = Duration::from_secs(1);
+
 impl Store {
-    /// Writes what is pending when it is due, until told to stop. What a failed transaction held waits for the next
-    /// one, so this can be started again; the supervisor does that, and shows what failed.
-    ///
-    /// # Errors
-    /// When a transaction failed.
+    /// Writes what is pending when it is due, until told to stop. What a failed transaction held is tried again with the
+    /// next one, [`AGAIN`] later.
     pub async fn run(self, stop: CancellationToken) -> Result<(), UnitError> {
+        let mut failing = false;
         loop {
             let due = self.pending().due();
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
-                () = self.0.hurried.notified() => {}
-                () = sleep_until(due.map(tokio::time::Instant::from_std)) => self.flush().await?,
+                () = self.0.hurried.notified() => continue,
+                () = sleep_until(due.map(tokio::time::Instant::from_std)) => {}
+            }
+            match self.flush().await {
+                Ok(()) if failing => log::warn!("the store can be written again"),
+                Err(error) if !failing => {
+                    log::error!(error:% = error; "the store can't be written; what needs it is not acknowledged");
+                }
+                _ => {}
+            }
+            failing = self.figures().failing.load(Ordering::Relaxed);
+            if failing && stop.run_until_cancelled(tokio::time::sleep(AGAIN)).await.is_none() {
+                return Ok(());
             }
         }
     }
@@ -46,6 +59,7 @@ impl Store {
         let mut database = self.0.database.lock().unwrap_or_else(PoisonError::into_inner);
         let batch = self.pending().take();
         if batch.is_empty() {
+            self.pending().written();
             return Ok(());
         }
         let figures = self.figures();
@@ -54,6 +68,7 @@ impl Store {
                 figures.commits.fetch_add(1, Ordering::Relaxed);
                 figures.changes.fetch_add(batch.len() as u64, Ordering::Relaxed);
                 figures.failing.store(false, Ordering::Relaxed);
+                self.pending().written();
                 batch.settle();
                 Ok(())
             }
@@ -63,8 +78,8 @@ impl Store {
                 if is_damage(&error) {
                     self.0.corrupted.cancel();
                 }
-                self.pending().give_back(batch);
-                Err(format!("can't write the store: {error}; what needs it is not acknowledged until it can").into())
+                self.pending().give_back(batch, Instant::now());
+                Err(error.into())
             }
         }
     }

@@ -22,7 +22,7 @@ fn registry(settings: config::Broker) -> (Arc<Registry>, Arc<Stats>, mpsc::Recei
 }
 
 /// Enters as a connection does; the second value says whether the session is an old one.
-async fn enter(registry: &Registry, name: &str, clean_start: bool) -> (Session, bool, Hold) {
+pub(super) async fn enter(registry: &Registry, name: &str, clean_start: bool) -> (Session, bool, Hold) {
     let row = SessionRow { client: name.into(), user: None, expiry: HOUR, left: None };
     let Entered { session, present, hold, .. } = registry.enter(&row, clean_start).await;
     (session, present, hold)

@@ -7,15 +7,15 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use rusqlite::{Connection, Row};
 
-use super::super::pending::{Batch, Queued, Session};
+use super::super::pending::{Batch, Kept, Queued, Session};
 use super::super::rows::{QueuedRow, SessionRow, Stored, StoredSession, SubscriptionRow};
-use crate::message::{Message, QoS, TopicFilter};
+use crate::message::{Message, MessageId, QoS, TopicFilter};
 
 /// Reads all tables into `stored`, as far as that goes. Says whether there are rows that are of no use.
 pub(super) fn all(connection: &Connection, stored: &mut Stored) -> Result<bool, rusqlite::Error> {
     let mut reader = Reader { connection, unreadable: 0, stray: false };
     let mut found = BTreeMap::new();
-    let read = reader.tables(&mut stored.retained, &mut found);
+    let read = reader.tables(stored, &mut found);
     let all = found.len();
     // One session a client: the younger one stands.
     let youngest: HashMap<_, _> = found.values().map(|s| (Arc::clone(&s.row.client), s.id)).collect();
@@ -39,13 +39,9 @@ enum Taken {
 
 impl Reader<'_> {
     /// What is wrong with one table does not cost what can be read of the others.
-    fn tables(
-        &mut self,
-        retained: &mut Vec<Arc<Message>>,
-        found: &mut BTreeMap<u64, StoredSession>,
-    ) -> Result<(), rusqlite::Error> {
+    fn tables(&mut self, stored: &mut Stored, found: &mut BTreeMap<u64, StoredSession>) -> Result<(), rusqlite::Error> {
         let read_retained = self.each("SELECT message FROM retained", |row| {
-            retained.push(Arc::new(message(row, 0)?));
+            stored.retained.push(Arc::new(message(row, 0)?));
             Some(Taken::Yes)
         });
         let read_sessions = self.each("SELECT * FROM session", |row| {
@@ -61,8 +57,18 @@ impl Reader<'_> {
             let packet_id = NonZeroU16::new(row.get(1).ok()?)?;
             Some(belonging(found, number(row, 0)?, |session| session.received.push(packet_id)))
         });
+        // One message in many queues is one in memory, as it was before.
+        let mut messages: HashMap<MessageId, Arc<Message>> = HashMap::new();
         let read_queued = self.each("SELECT * FROM queued ORDER BY id", |row| {
-            let (number, queued) = (number(row, 0)?, queued(row)?);
+            let (number, mut queued) = (number(row, 0)?, queued(row)?);
+            let same = messages.entry(queued.message.id).or_insert_with(|| Arc::clone(&queued.message));
+            if (&same.topic, &same.payload) == (&queued.message.topic, &queued.message.payload) {
+                queued.message = Arc::clone(same);
+            }
+            if queued.share.is_some() && !found.contains_key(&queued.session) {
+                stored.homeless.push((number, queued));
+                return Some(Taken::Yes);
+            }
             Some(belonging(found, queued.session, |session| session.queued.push((number, queued))))
         });
         read_retained.and(read_sessions).and(read_subscriptions).and(read_received).and(read_queued)
@@ -94,7 +100,7 @@ fn belonging(found: &mut BTreeMap<u64, StoredSession>, session: u64, take: impl 
 }
 
 fn number(row: &Row<'_>, column: usize) -> Option<u64> {
-    row.get::<_, i64>(column).ok().map(i64::cast_unsigned)
+    u64::try_from(row.get::<_, i64>(column).ok()?).ok()
 }
 
 fn message(row: &Row<'_>, column: usize) -> Option<Message> {
@@ -118,7 +124,9 @@ fn session(row: &Row<'_>) -> Option<StoredSession> {
     let client: String = row.get(1).ok()?;
     let user: Option<String> = row.get(2).ok()?;
     let left: Option<i64> = row.get(4).ok()?;
-    let left = left.map(|seconds| UNIX_EPOCH + Duration::from_secs(u64::from(u32::try_from(seconds).unwrap_or(0))));
+    // A time that can't be is none.
+    let left = left.and_then(|seconds| u32::try_from(seconds).ok());
+    let left = left.map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds.into()));
     let expiry = Duration::from_secs(number(row, 3)?);
     Some(StoredSession {
         id: number(row, 0)?,
@@ -141,17 +149,21 @@ fn subscription(row: &Row<'_>) -> Option<(TopicFilter, SubscriptionRow)> {
 
 fn queued(row: &Row<'_>) -> Option<QueuedRow> {
     let shared: Option<String> = row.get(6).ok()?;
+    let (qos, released) = (qos(row, 3)?, row.get(7).ok()?);
+    if qos == QoS::AtMostOnce || (released && qos != QoS::ExactlyOnce) {
+        return None;
+    }
     Some(QueuedRow {
         session: number(row, 1)?,
         packet_id: NonZeroU16::new(row.get(2).ok()?)?,
-        qos: qos(row, 3).filter(|qos| *qos != QoS::AtMostOnce)?,
+        qos,
         retain: row.get(4).ok()?,
         subscription_id: subscription_id(row, 5)?,
         share: match shared {
             Some(name) => Some(TopicFilter::new(&name).ok()?),
             None => None,
         },
-        released: row.get(7).ok()?,
+        released,
         message: Arc::new(message(row, 8)?),
     })
 }
@@ -161,15 +173,17 @@ impl Batch {
     pub(super) fn of(stored: &Stored) -> Self {
         let mut batch = Self::default();
         for message in &stored.retained {
-            batch.retained.insert(message.topic.clone(), Some(Arc::clone(message)));
+            batch.retain(message.topic.clone(), Kept { message: Some(Arc::clone(message)), fresh: true });
         }
+        let homeless = stored.homeless.iter();
+        batch.queued.extend(homeless.map(|(row, queued)| (*row, Queued::Put(queued.clone(), Vec::new()))));
         for session in &stored.sessions {
             let subscriptions = session.subscriptions.iter().map(|(name, row)| (name.clone(), Some(*row)));
             let parts = Session {
-                ended: false,
                 row: Some(session.row.clone()),
                 subscriptions: subscriptions.collect(),
                 received: session.received.iter().map(|id| (*id, true)).collect(),
+                ..Session::default()
             };
             batch.sessions.insert(session.id, parts);
             let queued = session.queued.iter().map(|(row, queued)| (*row, Queued::Put(queued.clone(), Vec::new())));

@@ -4,7 +4,8 @@
 #   tests/setup.sh demo    a C linker and Rust
 #   tests/setup.sh check   the same, rustfmt and clippy
 #   tests/setup.sh audit   the same, cargo-deny and cargo-audit
-#   tests/setup.sh test    the same, the Mosquitto clients, curl and openssl (the documentation's commands are tests)
+#   tests/setup.sh test    the same, the Mosquitto clients, curl and openssl (the documentation's commands are tests),
+#                          and under tests/.venv two stock clients, of PyPI and of npm, with Python and Node for them
 #   tests/setup.sh bench   a C linker, Rust, the Mosquitto clients, and a Mosquitto broker unpacked under target/tools
 #
 # Debian packages come by apt-get, with sudo when not root; on other systems the list to install by hand is printed.
@@ -13,7 +14,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly CARGO_DENY_VERSION=0.20.2
 readonly CARGO_AUDIT_VERSION=0.22.2
+readonly NODE_VERSION=18
 readonly TOOLS=target/tools
+readonly CLIENTS=tests/.venv
 
 # Where cargo and rustup put programs; a shell opened before they were installed does not know it.
 PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"
@@ -135,6 +138,40 @@ need_openssl() {
     have openssl || apt_install openssl
 }
 
+# The client of PyPI, pinned by its hash, in an environment of its own. $CLIENTS is where both are.
+need_paho() {
+    local wanted=tests/clients/requirements.txt
+    ! cmp -s "$wanted" "$CLIENTS/python/requirements.txt" || return 0
+    if ! have python3 || ! python3 -c 'import venv, ensurepip' 2>/dev/null; then apt_install python3 python3-venv; fi
+    say "installing paho-mqtt under $CLIENTS"
+    python3 -m venv --clear "$CLIENTS/python" &&
+        "$CLIENTS/python/bin/pip" install -q --disable-pip-version-check --require-hashes -r "$wanted" ||
+        fail "pip could not install paho-mqtt (see above)"
+    # Last, so that it says that all went well.
+    cp "$wanted" "$CLIENTS/python/"
+}
+
+# The client of npm, pinned by its lock file.
+need_mqtt_js() {
+    local lock=tests/clients/package-lock.json
+    ! cmp -s "$lock" "$CLIENTS/node/done" || return 0
+    have node && have npm || apt_install nodejs npm
+    node -e "process.exit(process.versions.node.split('.')[0] < $NODE_VERSION ? 1 : 0)" ||
+        fail "node $(node --version) is too old: $NODE_VERSION or later is needed"
+    say "installing mqtt of npm under $CLIENTS"
+    rm -rf "$CLIENTS/node"
+    mkdir -p "$CLIENTS/node"
+    cp tests/clients/package.json "$lock" "$CLIENTS/node/"
+    (cd "$CLIENTS/node" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) ||
+        fail "npm could not install mqtt (see above)"
+    cp "$lock" "$CLIENTS/node/done"
+}
+
+# need_client NEED WHAT: a client without which its tests are skipped, and say so.
+need_client() {
+    ("$1") || say "$2 can't be had here (see above): its tests are skipped, and say so"
+}
+
 # Installing Debian's broker would start it as a service. So its packages are only downloaded and unpacked, together
 # with the libraries that this system lacks, and a small script runs it from there.
 need_mosquitto_broker() {
@@ -182,6 +219,7 @@ audit | test)
     need_cargo_tool cargo-deny "$CARGO_DENY_VERSION"
     need_cargo_tool cargo-audit "$CARGO_AUDIT_VERSION"
     [ "$1" = audit ] || { need_mosquitto_clients && need_curl && need_openssl; }
+    [ "$1" = audit ] || { need_client need_paho paho-mqtt && need_client need_mqtt_js 'mqtt of npm'; }
     ;;
 bench)
     need_linker

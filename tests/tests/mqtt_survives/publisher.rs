@@ -89,6 +89,8 @@ impl Publisher {
                 return Ok(());
             }
             match client.try_packet(BREATH)? {
+                // The daemon is stopping.
+                Some(packet) if packet.kind() == 14 => return Err(Gone),
                 Some(packet) => {
                     heard = Instant::now();
                     if self.handle(&packet, &mut client)? {

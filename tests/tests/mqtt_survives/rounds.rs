@@ -1,4 +1,4 @@
-//! SIGKILL at random moments under load. `KILL_ROUNDS` sets the number of rounds, `KILL_SEED` repeats a run.
+//! SIGKILL, now and then SIGTERM, at random moments under load. `KILL_ROUNDS` sets the number of rounds, `KILL_SEED` repeats a run.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -27,12 +27,13 @@ fn visit(random: &mut Random) -> u64 {
     }
 }
 
-/// One round: all are at it when the daemon is killed.
+/// One round: all are at it when the daemon ends.
 fn round(stile: &mut Stile, publishers: &mut [Publisher], subscribers: &mut [Subscriber], random: &mut Random) {
     let (finish, progress) = (AtomicBool::new(false), AtomicU64::new(0));
     let visits: Vec<u64> = subscribers.iter().map(|_| visit(random)).collect();
     let enough = random.below(LONG_ROUND);
     let moment = Duration::from_micros(random.below(20_000));
+    let killed = random.below(4) > 0;
     let address = stile.mqtt;
     std::thread::scope(|scope| {
         let end = EndOnDrop(&finish);
@@ -47,13 +48,18 @@ fn round(stile: &mut Stile, publishers: &mut [Publisher], subscribers: &mut [Sub
         within("progress", || (progress.load(Ordering::Relaxed) >= enough).then_some(()));
         // No wait for anything: it is to be any moment.
         std::thread::sleep(moment);
-        stile.kill();
+        // A stop by the init system has a moment of its own to lose things in.
+        if killed {
+            stile.kill();
+        } else {
+            stile.stop();
+        }
         drop(end);
     });
 }
 
 #[test]
-fn what_was_acknowledged_comes_and_of_qos_2_nothing_comes_twice_however_often_the_gateway_is_killed() {
+fn what_was_acknowledged_comes_and_of_qos_2_nothing_comes_twice_however_often_the_gateway_ends() {
     let mut random = Random::new(Random::seed_from("KILL_SEED"));
     let mut stile = Stile::start_in(tempfile::tempdir().unwrap(), ROOMY, "");
     let mut publishers =

@@ -70,6 +70,8 @@ impl Subscriber {
         loop {
             match client.try_packet(BREATH)? {
                 Some(packet) if packet.kind() == 13 => return Ok(()),
+                // The daemon is stopping.
+                Some(packet) if packet.kind() == 14 => return Err(Gone),
                 Some(packet) => {
                     (packets, heard) = (packets + 1, Instant::now());
                     let answer = match packet.kind() {

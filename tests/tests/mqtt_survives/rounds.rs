@@ -65,14 +65,21 @@ fn what_was_acknowledged_comes_and_of_qos_2_nothing_comes_twice_however_often_th
     let mut publishers =
         [V311, V5, V5].iter().enumerate().map(|(i, version)| Publisher::new(*version, &format!("p{i}")));
     let mut publishers: Vec<_> = publishers.by_ref().collect();
-    let mut subscribers = [Subscriber::new(V311, "old"), Subscriber::new(V5, "new")];
+    let mut subscribers = [
+        Subscriber::new(V311, "old", "n/#"),
+        Subscriber::new(V5, "new", "n/#"),
+        Subscriber::new(V311, "member old", "$share/group/n/#"),
+        Subscriber::new(V5, "member new", "$share/group/n/#"),
+    ];
     subscribers.iter_mut().for_each(|subscriber| subscriber.subscribe(stile.mqtt));
     for _ in 0..rounds() {
         round(&mut stile, &mut publishers, &mut subscribers, &mut random);
         stile.start_again();
     }
     publishers.iter_mut().for_each(|publisher| publisher.finish(stile.mqtt));
-    for subscriber in &mut subscribers {
+    let (alone, members) = subscribers.split_at_mut(2);
+    Subscriber::finish_shared(members, stile.mqtt, &publishers);
+    for subscriber in alone {
         subscriber.finish(stile.mqtt, &publishers);
     }
     let acknowledged: usize = publishers.iter().map(|publisher| publisher.acknowledged.len()).sum();

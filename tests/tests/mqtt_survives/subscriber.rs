@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use stile_tests::packet::{Connect, RawPublish, ack, subscribe};
-use stile_tests::{Gone, PATIENCE, RawClient};
+use stile_tests::{Gone, PATIENCE, RawClient, within};
 
 use super::publisher::Publisher;
 use super::{PUBACK, PUBCOMP, PUBREC, PUBREL};
@@ -27,6 +27,7 @@ enum Enough<'a> {
 #[derive(Debug)]
 pub(crate) struct Subscriber {
     connect: Connect,
+    filter: &'static str,
     subscribed: bool,
     /// QoS 2 messages whose PUBREL has not come.
     noted: HashSet<u16>,
@@ -35,16 +36,16 @@ pub(crate) struct Subscriber {
 }
 
 impl Subscriber {
-    pub(crate) fn new(version: u8, name: &str) -> Self {
+    pub(crate) fn new(version: u8, name: &str, filter: &'static str) -> Self {
         let connect = Connect::persistent(version, name);
-        Self { connect, subscribed: false, noted: HashSet::new(), came: BTreeMap::new() }
+        Self { connect, filter, subscribed: false, noted: HashSet::new(), came: BTreeMap::new() }
     }
 
     /// Subscribes and goes.
     pub(crate) fn subscribe(&mut self, address: SocketAddr) {
         let (mut client, connack) = RawClient::try_meet(address, &self.connect).unwrap();
         assert_eq!(connack.body[0], 0, "a session of before: {connack:02x?}");
-        client.send(&subscribe(self.connect.version, &[("n/#", 2)], &[]));
+        client.send(&subscribe(self.connect.version, &[(self.filter, 2)], &[]));
         assert_eq!(client.packet().body.last(), Some(&2));
         self.subscribed = true;
     }
@@ -60,6 +61,26 @@ impl Subscriber {
         // What may be left is what it had and could not acknowledge.
         self.converse(address, Enough::Packets(0)).unwrap();
         self.check(publishers);
+    }
+
+    /// The same for members of one shared subscription: together they have all, each in its own order, and nothing of QoS 2
+    /// was given to two of them.
+    pub(crate) fn finish_shared(members: &mut [Self], address: SocketAddr, publishers: &[Publisher]) {
+        let mut together = Self::new(4, "all members", "");
+        within("the members have all", || {
+            together.came.clear();
+            for member in members.iter_mut() {
+                member.converse(address, Enough::Packets(0)).unwrap();
+                for (publisher, numbers) in &member.came {
+                    together.came.entry(publisher.clone()).or_default().extend(numbers);
+                }
+            }
+            together.missing(publishers).is_none().then_some(())
+        });
+        for numbers in together.came.values_mut() {
+            numbers.sort_unstable();
+        }
+        together.check(publishers);
     }
 
     /// Takes packets until it is enough, and then what comes before the answer to a PINGREQ.

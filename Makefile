@@ -56,6 +56,20 @@ conformance: ## the statements of MQTT, one test each; writes tests/CONFORMANCE.
 		WRITE_CONFORMANCE=1 cargo nextest run --locked -p stile-tests --test conformance --no-fail-fast; \
 	else set -x; WRITE_CONFORMANCE=1 cargo test --locked -p stile-tests --test conformance; fi
 
+# Finds go to tests/fuzz/artifacts; new inputs that reach new code to target/fuzz-corpus. Memory errors are left to the
+# compiler: the crate has no unsafe code, so no sanitizer slows this down.
+FUZZ_SECONDS ?= 60
+.PHONY: fuzz
+fuzz: ## look for inputs that do harm; FUZZ_SECONDS=60 for each target
+	@bash tests/setup.sh fuzz
+	@for target in codec clients websocket; do \
+		printf '\n== fuzz %s for %s s\n' $$target $(FUZZ_SECONDS); \
+		mkdir -p target/fuzz-corpus/$$target; \
+		(cd tests/fuzz && cargo +nightly fuzz run --fuzz-dir . --target-dir ../../target/fuzz -s none $$target \
+			../../target/fuzz-corpus/$$target corpus/$$target -- \
+			-max_total_time=$(FUZZ_SECONDS) -max_len=2000 -timeout=30 -rss_limit_mb=1500 -print_final_stats=1); \
+	done
+
 .PHONY: audit
 audit: setup-audit ## hold Cargo.lock against the RustSec advisories
 	$(call step,advisories)

@@ -6,6 +6,7 @@
 #   tests/setup.sh audit   the same, cargo-deny and cargo-audit
 #   tests/setup.sh test    the same, the Mosquitto clients, curl and openssl (the documentation's commands are tests),
 #                          and under tests/.venv two stock clients, of PyPI and of npm, with Python and Node for them
+#   tests/setup.sh fuzz    a C++ compiler, Rust, its nightly toolchain and cargo-fuzz
 #   tests/setup.sh bench   a C linker, Rust, the Mosquitto clients, and a Mosquitto broker unpacked under target/tools
 #
 # Debian packages come by apt-get, with sudo when not root; on other systems the list to install by hand is printed.
@@ -14,6 +15,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly CARGO_DENY_VERSION=0.20.2
 readonly CARGO_AUDIT_VERSION=0.22.2
+readonly CARGO_FUZZ_VERSION=0.13.2
 readonly NODE_VERSION=18
 readonly TOOLS=target/tools
 readonly CLIENTS=tests/.venv
@@ -104,6 +106,15 @@ need_rust() {
     found=$(rustc --version | cut -d ' ' -f 2) || fail "rustc does not run (see above)" "Rust $wanted or later is needed"
     at_least "$found" "$wanted" ||
         fail "Rust $found is too old: $wanted or later is needed" "install it with rustup: https://rustup.rs"
+}
+
+# Instrumented code is made by nightly alone, which comes from rustup alone; libFuzzer is C++.
+need_nightly() {
+    have c++ || apt_install g++
+    cargo +nightly --version >/dev/null 2>&1 && return 0
+    have rustup || fail "a nightly toolchain is needed, and rustup is not installed" "install rustup: https://rustup.rs"
+    rustup toolchain install nightly --profile minimal ||
+        fail "rustup could not install it" "run by hand: rustup toolchain install nightly"
 }
 
 # The linters come with rustup's toolchain; a distribution may package them apart.
@@ -221,6 +232,12 @@ audit | test)
     [ "$1" = audit ] || { need_mosquitto_clients && need_curl && need_openssl; }
     [ "$1" = audit ] || { need_client need_paho paho-mqtt && need_client need_mqtt_js 'mqtt of npm'; }
     ;;
+fuzz)
+    need_linker
+    need_rust
+    need_nightly
+    need_cargo_tool cargo-fuzz "$CARGO_FUZZ_VERSION"
+    ;;
 bench)
     need_linker
     need_rust
@@ -228,7 +245,7 @@ bench)
     need_mosquitto_broker
     ;;
 *)
-    fail "usage: tests/setup.sh demo|check|audit|test|bench"
+    fail "usage: tests/setup.sh demo|check|audit|test|fuzz|bench"
     ;;
 esac
 say "all that 'make $1' needs is here"

@@ -123,7 +123,7 @@ async fn serve_websocket(
     }
 }
 
-fn refused(shared: &Shared, peer: SocketAddr, rejected: &Rejected) {
+pub(super) fn refused(shared: &Shared, peer: SocketAddr, rejected: &Rejected) {
     shared.stats.refused(rejected.refusal);
     log::info!(peer:% = peer, reason = rejected.refusal.as_str(), error = rejected.why.as_str(); "client refused");
 }

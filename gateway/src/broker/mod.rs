@@ -1,7 +1,7 @@
 //! MQTT for clients: our own front over rumqttd's router.
 //!
 //! Owns everything that a client can observe of MQTT. Never sees a radio: messages come from the pipeline and go to it.
-//! `listener.rs` accepts, `tls.rs` and `websocket/` do what comes first where that is not MQTT, `handshake.rs` decides on CONNECT, `connection.rs` is one client's conversation, `session.rs`
+//! `listener.rs` accepts, `streams.rs` takes what no listener accepted, `tls.rs` and `websocket/` do what comes first where that is not MQTT, `handshake.rs` decides on CONNECT, `connection.rs` is one client's conversation, `session.rs`
 //! what is remembered of it, `registry.rs` who has which session, `hub.rs` hands messages to sessions, `table.rs` who wants what, `known.rs` which topics are matched already, `router.rs` is the
 //! fan-out engine and the only file that names rumqttd, `codec/` is the wire.
 
@@ -24,6 +24,7 @@ mod router;
 mod session;
 mod share;
 mod stats;
+mod streams;
 mod subscribing;
 mod sys;
 mod table;
@@ -41,6 +42,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use listener::bind;
 pub use stats::Stats;
+pub use streams::Below;
 
 use self::gate::Gate;
 use self::hub::Hub;

@@ -39,6 +39,7 @@ struct World {
     broker: Broker,
     pipeline: Arc<Pipeline>,
     neighbour: Neighbour,
+    store: Store,
     /// The store's.
     _data: TempDir,
 }
@@ -77,12 +78,13 @@ impl World {
         let data = tempfile::tempdir_in(memory()).expect("a folder");
         let (store, stored) = Store::open(data.path()).expect("a store");
         let writer = store.clone();
+        let watched = store.clone();
         supervisor.start("store", Rank::Core, move |stop| writer.clone().run(stop));
         let stored = (store, stored);
         let broker = Broker::start(Arc::new(settings), delivered, Arc::clone(&pipeline), stored, &supervisor);
         let broker = broker.await.expect("a broker");
         let neighbour = Neighbour::connect(&broker).await;
-        Self { broker, pipeline, neighbour, _data: data }
+        Self { broker, pipeline, neighbour, store: watched, _data: data }
     }
 
     async fn play(&mut self, below: Below, script: &[u8]) {
@@ -106,6 +108,7 @@ impl World {
         self.neighbour.is_well().await;
         assert!(self.pipeline.ledger().snapshot().balances());
         assert_eq!(self.broker.stats().router_failures.load(Ordering::Relaxed), 0, "the router failed");
+        assert_eq!(self.store.figures().failures.load(Ordering::Relaxed), 0, "the store failed");
     }
 }
 

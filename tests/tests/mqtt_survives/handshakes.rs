@@ -1,7 +1,7 @@
 //! Acknowledgements that SIGKILL cuts off, at each step and in both directions, go on by the book (MQTT 5.0, section 4.3.3
 //! and 4.4): with the same packet identifier, and never back a step.
 
-use stile_tests::packet::{Connect, RawPublish, ack, publish};
+use stile_tests::packet::{Connect, RawPublish, V5, ack, publish};
 use stile_tests::{RawClient, Stile};
 
 use super::{BOTH, PUBACK, PUBCOMP, PUBREC, PUBREL, come_back, resume};
@@ -181,4 +181,31 @@ fn a_message_that_was_acknowledged_to_the_end_is_not_sent_again_as_a_message_of_
         }
         client.expect_nothing();
     }
+}
+
+#[test]
+fn a_qos_2_message_that_a_member_of_a_group_may_have_is_given_to_no_other_after_a_kill() {
+    let mut stile = Stile::start("");
+    let me = Connect::persistent(V5, "me");
+    let (mut client, _) = come_back(&stile, &me);
+    assert_eq!(client.subscribe(&[("$share/g/a", 2)], &[]), [2]);
+    let mut other = RawClient::connect(stile.mqtt, V5, "other");
+    for id in [5, 6] {
+        other.send(&publish(V5, 4, "a", id, &[], id.to_string()));
+        assert_eq!(other.packet().first, PUBREC);
+    }
+    let sent = [client.message(), client.message()];
+    stile.kill_and_start();
+    let mut other = RawClient::connect(stile.mqtt, V5, "other");
+    assert_eq!(other.subscribe(&[("$share/g/a", 2)], &[]), [2]);
+    // With Receive Maximum 1, one of the two still waits when the client is lost again.
+    let properties = [&me.properties[..], &[0x21, 0, 1]].concat();
+    let mut client = resume(&stile, &Connect { properties, ..me.clone() });
+    assert_eq!(client.message().text, "5");
+    client.cut();
+    stile.wait_metric("stile_mqtt_connections", |n| n == 1.0);
+    let mut client = resume(&stile, &me);
+    let again = [client.message(), client.message()];
+    assert_eq!(again, sent.map(|message| RawPublish { dup: true, ..message }));
+    other.expect_nothing();
 }

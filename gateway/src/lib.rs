@@ -11,6 +11,7 @@
 //! | [`admin`] | metrics, health, live messages |
 //! | [`supervisor`] | starting, restarting, stopping units |
 //! | [`systemd`], [`logging`], [`clock`] | the init system, log lines, the kernel's word on the time |
+//! | [`memory`] | giving back what nothing uses |
 //! | [`tls`] | certificates and keys |
 //! | [`cli`] | one file a verb |
 
@@ -20,6 +21,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod logging;
+pub mod memory;
 pub mod message;
 pub mod pipeline;
 pub mod radio;
@@ -109,6 +111,10 @@ impl Gateway {
                 clock::watch(|quality| pipeline.clock().set_quality(quality), stop).await;
                 Ok(())
             }
+        });
+        supervisor.start("memory", Rank::Core, |stop| async move {
+            memory::tend(stop).await;
+            Ok(())
         });
         if let Some(period) = systemd::watchdog_period() {
             supervisor.start("watchdog", Rank::Admin, move |stop| async move {

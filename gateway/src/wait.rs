@@ -2,13 +2,16 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
-use tokio_util::io::poll_read_buf;
+
+/// The most that one read brings.
+const READ_MAX: usize = 8 * 1024;
 
 /// What a stream did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,14 +38,26 @@ pub(crate) async fn read_or_write<S: AsyncRead + AsyncWrite + Unpin>(
             return Poll::Ready(wrote.map(Moved::Wrote));
         }
         match &mut buffer {
-            Some((buffer, room)) => {
-                buffer.reserve(*room);
-                poll_read_buf(stream.as_mut(), cx, *buffer).map_ok(Moved::Read)
-            }
+            Some((buffer, room)) => poll_read_some(stream.as_mut(), cx, buffer, *room).map_ok(Moved::Read),
             None => Poll::Pending,
         }
     })
     .await
+}
+
+/// Reads at most `room` bytes, and no more than [`READ_MAX`], to the end of `buffer`. What is read into stands on the
+/// stack and is copied from there: room in `buffer` itself would be held by each stream that has nothing to say.
+pub(crate) fn poll_read_some<S: AsyncRead>(
+    stream: Pin<&mut S>,
+    cx: &mut Context<'_>,
+    buffer: &mut BytesMut,
+    room: usize,
+) -> Poll<io::Result<usize>> {
+    let mut space = [const { MaybeUninit::uninit() }; READ_MAX];
+    let mut read = ReadBuf::uninit(&mut space[..room.min(READ_MAX)]);
+    ready!(stream.poll_read(cx, &mut read))?;
+    buffer.extend_from_slice(read.filled());
+    Poll::Ready(Ok(read.filled().len()))
 }
 
 /// Sleeps until `at`, for ever without one.
@@ -50,5 +65,32 @@ pub(crate) async fn sleep_until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncWriteExt, duplex};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_stream_that_says_nothing_holds_no_room_and_one_that_does_no_more_than_it_said() {
+        let (mut near, mut far) = duplex(1 << 16);
+        let mut inbox = BytesMut::new();
+        tokio::select! {
+            biased;
+            moved = read_or_write(&mut near, Some((&mut inbox, READ_MAX)), b"") => panic!("{moved:?}"),
+            () = std::future::ready(()) => {}
+        }
+        assert_eq!(inbox.capacity(), 0);
+        far.write_all(&[7; 100]).await.unwrap();
+        let moved = read_or_write(&mut near, Some((&mut inbox, 60)), b"").await.unwrap();
+        assert_eq!((moved, &inbox[..]), (Moved::Read(60), &[7; 60][..]));
+        let moved = read_or_write(&mut near, Some((&mut inbox, READ_MAX)), b"").await.unwrap();
+        assert_eq!((moved, &inbox[..]), (Moved::Read(40), &[7; 100][..]));
+        assert!(inbox.capacity() < 1000, "{}", inbox.capacity());
+        drop(far);
+        assert_eq!(read_or_write(&mut near, Some((&mut inbox, 1)), b"").await.unwrap(), Moved::Read(0));
     }
 }

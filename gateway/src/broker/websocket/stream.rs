@@ -6,9 +6,9 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_util::io::poll_read_buf;
 
 use super::frames::{self, Decoder, Event};
+use crate::wait::poll_read_some;
 
 /// Bytes taken in one read.
 const READ_BYTES: usize = 8 * 1024;
@@ -89,8 +89,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
                 return Poll::Ready(Ok(false));
             }
             Ok(None) => {
-                self.input.reserve(READ_BYTES);
-                let read = ready!(poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.input))?;
+                let read = ready!(poll_read_some(Pin::new(&mut self.stream), cx, &mut self.input, READ_BYTES))?;
                 return Poll::Ready(Ok(read > 0));
             }
             Err(fault) => {

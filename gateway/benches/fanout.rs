@@ -22,6 +22,7 @@ use stile::message::{Origin, Topic};
 use stile::pipeline::Pipeline;
 use stile::store::Store;
 use stile::supervisor::{Rank, Supervisor};
+use stile::users::UsersFile;
 use tokio::sync::Semaphore;
 
 const ROUNDS: usize = 5;
@@ -64,7 +65,8 @@ async fn start(supervisor: &Supervisor) -> (Arc<Pipeline>, SocketAddr) {
     let settings = Arc::new(config::Broker::default());
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path()).unwrap();
-    let broker = Broker::start(settings, delivered, Arc::clone(&pipeline), store, supervisor).await.unwrap();
+    let users = UsersFile::of(folder.path());
+    let broker = Broker::start(settings, users, delivered, Arc::clone(&pipeline), store, supervisor).await.unwrap();
     let listener = bind(Door::Plain, SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
     let address = listener.local_addr().unwrap();
     supervisor.start_critical("mqtt", Rank::Clients, move |stop| async move {

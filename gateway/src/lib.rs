@@ -12,7 +12,8 @@
 //! | [`supervisor`] | starting, restarting, stopping units |
 //! | [`systemd`], [`logging`], [`clock`] | the init system, log lines, the kernel's word on the time |
 //! | [`memory`] | giving back what nothing uses |
-//! | [`tls`] | certificates and keys |
+//! | [`tls`], [`password`] | certificates and keys; hashes of passwords |
+//! | [`users`] | the file of users |
 //! | [`cli`] | one file a verb |
 
 pub mod admin;
@@ -23,6 +24,7 @@ pub mod config;
 pub mod logging;
 pub mod memory;
 pub mod message;
+pub mod password;
 pub mod pipeline;
 pub mod radio;
 mod reload;
@@ -30,6 +32,7 @@ pub mod store;
 pub mod supervisor;
 pub mod systemd;
 pub mod tls;
+pub mod users;
 mod wait;
 
 use std::collections::BTreeMap;
@@ -47,6 +50,7 @@ use crate::pipeline::Pipeline;
 use crate::radio::Radios;
 use crate::store::{Store, Stored};
 use crate::supervisor::{Rank, Supervisor, UnitError};
+use crate::users::UsersFile;
 
 /// How long the whole gateway may take to stop. systemd's own limit in `stile.service` is longer.
 const STOP_PATIENCE: Duration = Duration::from_secs(15);
@@ -91,8 +95,8 @@ impl Gateway {
         pipeline.clock().set_quality(clock::quality());
         let (store, stored) = open_store(&settings, &supervisor)?;
         let broker_settings = Arc::new(settings.broker.clone());
-        let kept = (store.clone(), stored);
-        let broker = Broker::start(broker_settings, delivered, Arc::clone(&pipeline), kept, &supervisor).await?;
+        let (users, kept) = (UsersFile::of(&settings.gateway.data_dir), (store.clone(), stored));
+        let broker = Broker::start(broker_settings, users, delivered, Arc::clone(&pipeline), kept, &supervisor).await?;
         let radios = Arc::new(Radios::new(Arc::clone(&pipeline), supervisor.clone()));
         let sources = Arc::new(Sources {
             id: settings.gateway.id.clone(),

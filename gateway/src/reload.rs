@@ -42,8 +42,10 @@ impl Gateway {
         // From here on nothing fails.
         logging::set_level(new.log.level);
         if changes.contains(&Change::Broker) {
-            self.broker.reconfigure(Arc::new(new.broker.clone()));
+            self.broker.reconfigure(Arc::new(new.broker.clone())).await;
         }
+        // Logged where it is read. The file is no part of the settings: what is wrong with it must not hold them up.
+        let _ = self.broker.reload_users().await;
         for (door, address) in self.leaving(&new) {
             self.close_mqtt(door, address).await;
         }

@@ -111,6 +111,16 @@ impl Connect {
         Self { clean: false, properties, ..Self::new(version, id) }
     }
 
+    /// With a name and a password.
+    pub fn by(self, user: &'static str, password: &str) -> Self {
+        Self { user: Some(user), password: Some(password.into()), ..self }
+    }
+
+    /// With a will, not retained.
+    pub fn with_will(self, topic: &'static str, properties: &[u8]) -> Self {
+        Self { will: Some(RawWill { topic, payload: "gone", retain: false, properties: properties.to_vec() }), ..self }
+    }
+
     /// Its bytes.
     pub fn bytes(&self) -> Vec<u8> {
         let flag = |on: bool, bit: u8| if on { 1 << bit } else { 0 };

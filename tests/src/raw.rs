@@ -1,8 +1,10 @@
 //! A client without a library, for what libraries hide or refuse to do.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
+
+use rustix::net::{AddressFamily, SocketType};
 
 use crate::PATIENCE;
 use crate::packet::{Connect, RawPacket, RawPublish, publish, subscribe, unsubscribe};
@@ -24,6 +26,14 @@ impl RawClient {
     /// Connects, without a CONNECT.
     pub fn open(address: SocketAddr, version: u8) -> Self {
         Self::on(TcpStream::connect(address).unwrap(), version)
+    }
+
+    /// Connects from another address of this machine, such as 127.0.0.9, without a CONNECT.
+    pub fn open_from(source: Ipv4Addr, address: SocketAddr, version: u8) -> Self {
+        let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        rustix::net::bind(&socket, &SocketAddr::from((source, 0))).unwrap();
+        rustix::net::connect(&socket, &address).unwrap();
+        Self::on(socket.into(), version)
     }
 
     fn on(stream: TcpStream, version: u8) -> Self {
@@ -147,6 +157,32 @@ impl RawClient {
             self.send(&crate::packet::ack(0x40, publish.id));
         }
         publish
+    }
+
+    /// Publishes with this QoS and gives the reason code of the answer; `None` when the gateway closes the connection
+    /// instead. With QoS 0 a PINGREQ behind it tells. No message may be on its way.
+    #[track_caller]
+    pub fn publish_coded(&mut self, qos: u8, topic: &str, payload: &str) -> Option<u8> {
+        self.send(&publish(self.version, qos << 1, topic, 77, &[], payload));
+        if qos == 0 {
+            // The connection may be closed already.
+            let _ = self.stream.write_all(&[0xc0, 0]);
+        }
+        let answer = self.packet_within(PATIENCE)?;
+        match answer.first {
+            0xd0 => Some(0),
+            0x40 => Some(*answer.body.get(2).unwrap_or(&0)),
+            0x50 => {
+                let code = *answer.body.get(2).unwrap_or(&0);
+                if code < 0x80 {
+                    self.send(&crate::packet::ack(0x62, 77));
+                    assert_eq!(self.packet().first, 0x70);
+                }
+                Some(code)
+            }
+            0xe0 => None,
+            _ => panic!("{answer:02x?}"),
+        }
     }
 
     /// Subscribes and gives the reason codes. No message may be on its way.

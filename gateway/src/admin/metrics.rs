@@ -87,6 +87,13 @@ fn broker_counters(page: &mut Page, stats: &broker::Stats) {
         ("stile_mqtt_publishes_sent_total", "PUBLISH packets to clients.", &stats.publishes_sent),
         ("stile_mqtt_bytes_received_total", "Bytes from clients.", &stats.bytes_received),
         ("stile_mqtt_bytes_sent_total", "Bytes to clients.", &stats.bytes_sent),
+        (
+            "stile_mqtt_deliveries_withheld_total",
+            "Deliveries that a client has no right to.",
+            &stats.deliveries_withheld,
+        ),
+        ("stile_mqtt_publishes_refused_total", "Publishes without a right.", &stats.publishes_refused),
+        ("stile_mqtt_subscriptions_refused_total", "Subscriptions without a right.", &stats.subscriptions_refused),
         ("stile_mqtt_router_failures_total", "Fan-out routers replaced after a failure.", &stats.router_failures),
         ("stile_mqtt_router_renewals_total", "Fan-out routers replaced for their age.", &stats.router_renewals),
     ] {
@@ -94,6 +101,8 @@ fn broker_counters(page: &mut Page, stats: &broker::Stats) {
     }
     page.by_label("stile_mqtt_deliveries_dropped_total", "Deliveries to one client let go.", "reason", stats.drops());
     page.by_label("stile_mqtt_clients_refused_total", "Clients turned away or cut off.", "reason", stats.refusals());
+    let checks = stats.password_checks();
+    page.by_label("stile_mqtt_password_checks_total", "Passwords that came.", "how", checks);
     let failed = stats.failed_handshakes();
     page.by_label("stile_mqtt_tls_handshakes_failed_total", "TLS handshakes that failed.", "reason", failed);
 }

@@ -8,6 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::access::{News, Standing};
 use super::aliases::Taken;
 use super::answers::{Answers, STORE_PATIENCE};
 use super::codec::{self, Ack, CodecError, Disconnect, Packet, Publish, ReasonCode, Version};
@@ -73,6 +74,8 @@ pub(super) struct Connection<S> {
     shared: Arc<Shared>,
     settings: Arc<config::Broker>,
     agreed: Agreed,
+    /// What the client may do.
+    standing: Standing,
     session: Session,
     /// What the client is to be told in the order in which it asked, some of it not before it is safe.
     answers: Answers,
@@ -93,11 +96,14 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     inbox: BytesMut,
     shared: Arc<Shared>,
     settings: Arc<config::Broker>,
-    agreed: Agreed,
+    mut agreed: Agreed,
     stop: &CancellationToken,
 ) {
-    let row = SessionRow { client: Arc::clone(&agreed.client), user: None, expiry: agreed.expiry, left: None };
+    let user = agreed.access.who.to_row();
+    let row = SessionRow { client: Arc::clone(&agreed.client), user, expiry: agreed.expiry, left: None };
     let Entered { session, present, mut hold, discarded } = shared.registry.enter(&row, agreed.clean_start).await;
+    session.outbox.owner.get_or_init(|| Arc::clone(&agreed.access));
+    let standing = Standing::new(Arc::clone(&agreed.access), agreed.proof.take());
     let mut connection = Connection {
         stream,
         inbox,
@@ -105,6 +111,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         shared,
         settings,
         agreed,
+        standing,
         session,
         answers: Answers::default(),
         welcomed: false,
@@ -130,7 +137,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return end;
         }
         loop {
-            if let Err(end) = self.write_answers() {
+            if let Err(end) = self.look_again().and_then(|()| self.write_answers()) {
                 return end;
             }
             if self.welcomed {
@@ -185,6 +192,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             () = self.session.outbox.filled.notified(), if may_fill => Ok(()),
             () = self.session.told.notified() => Ok(()),
             () = sleep_until(self.answers.overdue_at()) => Err(not_stored()),
+            () = self.standing.changed() => Ok(()),
             kick = &mut hold.kick => Err(kick.map_or(End::Stopping, End::TakenOver)),
             () = stop.cancelled(), if self.leave_by.is_none() => {
                 // What waits for the client is still handed over, as far as it acknowledges it soon.
@@ -235,8 +243,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Err(violation(ReasonCode::ProtocolError, "No Local on a shared subscription"))
             }
             Packet::Subscribe(subscribe) => {
-                let (suback, awaited) =
-                    subscribing::subscribe(&mut self.session, &self.shared.hub, &self.settings, subscribe).await;
+                self.look_again()?;
+                let (session, hub, settings) = (&mut self.session, &self.shared.hub, &self.settings);
+                let (suback, awaited) = subscribing::subscribe(session, hub, settings, &self.standing, subscribe).await;
                 self.answer(Packet::SubAck(suback), awaited)
             }
             Packet::Unsubscribe(unsubscribe) => {
@@ -265,6 +274,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         let topic = self.aliases.resolve(&publish.topic, publish.properties().topic_alias);
         let topic = topic.map_err(|reason| violation(reason, "a topic or topic alias that is none"))?;
+        self.look_again()?;
         let reason = self.judge(&publish, &topic);
         if reason.is_error() && (self.agreed.terms.version != Version::V5 || publish.qos == QoS::AtMostOnce) {
             // There is no other way to tell it (MQTT 3.1.1, section 3.3.5).
@@ -294,8 +304,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
+    /// Takes what has changed in what the client may do. Before each thing that it wants and each that it gets.
+    fn look_again(&mut self) -> Result<(), End> {
+        match self.standing.look_again() {
+            News::None => Ok(()),
+            News::Changed => {
+                self.session.keep_allowed(self.standing.rights());
+                Ok(())
+            }
+            News::Over => {
+                let what = "its user was removed or has a new password, or one is needed now";
+                Err(End::Fault(Refusal::NoLongerAllowed, ReasonCode::AdministrativeAction, what.to_owned()))
+            }
+        }
+    }
+
     fn judge(&self, publish: &Publish, topic: &Topic) -> ReasonCode {
-        if !super::may_publish(topic, &self.settings) {
+        if !super::may_publish(topic, &self.settings) || !self.standing.may_publish(topic) {
             ReasonCode::NotAuthorized
         } else if publish.check_payload_format().is_err() {
             ReasonCode::PayloadFormatInvalid

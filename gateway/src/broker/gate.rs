@@ -1,11 +1,10 @@
-//! Who may come in: connections counted in all and for each address, and users and their passwords.
+//! How many may come in: connections counted in all and for each address.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::stats::Refusal;
-use super::tls::Caller;
 use crate::config;
 
 /// Counts open connections.
@@ -52,36 +51,9 @@ impl Drop for Pass {
     }
 }
 
-/// Whether a client may connect as this user. A password that is not UTF-8 is a wrong one. What a certificate says of
-/// the user counts, and not what CONNECT says beside it.
-pub(super) fn may_connect(
-    settings: &config::Broker,
-    caller: &Caller,
-    name: Option<&str>,
-    password: Option<&[u8]>,
-) -> bool {
-    let name = match (caller, name) {
-        (Caller::User(_), _) => return true,
-        (Caller::Nameless, _) => return false,
-        (Caller::Certified, _) if settings.user.is_empty() => return true,
-        (_, Some(name)) if !settings.user.is_empty() => name,
-        _ => return settings.anonymous(),
-    };
-    let user = settings.user.iter().find(|user| user.name == name);
-    let expected = user.map_or("", |user| user.password.expose());
-    same(expected.as_bytes(), password.unwrap_or_default()) && user.is_some()
-}
-
-/// Compares in a time that depends on the lengths alone, so that a guess can't be bettered byte by byte.
-fn same(expected: &[u8], given: &[u8]) -> bool {
-    let differing = expected.iter().zip(given).fold(0, |acc, (a, b)| acc | (a ^ b));
-    std::hint::black_box(differing) == 0 && expected.len() == given.len()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Secret, User};
 
     #[test]
     fn connections_are_counted_by_address_and_in_all() {
@@ -95,21 +67,5 @@ mod tests {
         assert_eq!(enter("10.0.0.3").unwrap_err(), Refusal::TooMany);
         drop(first);
         assert!(enter("10.0.0.1").is_ok());
-    }
-
-    #[test]
-    fn a_user_needs_the_right_password_and_the_nameless_need_permission() {
-        let user = User { name: "ops".into(), password: Secret::new("s3cret"), password_file: None };
-        let mut settings = config::Broker { user: vec![user], ..Default::default() };
-        assert!(may_connect(&settings, &Caller::Stranger, Some("ops"), Some(b"s3cret")));
-        for wrong in [&b"s3cre"[..], b"s3crett", b"", b"\xff\xfe"] {
-            assert!(!may_connect(&settings, &Caller::Stranger, Some("ops"), Some(wrong)));
-        }
-        assert!(!may_connect(&settings, &Caller::Stranger, Some("ops"), None));
-        assert!(!may_connect(&settings, &Caller::Stranger, Some("nobody"), Some(b"")));
-        assert!(!may_connect(&settings, &Caller::Stranger, None, None));
-        settings.allow_anonymous = true;
-        assert!(may_connect(&settings, &Caller::Stranger, None, None));
-        assert!(!may_connect(&settings, &Caller::Stranger, Some("ops"), Some(b"guess")));
     }
 }

@@ -10,15 +10,17 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 
+use super::access::Access;
+use super::accounts::Accounts;
 use super::aliases::{self, Given};
 use super::codec::{self, ConnAck, Connect, Packet, ReasonCode, Utf8, Version};
-use super::gate;
+use super::identify::{Identity, identify};
 use super::registry::Will;
 use super::routed::to_properties;
 use super::session::Terms;
 use super::stats::Refusal;
 use super::tls::Caller;
-use crate::config;
+use crate::config::{self, Credential};
 use crate::message::Topic;
 
 /// How long a client may take from its connection to its CONNECT.
@@ -34,6 +36,10 @@ const FAREWELL: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Agreed {
     pub(super) client: Arc<str>,
+    /// Who it is.
+    pub(super) access: Arc<Access>,
+    /// What proved it.
+    pub(super) proof: Option<Credential>,
     pub(super) clean_start: bool,
     /// How long the session outlives the connection.
     pub(super) expiry: Duration,
@@ -65,8 +71,8 @@ pub(super) async fn meet<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     inbox: &mut BytesMut,
     settings: &config::Broker,
-    caller: &Caller,
-    peer: SocketAddr,
+    accounts: &Arc<Accounts>,
+    (caller, peer): (&Caller, SocketAddr),
     deadline: Instant,
 ) -> Result<Agreed, Rejected> {
     let connect = match tokio::time::timeout_at(deadline, read_connect(stream, inbox)).await {
@@ -80,7 +86,12 @@ pub(super) async fn meet<S: AsyncRead + AsyncWrite + Unpin>(
         }
         Err(_elapsed) => return Err(Rejected::new(Refusal::NoConnect, format!("no CONNECT within {PATIENCE:?}"))),
     };
-    match decide(&connect, settings, caller).and_then(|agreed| agreed.if_connack_fits(settings)) {
+    let identity = match connect.authentication {
+        Some(_) => Err((Refusal::Protocol, ReasonCode::BadAuthenticationMethod)),
+        None => identify(&connect, caller, peer.ip(), accounts).await,
+    };
+    let decided = identity.and_then(|identity| decide(&connect, settings, identity, accounts));
+    match decided.and_then(|agreed| agreed.if_connack_fits(settings)) {
         Ok(agreed) => Ok(agreed),
         Err((refusal, reason)) => {
             refuse(stream, connect.version, reason, connect.maximum_packet_size).await;
@@ -108,18 +119,13 @@ async fn read_connect<S: AsyncRead + Unpin>(stream: &mut S, inbox: &mut BytesMut
     }
 }
 
-fn decide(connect: &Connect, settings: &config::Broker, caller: &Caller) -> Result<Agreed, (Refusal, ReasonCode)> {
+fn decide(
+    connect: &Connect,
+    settings: &config::Broker,
+    identity: Identity,
+    accounts: &Arc<Accounts>,
+) -> Result<Agreed, (Refusal, ReasonCode)> {
     let protocol = |reason| (Refusal::Protocol, reason);
-    if connect.authentication.is_some() {
-        return Err(protocol(ReasonCode::BadAuthenticationMethod));
-    }
-    if !gate::may_connect(settings, caller, connect.user_name.as_deref(), connect.password.as_deref()) {
-        let reason = match connect.user_name {
-            Some(_) => ReasonCode::BadUserNameOrPassword,
-            None => ReasonCode::NotAuthorized,
-        };
-        return Err((Refusal::Credentials, reason));
-    }
     let v5 = connect.version == Version::V5;
     let assigned = connect.client_id.is_empty();
     // MQTT 3.1.1, section 3.1.3.1: without a client id there is no session to come back to.
@@ -127,11 +133,14 @@ fn decide(connect: &Connect, settings: &config::Broker, caller: &Caller) -> Resu
         return Err(protocol(ReasonCode::ClientIdentifierNotValid));
     }
     let client: Arc<str> = if assigned { unguessable_id()? } else { connect.client_id.as_str().into() };
-    let will = will(connect, &client, settings).map_err(protocol)?;
+    let access = Arc::new(Access::new(identity.who, Arc::clone(&client), Arc::clone(accounts)));
+    let will = will(connect, &access, settings).map_err(protocol)?;
     let (keep_alive, server_keep_alive) = keep_alive(connect, settings);
     let max_packet = connect.maximum_packet_size.map_or(usize::MAX, |n| n.get() as usize);
     Ok(Agreed {
         client,
+        access,
+        proof: identity.proof,
         clean_start: connect.clean_start,
         expiry: expiry(connect, settings),
         keep_alive,
@@ -154,14 +163,14 @@ fn unguessable_id() -> Result<Arc<str>, (Refusal, ReasonCode)> {
     Ok(format!("auto-{high:016x}{low:016x}").into())
 }
 
-fn will(connect: &Connect, client: &Arc<str>, settings: &config::Broker) -> Result<Option<Will>, ReasonCode> {
+fn will(connect: &Connect, access: &Arc<Access>, settings: &config::Broker) -> Result<Option<Will>, ReasonCode> {
     let Some(will) = &connect.will else { return Ok(None) };
     let topic = Topic::new(&will.topic).map_err(|_| ReasonCode::TopicNameInvalid)?;
-    if !super::may_publish(&topic, settings) {
+    if !super::may_publish(&topic, settings) || !access.may_publish(&topic) {
         return Err(ReasonCode::NotAuthorized);
     }
     Ok(Some(Will {
-        client: Arc::clone(client),
+        access: Arc::clone(access),
         topic,
         payload: Bytes::copy_from_slice(&will.payload),
         qos: will.qos,

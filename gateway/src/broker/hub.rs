@@ -52,6 +52,8 @@ pub(super) enum Command {
     },
     /// Gives messages that a lost member of a shared subscription did not get to the others.
     Redistribute { parcels: Vec<Parcel> },
+    /// The accounts have changed: works out anew what each subscription may have, and answers when that is done.
+    JudgeAgain { reply: oneshot::Sender<()> },
     /// Answers when nothing is left between the pipeline and the sessions' queues.
     Settle { reply: oneshot::Sender<()> },
     /// Ends a subscription.
@@ -296,13 +298,17 @@ impl Hub {
             if subscriber.no_local && message.origin.is_client(&subscriber.outbox.client) {
                 continue;
             }
+            if !subscriber.scope.allows(topic) {
+                self.stats.count(Err(NotTaken::NotAllowed));
+                continue;
+            }
             let taken = subscriber.outbox.push(subscriber.delivery(routed, None), true, receipts);
             ended |= taken == Err(NotTaken::Ended);
             self.stats.count(taken);
         }
         for group in &mut entry.groups {
             let share = Arc::new(Shared { group: Arc::clone(&group.name), filter: entry.filter.clone() });
-            let taken = group.give(|member| member.delivery(routed, Some(Arc::clone(&share))), receipts);
+            let taken = group.give(topic, |member| member.delivery(routed, Some(Arc::clone(&share))), receipts);
             ended |= taken == Err(NotTaken::Ended);
             self.stats.count(taken);
         }
@@ -314,16 +320,23 @@ impl Hub {
 
     pub(super) fn obey(&mut self, command: Command) {
         match command {
-            Command::Subscribe { filter, group, subscriber, want_kept, reply } => {
+            Command::Subscribe { filter, group, mut subscriber, want_kept, reply } => {
+                // Here, and not where it is asked for: a change of rights meanwhile finds it in the table or comes first.
+                subscriber.scope = subscriber.outbox.scope(&filter);
                 let granted = self.table.ids.len() < FILTERS || self.table.ids.contains_key(&filter);
                 let kept = granted.then(|| {
                     let kept = want_kept && group.is_none();
-                    let kept = if kept { self.kept(&filter) } else { Vec::new() };
+                    let mut kept = if kept { self.kept(&filter) } else { Vec::new() };
+                    kept.retain(|routed| subscriber.scope.allows(routed.message.topic.as_str()));
                     self.subscribe(&filter, group.as_ref(), subscriber);
                     kept
                 });
                 // The session may have ended while it waited.
                 let _ = reply.send(kept);
+            }
+            Command::JudgeAgain { reply } => {
+                self.table.judge_again();
+                let _ = reply.send(());
             }
             Command::Settle { reply } => self.settling.push(reply),
             Command::Unsubscribe { filter, group, outbox, reply } => {
@@ -342,7 +355,8 @@ impl Hub {
     }
 
     /// Adds a subscription that was there before a restart.
-    pub(super) fn restore(&mut self, filter: &TopicFilter, group: Option<&Arc<str>>, subscriber: Subscriber) {
+    pub(super) fn restore(&mut self, filter: &TopicFilter, group: Option<&Arc<str>>, mut subscriber: Subscriber) {
+        subscriber.scope = subscriber.outbox.scope(filter);
         self.subscribe(filter, group, subscriber);
         self.stats.filters.store(self.table.ids.len() as u64, Ordering::Relaxed);
     }
@@ -382,7 +396,8 @@ impl Hub {
         // Whoever waits for the old place now waits for the new one; only then does the old one go.
         let receipts = parcel.row.map(|row| self.store.receipts(row)).unwrap_or_default();
         let again = |member: &Subscriber| member.delivery(&delivery.routed, Some(Arc::clone(share)));
-        let taken = group.map_or(Err(NotTaken::Ended), |group| group.give(again, &receipts));
+        let topic = delivery.routed.message.topic.as_str();
+        let taken = group.map_or(Err(NotTaken::Ended), |group| group.give(topic, again, &receipts));
         if let Some(row) = parcel.row {
             self.store.forget(row);
         }

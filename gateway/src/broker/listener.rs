@@ -139,7 +139,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     stop: &CancellationToken,
 ) {
     let mut inbox = BytesMut::new();
-    let met = handshake::meet(&mut stream, &mut inbox, &settings, &caller, peer, deadline);
+    let met = handshake::meet(&mut stream, &mut inbox, &settings, &shared.accounts, (&caller, peer), deadline);
     match stop.run_until_cancelled(met).await {
         None => {}
         Some(Err(rejected)) => refused(&shared, peer, &rejected),

@@ -5,20 +5,27 @@
 //! what is remembered of it, `registry.rs` who has which session, `hub.rs` hands messages to sessions, `table.rs` who wants what, `known.rs` which topics are matched already, `router.rs` is the
 //! fan-out engine and the only file that names rumqttd, `codec/` is the wire.
 
+mod access;
+mod accounts;
 mod aliases;
 mod answers;
 pub mod codec;
 mod connection;
+mod denials;
 mod gate;
+mod guesses;
 mod handshake;
 mod hub;
+mod identify;
 mod keeper;
 mod known;
 mod listener;
 mod outbox;
+mod passwords;
 mod registry;
 mod restore;
 mod retained;
+mod rights;
 mod routed;
 mod router;
 mod session;
@@ -31,6 +38,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod users;
 pub mod websocket;
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -44,23 +52,28 @@ pub use listener::bind;
 pub use stats::Stats;
 pub use streams::Below;
 
+use self::accounts::{Accounts, MoreUsers};
 use self::gate::Gate;
 use self::hub::Hub;
 use self::registry::{Registry, Will};
 use self::restore::{Age, Restorer};
 use self::retained::Retained;
 use self::sys::System;
-use crate::config::{self, Door};
+use self::users::Users;
+use crate::config::{self, Door, Problems};
 use crate::message::Topic;
 use crate::pipeline::{Delivered, Pipeline};
 use crate::store::{Store, Stored};
 use crate::supervisor::{Rank, Supervisor, UnitError};
+use crate::users::UsersFile;
 
 /// What all connections share.
 struct Shared {
     /// Those of now; a connection keeps the ones that it began with.
     settings: Arc<Current>,
     gate: Arc<Gate>,
+    accounts: Arc<Accounts>,
+    users: Users,
     registry: Arc<Registry>,
     hub: mpsc::Sender<hub::Command>,
     /// The gateway is stopping: nothing more is taken from clients.
@@ -84,6 +97,17 @@ impl Current {
 }
 
 impl Shared {
+    /// Has the hub work out anew what each subscription may have, after a change of the accounts.
+    async fn judge_again(&self) {
+        let (reply, judged) = oneshot::channel();
+        if self.hub.send(hub::Command::JudgeAgain { reply }).await.is_ok() {
+            // Fails only when the gateway is stopping.
+            let _ = judged.await;
+        }
+        // What the hub handed on before it knew is looked at again.
+        self.accounts.announce();
+    }
+
     /// Gives what a lost member of a shared subscription did not get to the others.
     async fn redistribute(&self, parcels: Vec<outbox::Parcel>) {
         if !parcels.is_empty() {
@@ -94,8 +118,9 @@ impl Shared {
 
     async fn publish_will(&self, will: Option<Will>) {
         if let Some(will) = will {
+            let Some(message) = will.into_message(&self.pipeline) else { return };
             // Fails only when the gateway is stopping, and then the message counts as dropped.
-            let _ = self.pipeline.ingest(will.into_message(&self.pipeline)).await;
+            let _ = self.pipeline.ingest(message).await;
         }
     }
 }
@@ -121,12 +146,17 @@ impl Broker {
     /// When the fan-out router can't be started.
     pub async fn start(
         settings: Arc<config::Broker>,
+        users: UsersFile,
         delivered: mpsc::Receiver<Delivered>,
         pipeline: Arc<Pipeline>,
         (store, stored): (Store, Stored),
         supervisor: &Supervisor,
     ) -> Result<Self, UnitError> {
         let stats = Arc::new(Stats::default());
+        let users = Users::new(users);
+        let accounts = Arc::new(Accounts::new(Arc::clone(&settings), MoreUsers::None, &stats));
+        // Told by the one who reads; a gateway does not stay down for it.
+        let _ = users.read(&accounts);
         let (to_hub, commands) = mpsc::channel(hub::COMMANDS);
         let (messages, bytes) = (settings.retained_messages, settings.retained_bytes);
         let mut retained = Retained::new(messages, bytes, store.clone(), Arc::clone(&stats));
@@ -136,7 +166,8 @@ impl Broker {
         let mut hub = Hub::new(delivered, commands, retained, system, store.clone(), Arc::clone(&stats)).await?;
         let settings = Arc::new(Current::new(settings));
         let registry = Registry::new(Arc::clone(&settings), Arc::clone(&pipeline), store.clone(), Arc::clone(&stats));
-        let mut restorer = Restorer { hub: &mut hub, registry: &registry, store: &store, stats: &stats, age };
+        let mut restorer =
+            Restorer { hub: &mut hub, registry: &registry, store: &store, stats: &stats, accounts: &accounts, age };
         stored.sessions.into_iter().for_each(|session| restorer.session(session));
         restorer.homeless(stored.homeless);
         supervisor.start_critical("broker", Rank::Core, move |stop| hub.run(stop));
@@ -147,6 +178,8 @@ impl Broker {
         let shared = Arc::new(Shared {
             settings,
             gate,
+            accounts,
+            users,
             registry,
             hub: to_hub,
             closing: CancellationToken::new(),
@@ -159,10 +192,22 @@ impl Broker {
         Ok(Self { shared, arrivals })
     }
 
-    /// Takes new settings for the clients that come from now on. The limits on retained messages stay until the next
-    /// start.
-    pub fn reconfigure(&self, settings: Arc<config::Broker>) {
-        *self.shared.settings.0.write().unwrap_or_else(PoisonError::into_inner) = settings;
+    /// Takes new settings: users, groups and rights at once, all else for the clients that come from now on. The limits
+    /// on retained messages stay until the next start.
+    pub async fn reconfigure(&self, settings: Arc<config::Broker>) {
+        *self.shared.settings.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&settings);
+        self.shared.accounts.take_settings(settings);
+        self.shared.judge_again().await;
+    }
+
+    /// Reads `users.toml` again. When it returns, whoever lost a right has lost it.
+    ///
+    /// # Errors
+    /// All that is wrong with the file. Then the last good users stand.
+    pub async fn reload_users(&self) -> Result<(), Problems> {
+        let read = self.shared.users.read(&self.shared.accounts);
+        self.shared.judge_again().await;
+        read
     }
 
     /// Takes no more messages from clients, and waits until all that was delivered so far is in the clients' queues.

@@ -2,15 +2,17 @@
 
 use std::collections::VecDeque;
 use std::num::{NonZeroU16, NonZeroU32};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::Notify;
 
+use super::access::Access;
 use super::keeper::Keeper;
+use super::rights::Scope;
 use super::routed::Routed;
 use super::share::Shared;
 use super::stats::Drop;
-use crate::message::{Awaited, Promise, QoS, Receipt};
+use crate::message::{Awaited, Promise, QoS, Receipt, TopicFilter};
 
 /// One message for one client, as its subscription wants it.
 #[derive(Debug, Clone)]
@@ -101,6 +103,8 @@ pub(super) struct Outbox {
     pub(super) max_bytes: usize,
     /// The client id, for no-local.
     pub(super) client: Arc<str>,
+    /// Whose session it is.
+    pub(super) owner: OnceLock<Arc<Access>>,
 }
 
 /// Why a queue did not take a message.
@@ -112,6 +116,8 @@ pub(super) enum NotTaken {
     Away,
     /// The session has ended; its subscriptions can go.
     Ended,
+    /// The client has no right to it.
+    NotAllowed,
 }
 
 impl NotTaken {
@@ -120,14 +126,14 @@ impl NotTaken {
         match self {
             Self::Full => Some(Drop::QueueFull),
             Self::Away => Some(Drop::ClientAway),
-            Self::Ended => None,
+            Self::Ended | Self::NotAllowed => None,
         }
     }
 }
 
 impl Outbox {
     pub(super) fn new(client: Arc<str>, max_messages: usize, max_bytes: usize) -> Self {
-        Self { queue: Mutex::default(), filled: Notify::new(), max_messages, max_bytes, client }
+        Self { queue: Mutex::default(), filled: Notify::new(), max_messages, max_bytes, client, owner: OnceLock::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
@@ -189,6 +195,20 @@ impl Outbox {
         queue.waiting = own;
         queue.bytes = queue.bytes.saturating_sub(shared.iter().map(|parcel| parcel.delivery.routed.size()).sum());
         shared.into()
+    }
+
+    /// How much of a filter the client may have now. Nothing, as long as it is nobody's.
+    pub(super) fn scope(&self, filter: &TopicFilter) -> Scope {
+        self.owner.get().map_or(Scope::Nothing, |owner| owner.scope(filter))
+    }
+
+    /// Takes out what `may` says no to.
+    pub(super) fn take_unless(&self, may: impl Fn(&Parcel) -> bool) -> Vec<Parcel> {
+        let mut queue = self.lock();
+        let (kept, taken): (VecDeque<_>, VecDeque<_>) = queue.waiting.drain(..).partition(may);
+        queue.waiting = kept;
+        queue.bytes = queue.waiting.iter().map(|parcel| parcel.delivery.routed.size()).sum();
+        taken.into()
     }
 
     /// Takes the oldest message.

@@ -8,7 +8,10 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+mod owner;
+
 use super::Current;
+use super::access::Access;
 use super::keeper::Keeper;
 use super::outbox::Outbox;
 use super::session::Session;
@@ -26,7 +29,8 @@ const HANDOVER: Duration = Duration::from_secs(5);
 /// What a client wants published when it is lost (MQTT 5.0, section 3.1.2.5).
 #[derive(Debug, Clone)]
 pub(super) struct Will {
-    pub(super) client: Arc<str>,
+    /// Whose it is.
+    pub(super) access: Arc<Access>,
     pub(super) topic: Topic,
     pub(super) payload: Bytes,
     pub(super) qos: QoS,
@@ -36,14 +40,17 @@ pub(super) struct Will {
 }
 
 impl Will {
-    /// The message that it is, received now.
-    pub(super) fn into_message(self, pipeline: &Pipeline) -> Message {
-        let origin = Origin::Client(self.client);
+    /// The message that it is, received now; `None` when its client has lost the right to it.
+    pub(super) fn into_message(self, pipeline: &Pipeline) -> Option<Message> {
+        if !self.access.may_publish(&self.topic) {
+            return None;
+        }
+        let origin = Origin::Client(Arc::clone(&self.access.client));
         let mut message = pipeline.message(pipeline.clock().now(), origin, self.topic, self.payload);
         message.qos = self.qos;
         message.retain = self.retain;
         message.properties = self.properties;
-        message
+        Some(message)
     }
 }
 
@@ -144,9 +151,13 @@ impl Registry {
         let was_there = !matches!(old, Old::None);
         let session = match old {
             Old::None => None,
-            Old::Parked(session, until, will) => self.unpark(*session, until, will, clean_start).await,
+            Old::Parked(session, until, will) => {
+                let ends = clean_start || !owner::fits(&session, row);
+                self.unpark(*session, until, will, ends).await
+            }
             Old::Promised(handed_over) => tokio::time::timeout(HANDOVER, handed_over).await.ok().and_then(Result::ok),
         };
+        let session = session.and_then(|session| owner::unless_of_another(session, row));
         let present = session.is_some();
         let session = match session {
             Some(mut session) => {
@@ -178,9 +189,10 @@ impl Registry {
         let now = Instant::now();
         let ended = clean_start || until <= now;
         // The client's return cancels a will that is still waiting, unless it ends the session (section 3.1.3.2.2).
-        if let Some((_, will)) = will.filter(|(due, _)| ended || *due <= now) {
+        let due = will.filter(|(due, _)| ended || *due <= now);
+        if let Some(message) = due.and_then(|(_, will)| will.into_message(&self.pipeline)) {
             // Fails only when the gateway is stopping, and then the message counts as dropped.
-            let _ = self.pipeline.ingest(will.into_message(&self.pipeline)).await;
+            let _ = self.pipeline.ingest(message).await;
         }
         if ended {
             session.end();
@@ -258,8 +270,8 @@ impl Registry {
         }
         session.outbox.set_online(false);
         if let Some(keeper) = &session.keeper {
-            let client = Arc::clone(&hold.client);
-            keeper.update(SessionRow { client, user: None, expiry, left: self.pipeline.clock().now().trusted() });
+            let (client, user) = (Arc::clone(&hold.client), owner::of(&session));
+            keeper.update(SessionRow { client, user, expiry, left: self.pipeline.clock().now().trusted() });
         }
         let now = Instant::now();
         let until = now + expiry;
@@ -294,7 +306,9 @@ impl Registry {
         let mut tick = tokio::time::interval(SWEEP);
         while stop.run_until_cancelled(tick.tick()).await.is_some() {
             for will in self.take_due(Instant::now()) {
-                self.pipeline.ingest(will.into_message(&self.pipeline)).await?;
+                if let Some(message) = will.into_message(&self.pipeline) {
+                    self.pipeline.ingest(message).await?;
+                }
             }
         }
         Ok(())

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use super::access::{Access, Who};
+use super::accounts::Accounts;
 use super::hub::Hub;
 use super::keeper::Keeper;
 use super::outbox::{Delivery, Parcel};
@@ -23,6 +25,7 @@ pub(super) struct Restorer<'a> {
     pub(super) registry: &'a Registry,
     pub(super) store: &'a Store,
     pub(super) stats: &'a Arc<Stats>,
+    pub(super) accounts: &'a Arc<Accounts>,
     pub(super) age: Age,
 }
 
@@ -68,6 +71,8 @@ impl Restorer<'_> {
     pub(super) fn session(&mut self, stored: StoredSession) {
         let mut row = stored.row;
         let mut session = self.registry.empty(&row.client);
+        let access = Access::new(Who::of_row(row.user.as_deref()), Arc::clone(&row.client), Arc::clone(self.accounts));
+        session.outbox.owner.get_or_init(|| Arc::new(access));
         session.keep(Keeper::resume(self.store, stored.id, Arc::clone(&session.told), Arc::clone(self.stats)));
         session.restore_received(stored.received);
         for (number, queued) in stored.queued {

@@ -10,6 +10,8 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use tokio::sync::Notify;
 
+mod allowed;
+
 use super::aliases::Given;
 use super::codec::{self, Ack, CodecError, Packet, PublishProperties, PublishRef, ReasonCode, Version};
 use super::keeper::Keeper;

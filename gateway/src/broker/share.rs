@@ -53,10 +53,11 @@ impl Group {
         Self { name, members: Vec::new(), next: 0 }
     }
 
-    /// Gives a message to the member whose turn it is. One that is away or full is passed over as long as another is
-    /// there; the last resort is the queue of one that is away.
+    /// Gives a message to the member whose turn it is. One that has no right to the topic is passed over, and one that is
+    /// away or full as long as another is there; the last resort is the queue of one that is away.
     pub(super) fn give(
         &mut self,
+        topic: &str,
         delivery: impl Fn(&Subscriber) -> Delivery,
         receipts: &[Receipt],
     ) -> Result<(), NotTaken> {
@@ -65,6 +66,12 @@ impl Group {
             for turn in 0..self.members.len() {
                 let index = (self.next + turn) % self.members.len();
                 let Some(member) = self.members.get(index) else { continue };
+                if !member.scope.allows(topic) {
+                    if why == NotTaken::Ended {
+                        why = NotTaken::NotAllowed;
+                    }
+                    continue;
+                }
                 match member.outbox.push(delivery(member), away_too, receipts) {
                     Ok(()) => {
                         self.next = index + 1;

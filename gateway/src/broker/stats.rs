@@ -60,6 +60,12 @@ pub(super) enum Refusal {
     NoConnect,
     /// Wrong or missing user name or password.
     Credentials,
+    /// Too many wrong passwords came from there before; this one was not looked at.
+    TooManyGuesses,
+    /// Too many passwords wait to be checked.
+    Busy,
+    /// The user was removed or has a new password, or clients without a name may no longer connect.
+    NoLongerAllowed,
     /// A packet that MQTT forbids.
     Protocol,
     /// Nothing was heard for one and a half times the keep-alive.
@@ -72,11 +78,14 @@ pub(super) enum Refusal {
 
 impl Refusal {
     /// All of them, in the order of their numbers.
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::TooMany,
         Self::TooManyFromAddress,
         Self::NoConnect,
         Self::Credentials,
+        Self::TooManyGuesses,
+        Self::Busy,
+        Self::NoLongerAllowed,
         Self::Protocol,
         Self::KeepAlive,
         Self::Stuck,
@@ -90,10 +99,42 @@ impl Refusal {
             Self::TooManyFromAddress => "too-many-from-address",
             Self::NoConnect => "no-connect",
             Self::Credentials => "credentials",
+            Self::TooManyGuesses => "too-many-guesses",
+            Self::Busy => "busy",
+            Self::NoLongerAllowed => "no-longer-allowed",
             Self::Protocol => "protocol-error",
             Self::KeepAlive => "keep-alive",
             Self::Stuck => "stuck",
             Self::Storage => "storage",
+        }
+    }
+}
+
+/// What was done with a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+pub(super) enum PasswordCheck {
+    /// It was checked against a hash, or for as long as that takes.
+    Hashed,
+    /// It was known to be right.
+    Remembered,
+    /// It was not looked at: there had been too many wrong ones.
+    HeldBack,
+    /// It was not looked at: too many waited already.
+    Busy,
+}
+
+impl PasswordCheck {
+    /// All of them, in the order of their numbers.
+    pub(super) const ALL: [Self; 4] = [Self::Hashed, Self::Remembered, Self::HeldBack, Self::Busy];
+
+    /// The word for metrics.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Hashed => "hashed",
+            Self::Remembered => "remembered",
+            Self::HeldBack => "held-back",
+            Self::Busy => "busy",
         }
     }
 }
@@ -121,6 +162,12 @@ pub struct Stats {
     pub bytes_received: AtomicU64,
     /// Bytes to clients.
     pub bytes_sent: AtomicU64,
+    /// Deliveries that a client had no right to, though its subscription reached there.
+    pub deliveries_withheld: AtomicU64,
+    /// Messages that a client had no right to publish.
+    pub publishes_refused: AtomicU64,
+    /// Subscriptions that a client had no right to.
+    pub subscriptions_refused: AtomicU64,
     /// Times that the fan-out router was replaced because it had failed or stalled.
     pub router_failures: AtomicU64,
     /// Times that the fan-out router was replaced because it was worn.
@@ -128,6 +175,7 @@ pub struct Stats {
     dropped: [AtomicU64; Drop::ALL.len()],
     refused: [AtomicU64; Refusal::ALL.len()],
     handshakes_failed: [AtomicU64; Fault::ALL.len()],
+    password_checks: [AtomicU64; PasswordCheck::ALL.len()],
 }
 
 impl Stats {
@@ -154,8 +202,20 @@ impl Stats {
         retain || self.sessions_kept.load(Ordering::Acquire) > 0
     }
 
+    pub(super) fn password_check(&self, how: PasswordCheck) {
+        Self::add(&self.password_checks[how as usize], 1);
+    }
+
+    /// Passwords that came, by what was done with them.
+    pub fn password_checks(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        PasswordCheck::ALL.iter().map(|c| (c.as_str(), self.password_checks[*c as usize].load(Ordering::Relaxed)))
+    }
+
     /// Counts a message that a client's queue did not take.
     pub(super) fn count(&self, taken: Result<(), NotTaken>) {
+        if taken == Err(NotTaken::NotAllowed) {
+            Self::add(&self.deliveries_withheld, 1);
+        }
         if let Some(reason) = taken.err().and_then(NotTaken::reason) {
             self.dropped(reason);
         }

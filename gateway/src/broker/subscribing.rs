@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::access::Standing;
 use super::codec::{ReasonCode, RetainHandling, SubAck, Subscribe, Subscription, UnsubAck, Unsubscribe};
 use super::hub::Command;
 use super::session::Session;
@@ -21,6 +22,7 @@ pub(super) async fn subscribe(
     session: &mut Session,
     hub: &Hub,
     settings: &config::Broker,
+    standing: &Standing,
     packet: Subscribe,
 ) -> (SubAck, Vec<Awaited>) {
     let mut reasons = Vec::with_capacity(packet.subscriptions.len());
@@ -28,7 +30,7 @@ pub(super) async fn subscribe(
     // Each grant costs a turn of the hub; one packet may ask for some again, but not without end.
     let mut turns = 2 * settings.subscriptions_per_client;
     for subscription in &packet.subscriptions {
-        let reason = match judge(session, settings, subscription) {
+        let reason = match judge(session, settings, standing, subscription) {
             Ok(_) if turns == 0 => ReasonCode::QuotaExceeded,
             Ok(granted) => {
                 turns -= 1;
@@ -62,7 +64,12 @@ struct Granted {
     group: Option<Arc<str>>,
 }
 
-fn judge(session: &Session, settings: &config::Broker, wanted: &Subscription) -> Result<Granted, ReasonCode> {
+fn judge(
+    session: &Session,
+    settings: &config::Broker,
+    standing: &Standing,
+    wanted: &Subscription,
+) -> Result<Granted, ReasonCode> {
     let invalid = |_| ReasonCode::TopicFilterInvalid;
     let name = TopicFilter::new(&wanted.filter).map_err(invalid)?;
     let (filter, group) = match share::parse(&wanted.filter).map_err(invalid)? {
@@ -71,6 +78,9 @@ fn judge(session: &Session, settings: &config::Broker, wanted: &Subscription) ->
     };
     if filter.as_str().split('/').count() > settings.max_topic_levels {
         return Err(ReasonCode::TopicFilterInvalid);
+    }
+    if !standing.may_subscribe(&filter) {
+        return Err(ReasonCode::NotAuthorized);
     }
     if session.filters.len() >= settings.subscriptions_per_client && !session.filters.contains(&name) {
         return Err(ReasonCode::QuotaExceeded);

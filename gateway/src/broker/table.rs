@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::known::Known;
 use super::outbox::{Delivery, Outbox};
+use super::rights::Scope;
 use super::routed::Routed;
 use super::router::FilterId;
 use super::share::{Group, Shared};
@@ -20,6 +21,8 @@ pub(super) struct Subscriber {
     pub(super) no_local: bool,
     pub(super) retain_as_published: bool,
     pub(super) subscription_id: Option<NonZeroU32>,
+    /// How much of the filter the client may have. The hub sets it.
+    pub(super) scope: Scope,
 }
 
 impl Subscriber {
@@ -30,6 +33,7 @@ impl Subscriber {
             no_local: row.no_local,
             retain_as_published: row.retain_as_published,
             subscription_id: row.subscription_id,
+            scope: Scope::Nothing,
         }
     }
 
@@ -118,6 +122,14 @@ impl Table {
             list.push(subscriber);
         }
         new.then_some(self.last_id)
+    }
+
+    /// Works out anew what each subscription may have.
+    pub(super) fn judge_again(&mut self) {
+        for FilterEntry { filter, subscribers, groups } in self.entries.values_mut() {
+            let members = groups.iter_mut().flat_map(|group| &mut group.members);
+            members.chain(subscribers).for_each(|s| s.scope = s.outbox.scope(filter));
+        }
     }
 
     /// Forgets a filter. Says whether it was there.

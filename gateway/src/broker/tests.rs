@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::access::{Access, Who};
+use super::accounts::{Accounts, MoreUsers};
 use super::outbox::Outbox;
 use crate::message::{Message, Origin, Topic};
 use crate::pipeline::{Delivered, Pipeline};
@@ -21,7 +23,18 @@ fn pipeline() -> (Arc<Pipeline>, mpsc::Receiver<Delivered>) {
 }
 
 fn outbox(client: &str) -> Arc<Outbox> {
-    Arc::new(Outbox::new(client.into(), 100_000, 1 << 30))
+    owned(Outbox::new(client.into(), 100_000, 1 << 30))
+}
+
+/// Gives a queue to somebody who may do everything.
+fn owned(outbox: Outbox) -> Arc<Outbox> {
+    outbox.owner.set(access(&outbox.client)).unwrap();
+    Arc::new(outbox)
+}
+
+fn access(client: &str) -> Arc<Access> {
+    let accounts = Accounts::new(Arc::default(), MoreUsers::None, &Arc::default());
+    Arc::new(Access::new(Who::Anonymous, client.into(), Arc::new(accounts)))
 }
 
 fn message(pipeline: &Pipeline, topic: &str, payload: impl Into<bytes::Bytes>) -> Message {

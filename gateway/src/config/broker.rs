@@ -1,15 +1,13 @@
-//! Typed settings of the MQTT broker: `[broker]` and `[[broker.user]]`.
+//! Typed settings of the MQTT broker: `[broker]`.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::ser::SerializeStruct;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use super::duration;
 use super::listeners::{Tls, WebSocket};
-use super::secret::Secret;
+use super::user::{Group, User};
 
 /// `[broker]`. Limits are for one client unless they say otherwise.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -54,13 +52,16 @@ pub struct Broker {
     /// `[[broker.user]]`, names unique.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub user: Vec<User>,
+    /// `[[broker.group]]`, names unique.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub group: Vec<Group>,
 }
 
 impl Broker {
-    /// Whether a client without a name may connect: when it is allowed, or when there is no user and every listener
-    /// that asks for no certificate is on loopback.
-    pub fn anonymous(&self) -> bool {
-        self.allow_anonymous || (self.user.is_empty() && self.exposed().is_none())
+    /// Whether a client without a name may connect: when it is allowed, or when there are no users, here or
+    /// (`more_users`) elsewhere, and every listener that asks for no certificate is on loopback.
+    pub fn anonymous(&self, more_users: bool) -> bool {
+        self.allow_anonymous || (self.user.is_empty() && !more_users && self.exposed().is_none())
     }
 }
 
@@ -84,31 +85,8 @@ impl Default for Broker {
             tls: None,
             websocket: None,
             user: Vec::new(),
+            group: Vec::new(),
         }
-    }
-}
-
-/// `[[broker.user]]`: who may connect.
-#[derive(Debug, Clone, PartialEq)]
-pub struct User {
-    /// The MQTT user name.
-    pub name: String,
-    /// The password, from the settings or from the file.
-    pub password: Secret,
-    /// The file that the password was read from.
-    pub password_file: Option<PathBuf>,
-}
-
-/// As in the settings: the file if there is one, else the (masked) password.
-impl Serialize for User {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut user = serializer.serialize_struct("User", 2)?;
-        user.serialize_field("name", &self.name)?;
-        match &self.password_file {
-            Some(file) => user.serialize_field("password-file", file)?,
-            None => user.serialize_field("password", &self.password)?,
-        }
-        user.end()
     }
 }
 
@@ -123,11 +101,11 @@ mod tests {
     #[test]
     fn without_users_only_loopback_is_anonymous() {
         for local in ["127.0.0.1:1883", "127.9.9.9:1883", "[::1]:1883", "[::ffff:127.0.0.1]:1883"] {
-            assert!(listening(local).anonymous(), "{local}");
+            assert!(listening(local).anonymous(false), "{local}");
         }
         for open in ["0.0.0.0:1883", "[::]:1883", "192.168.1.4:1883"] {
-            assert!(!listening(open).anonymous(), "{open}");
-            assert!(Broker { allow_anonymous: true, ..listening(open) }.anonymous(), "{open}");
+            assert!(!listening(open).anonymous(false), "{open}");
+            assert!(Broker { allow_anonymous: true, ..listening(open) }.anonymous(false), "{open}");
         }
     }
 
@@ -135,16 +113,16 @@ mod tests {
     fn who_comes_by_another_door_from_outside_is_not_anonymous_because_the_listeners_are_on_loopback() {
         let (here, there) = ("127.0.0.1".parse().unwrap(), "192.168.1.9".parse().unwrap());
         let closed = listening("127.0.0.1:1883");
-        assert!(closed.anonymous_by_mistake(there) && !closed.anonymous_by_mistake(here));
-        assert!(!closed.anonymous_by_mistake("::ffff:127.0.0.1".parse().unwrap()));
-        assert!(!Broker { allow_anonymous: true, ..closed }.anonymous_by_mistake(there));
-        let user = User { name: "a".into(), password: Secret::new("b"), password_file: None };
-        assert!(!Broker { user: vec![user], ..Broker::default() }.anonymous_by_mistake(there));
+        assert!(closed.anonymous_by_mistake(there, false) && !closed.anonymous_by_mistake(here, false));
+        assert!(!closed.anonymous_by_mistake("::ffff:127.0.0.1".parse().unwrap(), false));
+        assert!(!closed.anonymous_by_mistake(there, true), "a name is asked for");
+        assert!(!Broker { allow_anonymous: true, ..closed }.anonymous_by_mistake(there, false));
+        assert!(!Broker { user: vec![User::plain("a", "b")], ..Broker::default() }.anonymous_by_mistake(there, false));
     }
 
     #[test]
-    fn a_user_ends_anonymous_access_on_loopback() {
-        let user = User { name: "a".into(), password: Secret::new("b"), password_file: None };
-        assert!(!Broker { user: vec![user], ..Broker::default() }.anonymous());
+    fn a_user_here_or_elsewhere_ends_anonymous_access_on_loopback() {
+        assert!(!Broker { user: vec![User::plain("a", "b")], ..Broker::default() }.anonymous(false));
+        assert!(Broker::default().anonymous(false) && !Broker::default().anonymous(true));
     }
 }

@@ -16,6 +16,21 @@ const FILES_MAX: usize = 256;
 /// The longest password file taken, in bytes.
 const PASSWORD_FILE_MAX_BYTES: u64 = 4096;
 
+/// The name of the file of users in the data folder.
+const USERS: &str = "users.toml";
+
+/// Where the users are that `stile user` makes.
+pub fn users_path(data_dir: &Path) -> PathBuf {
+    data_dir.join(USERS)
+}
+
+/// Whether `stile user` has made a file of users. What it says does not count here: a gateway must not refuse to start
+/// because the last user was removed or the file is damaged, and nobody gets in by that.
+pub(super) fn has_users(data_dir: &Path) -> bool {
+    // Whoever may not look into the folder, as in `stile check` by an ordinary user, can't tell.
+    users_path(data_dir).try_exists().unwrap_or(true)
+}
+
 /// `main`, then `conf.d/*.toml` beside it in name order. Hidden files are left out, as editors leave them behind.
 pub(super) fn find(main: &Path, notes: &Notes) -> Vec<PathBuf> {
     let folder = main.parent().unwrap_or(Path::new("")).join("conf.d");

@@ -98,8 +98,8 @@ impl Broker {
 
     /// Whether a client from `address` needs no name only because the broker's own listeners are out of its reach.
     /// It can come by another door, the admin port, which may listen elsewhere.
-    pub fn anonymous_by_mistake(&self, address: IpAddr) -> bool {
-        !address.to_canonical().is_loopback() && self.anonymous() && !self.allow_anonymous
+    pub fn anonymous_by_mistake(&self, address: IpAddr, more_users: bool) -> bool {
+        !address.to_canonical().is_loopback() && self.anonymous(more_users) && !self.allow_anonymous
     }
 
     /// The first listener that somebody else than this machine can reach without a certificate.

@@ -24,10 +24,13 @@ mod suggest;
 mod tests;
 mod text;
 mod tree;
+mod user;
+mod users;
 mod usual;
 
-pub use broker::{Broker, User};
+pub use broker::Broker;
 pub use diff::{Change, diff};
+pub use files::users_path;
 pub use listeners::{ClientCertificates, Door, Tls, WebSocket};
 pub use load::{Loaded, load};
 pub use problem::{Place, Problem, Problems, Severity};
@@ -39,6 +42,8 @@ pub use secret::Secret;
 pub use settings::{Admin, Gateway, Log, LogFormat, LogLevel, Settings};
 // `radio` names them as `super::duration` and so on.
 use text::{duration, hex_bytes, hex16};
+pub use user::{Allowed, Credential, FileUser, Group, User};
+pub use users::{is_user_name, parse_users, right};
 
 /// A commented file with every section and its defaults. It passes the check as it is.
 pub fn example() -> &'static str {

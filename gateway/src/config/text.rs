@@ -84,6 +84,17 @@ pub(super) mod hex_bytes {
     }
 }
 
+/// Topic filters as a list of texts.
+pub(super) mod filters {
+    use serde::Serializer;
+
+    use crate::message::TopicFilter;
+
+    pub(in crate::config) fn serialize<S: Serializer>(value: &[TopicFilter], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(value.iter().map(TopicFilter::as_str))
+    }
+}
+
 /// A listener that may be switched off: `"127.0.0.1:8080"` or `"off"`.
 pub(super) mod off_or_address {
     use std::net::SocketAddr;

@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue, Error};
 use super::notes::{Notes, Source, Spot};
 
 /// Lists of named tables. Those of several files are joined; an environment variable picks one of them by name.
-pub(super) const NAMED_LISTS: [&str; 3] = ["radio", "user", "poll"];
+pub(super) const NAMED_LISTS: [&str; 4] = ["radio", "user", "group", "poll"];
 
 /// A value and where it stands.
 #[derive(Debug)]

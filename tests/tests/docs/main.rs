@@ -40,6 +40,7 @@ pages! {
     simulating_works: "docs/simulate.md",
     configuring_works: "docs/configure.md",
     mqtt_clients_work: "docs/mqtt-clients.md",
+    users_and_rights_work: "docs/users-and-rights.md",
     mqtt_over_tls_works: "docs/mqtt-over-tls.md",
     watching_a_running_gateway_works: "docs/watch-a-running-gateway.md",
     running_as_a_service_works: "docs/run-as-a-service.md",

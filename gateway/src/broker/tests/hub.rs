@@ -5,6 +5,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::hub::{COMMANDS, Command, Hub};
 use super::super::retained::Retained;
+use super::super::rights::Scope;
 use super::super::routed::Routed;
 use super::super::stats::Stats;
 use super::super::sys::System;
@@ -39,6 +40,7 @@ impl Bench {
             no_local: false,
             retain_as_published: false,
             subscription_id: None,
+            scope: Scope::Nothing,
         };
         let (reply, mut kept) = oneshot::channel();
         let filter = TopicFilter::new(filter).unwrap();
@@ -199,7 +201,7 @@ async fn retained_messages_are_kept_replaced_cleared_and_bounded() {
 #[tokio::test]
 async fn a_full_queue_drops_the_newest_and_counts_it_and_an_ended_session_is_let_go() {
     let mut bench = Bench::new().await;
-    let small = Arc::new(Outbox::new("small".into(), 3, 1 << 20));
+    let small = owned(Outbox::new("small".into(), 3, 1 << 20));
     let other = outbox("other");
     bench.subscribe("a", &small);
     bench.subscribe("a", &other);

@@ -28,10 +28,6 @@ pub(super) async fn enter(registry: &Registry, name: &str, clean_start: bool) ->
     (session, present, hold)
 }
 
-fn client(name: &str) -> Arc<str> {
-    name.into()
-}
-
 #[tokio::test]
 async fn a_session_is_parked_while_its_client_is_away_and_found_again() {
     let (registry, stats, _delivered, _folder) = registry(config::Broker::default());
@@ -99,7 +95,7 @@ async fn only_so_many_sessions_of_absent_clients_are_kept() {
 
 fn will(delay: Duration) -> Will {
     Will {
-        client: client("a"),
+        access: access("a"),
         topic: Topic::new("gone").unwrap(),
         payload: Bytes::from_static(b"x"),
         qos: QoS::AtLeastOnce,

@@ -59,7 +59,7 @@ impl Broker {
     /// In a few words, when it can't be taken now or from there.
     pub fn take_websocket(&self, upgrading: Upgrading, peer: SocketAddr) -> Result<(), &'static str> {
         let settings = self.shared.settings.get();
-        if settings.anonymous_by_mistake(peer.ip()) {
+        if self.shared.accounts.anonymous_by_mistake(peer.ip()) {
             return Err("from another machine, and there is no user who may connect");
         }
         let pass = self.shared.gate.enter(peer.ip(), &settings).map_err(|refusal| {

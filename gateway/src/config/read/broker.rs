@@ -1,23 +1,13 @@
-//! Reads `[broker]`, all but its tables of other doors, and `[[broker.user]]`.
+//! Reads `[broker]`, all but its tables of other doors and its users.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::time::Duration;
 
 use super::ports::Ports;
-use super::tls;
-use crate::config::broker::{Broker, User};
-use crate::config::files;
+use super::{tls, users};
+use crate::config::broker::Broker;
 use crate::config::listeners::{Door, WebSocket};
-use crate::config::problem::plain;
-use crate::config::secret::{MASK, Secret};
-use crate::config::section::{Section, Unique};
-
-/// More users than this are refused.
-const USERS_MAX: usize = 1000;
-
-/// The longest user name, in bytes.
-const USER_NAME_MAX_BYTES: usize = 256;
+use crate::config::section::Section;
 
 /// The upper end of limits in bytes: 1 GiB.
 const BYTES_MAX: i128 = 1 << 30;
@@ -25,10 +15,10 @@ const BYTES_MAX: i128 = 1 << 30;
 /// The longest session, about 10 years.
 const SESSION_MAX: Duration = Duration::from_secs(3650 * 24 * 3600);
 
-/// Reads the section; its listeners go to `ports` as well.
-pub(super) fn read(mut section: Section<'_>, ports: &mut Ports) -> Broker {
+/// Reads the section; its listeners go to `ports` as well. `more_users`: others than those of the section may connect.
+pub(super) fn read(mut section: Section<'_>, ports: &mut Ports, more_users: bool) -> Broker {
     let usual = Broker::default();
-    let (user, any_user) = users(&mut section);
+    let (group, user, any_user) = users::read(&mut section);
     let tls = section.has("tls").then(|| section.section("tls", "[broker.tls]"));
     let websocket = section.has("websocket").then(|| section.section("websocket", "[broker.websocket]"));
     let s = &mut section;
@@ -58,8 +48,9 @@ pub(super) fn read(mut section: Section<'_>, ports: &mut Ports) -> Broker {
         tls: tls.and_then(|tls| tls::read(tls, ports)),
         websocket: websocket.and_then(|websocket| read_websocket(websocket, ports)),
         user,
+        group,
     };
-    check_access(&section, &broker, any_user);
+    check_access(&section, &broker, any_user || more_users);
     section.finish();
     broker
 }
@@ -79,7 +70,7 @@ fn check_access(section: &Section<'_>, broker: &Broker, any_user: bool) {
         section.notes.nowhere(
             section.spot(key),
             format!("the listener on {open} can be reached from outside, and there is no user who may connect"),
-            "add a [[broker.user]], listen on 127.0.0.1 only, or write `allow-anonymous = true`",
+            "add a [[broker.user]] or call `stile user add`, listen on 127.0.0.1 only, or write `allow-anonymous = true`",
         );
     }
 }
@@ -98,74 +89,4 @@ fn listen(section: &mut Section<'_>, ports: &mut Ports, usual: Vec<SocketAddr>) 
         }
         usual
     })
-}
-
-/// The users without problems, and whether there is any at all.
-fn users(section: &mut Section<'_>) -> (Vec<User>, bool) {
-    let mut names = Unique::new("user");
-    let users = section.sections("user", "[[broker.user]]", USERS_MAX);
-    let any = !users.is_empty();
-    (users.into_iter().filter_map(|section| user(section, &mut names)).collect(), any)
-}
-
-fn user(mut section: Section<'_>, names: &mut Unique) -> Option<User> {
-    let name = section.parsed("name", "a text of 1 to 256 bytes without control characters", |text| {
-        let fits = (1..=USER_NAME_MAX_BYTES).contains(&text.len()) && !text.contains(char::is_control);
-        fits.then(|| text.to_owned())
-    });
-    section.require("name", "write `name = \"...\"`");
-    if let Some(name) = &name {
-        names.claim(name, section.spot("name"), section.notes);
-    }
-    let given = section.text("password");
-    let file = section.path("password-file");
-    let password = match (&given, &file) {
-        (Some(_), Some(_)) => {
-            section.refuse("password-file", "stands beside `password`", "keep one of the two");
-            None
-        }
-        (Some(password), None) => check_password(&section, password),
-        (None, Some(file)) => password_of_file(&section, file),
-        (None, None) => {
-            if !section.has("password-file") {
-                section.require("password", "write `password = \"...\"` or `password-file = \"/path\"`");
-            }
-            None
-        }
-    };
-    section.finish();
-    Some(User { name: name?, password: Secret::new(password?), password_file: file })
-}
-
-fn check_password(section: &Section<'_>, password: &str) -> Option<String> {
-    if password.is_empty() {
-        section.refuse("password", "is empty", "write a password");
-        return None;
-    }
-    // `config show` prints the mask. Taken back as a password it would be one that everybody knows.
-    if password == MASK {
-        section.refuse("password", "is the mask that stands for a password", "write the password itself");
-        return None;
-    }
-    Some(password.into())
-}
-
-fn password_of_file(section: &Section<'_>, file: &Path) -> Option<String> {
-    let shown = |file: &Path| plain(&file.to_string_lossy());
-    match files::read_password(file) {
-        Ok(password) if password.is_empty() => {
-            section.refuse(
-                "password-file",
-                format!("is `{}`, which is empty", shown(file)),
-                "write a password into it",
-            );
-            None
-        }
-        Ok(password) => Some(password),
-        Err(reason) => {
-            let is = format!("is `{}`, which cannot be read: {reason}", shown(file));
-            section.refuse("password-file", is, "make a small text file there that the gateway may read");
-            None
-        }
-    }
 }

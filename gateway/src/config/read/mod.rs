@@ -7,10 +7,12 @@ mod poll;
 mod ports;
 mod radio;
 mod tls;
+pub(super) mod users;
 
 use std::fs;
 use std::sync::Arc;
 
+use super::files;
 use super::notes::{Notes, Source, Spot};
 use super::section::{Section, Unique};
 use super::settings::{Admin, Gateway, Log, Settings};
@@ -30,7 +32,8 @@ pub(super) fn settings(root: Table, main: &Arc<Source>, notes: &Notes) -> Settin
     let mut ports = Ports::default();
     let gateway = gateway(top.section("gateway", "[gateway]"));
     let log = log(top.section("log", "[log]"));
-    let broker = broker::read(top.section("broker", "[broker]"), &mut ports);
+    let more_users = files::has_users(&gateway.data_dir);
+    let broker = broker::read(top.section("broker", "[broker]"), &mut ports, more_users);
     let admin = admin(top.section("admin", "[admin]"), &mut ports);
     let mut names = Unique::new("radio");
     let mut devices = Unique::new("device");

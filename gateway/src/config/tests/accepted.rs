@@ -26,7 +26,8 @@ admin.listen = "off"
 [broker]
 listen = ["0.0.0.0:1883", "[::1]:1884", "127.0.0.1:0"]
 session-expiry-max = "36h"
-user = [{ name = "reader", password-file = "password" }]
+user = [{ name = "reader", password-file = "password", groups = ["readers"], publish = [], subscribe = ["a/%u/#"] }]
+group = [{ name = "readers", publish = ["b/%c"], subscribe = ['#', '$SYS/#'] }]
 [[radio]]
 name = "a"
 kind = "serial"
@@ -91,7 +92,7 @@ fn the_example_passes_the_check_and_shows_the_defaults() {
 fn the_examples_in_the_example_pass_the_check_too() {
     let loaded = loaded(&uncommented());
     assert_eq!(loaded.settings.radio.len(), 2);
-    assert_eq!(loaded.settings.broker.user.len(), 1);
+    assert_eq!((loaded.settings.broker.user.len(), loaded.settings.broker.group.len()), (2, 1));
     let warning = loaded.warnings.first().map(|warning| warning.what.as_str());
     let absent = "`/dev/serial/by-id/usb-FTDI_FT232R_USB_UART_A50285BI-if00-port0` is not there now";
     assert_eq!((loaded.warnings.len(), warning), (1, Some(absent)));
@@ -122,7 +123,7 @@ fn every_key_of_the_settings_is_in_the_example() {
     }
     let folder = Folder::new(EVERYTHING).with("password", "x");
     let text = effective(&folder.load().unwrap().settings);
-    let mut found = vec!["password".to_owned(), "request".to_owned(), "ending".to_owned()];
+    let mut found = ["password", "password-hash", "request", "ending"].map(str::to_owned).to_vec();
     keys(&toml::Value::Table(toml::from_str(&text).unwrap()), &mut found);
     assert!(found.len() > 80, "{found:?}");
     for key in found {
@@ -138,7 +139,8 @@ fn effective_settings_load_back_to_the_same() {
     let text = effective(&settings);
     let again = loaded(&text);
     assert_eq!(again.settings, settings, "{text}");
-    assert_eq!(settings.broker.user[0].password.expose(), "secret");
+    let file = folder.path("password");
+    assert_eq!(settings.broker.user[0].credential, Credential::File(file, Secret::new("secret")));
     assert_eq!(settings.gateway.data_dir, folder.path("data"));
 }
 
@@ -184,6 +186,7 @@ fn variables_win_over_files_and_take_the_type_that_fits() {
         ("STILE_BROKER__LISTEN", "127.0.0.1:2000"),
         ("STILE_BROKER__ALLOW_ANONYMOUS", "true"),
         ("STILE_BROKER__USER__READER__PASSWORD_FILE", other.to_str().unwrap()),
+        ("STILE_BROKER__GROUP__READERS__PUBLISH", "[\"c\", \"d\"]"),
         ("STILE_ADMIN__LISTEN", "\"127.0.0.1:9000\""),
         ("STILE_RADIO__A__BAUD", "19200"),
         ("STILE_RADIO__B__USB__SERIAL", "77"),
@@ -196,7 +199,8 @@ fn variables_win_over_files_and_take_the_type_that_fits() {
     assert_eq!(settings.broker.max_connections, 50);
     assert_eq!(settings.broker.listen, ["127.0.0.1:2000".parse().unwrap()]);
     assert!(settings.broker.allow_anonymous);
-    assert_eq!(settings.broker.user[0].password.expose(), "y");
+    assert_eq!(settings.broker.user[0].credential, Credential::File(other, Secret::new("y")));
+    assert_eq!(settings.broker.group[0].publish.iter().map(ToString::to_string).collect::<String>(), "cd");
     assert_eq!(settings.admin.listen, Some("127.0.0.1:9000".parse().unwrap()));
     let [a, b, c, d, e] = settings.radio.as_slice() else { panic!("five radios") };
     assert_eq!(a.kind.line().baud, 19200);

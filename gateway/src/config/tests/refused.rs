@@ -246,10 +246,14 @@ fn a_listener_beyond_loopback_needs_a_user_or_permission() {
         open,
         &[],
         &["stile.toml:2:10: the listener on 0.0.0.0:1884 can be reached from outside, and there is no user who may \
-            connect\n    remedy: add a [[broker.user]], listen on 127.0.0.1 only, or write `allow-anonymous = true`"],
+            connect\n    remedy: add a [[broker.user]] or call `stile user add`, listen on \
+            127.0.0.1 only, or write `allow-anonymous = true`"],
     );
     assert!(Folder::new(format!("{open}user = []")).load().is_err());
     assert!(Folder::new(format!("{open}allow-anonymous = true")).load().is_ok());
+    let elsewhere = format!("gateway.data-dir = 'data'\n{open}");
+    assert!(Folder::new(&elsewhere).load().is_err());
+    assert!(Folder::new(&elsewhere).with("data/users.toml", "damaged").load().is_ok(), "`stile user` has made users");
     assert!(Folder::new(format!("{open}[[broker.user]]\nname = 'a'\npassword = 'b'")).load().is_ok());
 }
 

@@ -10,7 +10,7 @@ use super::Folder;
 /// Something that looks like settings, so that more than the parser is reached.
 fn settings_like() -> impl Strategy<Value = String> {
     let keys = "name kind device usb baud framing poll listen user period seed address count type function password \
-        password-file request max-frame radio broker id";
+        password-file request max-frame radio broker id group groups publish subscribe password-hash";
     let key = prop::sample::select(keys.split_whitespace().collect::<Vec<_>>());
     let value = prop::sample::select(vec![
         "1",
@@ -35,7 +35,14 @@ fn settings_like() -> impl Strategy<Value = String> {
         "{ vendor = \"0403\" }",
         "\"é",
     ]);
-    let header = prop::sample::select(vec!["[broker]", "[[radio]]", "[[radio.poll]]", "[[broker.user]]", "[gateway]"]);
+    let header = prop::sample::select(vec![
+        "[broker]",
+        "[[radio]]",
+        "[[radio.poll]]",
+        "[[broker.user]]",
+        "[[broker.group]]",
+        "[gateway]",
+    ]);
     let line = prop_oneof![
         3 => (key, value).prop_map(|(key, value)| format!("{key} = {value}")),
         1 => header.prop_map(str::to_owned),

@@ -1,0 +1,170 @@
+//! One client's standing: who it is, and what it may do now.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::accounts::Accounts;
+use super::rights::{Rights, Scope};
+use crate::config::Credential;
+use crate::message::{Topic, TopicFilter};
+
+/// Who somebody has been found to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Who {
+    /// Nobody in particular; a name that nobody has proved does not count.
+    Anonymous,
+    /// A user, by his password.
+    User(Arc<str>),
+    /// Whoever a certificate names, or just somebody who has one.
+    Certified(Option<Arc<str>>),
+}
+
+impl Who {
+    /// The name, where there is one that was proved.
+    pub(super) fn name(&self) -> Option<&str> {
+        match self {
+            Self::Anonymous => None,
+            Self::User(name) => Some(name),
+            Self::Certified(name) => name.as_deref(),
+        }
+    }
+}
+
+/// Before a name that a certificate gave, in the store. No name has such a character.
+const CERTIFIED: char = '\u{1}';
+
+impl Who {
+    /// As the store writes it: nothing, a user's name, or the mark and perhaps a name.
+    pub(super) fn to_row(&self) -> Option<Arc<str>> {
+        match self {
+            Self::Anonymous => None,
+            Self::User(name) => Some(Arc::clone(name)),
+            Self::Certified(name) => Some(format!("{CERTIFIED}{}", name.as_deref().unwrap_or_default()).into()),
+        }
+    }
+
+    /// What [`to_row`](Self::to_row) has written.
+    pub(super) fn of_row(row: Option<&str>) -> Self {
+        match row.map(|row| (row, row.strip_prefix(CERTIFIED))) {
+            None => Self::Anonymous,
+            Some((name, None)) => Self::User(name.into()),
+            Some((_, Some(""))) => Self::Certified(None),
+            Some((_, Some(name))) => Self::Certified(Some(name.into())),
+        }
+    }
+}
+
+/// What a session, a will and a connection know of whose they are.
+pub(super) struct Access {
+    pub(super) who: Who,
+    pub(super) client: Arc<str>,
+    accounts: Arc<Accounts>,
+}
+
+impl std::fmt::Debug for Access {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Access").field("who", &self.who).field("client", &self.client).finish_non_exhaustive()
+    }
+}
+
+impl Access {
+    pub(super) fn new(who: Who, client: Arc<str>, accounts: Arc<Accounts>) -> Self {
+        Self { who, client, accounts }
+    }
+
+    /// What its client may do now.
+    pub(super) fn rights(&self) -> Rights {
+        self.accounts.roster().rights(&self.who, Some(&self.client))
+    }
+
+    /// How much of a filter its client may have now.
+    pub(super) fn scope(&self, filter: &TopicFilter) -> Scope {
+        self.rights().scope(filter)
+    }
+
+    /// Whether its client may publish to a topic now; a refusal is counted and told.
+    pub(super) fn may_publish(&self, topic: &Topic) -> bool {
+        let may = self.rights().may_publish(topic);
+        if !may {
+            self.accounts.denials.publish(self, topic.as_str());
+        }
+        may
+    }
+}
+
+/// What has become of a connection's rights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum News {
+    /// Nothing.
+    None,
+    /// They may be others.
+    Changed,
+    /// Its client would not be let in any more.
+    Over,
+}
+
+/// A connection's rights, kept until the accounts change.
+pub(super) struct Standing {
+    pub(super) access: Arc<Access>,
+    proof: Option<Credential>,
+    rights: Rights,
+    /// The generation of the accounts that `rights` are of; 0: none yet.
+    seen: u64,
+    changes: watch::Receiver<()>,
+}
+
+impl Standing {
+    /// Before the first [`look_again`](Self::look_again) nothing is allowed.
+    pub(super) fn new(access: Arc<Access>, proof: Option<Credential>) -> Self {
+        let changes = access.accounts.changes();
+        Self { access, proof, rights: Rights::NONE, seen: 0, changes }
+    }
+
+    /// Takes what has changed since it was asked last. One atomic read where nothing has.
+    pub(super) fn look_again(&mut self) -> News {
+        let generation = self.access.accounts.generation();
+        if generation == self.seen {
+            return News::None;
+        }
+        self.seen = generation;
+        let roster = self.access.accounts.roster();
+        if !roster.still_lets_in(&self.access.who, self.proof.as_ref()) {
+            self.rights = Rights::NONE;
+            return News::Over;
+        }
+        self.rights = roster.rights(&self.access.who, Some(&self.access.client));
+        News::Changed
+    }
+
+    /// What was found when it was asked last.
+    pub(super) fn rights(&self) -> &Rights {
+        &self.rights
+    }
+
+    /// Whether a message may be published; a refusal is counted and told.
+    pub(super) fn may_publish(&self, topic: &Topic) -> bool {
+        let may = self.rights.may_publish(topic);
+        if !may {
+            self.access.accounts.denials.publish(&self.access, topic.as_str());
+        }
+        may
+    }
+
+    /// Whether any of a filter may be subscribed to; a refusal is counted and told.
+    pub(super) fn may_subscribe(&self, filter: &TopicFilter) -> bool {
+        let may = self.rights.scope(filter) != Scope::Nothing;
+        if !may {
+            self.access.accounts.denials.subscription(&self.access, filter.as_str());
+        }
+        may
+    }
+
+    /// Waits until the accounts change.
+    pub(super) async fn changed(&mut self) {
+        if self.changes.changed().await.is_err() {
+            // The accounts live as long as whoever holds them, and `access` does.
+            std::future::pending::<()>().await;
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! Checking passwords, so that neither guessing them nor checking them harms anybody.
+//!
+//! One hash is checked at a time, on a thread where it holds up nobody, and only so many may wait for it. What was right
+//! a while ago is remembered (as a digest under a key that ends with the process), so that a fleet that comes back
+//! at once need not be hashed one by one. Who must wait before another try is for `guesses.rs` to say. A name that
+//! nobody has costs what a wrong password costs.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use ring::hmac;
+use tokio::sync::Semaphore;
+
+use super::guesses::{Attempt, Guesses};
+use super::stats::{PasswordCheck, Stats};
+use crate::config::Credential;
+use crate::password::Hash;
+
+/// Clients that wait for their password to be checked. Policy: one more is told to come back later. At a tenth of a second
+/// each, the last of them waits for as long as a client's patience lasts.
+const WAITING: usize = 64;
+/// Passwords that are remembered. Policy: the one that was used longest ago goes.
+const REMEMBERED: usize = 1024;
+/// How long a password is remembered after its last use.
+const REMEMBER: Duration = Duration::from_secs(3600);
+
+/// What came of a check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It is the user's password.
+    Right,
+    /// It is not, or there is no such user.
+    Wrong,
+    /// There were too many wrong ones; it was not looked at.
+    HeldBack,
+    /// Too many wait already; it was not looked at.
+    Busy,
+}
+
+/// A password to be checked.
+pub(super) struct Asked<'a> {
+    pub(super) user: &'a str,
+    /// What proves the user; `None` where there is no such user.
+    pub(super) credential: Option<&'a Credential>,
+    /// Empty where none was given.
+    pub(super) password: &'a [u8],
+    pub(super) address: IpAddr,
+    /// What [`Passwords::epoch`] was before the user was looked up.
+    pub(super) epoch: u64,
+}
+
+impl Asked<'_> {
+    /// User and password in one, so that no two pairs are alike.
+    fn to_sign(&self) -> Vec<u8> {
+        [&self.user.len().to_be_bytes()[..], self.user.as_bytes(), self.password].concat()
+    }
+}
+
+/// A password that was right: its digest, and when it was used last.
+struct Remembered {
+    digest: hmac::Tag,
+    last: Instant,
+}
+
+#[derive(Default)]
+struct Memory {
+    guesses: Guesses,
+    remembered: HashMap<Arc<str>, Remembered>,
+    /// Counts the times that all was forgotten: what is found right by old users must not be remembered for new ones.
+    epoch: u64,
+}
+
+/// See the module's head.
+pub(super) struct Passwords {
+    permit: Arc<Semaphore>,
+    waiting: AtomicUsize,
+    key: Option<hmac::Key>,
+    memory: Mutex<Memory>,
+    stats: Arc<Stats>,
+}
+
+/// One of those who wait; gives its place back when dropped.
+struct Place<'a>(&'a AtomicUsize);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Passwords {
+    pub(super) fn new(stats: Arc<Stats>) -> Self {
+        let mut random = [0; 32];
+        // Without random numbers nothing is remembered; each check is then a hash.
+        let key = getrandom::fill(&mut random).ok().map(|()| hmac::Key::new(hmac::HMAC_SHA256, &random));
+        Self { permit: Arc::new(Semaphore::new(1)), waiting: AtomicUsize::new(0), key, memory: Mutex::default(), stats }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets what was right. Who must wait goes on waiting.
+    pub(super) fn forget(&self) {
+        let mut memory = self.lock();
+        memory.remembered.clear();
+        memory.epoch += 1;
+    }
+
+    /// To be asked for before the user is looked up.
+    pub(super) fn epoch(&self) -> u64 {
+        self.lock().epoch
+    }
+
+    /// Checks a password.
+    pub(super) async fn check(&self, asked: &Asked<'_>) -> Verdict {
+        // None at all is no guess: it can't be right, and that is no secret.
+        if asked.password.is_empty() {
+            return Verdict::Wrong;
+        }
+        let attempt = Attempt::new(asked.user, asked.address);
+        if let Some(verdict) = self.without_hash(&attempt, asked) {
+            return verdict;
+        }
+        if self.waiting.fetch_add(1, Ordering::Relaxed) >= WAITING {
+            drop(Place(&self.waiting));
+            self.stats.password_check(PasswordCheck::Busy);
+            return Verdict::Busy;
+        }
+        let _place = Place(&self.waiting);
+        let Ok(permit) = Arc::clone(&self.permit).acquire_owned().await else { return Verdict::Busy };
+        // Whoever went before may have changed what is to be said of this one.
+        if let Some(verdict) = self.without_hash(&attempt, asked) {
+            return verdict;
+        }
+        self.stats.password_check(PasswordCheck::Hashed);
+        let (hash, given) = (hash_of(asked.credential), asked.password.to_vec());
+        // The permit goes along: the thread goes on when this client goes.
+        let hashed = tokio::task::spawn_blocking(move || (verify(hash.as_ref(), &given), permit)).await;
+        // Held until the outcome is noted, so that the next one is judged by it.
+        let Ok((right, _permit)) = hashed else { return Verdict::Busy };
+        self.note(&attempt, asked, right);
+        if right { Verdict::Right } else { Verdict::Wrong }
+    }
+
+    /// What can be said without hashing.
+    fn without_hash(&self, attempt: &Attempt, asked: &Asked<'_>) -> Option<Verdict> {
+        let now = Instant::now();
+        let mut memory = self.lock();
+        let held_back = if memory.guesses.holds_off(attempt, now) {
+            true
+        } else if is_plain(asked) || self.remembers(&mut memory, asked, now) {
+            memory.guesses.right(attempt, now);
+            self.stats.password_check(PasswordCheck::Remembered);
+            return Some(Verdict::Right);
+        } else {
+            memory.guesses.holds_off_guess(attempt, now)
+        };
+        held_back.then(|| {
+            self.stats.password_check(PasswordCheck::HeldBack);
+            Verdict::HeldBack
+        })
+    }
+
+    fn remembers(&self, memory: &mut Memory, asked: &Asked<'_>, now: Instant) -> bool {
+        let Some((key, known)) = self.key.as_ref().zip(memory.remembered.get_mut(asked.user)) else { return false };
+        let right = now.saturating_duration_since(known.last) < REMEMBER
+            && hmac::verify(key, &asked.to_sign(), known.digest.as_ref()).is_ok();
+        if right {
+            known.last = now;
+        }
+        right
+    }
+
+    fn note(&self, attempt: &Attempt, asked: &Asked<'_>, right: bool) {
+        let now = Instant::now();
+        let mut memory = self.lock();
+        if !right {
+            return memory.guesses.wrong(attempt, now);
+        }
+        memory.guesses.right(attempt, now);
+        if let Some(key) = self.key.as_ref().filter(|_| memory.epoch == asked.epoch) {
+            let remembered = &mut memory.remembered;
+            if remembered.len() >= REMEMBERED && !remembered.contains_key(asked.user) {
+                let oldest = remembered.iter().min_by_key(|(_, known)| known.last).map(|(user, _)| Arc::clone(user));
+                oldest.and_then(|user| remembered.remove(&user));
+            }
+            let digest = hmac::sign(key, &asked.to_sign());
+            remembered.insert(asked.user.into(), Remembered { digest, last: now });
+        }
+    }
+}
+
+/// Whether it is the password that stands in the settings.
+fn is_plain(asked: &Asked<'_>) -> bool {
+    match asked.credential {
+        Some(Credential::Password(expected) | Credential::File(_, expected)) => {
+            same(expected.expose().as_bytes(), asked.password)
+        }
+        Some(Credential::Hash(_)) | None => false,
+    }
+}
+
+fn hash_of(credential: Option<&Credential>) -> Option<Hash> {
+    match credential {
+        Some(Credential::Hash(hash)) => Some(hash.clone()),
+        Some(Credential::Password(_) | Credential::File(..)) | None => None,
+    }
+}
+
+/// A password that is not UTF-8 is a wrong one. Whatever is wrong takes its time.
+fn verify(hash: Option<&Hash>, password: &[u8]) -> bool {
+    match hash {
+        Some(hash) => hash.verify(password) && std::str::from_utf8(password).is_ok(),
+        None => {
+            Hash::spend_time(password);
+            false
+        }
+    }
+}
+
+/// Compares in a time that depends on the lengths alone, so that a guess can't be bettered byte by byte.
+fn same(expected: &[u8], given: &[u8]) -> bool {
+    let differing = expected.iter().zip(given).fold(0, |acc, (a, b)| acc | (a ^ b));
+    std::hint::black_box(differing) == 0 && expected.len() == given.len()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,83 @@
+//! Checks side by side: how many are hashed, who waits, what is remembered.
+
+use super::*;
+use crate::config::Secret;
+
+fn hashed(passwords: &Passwords) -> u64 {
+    passwords.stats.password_checks().find(|(how, _)| *how == "hashed").unwrap().1
+}
+
+fn credential(password: &str) -> Credential {
+    Credential::Hash(Hash::of(password).unwrap())
+}
+
+fn asked<'a>(user: &'a str, credential: Option<&'a Credential>, password: &'a [u8], epoch: u64) -> Asked<'a> {
+    Asked { user, credential, password, address: "10.0.0.1".parse().unwrap(), epoch }
+}
+
+#[tokio::test]
+async fn a_password_that_was_right_is_not_hashed_again_until_something_changes() {
+    let passwords = Passwords::new(Arc::default());
+    let anna = credential("s3cret");
+    let right = asked("anna", Some(&anna), b"s3cret", 0);
+    for _ in 0..3 {
+        assert_eq!(passwords.check(&right).await, Verdict::Right);
+    }
+    assert_eq!(hashed(&passwords), 1);
+    assert_eq!(passwords.check(&asked("anna", Some(&anna), b"s3creT", 0)).await, Verdict::Wrong);
+    assert_eq!(hashed(&passwords), 2);
+    passwords.forget();
+    // Found right by what was known before, it is not remembered now.
+    assert_eq!(passwords.check(&right).await, Verdict::Right);
+    let right = asked("anna", Some(&anna), b"s3cret", passwords.epoch());
+    assert_eq!(passwords.check(&right).await, Verdict::Right);
+    assert_eq!(hashed(&passwords), 4);
+}
+
+#[tokio::test]
+async fn a_name_that_nobody_has_costs_a_hash_and_so_does_a_wrong_password_of_the_settings() {
+    let passwords = Passwords::new(Arc::default());
+    let plain = Credential::Password(Secret::new("s3cret"));
+    assert_eq!(passwords.check(&asked("plain", Some(&plain), b"s3cret", 0)).await, Verdict::Right);
+    assert_eq!(hashed(&passwords), 0);
+    assert_eq!(passwords.check(&asked("plain", Some(&plain), b"wrong", 0)).await, Verdict::Wrong);
+    assert_eq!(passwords.check(&asked("nobody", None, b"wrong", 0)).await, Verdict::Wrong);
+    assert_eq!(hashed(&passwords), 2);
+    assert_eq!(passwords.check(&asked("nobody", None, b"", 0)).await, Verdict::Wrong);
+    assert_eq!(hashed(&passwords), 2, "no password is no guess");
+}
+
+#[tokio::test]
+async fn a_password_that_is_not_utf8_is_wrong_even_where_its_hash_fits() {
+    let hash = "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$6DPzKexkBPCxTUxUZd2uXg";
+    let hash = Hash::parse(hash).unwrap();
+    assert!(!verify(Some(&hash), b"\xff\xfe"));
+    assert!(!verify(None, b"\xff\xfe"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_at_once_few_are_hashed_and_more_than_can_wait_are_sent_away() {
+    let passwords = Arc::new(Passwords::new(Arc::default()));
+    // Nobody is checked as long as the test has the permit.
+    let permit = Arc::clone(&passwords.permit).acquire_owned().await.unwrap();
+    let checks: Vec<_> = (0..100)
+        .map(|number| {
+            let passwords = Arc::clone(&passwords);
+            tokio::spawn(async move { passwords.check(&asked("anna", None, format!("{number}").as_bytes(), 0)).await })
+        })
+        .collect();
+    let busy = || passwords.stats.password_checks().find(|(how, _)| *how == "busy").unwrap().1;
+    while busy() < 100 - WAITING as u64 {
+        tokio::task::yield_now().await;
+    }
+    drop(permit);
+    let mut verdicts = Vec::new();
+    for check in checks {
+        verdicts.push(check.await.unwrap());
+    }
+    let count = |verdict| verdicts.iter().filter(|v| **v == verdict).count();
+    assert_eq!(count(Verdict::Busy), 100 - WAITING);
+    assert!((5..=10).contains(&count(Verdict::Wrong)) && count(Verdict::Wrong) as u64 == hashed(&passwords));
+    assert_eq!(count(Verdict::HeldBack), WAITING - count(Verdict::Wrong));
+    assert_eq!(passwords.waiting.load(Ordering::Relaxed), 0);
+}

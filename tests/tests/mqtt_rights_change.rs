@@ -1,0 +1,177 @@
+//! Users and rights that change while clients are connected or away: what holds from that moment.
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
+use std::collections::BTreeSet;
+
+use stile_tests::packet::{Connect, RawPacket, V5, V311};
+use stile_tests::{RawClient, Stile};
+
+/// A user with rights of his own.
+fn user(name: &str, password: &str, publish: &str, subscribe: &str) -> String {
+    format!(
+        "[[broker.user]]\nname = {name:?}\npassword = {password:?}\npublish = [{publish}]\nsubscribe = [{subscribe}]\n"
+    )
+}
+
+const OPS: &str = "[[broker.user]]\nname = \"ops\"\npassword = \"p\"\n";
+
+fn start(users: &str) -> Stile {
+    Stile::start_in(tempfile::tempdir().unwrap(), "", &format!("{OPS}{users}"))
+}
+
+#[track_caller]
+fn reload(stile: &Stile, users: &str) {
+    let verdict = stile.reload("", &format!("{OPS}{users}"));
+    assert_eq!(verdict["message"], "reload done", "{verdict}");
+}
+
+#[track_caller]
+fn connect(stile: &Stile, version: u8, user: &'static str, id: &str) -> RawClient {
+    RawClient::with(stile.mqtt, &Connect::new(version, id).by(user, "p"))
+}
+
+/// DISCONNECT with "administrative action".
+fn dismissal() -> RawPacket {
+    RawPacket { first: 0xe0, body: vec![0x98] }
+}
+
+#[test]
+fn the_next_publish_is_judged_by_the_new_rights() {
+    let stile = start(&user("dev", "p", "'a', 'b'", ""));
+    let mut dev = connect(&stile, V5, "dev", "c");
+    assert_eq!(dev.publish_coded(1, "b", ""), Some(0));
+    reload(&stile, &user("dev", "p", "'a'", ""));
+    assert_eq!(dev.publish_coded(1, "b", ""), Some(0x87));
+    assert_eq!(dev.publish_coded(2, "a", ""), Some(0));
+    reload(&stile, &user("dev", "p", "'b'", ""));
+    assert_eq!(dev.publish_coded(2, "a", ""), Some(0x87));
+    assert_eq!(dev.publish_coded(1, "b", ""), Some(0));
+}
+
+#[test]
+fn a_subscription_delivers_only_what_is_still_allowed_and_again_what_is_allowed_again() {
+    let stile = start(&user("dev", "p", "", "'a/#', 'b', 'end'"));
+    let mut ops = connect(&stile, V5, "ops", "ops");
+    assert_eq!(ops.subscribe(&[("b", 0)], &[]), [0]);
+    let mut dev = connect(&stile, V5, "dev", "c");
+    assert_eq!(dev.subscribe(&[("a/#", 0), ("b", 0), ("end", 0)], &[]), [0; 3]);
+    let seen = |ops: &mut RawClient, dev: &mut RawClient| {
+        ["a/x", "a/y", "b"].iter().for_each(|topic| ops.publish_acked(false, topic, &[], ""));
+        // Messages of different subscriptions come in no order: the last one waits until the others are through.
+        assert_eq!(ops.message().topic, "b");
+        ops.publish_acked(false, "end", &[], "");
+        std::iter::from_fn(|| Some(dev.message().topic).filter(|topic| topic != "end")).collect::<Vec<_>>()
+    };
+    assert_eq!(seen(&mut ops, &mut dev).len(), 3);
+    // The subscription to a/# is wider now than what is allowed, so nothing of it is.
+    reload(&stile, &user("dev", "p", "", "'a/x', 'b', 'end'"));
+    assert_eq!(seen(&mut ops, &mut dev), ["b"]);
+    reload(&stile, &user("dev", "p", "", "'+/x', 'end'"));
+    assert_eq!(seen(&mut ops, &mut dev), ["a/x"], "it overlaps");
+    reload(&stile, &user("dev", "p", "", "'#'"));
+    assert_eq!(seen(&mut ops, &mut dev).len(), 3);
+}
+
+#[test]
+fn a_session_whose_client_is_away_loses_what_is_no_longer_allowed() {
+    let stile = start(&user("dev", "p", "", "'a', 'b'"));
+    let mut ops = connect(&stile, V5, "ops", "ops");
+    for version in [V311, V5] {
+        reload(&stile, &user("dev", "p", "", "'a', 'b'"));
+        let persistent = Connect::persistent(version, "away").by("dev", "p");
+        let mut dev = RawClient::with(stile.mqtt, &persistent);
+        assert_eq!(dev.subscribe(&[("a", 1), ("b", 1)], &[]), [1, 1]);
+        // One of each is in flight, and one of each waits.
+        ops.publish_acked(false, "a", &[], "1");
+        ops.publish_acked(false, "b", &[], "1");
+        let in_flight = BTreeSet::from([dev.message().topic, dev.message().topic]);
+        assert_eq!(in_flight, BTreeSet::from(["a".to_owned(), "b".to_owned()]));
+        dev.cut();
+        stile.wait_metric("stile_mqtt_connections", |count| count == 1.0);
+        ops.publish_acked(false, "a", &[], "2");
+        ops.publish_acked(false, "b", &[], "2");
+        reload(&stile, &user("dev", "p", "", "'b'"));
+        ops.publish_acked(false, "a", &[], "3");
+        ops.publish_acked(false, "b", &[], "3");
+        let (mut dev, connack) = RawClient::meet(stile.mqtt, &persistent);
+        assert_eq!(connack.body[..2], [1, 0], "the session is there");
+        let got: Vec<_> = (0..3).map(|_| dev.next_acked()).map(|m| (m.topic, m.text)).collect();
+        assert_eq!(got, ["1", "2", "3"].map(|text| ("b".to_owned(), text.to_owned())), "{version}");
+        dev.expect_nothing();
+        dev.send(&Connect::new(version, "x").bytes());
+        dev.expect_closed();
+        RawClient::with(stile.mqtt, &Connect::new(version, "away").by("dev", "p")).disconnect();
+    }
+}
+
+#[test]
+fn a_user_who_is_removed_or_has_another_password_is_sent_away_and_others_stay() {
+    let stile = start(&(user("dev", "p", "'#'", "") + &user("old", "p", "'#'", "") + &user("same", "p", "", "'#'")));
+    let mut same = connect(&stile, V5, "same", "same");
+    assert_eq!(same.subscribe(&[("will/#", 0)], &[]), [0]);
+    let with_will = |user, topic| {
+        let connect = Connect::new(V5, user).by(user, "p").with_will(topic, &[]);
+        RawClient::with(stile.mqtt, &connect)
+    };
+    let (dev, old, dev3) =
+        (with_will("dev", "will/dev"), with_will("old", "will/old"), connect(&stile, V311, "dev", "3"));
+    reload(&stile, &(user("old", "another", "'#'", "") + &user("same", "p", "", "'#'")));
+    assert_eq!(dev.expect_closed(), [dismissal()]);
+    assert_eq!(old.expect_closed(), [dismissal()]);
+    assert_eq!(dev3.expect_closed(), [], "there is no word for it in 3.1.1");
+    // Who is gone publishes nothing, not even his will.
+    assert_eq!(same.message().topic, "will/old");
+    stile.wait_metric("stile_mqtt_publishes_refused_total", |count| count == 1.0);
+    same.expect_nothing();
+    let refused = "stile_mqtt_clients_refused_total{reason=\"no-longer-allowed\"}";
+    assert_eq!(stile.metric(refused), 3.0);
+    let (_, connack) = RawClient::meet(stile.mqtt, &Connect::new(V5, "old").by("old", "p"));
+    assert_eq!(connack.body[1], 0x86);
+    RawClient::with(stile.mqtt, &Connect::new(V5, "old").by("old", "another")).disconnect();
+}
+
+#[test]
+fn a_will_that_waits_is_judged_again_when_its_time_has_come() {
+    let stile = start(&user("dev", "p", "'will/#'", ""));
+    let mut ops = connect(&stile, V5, "ops", "ops");
+    assert_eq!(ops.subscribe(&[("will/#", 0)], &[]), [0]);
+    let delay = [0x18, 0, 0, 0, 1];
+    for (id, topic) in [("one", "will/one"), ("two", "will/two")] {
+        let connect = Connect::persistent(V5, id).by("dev", "p").with_will(topic, &delay);
+        RawClient::with(stile.mqtt, &connect).cut();
+    }
+    stile.wait_metric("stile_mqtt_connections", |count| count == 1.0);
+    reload(&stile, &user("dev", "p", "'will/two'", ""));
+    assert_eq!(ops.message().topic, "will/two");
+    stile.wait_metric("stile_mqtt_publishes_refused_total", |count| count == 1.0);
+    ops.expect_nothing();
+}
+
+#[test]
+fn the_first_user_ends_what_clients_without_a_name_may_do() {
+    let stile = Stile::start("");
+    let nameless = RawClient::connect(stile.mqtt, V5, "nameless");
+    reload(&stile, "");
+    assert_eq!(nameless.expect_closed(), [dismissal()]);
+    let (_, connack) = RawClient::meet(stile.mqtt, &Connect::new(V5, "nameless"));
+    assert_eq!(connack.body[1], 0x87);
+    let verdict = stile.reload("", "");
+    assert_eq!(verdict["message"], "reload done", "{verdict}");
+    RawClient::connect(stile.mqtt, V5, "nameless").disconnect();
+}
+
+#[test]
+fn a_session_is_not_given_to_another_user_with_the_same_client_id() {
+    let stile = start(&user("dev", "p", "", "'#'"));
+    let mut dev = RawClient::with(stile.mqtt, &Connect::persistent(V5, "shared").by("dev", "p"));
+    assert_eq!(dev.subscribe(&[("secret", 1)], &[]), [1]);
+    dev.disconnect();
+    let mut ops = connect(&stile, V5, "ops", "ops");
+    ops.publish_acked(false, "secret", &[], "for dev");
+    let (mut thief, connack) = RawClient::meet(stile.mqtt, &Connect::persistent(V5, "shared").by("ops", "p"));
+    assert_eq!(connack.body[..2], [0, 0], "no session is there");
+    ops.publish_acked(false, "secret", &[], "and again");
+    assert_eq!(thief.subscribe(&[("end", 0)], &[]), [0]);
+    ops.publish_acked(false, "end", &[], "");
+    assert_eq!(thief.message().topic, "end", "and nothing before it");
+}

@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use stile_tests::{Stile, binary, check, command};
 
-const VERBS: [&str; 8] = ["run", "check", "config", "demo", "tap", "top", "completions", "man"];
+const VERBS: [&str; 9] = ["run", "check", "config", "demo", "tap", "top", "user", "completions", "man"];
 
 /// Runs it with variables: exit code, standard output, standard error.
 fn with_env(arguments: &[&str], variables: &[(&str, &str)]) -> (i32, String, String) {
@@ -28,9 +28,23 @@ fn settings(dir: &Path, text: &str) -> String {
 fn version_and_help_are_there_for_every_verb_with_examples_that_parse() {
     let (code, out, _) = check(&["--version"]);
     assert_eq!((code, out.as_str()), (0, concat!("stile ", env!("CARGO_PKG_VERSION"), "\n")));
-    for arguments in
-        [&[][..], &["run"], &["check"], &["config"], &["demo"], &["tap"], &["top"], &["completions"], &["man"]]
-    {
+    for arguments in [
+        &[][..],
+        &["run"],
+        &["check"],
+        &["config"],
+        &["demo"],
+        &["tap"],
+        &["top"],
+        &["user"],
+        &["user", "add"],
+        &["user", "remove"],
+        &["user", "passwd"],
+        &["user", "list"],
+        &["user", "may"],
+        &["completions"],
+        &["man"],
+    ] {
         for option in ["-h", "--help"] {
             let (code, out, err) = check(&[arguments, &[option]].concat());
             assert_eq!((code, err.as_str()), (0, ""), "{arguments:?} {option}");

@@ -1,7 +1,7 @@
 //! What operators and their tools look through: metrics, health, live messages. The only room that names axum.
 //!
-//! Owns the HTTP side. Never changes anything yet, and only hands on
-//! the streams of MQTT clients that come over WebSocket. On the TCP address stands what anybody who reaches it may read;
+//! Owns the HTTP side. Never changes anything itself: it has the broker read the users again, and hands on the streams
+//! of MQTT clients that come over WebSocket. On the TCP address stands what anybody who reaches it may read;
 //! messages and the ledger as JSON stand on a socket in the data folder that only the gateway's own user can open.
 
 mod live;
@@ -19,7 +19,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::serve::ListenerExt;
 use axum::{Json, Router};
 use tokio::net::{TcpListener, UnixListener};
@@ -129,7 +129,10 @@ pub async fn serve_socket(
     sources: Arc<Sources>,
     stop: CancellationToken,
 ) -> Result<(), UnitError> {
-    let routes = open_routes().route("/ledger", get(ledger)).route("/tap", get(live::tap));
+    let routes = open_routes()
+        .route("/ledger", get(ledger))
+        .route("/tap", get(live::tap))
+        .route("/users/reload", post(reload_users));
     let router = routes.with_state(sources).layer(axum::Extension(live::Stop(stop.clone())));
     let serving = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
     until_patience_ends(serving.into_future(), stop).await
@@ -169,6 +172,14 @@ async fn readiness(State(sources): State<Arc<Sources>>) -> (StatusCode, &'static
         (StatusCode::OK, "ready\n")
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "not ready\n")
+    }
+}
+
+/// `stile user` has changed `users.toml`. Answered when whoever lost a right has lost it.
+async fn reload_users(State(sources): State<Arc<Sources>>) -> (StatusCode, String) {
+    match sources.broker.reload_users().await {
+        Ok(()) => (StatusCode::OK, "done\n".to_owned()),
+        Err(problems) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{problems}\n")),
     }
 }
 

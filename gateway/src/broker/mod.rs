@@ -20,6 +20,7 @@ mod identify;
 mod keeper;
 mod known;
 mod listener;
+mod may;
 mod outbox;
 mod passwords;
 mod registry;
@@ -49,6 +50,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 pub use listener::bind;
+pub use may::{Answer, Operation, Question, may};
 pub use stats::Stats;
 pub use streams::Below;
 

@@ -11,13 +11,14 @@ mod shell;
 mod socket;
 mod tap;
 mod top;
+mod user;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{Loaded, Problems};
+use crate::config::{Loaded, Problems, Settings};
 
 /// Wrong settings.
 const EX_CONFIG: u8 = 78;
@@ -32,7 +33,8 @@ Examples:
   stile config example > stile.toml         a commented file to start from
   stile check stile.toml                    everything that is wrong with it, at once
   stile run --config stile.toml             the gateway
-  stile tap 'serial/+/up'                   live messages of the running gateway")]
+  stile tap 'serial/+/up'                   live messages of the running gateway
+  stile user add anna --all                 somebody who may connect")]
 struct Arguments {
     #[command(subcommand)]
     verb: Verb,
@@ -47,6 +49,7 @@ enum Verb {
     Demo(demo::Arguments),
     Tap(tap::Arguments),
     Top(top::Arguments),
+    User(user::Arguments),
     Completions(shell::Completions),
     Man(shell::Man),
 }
@@ -62,6 +65,11 @@ struct ConfigFile {
 impl ConfigFile {
     fn load(&self) -> Result<Loaded, Problems> {
         crate::config::load(&self.config, environment())
+    }
+
+    /// For the verb that adds the first user: that there is none is no problem yet.
+    fn load_before_users(&self) -> Result<Settings, Problems> {
+        crate::config::load_before_users(&self.config, environment()).map(|loaded| loaded.settings)
     }
 }
 
@@ -82,6 +90,7 @@ pub fn main() -> ExitCode {
         Verb::Demo(arguments) => demo::run(&arguments),
         Verb::Tap(arguments) => tap::run(&arguments),
         Verb::Top(arguments) => top::run(&arguments),
+        Verb::User(arguments) => user::run(&arguments),
         Verb::Completions(arguments) => shell::completions(&arguments),
         Verb::Man(_) => shell::man(),
     }

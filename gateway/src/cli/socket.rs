@@ -1,5 +1,6 @@
 //! Talks HTTP to the running gateway over its socket in the data folder.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use http_body_util::{BodyExt, Empty};
@@ -9,6 +10,7 @@ use tokio::net::UnixStream;
 
 use super::ConfigFile;
 use crate::admin;
+use crate::config::{Problems, Settings};
 
 /// Which running gateway is meant.
 #[derive(Debug, clap::Args)]
@@ -30,6 +32,16 @@ impl Which {
         Ok(admin::socket_path(&dir))
     }
 
+    /// The settings, good or lacking users alone.
+    pub(super) fn settings_before_users(&self) -> Result<Settings, Problems> {
+        self.file.load_before_users()
+    }
+
+    /// The data folder that the arguments name.
+    pub(super) fn named_data_dir(&self) -> Option<PathBuf> {
+        self.data_dir.clone()
+    }
+
     /// Asks for `target` and gives the body as it comes.
     pub(super) async fn get(&self, target: &str) -> Result<Incoming, anyhow::Error> {
         let path = self.socket()?;
@@ -47,9 +59,30 @@ impl Which {
     }
 }
 
+/// Has the gateway with this data folder do something. `false` when none is running there.
+pub(super) async fn post(data_dir: &Path, target: &str) -> Result<bool, anyhow::Error> {
+    let path = admin::socket_path(data_dir);
+    let stream = match UnixStream::connect(&path).await {
+        Ok(stream) => stream,
+        // Without a gateway the socket is not there, or nobody listens on it any more.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => return Ok(false),
+        Err(error) => return Err(explain(&path, &error)),
+    };
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    // Ends with the connection; the process does too.
+    tokio::spawn(connection);
+    let request = hyper::Request::post(target).header("host", "stile").body(Empty::<Bytes>::new())?;
+    let response = sender.send_request(request).await?;
+    if !response.status().is_success() {
+        let text = response.into_body().collect().await?.to_bytes();
+        anyhow::bail!("{}", String::from_utf8_lossy(&text).trim_end());
+    }
+    Ok(true)
+}
+
 fn explain(path: &Path, error: &std::io::Error) -> anyhow::Error {
     let remedy = match error.kind() {
-        std::io::ErrorKind::PermissionDenied => "run it as root, or as the gateway's own user: sudo -u stile stile ...",
+        ErrorKind::PermissionDenied => "run it as root, or as the gateway's own user: sudo -u stile stile ...",
         _ => "is the gateway running? name its data folder with --data-dir DIR",
     };
     anyhow::anyhow!("can't reach the gateway at {}: {error}; {remedy}", path.display())

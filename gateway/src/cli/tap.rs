@@ -70,7 +70,7 @@ fn readable(line: &str) -> String {
     format!("{} {}{marker} {}", text("time"), text("topic"), text("payload"))
 }
 
-fn visible(c: char) -> impl Iterator<Item = char> {
+pub(super) fn visible(c: char) -> impl Iterator<Item = char> {
     let escaped = c.is_control().then(|| c.escape_default());
     escaped.into_iter().flatten().chain((!c.is_control()).then_some(c))
 }

@@ -28,6 +28,23 @@ pub struct Loaded {
 /// # Errors
 /// All problems at once, warnings included, when there is an error among them.
 pub fn load(file: &Path, env: impl IntoIterator<Item = (String, String)>) -> Result<Loaded, Problems> {
+    load_with(file, env, files::has_users)
+}
+
+/// As [`load`], for whoever is about to make users: that nobody may connect yet is no problem.
+///
+/// # Errors
+/// As those of [`load`].
+pub fn load_before_users(file: &Path, env: impl IntoIterator<Item = (String, String)>) -> Result<Loaded, Problems> {
+    load_with(file, env, |_| true)
+}
+
+/// `has_users` says whether the data folder has users.
+fn load_with(
+    file: &Path,
+    env: impl IntoIterator<Item = (String, String)>,
+    has_users: fn(&Path) -> bool,
+) -> Result<Loaded, Problems> {
     let notes = Notes::default();
     let files = files::find(file, &notes);
     let mut root = Table::new();
@@ -41,7 +58,7 @@ pub fn load(file: &Path, env: impl IntoIterator<Item = (String, String)>) -> Res
         }
     }
     environment::apply(&mut root, env, &notes);
-    let settings = read::settings(root, &main, &notes);
+    let settings = read::settings(root, &main, &notes, has_users);
     let problems = Problems(notes.into_sorted(&files));
     if problems.errors() > 0 {
         return Err(problems);

@@ -32,7 +32,7 @@ pub use broker::Broker;
 pub use diff::{Change, diff};
 pub use files::users_path;
 pub use listeners::{ClientCertificates, Door, Tls, WebSocket};
-pub use load::{Loaded, load};
+pub use load::{Loaded, load, load_before_users};
 pub use problem::{Place, Problem, Problems, Severity};
 pub use radio::{
     Ask, Crc, Endian, Envelope, FlowControl, Framing, Line, LineEnding, ModbusRead, ModbusType, Parity, Poll, Port,

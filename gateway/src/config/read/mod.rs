@@ -10,9 +10,9 @@ mod tls;
 pub(super) mod users;
 
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
-use super::files;
 use super::notes::{Notes, Source, Spot};
 use super::section::{Section, Unique};
 use super::settings::{Admin, Gateway, Log, Settings};
@@ -27,12 +27,12 @@ const RADIOS_MAX: usize = 64;
 const NAME_MAX_CHARACTERS: usize = 64;
 
 /// Reads all settings. What has a problem is left out or at its default; the notes say so.
-pub(super) fn settings(root: Table, main: &Arc<Source>, notes: &Notes) -> Settings {
+pub(super) fn settings(root: Table, main: &Arc<Source>, notes: &Notes, has_users: fn(&Path) -> bool) -> Settings {
     let mut top = Section::new("the settings", Spot::File(Arc::clone(main), 0), root, notes);
     let mut ports = Ports::default();
     let gateway = gateway(top.section("gateway", "[gateway]"));
     let log = log(top.section("log", "[log]"));
-    let more_users = files::has_users(&gateway.data_dir);
+    let more_users = has_users(&gateway.data_dir);
     let broker = broker::read(top.section("broker", "[broker]"), &mut ports, more_users);
     let admin = admin(top.section("admin", "[admin]"), &mut ports);
     let mut names = Unique::new("radio");

@@ -175,3 +175,31 @@ fn a_session_is_not_given_to_another_user_with_the_same_client_id() {
     ops.publish_acked(false, "end", &[], "");
     assert_eq!(thief.message().topic, "end", "and nothing before it");
 }
+
+#[test]
+fn a_session_keeps_its_user_and_is_judged_by_his_rights_after_a_restart() {
+    let mut stile = start(&user("dev", "p", "", "'a', 'b'"));
+    let persistent = |user, id| Connect::persistent(V5, id).by(user, "p");
+    for id in ["one", "two"] {
+        let mut dev = RawClient::with(stile.mqtt, &persistent("dev", id));
+        assert_eq!(dev.subscribe(&[("a", 1), ("b", 1)], &[]), [1, 1]);
+        dev.disconnect();
+    }
+    let say = |stile: &Stile| {
+        let mut ops = connect(stile, V5, "ops", "ops");
+        ["a", "b"].iter().for_each(|topic| ops.publish_acked(false, topic, &[], ""));
+    };
+    say(&stile);
+    stile.kill();
+    let path = stile.dir.path();
+    let rights = user("dev", "p", "", "'b'");
+    std::fs::write(path.join("stile.toml"), Stile::settings(path, "", &format!("{OPS}{rights}"))).unwrap();
+    stile.start_again();
+    say(&stile);
+    let (_, connack) = RawClient::meet(stile.mqtt, &persistent("ops", "two"));
+    assert_eq!(connack.body[..2], [0, 0], "it is dev's");
+    let (mut dev, connack) = RawClient::meet(stile.mqtt, &persistent("dev", "one"));
+    assert_eq!(connack.body[..2], [1, 0]);
+    assert_eq!((dev.next_acked().topic, dev.next_acked().topic), ("b".to_owned(), "b".to_owned()));
+    dev.expect_nothing();
+}

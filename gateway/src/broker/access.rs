@@ -168,3 +168,24 @@ impl Standing {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whose_a_session_is_survives_the_store_and_no_name_stands_for_another_kind() {
+        let name = |name: &str| -> Arc<str> { name.into() };
+        let all = [
+            Who::Anonymous,
+            Who::User(name("a")),
+            Who::Certified(Some(name("a"))),
+            Who::Certified(None),
+            Who::User(name("ä b")),
+        ];
+        for (number, who) in all.iter().enumerate() {
+            assert_eq!(Who::of_row(who.to_row().as_deref()), *who);
+            assert!(all.iter().skip(number + 1).all(|other| other.to_row() != who.to_row()), "{who:?}");
+        }
+    }
+}

@@ -99,22 +99,33 @@ impl Accounts {
 
     /// Takes new settings.
     pub(super) fn take_settings(&self, settings: Arc<config::Broker>) {
-        self.change(|sources| sources.settings = settings);
+        self.change(|sources| {
+            sources.settings = settings;
+            true
+        });
     }
 
     /// Takes what was found in `users.toml`; `None`, where it is damaged, leaves the last good ones.
     pub(super) fn take_users(&self, found: Option<MoreUsers>) {
-        self.change(|sources| match found {
-            Some(found) => sources.more = found,
-            None if sources.more == MoreUsers::None => sources.more = MoreUsers::Damaged,
-            None => {}
+        self.change(|sources| {
+            let found = match found {
+                Some(found) => found,
+                None if sources.more == MoreUsers::None => MoreUsers::Damaged,
+                None => return false,
+            };
+            let differs = sources.more != found;
+            sources.more = found;
+            differs
         });
     }
 
-    fn change(&self, change: impl FnOnce(&mut Sources)) {
+    /// `change` says whether anything is another now.
+    fn change(&self, change: impl FnOnce(&mut Sources) -> bool) {
         // Held to the end, so that of two changes the later one stands.
         let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
-        change(&mut sources);
+        if !change(&mut sources) {
+            return;
+        }
         let roster = Arc::new(Roster::new(&sources.settings, &sources.more));
         *self.roster.write().unwrap_or_else(PoisonError::into_inner) = roster;
         self.passwords.forget();

@@ -7,6 +7,7 @@ use std::time::{Instant, SystemTime};
 use tokio::sync::mpsc::Sender;
 
 use super::super::Current;
+use super::super::accounts::{Accounts, MoreUsers};
 use super::super::aliases::Given;
 use super::super::codec::Version;
 use super::super::hub::{COMMANDS, Command, Hub};
@@ -44,7 +45,9 @@ async fn restore(folder: &Path, wall: SystemTime, clock: ClockQuality) -> Restor
     let settings = Arc::new(Current::new(config::Broker::default()));
     let registry = Registry::new(settings, pipeline, store.clone(), Arc::clone(&stats));
     let age = Age::of(Received { wall, monotonic: Instant::now(), clock });
-    let mut restorer = Restorer { hub: &mut hub, registry: &registry, store: &store, stats: &stats, age };
+    let accounts = Arc::new(Accounts::new(Arc::default(), MoreUsers::None, &Arc::default()));
+    let mut restorer =
+        Restorer { hub: &mut hub, registry: &registry, store: &store, stats: &stats, accounts: &accounts, age };
     stored.sessions.into_iter().for_each(|session| restorer.session(session));
     restorer.homeless(stored.homeless);
     Restored { registry, _hub: hub, _commands: commands, stats, store }

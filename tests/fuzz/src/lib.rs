@@ -16,6 +16,7 @@ use stile::message::QoS;
 use stile::pipeline::Pipeline;
 use stile::store::Store;
 use stile::supervisor::{Rank, Supervisor};
+use stile::users::UsersFile;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf, duplex};
 use tokio::runtime::Runtime;
@@ -81,7 +82,8 @@ impl World {
         let watched = store.clone();
         supervisor.start("store", Rank::Core, move |stop| writer.clone().run(stop));
         let stored = (store, stored);
-        let broker = Broker::start(Arc::new(settings), delivered, Arc::clone(&pipeline), stored, &supervisor);
+        let users = UsersFile::of(data.path());
+        let broker = Broker::start(Arc::new(settings), users, delivered, Arc::clone(&pipeline), stored, &supervisor);
         let broker = broker.await.expect("a broker");
         let neighbour = Neighbour::connect(&broker).await;
         Self { broker, pipeline, neighbour, store: watched, _data: data }

@@ -6,8 +6,8 @@
 //! SQLite, `rows.rs` is what can be kept.
 //!
 //! How soon a change is written depends on who waits for it. Somebody does: at once, and what comes meanwhile goes
-//! into the next transaction. Somebody does, and the client it is for is there: in [`GRACE`], since its acknowledgement
-//! probably comes sooner and then nothing need be written at all. Nobody does: within [`LAZY`].
+//! into the next transaction. Somebody does, and the client it is for is there: in `GRACE`, since its acknowledgement
+//! probably comes sooner and then nothing need be written at all. Nobody does: within `LAZY`.
 
 mod database;
 mod pending;

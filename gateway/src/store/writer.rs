@@ -16,7 +16,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 impl Store {
     /// Writes what is pending when it is due, until told to stop. What a failed transaction held is tried again with the
-    /// next one, [`AGAIN`] later.
+    /// next one, `AGAIN` later.
     pub async fn run(self, stop: CancellationToken) -> Result<(), UnitError> {
         let mut failing = false;
         loop {

@@ -16,6 +16,7 @@
 //! | [`users`] | the file of users |
 //! | [`cli`] | one file a verb |
 
+mod accept;
 pub mod admin;
 pub mod broker;
 pub mod cli;

@@ -94,6 +94,7 @@ fn broker_counters(page: &mut Page, stats: &broker::Stats) {
         ),
         ("stile_mqtt_publishes_refused_total", "Publishes without a right.", &stats.publishes_refused),
         ("stile_mqtt_subscriptions_refused_total", "Subscriptions without a right.", &stats.subscriptions_refused),
+        ("stile_mqtt_accepts_failed_total", "Connections that could not be accepted.", &stats.accepts_failed),
         ("stile_mqtt_router_failures_total", "Fan-out routers replaced after a failure.", &stats.router_failures),
         ("stile_mqtt_router_renewals_total", "Fan-out routers replaced for their age.", &stats.router_renewals),
     ] {

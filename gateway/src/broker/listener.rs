@@ -3,7 +3,6 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -15,11 +14,9 @@ use tokio_util::sync::CancellationToken;
 use super::handshake::Rejected;
 use super::tls::{self, Caller};
 use super::{Shared, connection, handshake, websocket};
+use crate::accept::Acceptor;
 use crate::config::{self, Door};
 use crate::supervisor::UnitError;
-
-/// Pause after a failed accept: running out of file descriptors must not spin.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Opens an address for MQTT.
 ///
@@ -46,23 +43,18 @@ pub(super) async fn run(
     shared: Arc<Shared>,
     stop: CancellationToken,
 ) -> Result<(), UnitError> {
+    let mut acceptor = Acceptor::new(listener, door.speaks());
     let mut clients = JoinSet::new();
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
             Some(_ended) = clients.join_next(), if !clients.is_empty() => {}
-            accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => {
-                    clients.spawn(welcome(door, stream, peer, Arc::clone(&shared), stop.clone()));
-                }
-                Err(error) => {
-                    log::warn!(error:% = error; "a client could not be accepted");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            },
+            (stream, peer) = acceptor.next(&shared.stats.accepts_failed) => {
+                clients.spawn(welcome(door, stream, peer, Arc::clone(&shared), stop.clone()));
+            }
         }
     }
-    drop(listener);
+    drop(acceptor);
     while clients.join_next().await.is_some() {}
     Ok(())
 }

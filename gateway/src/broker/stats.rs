@@ -168,6 +168,8 @@ pub struct Stats {
     pub publishes_refused: AtomicU64,
     /// Subscriptions that a client had no right to.
     pub subscriptions_refused: AtomicU64,
+    /// Connections that could not be accepted.
+    pub accepts_failed: AtomicU64,
     /// Times that the fan-out router was replaced because it had failed or stalled.
     pub router_failures: AtomicU64,
     /// Times that the fan-out router was replaced because it was worn.

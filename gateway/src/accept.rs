@@ -1,0 +1,125 @@
+//! Accepting connections: what every listener does alike.
+//!
+//! Owns the pace of failing accepts and what the log is told of them.
+//! Never knows what is spoken on it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
+
+use crate::wait::sleep_until;
+
+/// Pause after a failed accept: running out of file descriptors must not spin.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Between two log lines about failing accepts.
+const SUMMARY: Duration = Duration::from_secs(60);
+
+/// A listener whose failures cost neither the processor nor the log.
+#[derive(Debug)]
+pub(crate) struct Acceptor {
+    listener: TcpListener,
+    /// What is spoken there, for the log.
+    speaks: &'static str,
+    paused_until: Option<Instant>,
+    failures: Failures,
+}
+
+impl Acceptor {
+    pub(crate) fn new(listener: TcpListener, speaks: &'static str) -> Self {
+        Self { listener, speaks, paused_until: None, failures: Failures::default() }
+    }
+
+    /// The next connection. Failures are counted in `failed` and waited out. Safe to cancel.
+    pub(crate) async fn next(&mut self, failed: &AtomicU64) -> (TcpStream, SocketAddr) {
+        loop {
+            let (paused_until, tell_at) = (self.paused_until, self.failures.tell_at());
+            let accepted = async {
+                if paused_until.is_some() {
+                    sleep_until(paused_until).await;
+                }
+                self.listener.accept().await
+            };
+            tokio::select! {
+                accepted = accepted => match accepted {
+                    Ok(accepted) => {
+                        self.paused_until = None;
+                        return accepted;
+                    }
+                    Err(error) => {
+                        failed.fetch_add(1, Ordering::Relaxed);
+                        self.paused_until = Some(Instant::now() + PAUSE);
+                        if self.failures.add(&error) {
+                            log::warn!(door = self.speaks, error:% = error; "a connection could not be accepted");
+                        }
+                    }
+                },
+                () = sleep_until(tell_at) => {
+                    if let Some((count, error)) = self.failures.tell() {
+                        log::warn!(door = self.speaks, count = count, error = error; "connections could not be accepted");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Failures that the log has not been told of. It is told of the first at once, and of what follows once a minute.
+#[derive(Debug, Default)]
+struct Failures {
+    told: Option<Instant>,
+    untold: u64,
+    last: String,
+}
+
+impl Failures {
+    /// Notes one. Says whether the log is to be told at once.
+    fn add(&mut self, error: &io::Error) -> bool {
+        if self.told.is_none() {
+            self.told = Some(Instant::now());
+            return true;
+        }
+        self.untold += 1;
+        self.last = error.to_string();
+        false
+    }
+
+    /// When to look whether there is something to tell.
+    fn tell_at(&self) -> Option<Instant> {
+        self.told.map(|told| told + SUMMARY)
+    }
+
+    /// How many there were since the last line, and the last of them. After a minute without one, the next is told of at
+    /// once again.
+    fn tell(&mut self) -> Option<(u64, String)> {
+        let count = std::mem::take(&mut self.untold);
+        self.told = (count > 0).then(Instant::now);
+        (count > 0).then(|| (count, std::mem::take(&mut self.last)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_log_is_told_of_the_first_failure_at_once_and_of_the_others_once_a_minute() {
+        let mut failures = Failures::default();
+        let error = io::Error::other("no descriptors");
+        assert!(failures.tell_at().is_none());
+        assert!(failures.add(&error));
+        for _ in 0..600 {
+            assert!(!failures.add(&error));
+        }
+        assert_eq!(failures.tell_at(), Some(Instant::now() + SUMMARY));
+        tokio::time::advance(SUMMARY).await;
+        assert_eq!(failures.tell(), Some((600, "no descriptors".to_owned())));
+        assert!(!failures.add(&error), "less than a minute after the last line");
+        assert_eq!(failures.tell(), Some((1, "no descriptors".to_owned())));
+        assert_eq!(failures.tell(), None);
+        assert!(failures.tell_at().is_none() && failures.add(&error), "after a quiet minute it begins anew");
+    }
+}

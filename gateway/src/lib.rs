@@ -22,6 +22,7 @@ pub mod broker;
 pub mod cli;
 pub mod clock;
 pub mod config;
+mod data_dir;
 pub mod logging;
 pub mod memory;
 pub mod message;
@@ -47,6 +48,7 @@ use tokio::net::TcpListener;
 use crate::admin::Sources;
 use crate::broker::Broker;
 use crate::config::{Door, Settings};
+use crate::data_dir::DataDir;
 use crate::pipeline::Pipeline;
 use crate::radio::Radios;
 use crate::store::{Store, Stored};
@@ -71,16 +73,17 @@ pub struct Gateway {
     /// Where clients can connect, by the address in the settings; the two differ where the settings say port 0.
     mqtt: BTreeMap<(Door, SocketAddr), SocketAddr>,
     admin: Option<SocketAddr>,
+    /// Goes last.
+    _data_dir: DataDir,
 }
 
 impl Gateway {
-    /// Starts everything that `settings` name. Addresses are opened first, so that a busy one is found before anything runs.
+    /// Starts everything that `settings` name. The data folder is taken and addresses are opened first, so that a busy one is found before anything runs.
     ///
     /// # Errors
     /// What could not be opened, with a remedy. Nothing is left running then.
     pub async fn start(settings: Settings) -> Result<Self, UnitError> {
-        std::fs::create_dir_all(&settings.gateway.data_dir)
-            .map_err(|e| format!("can't make {}: {e}; set `gateway.data-dir`", settings.gateway.data_dir.display()))?;
+        let data_dir = DataDir::take(&settings.gateway.data_dir)?;
         let mut listeners = Vec::new();
         for (door, address) in settings.broker.listeners() {
             listeners.push((door, address, broker::bind(door, address).await?));
@@ -128,8 +131,17 @@ impl Gateway {
             });
         }
 
-        let mut gateway =
-            Self { settings, supervisor, broker, store, radios, sources, mqtt: BTreeMap::new(), admin: None };
+        let mut gateway = Self {
+            settings,
+            supervisor,
+            broker,
+            store,
+            radios,
+            sources,
+            mqtt: BTreeMap::new(),
+            admin: None,
+            _data_dir: data_dir,
+        };
         gateway.open_admin(admin_listener);
         for (door, address, listener) in listeners {
             gateway.open_mqtt(door, address, listener);

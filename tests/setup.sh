@@ -5,7 +5,7 @@
 #   tests/setup.sh check   the same, rustfmt and clippy
 #   tests/setup.sh audit   the same, cargo-deny and cargo-audit
 #   tests/setup.sh test    the same, the Mosquitto clients, curl and openssl (the documentation's commands are tests),
-#                          and under tests/.venv two stock clients, of PyPI and of npm, with Python and Node for them
+#                          ip and ss, and under tests/.venv two stock clients, of PyPI and of npm, with Python and Node for them
 #   tests/setup.sh fuzz    a C++ compiler, Rust, its nightly toolchain and cargo-fuzz
 #   tests/setup.sh bench   a C linker, Rust, the Mosquitto clients, and a Mosquitto broker unpacked under target/tools
 #
@@ -149,6 +149,11 @@ need_openssl() {
     have openssl || apt_install openssl
 }
 
+# Networks that go away, and what the kernel knows of a connection.
+need_iproute2() {
+    { have ip && have ss; } || apt_install iproute2
+}
+
 # The client of PyPI, pinned by its hash, in an environment of its own. $CLIENTS is where both are.
 need_paho() {
     local wanted=tests/clients/requirements.txt
@@ -229,7 +234,7 @@ audit | test)
     need_linters
     need_cargo_tool cargo-deny "$CARGO_DENY_VERSION"
     need_cargo_tool cargo-audit "$CARGO_AUDIT_VERSION"
-    [ "$1" = audit ] || { need_mosquitto_clients && need_curl && need_openssl; }
+    [ "$1" = audit ] || { need_mosquitto_clients && need_curl && need_openssl && need_iproute2; }
     [ "$1" = audit ] || { need_client need_paho paho-mqtt && need_client need_mqtt_js 'mqtt of npm'; }
     ;;
 fuzz)

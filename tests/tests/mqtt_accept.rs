@@ -3,10 +3,13 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::os::fd::AsFd;
+use std::process::Command;
 
 use rustix::process::{Resource, getrlimit, prlimit};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use stile_tests::packet::{Connect, V5};
-use stile_tests::{Neighbour, PATIENCE, RawClient, Stile, within};
+use stile_tests::{Neighbour, PATIENCE, RawClient, Stile, WebSocketClient, within};
 
 /// One connection to the admin page that is kept, so that it needs no new descriptor.
 struct Page(BufReader<TcpStream>);
@@ -58,4 +61,65 @@ fn without_descriptors_clients_wait_the_log_has_one_line_and_all_goes_on_when_th
     prlimit(Some(stile.pid()), Resource::Nofile, usual).unwrap();
     assert_eq!(waiting.packet().body[1], 0);
     waiting.disconnect();
+}
+
+/// A network of its own for the thread that calls it and all that it starts from then on: a loopback and nothing else.
+fn move_into_a_network_of_its_own() {
+    let mut keeper = Command::new("unshare").args(["-n", "sleep", "30"]).spawn().unwrap();
+    let path = format!("/proc/{}/ns/net", keeper.id());
+    let mine = std::fs::read_link("/proc/thread-self/ns/net").unwrap();
+    within("the network is there", || (std::fs::read_link(&path).ok()? != mine).then_some(()));
+    let network = std::fs::File::open(path).unwrap();
+    move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
+    // What is open keeps it.
+    keeper.kill().unwrap();
+    keeper.wait().unwrap();
+    loopback("up");
+}
+
+fn loopback(state: &str) {
+    assert!(Command::new("ip").args(["link", "set", "lo", state]).status().unwrap().success());
+}
+
+/// What the kernel knows of the connections to a port, on the gateway's side.
+fn connections(port: u16) -> String {
+    let filter = format!("sport = :{port}");
+    let output = Command::new("ss").args(["-tnoHi", "state", "established", &filter]).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn a_client_without_a_keep_alive_whose_network_is_gone_is_noticed() {
+    if !rustix::process::geteuid().is_root() {
+        // Only root has networks to take away. That the kernel is told, the next test sees.
+        return;
+    }
+    move_into_a_network_of_its_own();
+    let radio = "[[radio]]\nname = \"talks\"\nkind = \"simulated\"\ndevice = \"line\"\nperiod = \"100ms\"\n";
+    let stile = Stile::start_in(tempfile::tempdir().unwrap(), "tcp-keep-alive = \"1s\"", radio);
+    let _idle = RawClient::with(stile.mqtt, &Connect { keep_alive: 0, ..Connect::new(V5, "idle") });
+    let mut told = RawClient::with(stile.mqtt, &Connect { keep_alive: 0, ..Connect::new(V5, "told") });
+    // With data on its way, the kernel asks nobody, and waits for a quarter of an hour unless it is told otherwise.
+    told.subscribe(&[("serial/#", 0)], &[]);
+    told.message();
+    stile.wait_metric("stile_mqtt_connections", |count| count == 2.0);
+    loopback("down");
+    // The admin page is out of reach as well, so the log tells.
+    for client in ["idle", "told"] {
+        let lost = stile.wait_record("the client is lost", |r| r["message"] == "client lost" && r["client"] == client);
+        assert!(lost["error"].as_str().unwrap().contains("timed out"), "{lost}");
+    }
+    loopback("up");
+}
+
+#[test]
+fn every_connection_has_the_kernel_look_for_its_peer() {
+    let stile = Stile::start_in(tempfile::tempdir().unwrap(), "tcp-keep-alive = \"10m\"", "");
+    let client = RawClient::connect(stile.mqtt, V5, "plain");
+    let websocket = WebSocketClient::connect(stile.admin, V5, "websocket");
+    for port in [stile.mqtt.port(), stile.admin.port()] {
+        // Nine minutes and some seconds until the first question.
+        within("the kernel watches it", || connections(port).contains("timer:(keepalive,9min").then_some(()));
+    }
+    drop((client, websocket));
 }

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::handshake::Rejected;
 use super::tls::{self, Caller};
 use super::{Shared, connection, handshake, websocket};
-use crate::accept::Acceptor;
+use crate::accept::{self, Acceptor};
 use crate::config::{self, Door};
 use crate::supervisor::UnitError;
 
@@ -69,8 +69,7 @@ async fn welcome(door: Door, stream: TcpStream, peer: SocketAddr, shared: Arc<Sh
             return;
         }
     };
-    // Small packets go at once; a failure here only costs speed.
-    let _ = stream.set_nodelay(true);
+    accept::prepare(&stream, settings.tcp_keep_alive);
     let deadline = Instant::now() + handshake::PATIENCE;
     match door {
         Door::Plain => serve(stream, Caller::Stranger, peer, shared, settings, deadline, &stop).await,

@@ -41,6 +41,9 @@ pub struct Broker {
     /// The longest keep-alive taken; 10 s to 65535 s (MQTT 5.0, section 3.1.2.10).
     #[serde(with = "duration")]
     pub keep_alive_max: Duration,
+    /// How long a connection may be silent before the kernel asks whether its peer is still there; 1 s to 2 h.
+    #[serde(with = "duration")]
+    pub tcp_keep_alive: Duration,
     /// Whether clients without a name may connect on every listener. See [`Broker::anonymous`].
     pub allow_anonymous: bool,
     /// `[broker.tls]`.
@@ -81,6 +84,7 @@ impl Default for Broker {
             retained_bytes: 16 << 20,
             subscriptions_per_client: 100,
             keep_alive_max: Duration::from_secs(20 * 60),
+            tcp_keep_alive: Duration::from_secs(60),
             allow_anonymous: false,
             tls: None,
             websocket: None,

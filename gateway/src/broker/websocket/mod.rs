@@ -31,6 +31,7 @@ use super::handshake::{self, Rejected};
 use super::stats::Refusal;
 use super::tls::Caller;
 use super::{Broker, Shared, listener};
+use crate::accept;
 use crate::config;
 use crate::supervisor::UnitError;
 
@@ -100,6 +101,7 @@ async fn welcome(arrival: Arrival, shared: Arc<Shared>, stop: CancellationToken)
     let deadline = Instant::now() + handshake::PATIENCE;
     match stop.run_until_cancelled(timeout_at(deadline, upgrading)).await {
         Some(Ok(Ok((stream, input)))) => {
+            accept::prepare(&stream, settings.tcp_keep_alive);
             let stream = WebSocket::new(stream, BytesMut::from(input), settings.max_packet_size);
             listener::serve(stream, Caller::Stranger, peer, shared, settings, deadline, &stop).await;
         }

@@ -44,6 +44,9 @@ pub(super) fn read(mut section: Section<'_>, ports: &mut Ports, more_users: bool
         keep_alive_max: s
             .duration("keep-alive-max", Duration::from_secs(10)..=Duration::from_secs(65_535))
             .unwrap_or(usual.keep_alive_max),
+        tcp_keep_alive: s
+            .duration("tcp-keep-alive", Duration::from_secs(1)..=Duration::from_secs(7200))
+            .unwrap_or(usual.tcp_keep_alive),
         allow_anonymous: s.boolean("allow-anonymous").unwrap_or(usual.allow_anonymous),
         tls: tls.and_then(|tls| tls::read(tls, ports)),
         websocket: websocket.and_then(|websocket| read_websocket(websocket, ports)),

@@ -1,7 +1,7 @@
 //! What one client can make the broker hold, and that nobody gets what is not theirs.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
-use stile_tests::packet::{V311, subscribe, unsubscribe};
+use stile_tests::packet::{Connect, RawWill, V5, V311, publish, subscribe, unsubscribe};
 use stile_tests::{Neighbour, RawClient, Stile};
 
 #[test]
@@ -41,18 +41,39 @@ fn long_topics_do_not_fill_the_memory() {
 
 #[test]
 fn one_filter_more_than_the_broker_takes_is_refused_and_the_others_work() {
-    let stile = Stile::start_in(tempfile::tempdir().unwrap(), "subscriptions-per-client = 5000", "");
+    let stile = Stile::start_in(tempfile::tempdir().unwrap(), "max-filters = 60", "");
     let mut neighbour = Neighbour::of(&stile);
-    let mut client = RawClient::connect(stile.mqtt, V311, "collector");
-    let mut granted = 0;
-    for n in 0..4200 {
-        granted += usize::from(client.subscribe(&[(&format!("f/{n}"), 0)], &[]) == [0]);
+    let mut client = RawClient::connect(stile.mqtt, V5, "collector");
+    // The neighbour has one, too.
+    for n in 0..59 {
+        assert_eq!(client.subscribe(&[(&format!("f/{n}"), 0)], &[]), [0], "{n}");
     }
-    assert!((4000..=4096).contains(&granted), "{granted}");
+    assert_eq!(client.subscribe(&[("f/59", 0)], &[]), [0x97], "quota exceeded");
+    assert_eq!(client.subscribe(&[("f/7", 1)], &[]), [1], "it is there already");
+    let mut other = RawClient::connect(stile.mqtt, V5, "other");
+    assert_eq!(other.subscribe(&[("f/8", 0), ("f/59", 0)], &[]), [0, 0x97]);
+    // One that is given up leaves its place.
+    client.unsubscribe(&["f/9"]);
+    assert_eq!(other.subscribe(&[("f/59", 0)], &[]), [0]);
     neighbour.is_well();
     let mut publisher = RawClient::connect(stile.mqtt, V311, "publisher");
     publisher.publish_acked(false, "f/7", &[], "x");
-    assert_eq!(client.message().topic, "f/7");
+    assert_eq!(client.next_acked().topic, "f/7");
+}
+
+#[test]
+fn topics_and_filters_that_are_longer_than_the_settings_allow_are_refused() {
+    let stile = Stile::start_in(tempfile::tempdir().unwrap(), "max-topic-bytes = 20", "");
+    let mut client = RawClient::connect(stile.mqtt, V5, "client");
+    let (good, long) = ("x".repeat(20), "x".repeat(21));
+    assert_eq!(client.subscribe(&[(&good, 0), (&long, 0), (&format!("$share/g/{good}"), 0)], &[]), [0, 0x8f, 0]);
+    client.send(&publish(V5, 2, &long, 9, &[], "x"));
+    let refused = client.packet();
+    assert_eq!((refused.first, refused.body[2]), (0x40, 0x87), "not authorized");
+    client.publish_acked(false, "other", &[], "x");
+    let will = RawWill { topic: "a/topic/of/more/than/20", payload: "", retain: false, properties: vec![] };
+    let (_, connack) = RawClient::meet(stile.mqtt, &Connect { will: Some(will), ..Connect::new(V5, "willing") });
+    assert_eq!(connack.body[1], 0x87, "not authorized");
 }
 
 #[test]

@@ -26,9 +26,6 @@ use crate::store::Store;
 use crate::supervisor::UnitError;
 use crate::wait::sleep_until;
 
-/// Distinct filters of all clients together. Policy: one more is refused. Each makes matching a new topic dearer and
-/// has a ring of its own in the router.
-const FILTERS: usize = 4096;
 /// What is asked of the router between two windows before it is sent on its own: a client that subscribes and
 /// unsubscribes all the time must not fill the memory.
 const BACKLOG: usize = 64;
@@ -42,7 +39,7 @@ pub(super) const COMMANDS: usize = 64;
 /// What a session asks of the hub.
 pub(super) enum Command {
     /// Adds or replaces a subscription; answers with the retained messages under its filter, none for a shared one, or
-    /// `None` when there are [`FILTERS`] already.
+    /// `None` when there are as many filters as there may be.
     Subscribe {
         filter: TopicFilter,
         group: Option<Arc<str>>,
@@ -97,6 +94,7 @@ impl Hub {
     pub(super) async fn new(
         intake: mpsc::Receiver<Delivered>,
         commands: mpsc::Receiver<Command>,
+        table: Table,
         retained: Retained,
         system: System,
         store: Store,
@@ -108,7 +106,7 @@ impl Hub {
             waiting: None,
             ahead: 0,
             link: RouterLink::start().await?,
-            table: Table::default(),
+            table,
             retained,
             system,
             store,
@@ -323,7 +321,7 @@ impl Hub {
             Command::Subscribe { filter, group, mut subscriber, want_kept, reply } => {
                 // Here, and not where it is asked for: a change of rights meanwhile finds it in the table or comes first.
                 subscriber.scope = subscriber.outbox.scope(&filter);
-                let granted = self.table.ids.len() < FILTERS || self.table.ids.contains_key(&filter);
+                let granted = self.table.has_room_for(&filter);
                 let kept = granted.then(|| {
                     let kept = want_kept && group.is_none();
                     let mut kept = if kept { self.kept(&filter) } else { Vec::new() };

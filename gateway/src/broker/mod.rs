@@ -61,6 +61,7 @@ use self::registry::{Registry, Will};
 use self::restore::{Age, Restorer};
 use self::retained::Retained;
 use self::sys::System;
+use self::table::Table;
 use self::users::Users;
 use crate::config::{self, Door, Problems};
 use crate::message::Topic;
@@ -127,10 +128,15 @@ impl Shared {
     }
 }
 
-/// Whether a client may publish under a topic: not too deep, and not in the broker's own `$SYS`.
+/// Whether a client may publish under a topic: neither too long nor too deep, and not in the broker's own `$SYS`.
 fn may_publish(topic: &Topic, settings: &config::Broker) -> bool {
     let text = topic.as_str();
-    text.split('/').count() <= settings.max_topic_levels && !(text == "$SYS" || text.starts_with("$SYS/"))
+    fits(text, settings) && !(text == "$SYS" || text.starts_with("$SYS/"))
+}
+
+/// Whether a topic or a filter is neither too long nor too deep.
+fn fits(text: &str, settings: &config::Broker) -> bool {
+    text.len() <= settings.max_topic_bytes && text.split('/').count() <= settings.max_topic_levels
 }
 
 /// The broker, running. A clone is another handle.
@@ -165,7 +171,8 @@ impl Broker {
         let mut age = Age::of(pipeline.clock().now());
         restore::retained(&stored.retained, &mut retained, &mut age);
         let system = System::new(Arc::clone(&stats), &pipeline);
-        let mut hub = Hub::new(delivered, commands, retained, system, store.clone(), Arc::clone(&stats)).await?;
+        let table = Table::new(settings.max_filters);
+        let mut hub = Hub::new(delivered, commands, table, retained, system, store.clone(), Arc::clone(&stats)).await?;
         let settings = Arc::new(Current::new(settings));
         let registry = Registry::new(Arc::clone(&settings), Arc::clone(&pipeline), store.clone(), Arc::clone(&stats));
         let mut restorer =
@@ -195,7 +202,7 @@ impl Broker {
     }
 
     /// Takes new settings: users, groups and rights at once, all else for the clients that come from now on. The limits
-    /// on retained messages stay until the next start.
+    /// on retained messages and on filters stay until the next start.
     pub async fn reconfigure(&self, settings: Arc<config::Broker>) {
         *self.shared.settings.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&settings);
         self.shared.accounts.take_settings(settings);

@@ -76,7 +76,7 @@ fn judge(
         Some(shared) => (shared.filter, Some(shared.group)),
         None => (name.clone(), None),
     };
-    if filter.as_str().split('/').count() > settings.max_topic_levels {
+    if !super::fits(filter.as_str(), settings) {
         return Err(ReasonCode::TopicFilterInvalid);
     }
     if !standing.may_subscribe(&filter) {

@@ -86,17 +86,27 @@ impl FilterEntry {
     }
 }
 
-/// Who wants what. Filter ids count up for the life of a router and are never used twice in it.
-#[derive(Default)]
+/// Who wants what. Filter ids count up for the life of a router and are never used twice in it. Policy when there are
+/// `max_filters`: one more is refused. Each makes matching a new topic dearer and has a ring of its own in the router.
 pub(super) struct Table {
     pub(super) ids: HashMap<TopicFilter, FilterId>,
     pub(super) entries: HashMap<FilterId, FilterEntry>,
     /// Forgotten whenever `ids` change.
     pub(super) known: Known,
     last_id: FilterId,
+    max_filters: usize,
 }
 
 impl Table {
+    pub(super) fn new(max_filters: usize) -> Self {
+        Self { ids: HashMap::new(), entries: HashMap::new(), known: Known::default(), last_id: 0, max_filters }
+    }
+
+    /// Whether a subscription to `filter` may be added.
+    pub(super) fn has_room_for(&self, filter: &TopicFilter) -> bool {
+        self.ids.len() < self.max_filters || self.ids.contains_key(filter)
+    }
+
     pub(super) fn entry(&mut self, filter: &TopicFilter) -> Option<&mut FilterEntry> {
         self.entries.get_mut(self.ids.get(filter)?)
     }

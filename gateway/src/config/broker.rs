@@ -23,6 +23,8 @@ pub struct Broker {
     pub max_packet_size: usize,
     /// Levels of a topic or filter; 1 to 1024.
     pub max_topic_levels: usize,
+    /// Bytes of a topic or filter; 16 to 65535 (MQTT 5.0, section 1.5.4).
+    pub max_topic_bytes: usize,
     /// Messages that wait for a client that is slow or away; 1 to 1000000.
     pub session_queue: usize,
     /// Bytes of payload and topic that wait for it; 1024 to 1 GiB.
@@ -38,6 +40,8 @@ pub struct Broker {
     pub retained_bytes: usize,
     /// Subscriptions; 1 to 100000.
     pub subscriptions_per_client: usize,
+    /// Distinct filters of all clients together; 1 to 1000000.
+    pub max_filters: usize,
     /// The longest keep-alive taken; 10 s to 65535 s (MQTT 5.0, section 3.1.2.10).
     #[serde(with = "duration")]
     pub keep_alive_max: Duration,
@@ -76,6 +80,7 @@ impl Default for Broker {
             max_connections_per_address: 250,
             max_packet_size: 262_144,
             max_topic_levels: 32,
+            max_topic_bytes: 65_535,
             session_queue: 10_000,
             session_queue_bytes: 1 << 20,
             session_expiry_max: Duration::from_secs(24 * 3600),
@@ -83,6 +88,7 @@ impl Default for Broker {
             retained_messages: 10_000,
             retained_bytes: 16 << 20,
             subscriptions_per_client: 100,
+            max_filters: 4096,
             keep_alive_max: Duration::from_secs(20 * 60),
             tcp_keep_alive: Duration::from_secs(60),
             allow_anonymous: false,

@@ -9,7 +9,7 @@ use super::super::rights::Scope;
 use super::super::routed::Routed;
 use super::super::stats::Stats;
 use super::super::sys::System;
-use super::super::table::Subscriber;
+use super::super::table::{Subscriber, Table};
 use super::*;
 use crate::message::{QoS, TopicFilter};
 
@@ -29,7 +29,8 @@ impl Bench {
         let (commands, asked) = mpsc::channel(COMMANDS);
         let retained = Retained::new(2, 10_000, store.clone(), Arc::clone(&stats));
         let system = System::new(Arc::clone(&stats), &pipeline);
-        let hub = Hub::new(delivered, asked, retained, system, store, Arc::clone(&stats)).await.unwrap();
+        let hub =
+            Hub::new(delivered, asked, Table::new(4096), retained, system, store, Arc::clone(&stats)).await.unwrap();
         Self { hub, commands, pipeline, stats, _folder: folder }
     }
 

@@ -17,6 +17,7 @@ use super::super::retained::Retained;
 use super::super::session::{Session, Terms};
 use super::super::stats::Stats;
 use super::super::sys::System;
+use super::super::table::Table;
 use super::registry::enter;
 use super::*;
 use crate::config;
@@ -41,7 +42,9 @@ async fn restore(folder: &Path, wall: SystemTime, clock: ClockQuality) -> Restor
     let (commands, asked) = mpsc::channel(COMMANDS);
     let retained = Retained::new(2, 10_000, store.clone(), Arc::clone(&stats));
     let system = System::new(Arc::clone(&stats), &pipeline);
-    let mut hub = Hub::new(delivered, asked, retained, system, store.clone(), Arc::clone(&stats)).await.unwrap();
+    let mut hub = Hub::new(delivered, asked, Table::new(4096), retained, system, store.clone(), Arc::clone(&stats))
+        .await
+        .unwrap();
     let settings = Arc::new(Current::new(config::Broker::default()));
     let registry = Registry::new(settings, pipeline, store.clone(), Arc::clone(&stats));
     let age = Age::of(Received { wall, monotonic: Instant::now(), clock });

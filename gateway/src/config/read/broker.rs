@@ -30,6 +30,7 @@ pub(super) fn read(mut section: Section<'_>, ports: &mut Ports, more_users: bool
             .unwrap_or(usual.max_connections_per_address),
         max_packet_size: s.integer("max-packet-size", 1024..=268_435_455).unwrap_or(usual.max_packet_size),
         max_topic_levels: s.integer("max-topic-levels", 1..=1024).unwrap_or(usual.max_topic_levels),
+        max_topic_bytes: s.integer("max-topic-bytes", 16..=65_535).unwrap_or(usual.max_topic_bytes),
         session_queue: s.integer("session-queue", 1..=1_000_000).unwrap_or(usual.session_queue),
         session_queue_bytes: s.integer("session-queue-bytes", 1024..=BYTES_MAX).unwrap_or(usual.session_queue_bytes),
         session_expiry_max: s
@@ -41,6 +42,7 @@ pub(super) fn read(mut section: Section<'_>, ports: &mut Ports, more_users: bool
         subscriptions_per_client: s
             .integer("subscriptions-per-client", 1..=100_000)
             .unwrap_or(usual.subscriptions_per_client),
+        max_filters: s.integer("max-filters", 1..=1_000_000).unwrap_or(usual.max_filters),
         keep_alive_max: s
             .duration("keep-alive-max", Duration::from_secs(10)..=Duration::from_secs(65_535))
             .unwrap_or(usual.keep_alive_max),

@@ -77,6 +77,7 @@ fn broker_counters(page: &mut Page, stats: &broker::Stats) {
         ("stile_mqtt_sessions", "Sessions of clients that are there or away.", &stats.sessions),
         ("stile_mqtt_sessions_kept", "Sessions that outlive the process.", &stats.sessions_kept),
         ("stile_mqtt_filters", "Distinct topic filters.", &stats.filters),
+        ("stile_mqtt_queue_bytes", "Bytes that wait for all clients together.", &stats.queue_bytes),
         ("stile_mqtt_retained_messages", "Retained messages.", &stats.retained),
     ] {
         page.single(name, "gauge", help, read(counter));

@@ -347,7 +347,11 @@ impl Hub {
                 }
                 let _ = reply.send(());
             }
-            Command::Redistribute { parcels } => parcels.iter().for_each(|parcel| self.redistribute(parcel)),
+            Command::Redistribute { parcels } => parcels.into_iter().for_each(|mut parcel| {
+                // The other one's purse pays now.
+                parcel.delivery.room = None;
+                self.redistribute(&parcel);
+            }),
         }
         self.stats.filters.store(self.table.ids.len() as u64, Ordering::Relaxed);
     }

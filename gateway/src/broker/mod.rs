@@ -9,6 +9,7 @@ mod access;
 mod accounts;
 mod aliases;
 mod answers;
+mod budget;
 pub mod codec;
 mod connection;
 mod denials;
@@ -55,6 +56,7 @@ pub use stats::Stats;
 pub use streams::Below;
 
 use self::accounts::{Accounts, MoreUsers};
+use self::budget::Budget;
 use self::gate::Gate;
 use self::hub::Hub;
 use self::registry::{Registry, Will};
@@ -77,6 +79,8 @@ struct Shared {
     gate: Arc<Gate>,
     accounts: Arc<Accounts>,
     users: Users,
+    /// Room for what waits for the clients.
+    budget: Arc<Budget>,
     registry: Arc<Registry>,
     hub: mpsc::Sender<hub::Command>,
     /// The gateway is stopping: nothing more is taken from clients.
@@ -173,8 +177,15 @@ impl Broker {
         let system = System::new(Arc::clone(&stats), &pipeline);
         let table = Table::new(settings.max_filters);
         let mut hub = Hub::new(delivered, commands, table, retained, system, store.clone(), Arc::clone(&stats)).await?;
+        let budget = Budget::new(settings.queue_bytes_total, Arc::clone(&stats));
         let settings = Arc::new(Current::new(settings));
-        let registry = Registry::new(Arc::clone(&settings), Arc::clone(&pipeline), store.clone(), Arc::clone(&stats));
+        let registry = Registry::new(
+            Arc::clone(&settings),
+            Arc::clone(&pipeline),
+            store.clone(),
+            Arc::clone(&budget),
+            Arc::clone(&stats),
+        );
         let mut restorer =
             Restorer { hub: &mut hub, registry: &registry, store: &store, stats: &stats, accounts: &accounts, age };
         stored.sessions.into_iter().for_each(|session| restorer.session(session));
@@ -189,6 +200,7 @@ impl Broker {
             gate,
             accounts,
             users,
+            budget,
             registry,
             hub: to_hub,
             closing: CancellationToken::new(),
@@ -204,6 +216,7 @@ impl Broker {
     /// Takes new settings: users, groups and rights at once, all else for the clients that come from now on. The limits
     /// on retained messages and on filters stay until the next start.
     pub async fn reconfigure(&self, settings: Arc<config::Broker>) {
+        self.shared.budget.set_limit(settings.queue_bytes_total);
         *self.shared.settings.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&settings);
         self.shared.accounts.take_settings(settings);
         self.shared.judge_again().await;

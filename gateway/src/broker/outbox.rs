@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::Notify;
 
 use super::access::Access;
+use super::budget::{Purse, Room};
 use super::keeper::Keeper;
 use super::rights::Scope;
 use super::routed::Routed;
@@ -15,7 +16,7 @@ use super::stats::Drop;
 use crate::message::{Awaited, Promise, QoS, Receipt, TopicFilter};
 
 /// One message for one client, as its subscription wants it.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Delivery {
     /// The message.
     pub(super) routed: Arc<Routed>,
@@ -27,6 +28,8 @@ pub(super) struct Delivery {
     pub(super) subscription_id: Option<NonZeroU32>,
     /// The shared subscription that it came by.
     pub(super) share: Option<Arc<Shared>>,
+    /// What it takes up; none before it is queued.
+    pub(super) room: Option<Room>,
 }
 
 /// A delivery that is made out to its client.
@@ -101,6 +104,8 @@ pub(super) struct Outbox {
     pub(super) filled: Notify,
     max_messages: usize,
     pub(super) max_bytes: usize,
+    /// The client's part of what all may hold.
+    pub(super) purse: Arc<Purse>,
     /// The client id, for no-local.
     pub(super) client: Arc<str>,
     /// Whose session it is.
@@ -112,6 +117,8 @@ pub(super) struct Outbox {
 pub(super) enum NotTaken {
     /// It is full.
     Full,
+    /// All queues together hold as much as they may.
+    AllFull,
     /// The client is away, and this message does not wait for it.
     Away,
     /// The session has ended; its subscriptions can go.
@@ -125,6 +132,7 @@ impl NotTaken {
     pub(super) fn reason(self) -> Option<Drop> {
         match self {
             Self::Full => Some(Drop::QueueFull),
+            Self::AllFull => Some(Drop::AllQueuesFull),
             Self::Away => Some(Drop::ClientAway),
             Self::Ended | Self::NotAllowed => None,
         }
@@ -132,8 +140,16 @@ impl NotTaken {
 }
 
 impl Outbox {
-    pub(super) fn new(client: Arc<str>, max_messages: usize, max_bytes: usize) -> Self {
-        Self { queue: Mutex::default(), filled: Notify::new(), max_messages, max_bytes, client, owner: OnceLock::new() }
+    pub(super) fn new(client: Arc<str>, max_messages: usize, max_bytes: usize, purse: Arc<Purse>) -> Self {
+        Self {
+            queue: Mutex::default(),
+            filled: Notify::new(),
+            max_messages,
+            max_bytes,
+            purse,
+            client,
+            owner: OnceLock::new(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
@@ -147,7 +163,7 @@ impl Outbox {
 
     /// Queues a message. Never waits. For a client that is away only if `away_too`, and never with QoS 0. What has to
     /// be kept takes its part of the receipts.
-    pub(super) fn push(&self, delivery: Delivery, away_too: bool, receipts: &[Receipt]) -> Result<(), NotTaken> {
+    pub(super) fn push(&self, mut delivery: Delivery, away_too: bool, receipts: &[Receipt]) -> Result<(), NotTaken> {
         let size = delivery.routed.size();
         let mut queue = self.lock();
         if queue.closed {
@@ -159,6 +175,7 @@ impl Outbox {
         if queue.waiting.len() >= self.max_messages || queue.bytes + size > self.max_bytes {
             return Err(NotTaken::Full);
         }
+        delivery.room = Some(self.purse.take(size).ok_or(NotTaken::AllFull)?);
         let was_empty = queue.waiting.is_empty();
         queue.bytes += size;
         let parcel = queue.make_out(delivery, receipts);
@@ -176,7 +193,8 @@ impl Outbox {
     }
 
     /// Puts back what waited before a restart.
-    pub(super) fn restore(&self, parcel: Parcel) {
+    pub(super) fn restore(&self, mut parcel: Parcel) {
+        parcel.delivery.room = Some(self.purse.take_anyway(parcel.delivery.routed.size()));
         let mut queue = self.lock();
         queue.last_id = parcel.packet_id.map_or(queue.last_id, NonZeroU16::get);
         queue.bytes += parcel.delivery.routed.size();
@@ -214,7 +232,10 @@ impl Outbox {
     /// Takes the oldest message.
     pub(super) fn pop(&self) -> Option<Parcel> {
         let mut queue = self.lock();
-        let parcel = queue.waiting.pop_front()?;
+        let Some(parcel) = queue.waiting.pop_front() else {
+            self.purse.settle();
+            return None;
+        };
         queue.bytes = queue.bytes.saturating_sub(parcel.delivery.routed.size());
         Some(parcel)
     }
@@ -222,6 +243,7 @@ impl Outbox {
     /// Says whether the client is there. While it is away, only QoS 1 and 2 are queued.
     pub(super) fn set_online(&self, online: bool) {
         self.lock().offline = !online;
+        self.purse.settle();
     }
 
     /// Ends it: what waits is let go, what comes is turned away. Returns what waited.

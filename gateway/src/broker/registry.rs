@@ -12,6 +12,7 @@ mod owner;
 
 use super::Current;
 use super::access::Access;
+use super::budget::Budget;
 use super::keeper::Keeper;
 use super::outbox::Outbox;
 use super::session::Session;
@@ -114,6 +115,7 @@ pub(super) struct Registry {
     settings: Arc<Current>,
     pipeline: Arc<Pipeline>,
     store: Store,
+    budget: Arc<Budget>,
     stats: Arc<Stats>,
 }
 
@@ -136,8 +138,14 @@ struct Clients {
 }
 
 impl Registry {
-    pub(super) fn new(settings: Arc<Current>, pipeline: Arc<Pipeline>, store: Store, stats: Arc<Stats>) -> Self {
-        Self { clients: Mutex::default(), settings, pipeline, store, stats }
+    pub(super) fn new(
+        settings: Arc<Current>,
+        pipeline: Arc<Pipeline>,
+        store: Store,
+        budget: Arc<Budget>,
+        stats: Arc<Stats>,
+    ) -> Self {
+        Self { clients: Mutex::default(), settings, pipeline, store, budget, stats }
     }
 
     fn lock(&self) -> MutexGuard<'_, Clients> {
@@ -236,7 +244,7 @@ impl Registry {
     pub(super) fn empty(&self, client: &Arc<str>) -> Session {
         let settings = self.settings.get();
         let (messages, bytes) = (settings.session_queue, settings.session_queue_bytes);
-        let outbox = Outbox::new(Arc::clone(client), messages, bytes);
+        let outbox = Outbox::new(Arc::clone(client), messages, bytes, self.budget.purse());
         Session::new(Arc::new(outbox), Arc::clone(&self.stats))
     }
 

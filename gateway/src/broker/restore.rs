@@ -123,6 +123,7 @@ impl Restorer<'_> {
             retain: queued.retain,
             subscription_id: queued.subscription_id,
             share: share.map(Arc::new),
+            room: None,
         };
         Parcel { delivery, packet_id: Some(queued.packet_id), row: Some(row), gate: None, again: true }
     }

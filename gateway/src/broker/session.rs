@@ -92,9 +92,11 @@ impl Session {
     }
 
     /// Puts back what was in flight to its end before a restart: only PUBREL has still to go.
-    pub(super) fn restore_released(&mut self, id: NonZeroU16, parcel: Parcel) {
+    pub(super) fn restore_released(&mut self, id: NonZeroU16, mut parcel: Parcel) {
         self.outbox.go_on_after(id);
-        self.in_flight_bytes += parcel.delivery.routed.size();
+        let size = parcel.delivery.routed.size();
+        parcel.delivery.room = Some(self.outbox.purse.take_anyway(size));
+        self.in_flight_bytes += size;
         self.in_flight.push_back(InFlight { id, parcel, released: true });
     }
 
@@ -131,8 +133,13 @@ impl Session {
             kept.truncate(room);
         }
         for routed in kept {
+            let room = self.outbox.purse.take(routed.size());
+            if room.is_none() {
+                self.stats.dropped(Dropped::AllQueuesFull);
+                continue;
+            }
             let qos = routed.message.qos.min(qos);
-            let delivery = Delivery { qos, routed, retain: true, subscription_id, share: None };
+            let delivery = Delivery { qos, routed, retain: true, subscription_id, share: None, room };
             self.retained.push_back(self.outbox.make_out(delivery));
         }
     }
@@ -322,7 +329,9 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         let head = usize::from(self.head.is_some());
-        let unacknowledged = self.in_flight.len() + head + self.retained.len() + self.outbox.close().len();
+        let sent_or_kept = self.in_flight.drain(..).count() + self.retained.drain(..).count();
+        let unacknowledged = sent_or_kept + head + self.outbox.close().len();
+        self.outbox.purse.settle();
         if unacknowledged > 0 {
             self.stats.dropped_many(Dropped::SessionEnded, unacknowledged as u64);
         }

@@ -12,6 +12,8 @@ use crate::tls::Fault;
 pub(super) enum Drop {
     /// The client's queue was full.
     QueueFull,
+    /// All clients' queues together held as much as they may.
+    AllQueuesFull,
     /// The message's expiry interval ran out while it waited.
     Expired,
     /// It is larger than the client's Maximum Packet Size.
@@ -26,8 +28,9 @@ pub(super) enum Drop {
 
 impl Drop {
     /// All of them, in the order of their numbers.
-    pub(super) const ALL: [Self; 6] = [
+    pub(super) const ALL: [Self; 7] = [
         Self::QueueFull,
+        Self::AllQueuesFull,
         Self::Expired,
         Self::TooLargeForClient,
         Self::RetainedFull,
@@ -39,6 +42,7 @@ impl Drop {
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::QueueFull => "queue-full",
+            Self::AllQueuesFull => "all-queues-full",
             Self::Expired => "expired",
             Self::TooLargeForClient => "too-large-for-client",
             Self::RetainedFull => "retained-full",
@@ -139,7 +143,7 @@ impl PasswordCheck {
     }
 }
 
-/// Counters of the broker; all only grow, but for `connections`, `subscriptions`, `retained` and `sessions`.
+/// Counters of the broker; all only grow, but for `connections`, `sessions`, `filters`, `retained` and `queue_bytes`.
 #[derive(Debug, Default)]
 pub struct Stats {
     /// Open connections that sent a valid CONNECT.
@@ -152,6 +156,8 @@ pub struct Stats {
     pub filters: AtomicU64,
     /// Retained messages.
     pub retained: AtomicU64,
+    /// Bytes that wait for all clients together, of those that they share.
+    pub queue_bytes: AtomicU64,
     /// Packets from clients, of any kind.
     pub packets_received: AtomicU64,
     /// PUBLISH packets from clients.

@@ -45,6 +45,7 @@ impl Subscriber {
             retain: routed.message.retain && self.retain_as_published,
             subscription_id: self.subscription_id,
             share,
+            room: None,
         }
     }
 }

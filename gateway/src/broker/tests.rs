@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 
 use super::access::{Access, Who};
 use super::accounts::{Accounts, MoreUsers};
+use super::budget::{Budget, Purse};
 use super::outbox::Outbox;
 use crate::message::{Message, Origin, Topic};
 use crate::pipeline::{Delivered, Pipeline};
@@ -22,8 +23,16 @@ fn pipeline() -> (Arc<Pipeline>, mpsc::Receiver<Delivered>) {
     Pipeline::new(1, Vec::new())
 }
 
+fn budget() -> Arc<Budget> {
+    Budget::new(1 << 30, Arc::default())
+}
+
+fn purse() -> Arc<Purse> {
+    budget().purse()
+}
+
 fn outbox(client: &str) -> Arc<Outbox> {
-    owned(Outbox::new(client.into(), 100_000, 1 << 30))
+    owned(Outbox::new(client.into(), 100_000, 1 << 30, purse()))
 }
 
 /// Gives a queue to somebody who may do everything.

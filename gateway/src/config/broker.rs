@@ -29,6 +29,8 @@ pub struct Broker {
     pub session_queue: usize,
     /// Bytes of payload and topic that wait for it; 1024 to 1 GiB.
     pub session_queue_bytes: usize,
+    /// Bytes that wait for all clients together; 65536 to 64 GiB.
+    pub queue_bytes_total: usize,
     /// The longest time a session outlives its connection; up to 10 years.
     #[serde(with = "duration")]
     pub session_expiry_max: Duration,
@@ -83,6 +85,7 @@ impl Default for Broker {
             max_topic_bytes: 65_535,
             session_queue: 10_000,
             session_queue_bytes: 1 << 20,
+            queue_bytes_total: 64 << 20,
             session_expiry_max: Duration::from_secs(24 * 3600),
             receive_maximum: 64,
             retained_messages: 10_000,

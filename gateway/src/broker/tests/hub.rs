@@ -202,7 +202,7 @@ async fn retained_messages_are_kept_replaced_cleared_and_bounded() {
 #[tokio::test]
 async fn a_full_queue_drops_the_newest_and_counts_it_and_an_ended_session_is_let_go() {
     let mut bench = Bench::new().await;
-    let small = owned(Outbox::new("small".into(), 3, 1 << 20));
+    let small = owned(Outbox::new("small".into(), 3, 1 << 20, purse()));
     let other = outbox("other");
     bench.subscribe("a", &small);
     bench.subscribe("a", &other);

@@ -33,6 +33,7 @@ pub(super) fn read(mut section: Section<'_>, ports: &mut Ports, more_users: bool
         max_topic_bytes: s.integer("max-topic-bytes", 16..=65_535).unwrap_or(usual.max_topic_bytes),
         session_queue: s.integer("session-queue", 1..=1_000_000).unwrap_or(usual.session_queue),
         session_queue_bytes: s.integer("session-queue-bytes", 1024..=BYTES_MAX).unwrap_or(usual.session_queue_bytes),
+        queue_bytes_total: s.integer("queue-bytes-total", 65_536..=64 * BYTES_MAX).unwrap_or(usual.queue_bytes_total),
         session_expiry_max: s
             .duration("session-expiry-max", Duration::ZERO..=SESSION_MAX)
             .unwrap_or(usual.session_expiry_max),

@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use stile_tests::{Stile, binary, check, command};
 
-const VERBS: [&str; 9] = ["run", "check", "config", "demo", "tap", "top", "user", "completions", "man"];
+const VERBS: [&str; 10] = ["run", "check", "clients", "config", "demo", "tap", "top", "user", "completions", "man"];
 
 /// Runs it with variables: exit code, standard output, standard error.
 fn with_env(arguments: &[&str], variables: &[(&str, &str)]) -> (i32, String, String) {
@@ -32,6 +32,7 @@ fn version_and_help_are_there_for_every_verb_with_examples_that_parse() {
         &[][..],
         &["run"],
         &["check"],
+        &["clients"],
         &["config"],
         &["demo"],
         &["tap"],

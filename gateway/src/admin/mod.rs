@@ -1,9 +1,10 @@
 //! What operators and their tools look through: metrics, health, live messages. The only room that names axum.
 //!
-//! Owns the HTTP side. Never changes anything itself: it has the broker read the users again, and hands on the streams
-//! of MQTT clients that come over WebSocket. On the TCP address stands what anybody who reaches it may read;
+//! Owns the HTTP side. Never changes anything itself: it has the broker read the users again or send a client away, and
+//! hands on the streams of MQTT clients that come over WebSocket. On the TCP address stands what anybody who reaches it may read;
 //! messages and the ledger as JSON stand on a socket in the data folder that only the gateway's own user can open.
 
+mod clients;
 mod live;
 mod metrics;
 mod mqtt;
@@ -132,7 +133,9 @@ pub async fn serve_socket(
     let routes = open_routes()
         .route("/ledger", get(ledger))
         .route("/tap", get(live::tap))
-        .route("/users/reload", post(reload_users));
+        .route("/users/reload", post(reload_users))
+        .route("/clients", get(clients::list))
+        .route("/clients/{id}/disconnect", post(clients::disconnect));
     let router = routes.with_state(sources).layer(axum::Extension(live::Stop(stop.clone())));
     let serving = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
     until_patience_ends(serving.into_future(), stop).await

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -13,6 +14,7 @@ use super::aliases::Taken;
 use super::answers::{Answers, STORE_PATIENCE};
 use super::codec::{self, Ack, CodecError, Disconnect, Packet, Publish, ReasonCode, Version};
 use super::handshake::Agreed;
+use super::inventory::{Arrived, SessionAfter, Whence};
 use super::registry::{Entered, Hold, Newcomer};
 use super::routed::to_properties;
 use super::session::Session;
@@ -46,6 +48,8 @@ enum End {
     Fault(Refusal, ReasonCode, String),
     /// A newcomer wants the place.
     TakenOver(Newcomer),
+    /// An operator sends it away.
+    Ordered(SessionAfter),
     /// The gateway is stopping.
     Stopping,
 }
@@ -81,6 +85,8 @@ pub(super) struct Connection<S> {
     answers: Answers,
     /// CONNACK, which is the first answer, has been given: nothing may come before it.
     welcomed: bool,
+    /// An operator's word.
+    orders: oneshot::Receiver<SessionAfter>,
     /// Topic aliases that the client has set.
     aliases: Taken,
     last_heard: Instant,
@@ -97,12 +103,20 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     shared: Arc<Shared>,
     settings: Arc<config::Broker>,
     mut agreed: Agreed,
+    whence: Whence,
     stop: &CancellationToken,
 ) {
     let user = agreed.access.who.to_row();
     let row = SessionRow { client: Arc::clone(&agreed.client), user, expiry: agreed.expiry, left: None };
     let Entered { session, present, mut hold, discarded } = shared.registry.enter(&row, agreed.clean_start).await;
     session.outbox.owner.get_or_init(|| Arc::clone(&agreed.access));
+    let orders = session.card.arrived(Arrived {
+        at: shared.pipeline.clock().now(),
+        user: agreed.access.who.name().map(Into::into),
+        whence,
+        protocol: agreed.terms.version,
+        session_expiry: agreed.expiry,
+    });
     let standing = Standing::new(Arc::clone(&agreed.access), agreed.proof.take());
     let mut connection = Connection {
         stream,
@@ -115,6 +129,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         session,
         answers: Answers::default(),
         welcomed: false,
+        orders,
         aliases: Taken::default(),
         last_heard: Instant::now(),
         leave_by: None,
@@ -143,6 +158,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if self.welcomed {
                 self.session.fill(&mut self.agreed.terms, &mut self.out, ENOUGH);
             }
+            self.session.show();
             if self.leave_by.is_some() && self.out.is_empty() && self.answers.is_empty() && self.session.is_empty() {
                 return End::Stopping;
             }
@@ -178,11 +194,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Ok(Moved::Read(0)) => Err(End::Lost("closed without DISCONNECT".to_owned())),
                 Ok(Moved::Read(n)) => {
                     Stats::add(&self.shared.stats.bytes_received, n as u64);
+                    self.session.card.bytes_received(n);
                     self.handle_inbox().await
                 }
                 Ok(Moved::Wrote(0)) => Err(End::Lost("closed".to_owned())),
                 Ok(Moved::Wrote(n)) => {
                     Stats::add(&self.shared.stats.bytes_sent, n as u64);
+                    self.session.card.bytes_sent(n);
                     self.out.advance(n);
                     self.unsent_since = None;
                     Ok(())
@@ -194,6 +212,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             () = sleep_until(self.answers.overdue_at()) => Err(not_stored()),
             () = self.standing.changed() => Ok(()),
             kick = &mut hold.kick => Err(kick.map_or(End::Stopping, End::TakenOver)),
+            order = &mut self.orders, if !self.orders.is_terminated() => order.map_or(Ok(()), |o| Err(End::Ordered(o))),
             () = stop.cancelled(), if self.leave_by.is_none() => {
                 // What waits for the client is still handed over, as far as it acknowledges it soon.
                 self.leave_by = Some(Instant::now() + LEAVE);
@@ -269,6 +288,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return Err(End::Stopping);
         }
         Stats::add(&self.shared.stats.publishes_received, 1);
+        self.session.card.message_received();
         if !publish.properties().subscription_ids.is_empty() {
             return Err(violation(ReasonCode::ProtocolError, "a subscription identifier in a client's PUBLISH"));
         }
@@ -386,15 +406,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let client = Arc::clone(&self.agreed.client);
         let mut will = self.agreed.will.take();
         let mut farewell = None;
-        let expiry = self.agreed.expiry;
+        let mut expiry = self.agreed.expiry;
         match end {
             End::Disconnect { with_will } => {
                 will = will.filter(|_| with_will);
                 log::debug!(client:% = client; "client disconnected");
             }
-            End::Lost(error) => log::debug!(client:% = client, error = error.as_str(); "client lost"),
+            End::Lost(error) => {
+                self.session.card.failed(&error);
+                log::debug!(client:% = client, error = error.as_str(); "client lost");
+            }
             End::Fault(refusal, reason, what) => {
                 self.shared.stats.refused(refusal);
+                self.session.card.failed(&format!("{reason}: {what}"));
                 log::info!(client:% = client, reason:% = reason, error = what.as_str(); "client disconnected for a fault");
                 farewell = Some(reason);
             }
@@ -405,6 +429,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 let due = newcomer.take_over(self.session, expiry, will);
                 self.shared.redistribute(parcels).await;
                 return self.shared.publish_will(due).await;
+            }
+            End::Ordered(session) => {
+                if session == SessionAfter::Ended {
+                    expiry = Duration::ZERO;
+                }
+                self.session.card.failed("sent away by an operator");
+                log::info!(client:% = client, session:? = session; "client sent away by an operator");
+                farewell = Some(ReasonCode::AdministrativeAction);
             }
             End::Stopping => {
                 farewell = Some(ReasonCode::ServerShuttingDown);
@@ -417,6 +449,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             None => self.flush().await,
         }
         let parcels = self.session.take_shared(expiry.is_zero());
+        self.session.card.left(self.shared.pipeline.clock().now(), expiry);
         let due = self.shared.registry.leave(hold, self.session, expiry, will);
         self.shared.redistribute(parcels).await;
         self.shared.publish_will(due).await;

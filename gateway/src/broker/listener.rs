@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::handshake::Rejected;
+use super::inventory::{Transport, Whence};
 use super::tls::{self, Caller};
 use super::{Shared, connection, handshake, websocket};
 use crate::accept::{self, Acceptor};
@@ -72,7 +73,10 @@ async fn welcome(door: Door, stream: TcpStream, peer: SocketAddr, shared: Arc<Sh
     accept::prepare(&stream, settings.tcp_keep_alive);
     let deadline = Instant::now() + handshake::PATIENCE;
     match door {
-        Door::Plain => serve(stream, Caller::Stranger, peer, shared, settings, deadline, &stop).await,
+        Door::Plain => {
+            let whence = Whence { address: peer, transport: Transport::Tcp };
+            serve(stream, Caller::Stranger, whence, shared, settings, deadline, &stop).await;
+        }
         // Boxed, so that a plain connection's task does not have the size of this one.
         Door::WebSocket => Box::pin(serve_websocket(stream, peer, shared, settings, deadline, &stop)).await,
         Door::Tls => Box::pin(serve_tls(stream, peer, shared, settings, deadline, &stop)).await,
@@ -95,7 +99,10 @@ async fn serve_tls(
             shared.stats.handshake_failed(failed.fault);
             log::info!(peer:% = peer, reason = failed.fault.as_str(), error = failed.why.as_str(); "TLS handshake failed");
         }
-        Some(Ok((stream, caller))) => serve(stream, caller, peer, shared, settings, deadline, stop).await,
+        Some(Ok((stream, caller))) => {
+            let whence = Whence { address: peer, transport: Transport::Tls };
+            serve(stream, caller, whence, shared, settings, deadline, stop).await;
+        }
     }
 }
 
@@ -110,7 +117,10 @@ async fn serve_websocket(
     match stop.run_until_cancelled(websocket::accept(stream, &settings, deadline)).await {
         None => {}
         Some(Err(rejected)) => refused(&shared, peer, &rejected),
-        Some(Ok(stream)) => serve(stream, Caller::Stranger, peer, shared, settings, deadline, stop).await,
+        Some(Ok(stream)) => {
+            let whence = Whence { address: peer, transport: Transport::WebSocket };
+            serve(stream, Caller::Stranger, whence, shared, settings, deadline, stop).await;
+        }
     }
 }
 
@@ -123,17 +133,18 @@ pub(super) fn refused(shared: &Shared, peer: SocketAddr, rejected: &Rejected) {
 pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: S,
     caller: Caller,
-    peer: SocketAddr,
+    whence: Whence,
     shared: Arc<Shared>,
     settings: Arc<config::Broker>,
     deadline: Instant,
     stop: &CancellationToken,
 ) {
     let mut inbox = BytesMut::new();
-    let met = handshake::meet(&mut stream, &mut inbox, &settings, &shared.accounts, (&caller, peer), deadline);
+    let met =
+        handshake::meet(&mut stream, &mut inbox, &settings, &shared.accounts, (&caller, whence.address), deadline);
     match stop.run_until_cancelled(met).await {
         None => {}
-        Some(Err(rejected)) => refused(&shared, peer, &rejected),
-        Some(Ok(agreed)) => connection::serve(stream, inbox, shared, settings, agreed, stop).await,
+        Some(Err(rejected)) => refused(&shared, whence.address, &rejected),
+        Some(Ok(agreed)) => connection::serve(stream, inbox, shared, settings, agreed, whence, stop).await,
     }
 }

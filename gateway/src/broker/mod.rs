@@ -2,7 +2,7 @@
 //!
 //! Owns everything that a client can observe of MQTT. Never sees a radio: messages come from the pipeline and go to it.
 //! `listener.rs` accepts, `streams.rs` takes what no listener accepted, `tls.rs` and `websocket/` do what comes first where that is not MQTT, `handshake.rs` decides on CONNECT, `connection.rs` is one client's conversation, `session.rs`
-//! what is remembered of it, `registry.rs` who has which session, `hub.rs` hands messages to sessions, `table.rs` who wants what, `known.rs` which topics are matched already, `router.rs` is the
+//! what is remembered of it, `registry.rs` who has which session, `inventory/` what operators see of them, `hub.rs` hands messages to sessions, `table.rs` who wants what, `known.rs` which topics are matched already, `router.rs` is the
 //! fan-out engine and the only file that names rumqttd, `codec/` is the wire.
 
 mod access;
@@ -18,6 +18,7 @@ mod guesses;
 mod handshake;
 mod hub;
 mod identify;
+mod inventory;
 mod keeper;
 mod known;
 mod listener;
@@ -50,6 +51,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+pub use inventory::{Amount, Client, SessionAfter, Transport};
 pub use listener::bind;
 pub use may::{Answer, Operation, Question, may};
 pub use stats::Stats;
@@ -59,6 +61,7 @@ use self::accounts::{Accounts, MoreUsers};
 use self::budget::Budget;
 use self::gate::Gate;
 use self::hub::Hub;
+use self::inventory::Inventory;
 use self::registry::{Registry, Will};
 use self::restore::{Age, Restorer};
 use self::retained::Retained;
@@ -81,6 +84,7 @@ struct Shared {
     users: Users,
     /// Room for what waits for the clients.
     budget: Arc<Budget>,
+    inventory: Arc<Inventory>,
     registry: Arc<Registry>,
     hub: mpsc::Sender<hub::Command>,
     /// The gateway is stopping: nothing more is taken from clients.
@@ -179,11 +183,13 @@ impl Broker {
         let mut hub = Hub::new(delivered, commands, table, retained, system, store.clone(), Arc::clone(&stats)).await?;
         let budget = Budget::new(settings.queue_bytes_total, Arc::clone(&stats));
         let settings = Arc::new(Current::new(settings));
+        let inventory = Arc::new(Inventory::default());
         let registry = Registry::new(
             Arc::clone(&settings),
             Arc::clone(&pipeline),
             store.clone(),
             Arc::clone(&budget),
+            Arc::clone(&inventory),
             Arc::clone(&stats),
         );
         let mut restorer =
@@ -201,6 +207,7 @@ impl Broker {
             accounts,
             users,
             budget,
+            inventory,
             registry,
             hub: to_hub,
             closing: CancellationToken::new(),

@@ -258,6 +258,12 @@ impl Outbox {
         self.lock().waiting.is_empty()
     }
 
+    /// How many messages wait, and their bytes.
+    pub(super) fn load(&self) -> (usize, usize) {
+        let queue = self.lock();
+        (queue.waiting.len(), queue.bytes)
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         self.lock().closed
     }

@@ -1,5 +1,7 @@
 //! Which client has which session: taking over, parking while the client is away, ending, wills.
 
+mod forget;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,6 +15,7 @@ mod owner;
 use super::Current;
 use super::access::Access;
 use super::budget::Budget;
+use super::inventory::Inventory;
 use super::keeper::Keeper;
 use super::outbox::Outbox;
 use super::session::Session;
@@ -116,6 +119,7 @@ pub(super) struct Registry {
     pipeline: Arc<Pipeline>,
     store: Store,
     budget: Arc<Budget>,
+    inventory: Arc<Inventory>,
     stats: Arc<Stats>,
 }
 
@@ -143,9 +147,10 @@ impl Registry {
         pipeline: Arc<Pipeline>,
         store: Store,
         budget: Arc<Budget>,
+        inventory: Arc<Inventory>,
         stats: Arc<Stats>,
     ) -> Self {
-        Self { clients: Mutex::default(), settings, pipeline, store, budget, stats }
+        Self { clients: Mutex::default(), settings, pipeline, store, budget, inventory, stats }
     }
 
     fn lock(&self) -> MutexGuard<'_, Clients> {
@@ -245,7 +250,9 @@ impl Registry {
         let settings = self.settings.get();
         let (messages, bytes) = (settings.session_queue, settings.session_queue_bytes);
         let outbox = Outbox::new(Arc::clone(client), messages, bytes, self.budget.purse());
-        Session::new(Arc::new(outbox), Arc::clone(&self.stats))
+        let outbox = Arc::new(outbox);
+        let card = self.inventory.list(&outbox, self.pipeline.clock().now());
+        Session::new(outbox, card, Arc::clone(&self.stats))
     }
 
     /// Puts back a session whose client is away since a restart.

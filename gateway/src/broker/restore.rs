@@ -47,6 +47,11 @@ impl Age {
         passed.unwrap_or_default()
     }
 
+    /// When that was; now, where nobody knows.
+    fn moment(&self, then: Option<SystemTime>) -> Received {
+        then.map_or(self.now, |wall| Received { wall, ..self.now })
+    }
+
     fn routed(&mut self, message: &Arc<Message>) -> Arc<Routed> {
         let age = self.since(message.received.trusted());
         let same = self.routed.get(&message.id).filter(|known| Arc::ptr_eq(&known.message, message));
@@ -91,6 +96,7 @@ impl Restorer<'_> {
         for (name, options) in stored.subscriptions {
             let (filter, group) = subscribing::parts(&name);
             self.hub.restore(&filter, group.as_ref(), Subscriber::new(&session.outbox, options));
+            session.card.subscribed(name.clone(), options.qos);
             session.filters.insert(name);
         }
         if row.left.is_none() {
@@ -98,6 +104,9 @@ impl Restorer<'_> {
             row.left = self.age.now.trusted();
             session.keeper.iter().for_each(|keeper| keeper.update(row.clone()));
         }
+        let user = Who::of_row(row.user.as_deref()).name().map(Into::into);
+        session.card.restored(self.age.moment(row.left), user, row.expiry);
+        session.show();
         self.registry.restore(session, lasts);
     }
 

@@ -14,6 +14,7 @@ mod allowed;
 
 use super::aliases::Given;
 use super::codec::{self, Ack, CodecError, Packet, PublishProperties, PublishRef, ReasonCode, Version};
+use super::inventory::Listed;
 use super::keeper::Keeper;
 use super::outbox::{Delivery, Outbox, Parcel};
 use super::routed::Routed;
@@ -47,6 +48,8 @@ pub(super) struct Terms {
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) outbox: Arc<Outbox>,
+    /// What operators see of it.
+    pub(super) card: Listed,
     /// Told when something of the session has become safe.
     pub(super) told: Arc<Notify>,
     /// Its hand on the store, if it is kept over a restart.
@@ -55,6 +58,7 @@ pub(super) struct Session {
     pub(super) filters: HashSet<TopicFilter>,
     /// Retained messages that a new subscription brought; they go before the outbox.
     retained: VecDeque<Parcel>,
+    retained_bytes: usize,
     /// What comes next and has to wait for the disk, or for its packet identifier.
     head: Option<Parcel>,
     /// In the order in which they were sent first.
@@ -68,14 +72,16 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(outbox: Arc<Outbox>, stats: Arc<Stats>) -> Self {
+    pub(super) fn new(outbox: Arc<Outbox>, card: Listed, stats: Arc<Stats>) -> Self {
         Stats::add(&stats.sessions, 1);
         Self {
             outbox,
+            card,
             told: Arc::default(),
             keeper: None,
             filters: HashSet::new(),
             retained: VecDeque::new(),
+            retained_bytes: 0,
             head: None,
             in_flight: VecDeque::new(),
             in_flight_bytes: 0,
@@ -138,6 +144,7 @@ impl Session {
                 self.stats.dropped(Dropped::AllQueuesFull);
                 continue;
             }
+            self.retained_bytes += routed.size();
             let qos = routed.message.qos.min(qos);
             let delivery = Delivery { qos, routed, retain: true, subscription_id, share: None, room };
             self.retained.push_back(self.outbox.make_out(delivery));
@@ -215,7 +222,7 @@ impl Session {
 
     /// Writes the next message that waits; false when none does, or it may not be sent yet.
     fn write_next(&mut self, terms: &mut Terms, out: &mut BytesMut) -> bool {
-        let next = self.head.take().or_else(|| self.retained.pop_front()).or_else(|| self.outbox.pop());
+        let next = self.head.take().or_else(|| self.next_retained()).or_else(|| self.outbox.pop());
         let Some(parcel) = next else { return false };
         if parcel.delivery.routed.is_expired() && !parcel.may_have_begun() {
             self.drop_parcel(&parcel, Dropped::Expired);
@@ -231,12 +238,24 @@ impl Session {
             return true;
         }
         Stats::add(&self.stats.publishes_sent, 1);
+        self.card.message_sent();
         if let Some(id) = id {
             self.in_flight_bytes += parcel.delivery.routed.size();
             self.in_flight.push_back(InFlight { id, parcel, released: false });
             self.written += 1;
         }
         true
+    }
+
+    fn next_retained(&mut self) -> Option<Parcel> {
+        let parcel = self.retained.pop_front()?;
+        self.retained_bytes = self.retained_bytes.saturating_sub(parcel.delivery.routed.size());
+        Some(parcel)
+    }
+
+    /// Has operators see how much waits.
+    pub(super) fn show(&self) {
+        self.card.waiting(self.in_flight.len(), self.retained.len(), self.retained_bytes);
     }
 
     fn drop_parcel(&self, parcel: &Parcel, why: Dropped) {

@@ -7,6 +7,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::inventory::{Transport, Whence};
 use super::tls::Caller;
 use super::{Broker, handshake, listener, websocket};
 
@@ -34,11 +35,16 @@ impl Broker {
             return;
         };
         let deadline = Instant::now() + handshake::PATIENCE;
+        let transport = match below {
+            Below::Nothing => Transport::Tcp,
+            Below::WebSocket => Transport::WebSocket,
+        };
+        let whence = Whence { address: peer, transport };
         match below {
-            Below::Nothing => listener::serve(stream, Caller::Stranger, peer, shared, settings, deadline, stop).await,
+            Below::Nothing => listener::serve(stream, Caller::Stranger, whence, shared, settings, deadline, stop).await,
             Below::WebSocket => match stop.run_until_cancelled(websocket::accept(stream, &settings, deadline)).await {
                 Some(Ok(stream)) => {
-                    listener::serve(stream, Caller::Stranger, peer, shared, settings, deadline, stop).await;
+                    listener::serve(stream, Caller::Stranger, whence, shared, settings, deadline, stop).await;
                 }
                 Some(Err(rejected)) => listener::refused(&shared, peer, &rejected),
                 None => {}

@@ -119,6 +119,7 @@ async fn add(
         Ok(None) => return Err(ReasonCode::QuotaExceeded),
         Err(_stopping) => return Err(ReasonCode::UnspecifiedError),
     };
+    session.card.subscribed(granted.name.clone(), wanted.qos);
     session.filters.insert(granted.name.clone());
     // Room for everything that can be kept, twice: overlapping filters may each bring a message.
     session.add_retained(kept, 2 * settings.retained_messages, wanted.qos, subscription_id);
@@ -152,6 +153,7 @@ pub(super) async fn unsubscribe(session: &mut Session, hub: &Hub, packet: Unsubs
             reasons.push(ReasonCode::NoSubscriptionExisted);
             continue;
         };
+        session.card.unsubscribed(&name);
         awaited.extend(session.keeper.as_ref().map(|keeper| keeper.subscribe(&name, None)));
         let (filter, group) = parts(&name);
         let (reply, done) = oneshot::channel();

@@ -4,12 +4,14 @@
 
 mod cert;
 mod check;
+mod clients;
 mod config;
 mod demo;
 mod run;
 mod shell;
 mod socket;
 mod tap;
+mod text;
 mod top;
 mod user;
 
@@ -45,6 +47,7 @@ enum Verb {
     Run(run::Arguments),
     Check(check::Arguments),
     Cert(cert::Arguments),
+    Clients(clients::Arguments),
     Config(config::Arguments),
     Demo(demo::Arguments),
     Tap(tap::Arguments),
@@ -86,6 +89,7 @@ pub fn main() -> ExitCode {
         Verb::Run(arguments) => run::run(&arguments),
         Verb::Check(arguments) => check::run(&arguments),
         Verb::Cert(arguments) => cert::run(&arguments),
+        Verb::Clients(arguments) => clients::run(&arguments),
         Verb::Config(arguments) => config::run(&arguments),
         Verb::Demo(arguments) => demo::run(&arguments),
         Verb::Tap(arguments) => tap::run(&arguments),

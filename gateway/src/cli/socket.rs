@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use http_body_util::{BodyExt, Empty};
+use hyper::Method;
 use hyper::body::{Bytes, Incoming};
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
@@ -44,12 +45,22 @@ impl Which {
 
     /// Asks for `target` and gives the body as it comes.
     pub(super) async fn get(&self, target: &str) -> Result<Incoming, anyhow::Error> {
+        self.ask(Method::GET, target).await
+    }
+
+    /// Has `target` done.
+    pub(super) async fn post(&self, target: &str) -> Result<Incoming, anyhow::Error> {
+        self.ask(Method::POST, target).await
+    }
+
+    async fn ask(&self, method: Method, target: &str) -> Result<Incoming, anyhow::Error> {
         let path = self.socket()?;
         let stream = UnixStream::connect(&path).await.map_err(|error| explain(&path, &error))?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         // Ends with the connection; the process does too.
         tokio::spawn(connection);
-        let request = hyper::Request::get(target).header("host", "stile").body(Empty::<Bytes>::new())?;
+        let request =
+            hyper::Request::builder().method(method).uri(target).header("host", "stile").body(Empty::<Bytes>::new())?;
         let response = sender.send_request(request).await?;
         if !response.status().is_success() {
             let text = response.into_body().collect().await?.to_bytes();

@@ -6,6 +6,7 @@ use http_body_util::BodyExt;
 use serde_json::Value;
 
 use super::socket::Which;
+use super::text::{escape, visible};
 use super::{fail, runtime, say};
 
 /// Print a running gateway's messages as they come, one line each
@@ -65,30 +66,14 @@ fn readable(line: &str) -> String {
     if let Some(missed) = message["missed"].as_u64() {
         return format!("... {missed} messages missed: this reader is too slow");
     }
-    let text = |key: &str| message[key].as_str().unwrap_or_default().chars().flat_map(visible).collect::<String>();
+    let text = |key: &str| visible(message[key].as_str().unwrap_or_default());
     let marker = if text("encoding") == "base64" { " (base64)" } else { "" };
     format!("{} {}{marker} {}", text("time"), text("topic"), text("payload"))
-}
-
-pub(super) fn visible(c: char) -> impl Iterator<Item = char> {
-    let escaped = c.is_control().then(|| c.escape_default());
-    escaped.into_iter().flatten().chain((!c.is_control()).then_some(c))
-}
-
-/// Percent-encodes what has a meaning in a query.
-fn escape(text: &str) -> String {
-    let plain = |b: &u8| b.is_ascii_alphanumeric() || b"-_./".contains(b);
-    text.bytes().map(|b| if plain(&b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_filter_survives_the_query() {
-        assert_eq!(escape("serial/+/up#&ä"), "serial/%2B/up%23%26%C3%A4");
-    }
 
     #[test]
     fn neither_payload_nor_topic_can_steer_the_terminal() {

@@ -63,6 +63,17 @@ pub enum Version {
     V5,
 }
 
+impl Version {
+    /// As people write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::V31 => "3.1",
+            Self::V311 => "3.1.1",
+            Self::V5 => "5",
+        }
+    }
+}
+
 /// One control packet (section 2.1.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Packet {

@@ -19,7 +19,12 @@ fn registry(settings: config::Broker) -> (Arc<Registry>, Arc<Stats>, mpsc::Recei
     let settings = Arc::new(Current::new(settings));
     let (store, folder) = store();
     let budget = Budget::new(1 << 20, Arc::clone(&stats));
-    (Arc::new(Registry::new(settings, pipeline, store, budget, Arc::clone(&stats))), stats, delivered, folder)
+    (
+        Arc::new(Registry::new(settings, pipeline, store, budget, Arc::default(), Arc::clone(&stats))),
+        stats,
+        delivered,
+        folder,
+    )
 }
 
 /// Enters as a connection does; the second value says whether the session is an old one.

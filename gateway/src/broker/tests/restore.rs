@@ -46,7 +46,7 @@ async fn restore(folder: &Path, wall: SystemTime, clock: ClockQuality) -> Restor
         .await
         .unwrap();
     let settings = Arc::new(Current::new(config::Broker::default()));
-    let registry = Registry::new(settings, pipeline, store.clone(), budget(), Arc::clone(&stats));
+    let registry = Registry::new(settings, pipeline, store.clone(), budget(), Arc::default(), Arc::clone(&stats));
     let age = Age::of(Received { wall, monotonic: Instant::now(), clock });
     let accounts = Arc::new(Accounts::new(Arc::default(), MoreUsers::None, &Arc::default()));
     let mut restorer =
@@ -121,7 +121,7 @@ async fn a_client_that_left_before_the_clock_was_set_keeps_its_session() {
         let (store, _) = Store::open(folder.path()).unwrap();
         pipeline.clock().set_quality(then);
         let settings = Arc::new(Current::new(config::Broker::default()));
-        let registry = Registry::new(settings, pipeline, store.clone(), budget(), Arc::default());
+        let registry = Registry::new(settings, pipeline, store.clone(), budget(), Arc::default(), Arc::default());
         let (session, _, hold) = enter(&registry, "a", false).await;
         registry.leave(hold, session, HOUR, None);
         store.flush().await.unwrap();

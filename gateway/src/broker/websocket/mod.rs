@@ -28,6 +28,7 @@ use self::stream::WebSocket;
 pub use self::upgrade::{Refused, judge};
 use super::gate::Pass;
 use super::handshake::{self, Rejected};
+use super::inventory::{Transport, Whence};
 use super::stats::Refusal;
 use super::tls::Caller;
 use super::{Broker, Shared, listener};
@@ -103,7 +104,8 @@ async fn welcome(arrival: Arrival, shared: Arc<Shared>, stop: CancellationToken)
         Some(Ok(Ok((stream, input)))) => {
             accept::prepare(&stream, settings.tcp_keep_alive);
             let stream = WebSocket::new(stream, BytesMut::from(input), settings.max_packet_size);
-            listener::serve(stream, Caller::Stranger, peer, shared, settings, deadline, &stop).await;
+            let whence = Whence { address: peer, transport: Transport::WebSocket };
+            listener::serve(stream, Caller::Stranger, whence, shared, settings, deadline, &stop).await;
         }
         None => {}
         Some(Ok(Err(_)) | Err(_)) => shared.stats.refused(Refusal::NoConnect),

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::super::{say, tap::visible};
+use super::super::{say, text::visible};
 use super::{Found, May};
 use crate::broker::{self, Question};
 use crate::config::User;
@@ -44,5 +44,5 @@ pub(super) fn may(found: &Found, may: &May) -> Result<ExitCode, String> {
 
 /// Text in which no byte steers the terminal.
 fn plain(text: &str) -> String {
-    text.chars().flat_map(visible).collect()
+    visible(text)
 }

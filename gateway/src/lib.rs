@@ -109,6 +109,7 @@ impl Gateway {
             broker: broker.clone(),
             store: store.clone(),
             radios: Arc::clone(&radios),
+            port: admin::PortStats::default(),
             serving: AtomicBool::new(false),
         });
         let served = Arc::clone(&sources);

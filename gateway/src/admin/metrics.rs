@@ -55,6 +55,13 @@ pub(super) fn text(sources: &Sources) -> String {
     page.value("stile_clock_quality", &[("quality", sources.pipeline.clock().quality().as_str())], 1);
     broker_counters(&mut page, sources.broker.stats());
     store(&mut page, sources.store.figures());
+    let port = &sources.port;
+    for (name, help, counter) in [
+        ("stile_admin_connections_refused_total", "Connections to the admin port turned away.", &port.refused),
+        ("stile_admin_accepts_failed_total", "Connections to it that could not be accepted.", &port.accepts_failed),
+    ] {
+        page.single(name, "counter", help, counter.load(Ordering::Relaxed));
+    }
     radios(&mut page, sources);
     units(&mut page, sources);
     page.0

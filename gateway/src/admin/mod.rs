@@ -8,6 +8,7 @@ mod clients;
 mod live;
 mod metrics;
 mod mqtt;
+mod port;
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,11 +22,11 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
-use axum::serve::ListenerExt;
 use axum::{Json, Router};
 use tokio::net::{TcpListener, UnixListener};
 use tokio_util::sync::CancellationToken;
 
+pub use self::port::PortStats;
 use crate::broker;
 use crate::pipeline::Pipeline;
 use crate::radio::Radios;
@@ -52,6 +53,8 @@ pub struct Sources {
     pub store: Store,
     /// The radios' counters.
     pub radios: Arc<Radios>,
+    /// What the port counts.
+    pub port: PortStats,
     /// Set while the gateway serves: after its start and before its end.
     pub serving: AtomicBool,
 }
@@ -98,12 +101,13 @@ pub fn socket_path(data_dir: &Path) -> PathBuf {
 /// # Errors
 /// What the listener failed of.
 pub async fn serve(listener: TcpListener, sources: Arc<Sources>, stop: CancellationToken) -> Result<(), UnitError> {
-    let router = open_routes().route(broker::websocket::PATH, get(mqtt::upgrade)).with_state(sources);
-    // Small packets go at once; a failure here only costs speed.
-    let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let serving = axum::serve(listener, service).with_graceful_shutdown(stop.clone().cancelled_owned());
-    until_patience_ends(serving.into_future(), stop).await
+    let routes = open_routes().route(broker::websocket::PATH, get(mqtt::upgrade));
+    let router = routes.with_state(Arc::clone(&sources));
+    let serving = async {
+        port::run(listener, router, &sources.port, stop.clone()).await;
+        Ok(())
+    };
+    until_patience_ends(serving, stop.clone()).await
 }
 
 /// Whoever has sent half a request would hold up the end for ever: after [`LAST_ANSWERS`] the rest is cut off.

@@ -8,7 +8,6 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hyper_util::rt::TokioIo;
-use hyper_util::server::conn::auto::upgrade::downcast;
 use tokio::net::TcpStream;
 
 use super::Sources;
@@ -32,7 +31,7 @@ pub(super) async fn upgrade(
     let upgrading = hyper::upgrade::on(&mut request);
     let stream = async move {
         let upgraded = upgrading.await.map_err(io::Error::other)?;
-        let parts = downcast::<TokioIo<TcpStream>>(upgraded).map_err(|_| io::Error::other("not a TCP stream"))?;
+        let parts = upgraded.downcast::<TokioIo<TcpStream>>().map_err(|_| io::Error::other("not a TCP stream"))?;
         Ok((parts.io.into_inner(), parts.read_buf))
     };
     if let Err(why) = sources.broker.take_websocket(Box::pin(stream), peer) {

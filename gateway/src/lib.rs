@@ -256,6 +256,7 @@ fn mqtt_unit(door: Door, address: SocketAddr) -> String {
         Door::Plain => format!("mqtt {address}"),
         Door::Tls => format!("mqtts {address}"),
         Door::WebSocket => format!("mqtt websocket {address}"),
+        Door::SecureWebSocket => format!("mqtts websocket {address}"),
     }
 }
 

@@ -33,7 +33,7 @@ pub use pty::{Pty, SwitchedPort};
 pub use random::Random;
 pub use raw::{Gone, RawClient};
 pub use rig::{Rig, serial};
-pub use websocket::{WebSocketClient, frame};
+pub use websocket::{SecureWebSocketClient, WebSocketClient, frame};
 
 /// How long anything may take. Generous: a loaded machine is slow, and a passing test never waits this long.
 pub const PATIENCE: Duration = Duration::from_secs(30);

@@ -2,7 +2,12 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::sync::Arc;
 
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use tungstenite::client::IntoClientRequest;
 use tungstenite::{Message, WebSocket};
 
@@ -11,9 +16,9 @@ use crate::packet::{Connect, RawPacket};
 
 /// A client that has done its handshake.
 #[derive(Debug)]
-pub struct WebSocketClient {
+pub struct WebSocketClient<S = TcpStream> {
     /// The library's own client.
-    pub socket: WebSocket<TcpStream>,
+    pub socket: WebSocket<S>,
     inbox: Vec<u8>,
 }
 
@@ -21,23 +26,57 @@ impl WebSocketClient {
     /// Does the handshake, without a CONNECT. The library checks the answer.
     #[track_caller]
     pub fn open(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let mut request = format!("ws://{address}/mqtt").into_client_request().unwrap();
-        request.headers_mut().insert("Sec-WebSocket-Protocol", "mqtt".parse().unwrap());
-        let (socket, answer) = tungstenite::client(request, stream).unwrap();
-        assert_eq!(answer.headers()["Sec-WebSocket-Protocol"], "mqtt");
-        Self { socket, inbox: Vec::new() }
+        Self::over(tcp(address), &format!("ws://{address}/mqtt"))
     }
 
     /// Connects; it must be let in.
     #[track_caller]
     pub fn connect(address: SocketAddr, version: u8, id: &str) -> Self {
         let mut client = Self::open(address);
-        client.send(&Connect::new(version, id).bytes());
-        let connack = client.packet();
-        assert_eq!((connack.kind(), connack.body[1]), (2, 0), "{connack:02x?}");
+        client.join(&Connect::new(version, id));
         client
+    }
+}
+
+fn tcp(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+/// A client over TLS.
+pub type SecureWebSocketClient = WebSocketClient<StreamOwned<ClientConnection, TcpStream>>;
+
+impl SecureWebSocketClient {
+    /// Shakes hands with a gateway on this machine that `authority` (PEM) vouches for, then does the WebSocket's.
+    #[track_caller]
+    pub fn open_secure(address: SocketAddr, authority: &Path) -> Self {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(authority).unwrap()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let settings = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let settings = settings.with_root_certificates(roots).with_no_client_auth();
+        let tls = ClientConnection::new(Arc::new(settings), "localhost".try_into().unwrap()).unwrap();
+        Self::over(StreamOwned::new(tls, tcp(address)), &format!("wss://localhost:{}/mqtt", address.port()))
+    }
+}
+
+impl<S: Read + Write> WebSocketClient<S> {
+    #[track_caller]
+    fn over(stream: S, url: &str) -> Self {
+        let mut request = url.into_client_request().unwrap();
+        request.headers_mut().insert("Sec-WebSocket-Protocol", "mqtt".parse().unwrap());
+        let Ok((socket, answer)) = tungstenite::client(request, stream) else { panic!("no WebSocket at {url}") };
+        assert_eq!(answer.headers()["Sec-WebSocket-Protocol"], "mqtt");
+        Self { socket, inbox: Vec::new() }
+    }
+
+    /// Says CONNECT; it must be let in.
+    #[track_caller]
+    pub fn join(&mut self, connect: &Connect) {
+        self.send(&connect.bytes());
+        let connack = self.packet();
+        assert_eq!((connack.kind(), connack.body[1]), (2, 0), "{connack:02x?}");
     }
 
     /// Sends bytes in one binary message.

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::handshake::Rejected;
-use super::inventory::{Transport, Whence};
+use super::inventory::Whence;
 use super::tls::{self, Caller};
 use super::{Shared, connection, handshake, websocket};
 use crate::accept::{self, Acceptor};
@@ -72,20 +72,22 @@ async fn welcome(door: Door, stream: TcpStream, peer: SocketAddr, shared: Arc<Sh
     };
     accept::prepare(&stream, settings.tcp_keep_alive);
     let deadline = Instant::now() + handshake::PATIENCE;
+    let whence = Whence { address: peer, door };
     match door {
-        Door::Plain => {
-            let whence = Whence { address: peer, transport: Transport::Tcp };
-            serve(stream, Caller::Stranger, whence, shared, settings, deadline, &stop).await;
+        Door::Plain => serve(stream, Caller::Stranger, whence, shared, settings, deadline, &stop).await,
+        // Boxed, so that a plain connection's task does not have the size of these.
+        Door::WebSocket => {
+            Box::pin(serve_websocket(stream, Caller::Stranger, whence, shared, settings, deadline, &stop)).await;
         }
-        // Boxed, so that a plain connection's task does not have the size of this one.
-        Door::WebSocket => Box::pin(serve_websocket(stream, peer, shared, settings, deadline, &stop)).await,
-        Door::Tls => Box::pin(serve_tls(stream, peer, shared, settings, deadline, &stop)).await,
+        Door::Tls | Door::SecureWebSocket => {
+            Box::pin(serve_tls(stream, whence, shared, settings, deadline, &stop)).await;
+        }
     }
 }
 
 async fn serve_tls(
     stream: TcpStream,
-    peer: SocketAddr,
+    whence: Whence,
     shared: Arc<Shared>,
     settings: Arc<config::Broker>,
     deadline: Instant,
@@ -97,18 +99,20 @@ async fn serve_tls(
         None => {}
         Some(Err(failed)) => {
             shared.stats.handshake_failed(failed.fault);
-            log::info!(peer:% = peer, reason = failed.fault.as_str(), error = failed.why.as_str(); "TLS handshake failed");
+            let (peer, reason) = (whence.address, failed.fault.as_str());
+            log::info!(peer:% = peer, reason = reason, error = failed.why.as_str(); "TLS handshake failed");
         }
-        Some(Ok((stream, caller))) => {
-            let whence = Whence { address: peer, transport: Transport::Tls };
-            serve(stream, caller, whence, shared, settings, deadline, stop).await;
+        Some(Ok((stream, caller))) if whence.door == Door::SecureWebSocket => {
+            Box::pin(serve_websocket(stream, caller, whence, shared, settings, deadline, stop)).await;
         }
+        Some(Ok((stream, caller))) => serve(stream, caller, whence, shared, settings, deadline, stop).await,
     }
 }
 
-async fn serve_websocket(
-    stream: TcpStream,
-    peer: SocketAddr,
+async fn serve_websocket<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    caller: Caller,
+    whence: Whence,
     shared: Arc<Shared>,
     settings: Arc<config::Broker>,
     deadline: Instant,
@@ -116,11 +120,8 @@ async fn serve_websocket(
 ) {
     match stop.run_until_cancelled(websocket::accept(stream, &settings, deadline)).await {
         None => {}
-        Some(Err(rejected)) => refused(&shared, peer, &rejected),
-        Some(Ok(stream)) => {
-            let whence = Whence { address: peer, transport: Transport::WebSocket };
-            serve(stream, Caller::Stranger, whence, shared, settings, deadline, stop).await;
-        }
+        Some(Err(rejected)) => refused(&shared, whence.address, &rejected),
+        Some(Ok(stream)) => serve(stream, caller, whence, shared, settings, deadline, stop).await,
     }
 }
 

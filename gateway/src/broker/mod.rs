@@ -51,7 +51,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-pub use inventory::{Amount, Client, SessionAfter, Transport};
+pub use inventory::{Amount, Client, SessionAfter};
 pub use listener::bind;
 pub use may::{Answer, Operation, Question, may};
 pub use stats::Stats;
@@ -68,6 +68,7 @@ use self::retained::Retained;
 use self::sys::System;
 use self::table::Table;
 use self::users::Users;
+pub use crate::config::Door as Transport;
 use crate::config::{self, Door, Problems};
 use crate::message::Topic;
 use crate::pipeline::{Delivered, Pipeline};

@@ -7,9 +7,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::inventory::{Transport, Whence};
+use super::inventory::Whence;
 use super::tls::Caller;
 use super::{Broker, handshake, listener, websocket};
+use crate::config::Door;
 
 /// What a client's stream begins with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,11 +36,11 @@ impl Broker {
             return;
         };
         let deadline = Instant::now() + handshake::PATIENCE;
-        let transport = match below {
-            Below::Nothing => Transport::Tcp,
-            Below::WebSocket => Transport::WebSocket,
+        let door = match below {
+            Below::Nothing => Door::Plain,
+            Below::WebSocket => Door::WebSocket,
         };
-        let whence = Whence { address: peer, transport };
+        let whence = Whence { address: peer, door };
         match below {
             Below::Nothing => listener::serve(stream, Caller::Stranger, whence, shared, settings, deadline, stop).await,
             Below::WebSocket => match stop.run_until_cancelled(websocket::accept(stream, &settings, deadline)).await {

@@ -17,6 +17,8 @@ pub enum Door {
     Tls,
     /// HTTP first.
     WebSocket,
+    /// TLS, then HTTP.
+    SecureWebSocket,
 }
 
 impl Door {
@@ -26,6 +28,7 @@ impl Door {
             Self::Plain => "broker.listen",
             Self::Tls => "broker.tls.listen",
             Self::WebSocket => "broker.websocket.listen",
+            Self::SecureWebSocket => "broker.tls.websocket-listen",
         }
     }
 
@@ -35,7 +38,23 @@ impl Door {
             Self::Plain => "MQTT",
             Self::Tls => "MQTT over TLS",
             Self::WebSocket => "MQTT over WebSocket",
+            Self::SecureWebSocket => "MQTT over WebSocket over TLS",
         }
+    }
+
+    /// What lies below MQTT there, for pages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Plain => "tcp",
+            Self::Tls => "tls",
+            Self::WebSocket => "websocket",
+            Self::SecureWebSocket => "websocket-tls",
+        }
+    }
+
+    /// Whether TLS is part of it.
+    fn is_secure(self) -> bool {
+        matches!(self, Self::Tls | Self::SecureWebSocket)
     }
 }
 
@@ -43,8 +62,12 @@ impl Door {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Tls {
-    /// Where clients connect; at least one.
+    /// Where clients connect.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub listen: Vec<SocketAddr>,
+    /// Where clients of WebSocket connect. Of the two lists, at least one has an address.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub websocket_listen: Vec<SocketAddr>,
     /// The file with the gateway's certificate, and those that vouch for it behind it.
     pub certificate: PathBuf,
     /// The file with its key.
@@ -93,7 +116,9 @@ impl Broker {
         let plain = self.listen.iter().map(|address| (Door::Plain, *address));
         let tls = self.tls.iter().flat_map(|tls| &tls.listen).map(|address| (Door::Tls, *address));
         let websocket = self.websocket.iter().flat_map(|w| &w.listen).map(|address| (Door::WebSocket, *address));
-        plain.chain(tls).chain(websocket).collect()
+        let secure = self.tls.iter().flat_map(|tls| &tls.websocket_listen);
+        let secure = secure.map(|address| (Door::SecureWebSocket, *address));
+        plain.chain(tls).chain(websocket).chain(secure).collect()
     }
 
     /// Whether a client from `address` needs no name only because the broker's own listeners are out of its reach.
@@ -105,7 +130,7 @@ impl Broker {
     /// The first listener that somebody else than this machine can reach without a certificate.
     pub fn exposed(&self) -> Option<(Door, SocketAddr)> {
         let certified = self.tls.as_ref().is_some_and(Tls::certificates_required);
-        let safe = |door, address| loopback(address) || (door == Door::Tls && certified);
+        let safe = |door: Door, address| loopback(address) || (door.is_secure() && certified);
         self.listeners().into_iter().find(|(door, address)| !safe(*door, *address))
     }
 }

@@ -167,7 +167,7 @@ impl Card {
             user: sheet.user.clone(),
             address: sheet.from.map(|(whence, _)| whence.address),
             protocol: sheet.from.map(|(_, version)| version),
-            transport: sheet.from.map(|(whence, _)| whence.transport),
+            transport: sheet.from.map(|(whence, _)| whence.door),
             session_expiry: sheet.session_expiry,
             subscriptions,
             queue,

@@ -17,35 +17,14 @@ use self::card::Card;
 use super::codec::Version;
 use super::outbox::Outbox;
 use super::{Broker, Shared};
+use crate::config::Door;
 use crate::message::{QoS, Received, TopicFilter};
-
-/// What a client speaks MQTT over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Transport {
-    /// TCP and nothing else.
-    Tcp,
-    /// TLS.
-    Tls,
-    /// WebSocket.
-    WebSocket,
-}
-
-impl Transport {
-    /// The word for pages.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Tcp => "tcp",
-            Self::Tls => "tls",
-            Self::WebSocket => "websocket",
-        }
-    }
-}
 
 /// Where a connection comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Whence {
     pub(super) address: SocketAddr,
-    pub(super) transport: Transport,
+    pub(super) door: Door,
 }
 
 /// What becomes of the session of a client that is sent away.
@@ -83,7 +62,7 @@ pub struct Client {
     /// Its version of MQTT.
     pub protocol: Option<Version>,
     /// What that goes over.
-    pub transport: Option<Transport>,
+    pub transport: Option<Door>,
     /// How long its session outlives its connection.
     pub session_expiry: Duration,
     /// Its filters and the highest QoS of each.

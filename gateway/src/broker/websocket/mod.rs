@@ -28,12 +28,12 @@ use self::stream::WebSocket;
 pub use self::upgrade::{Refused, judge};
 use super::gate::Pass;
 use super::handshake::{self, Rejected};
-use super::inventory::{Transport, Whence};
+use super::inventory::Whence;
 use super::stats::Refusal;
 use super::tls::Caller;
 use super::{Broker, Shared, listener};
 use crate::accept;
-use crate::config;
+use crate::config::{self, Door};
 use crate::supervisor::UnitError;
 
 /// Where it is, on every port that has it.
@@ -104,7 +104,7 @@ async fn welcome(arrival: Arrival, shared: Arc<Shared>, stop: CancellationToken)
         Some(Ok(Ok((stream, input)))) => {
             accept::prepare(&stream, settings.tcp_keep_alive);
             let stream = WebSocket::new(stream, BytesMut::from(input), settings.max_packet_size);
-            let whence = Whence { address: peer, transport: Transport::WebSocket };
+            let whence = Whence { address: peer, door: Door::WebSocket };
             listener::serve(stream, Caller::Stranger, whence, shared, settings, deadline, &stop).await;
         }
         None => {}

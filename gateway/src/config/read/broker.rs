@@ -70,7 +70,7 @@ fn check_access(section: &Section<'_>, broker: &Broker, any_user: bool) {
     if let Some((door, open)) = broker.exposed() {
         let key = match door {
             Door::Plain => "listen",
-            Door::Tls => "tls",
+            Door::Tls | Door::SecureWebSocket => "tls",
             Door::WebSocket => "websocket",
         };
         section.notes.nowhere(
@@ -82,14 +82,14 @@ fn check_access(section: &Section<'_>, broker: &Broker, any_user: bool) {
 }
 
 fn read_websocket(mut section: Section<'_>, ports: &mut Ports) -> Option<WebSocket> {
-    let listen = ports.listen(&mut section);
+    let listen = ports.listen(&mut section, "listen");
     section.require("listen", "write `listen = [\"127.0.0.1:8083\"]`");
     section.finish();
     listen.map(|listen| WebSocket { listen })
 }
 
 fn listen(section: &mut Section<'_>, ports: &mut Ports, usual: Vec<SocketAddr>) -> Vec<SocketAddr> {
-    ports.listen(section).unwrap_or_else(|| {
+    ports.listen(section, "listen").unwrap_or_else(|| {
         for address in &usual {
             ports.add("[broker]", *address, None);
         }

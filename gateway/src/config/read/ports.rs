@@ -27,13 +27,13 @@ impl Ports {
         self.0.push(Listener { section, address, spot: spot.cloned() });
     }
 
-    /// Reads the list `listen` of a section and adds what it names. None when there is no such list.
-    pub(super) fn listen(&mut self, section: &mut Section<'_>) -> Option<Vec<SocketAddr>> {
+    /// Reads the list at `key` of a section and adds what it names. None when there is no such list.
+    pub(super) fn listen(&mut self, section: &mut Section<'_>, key: &'static str) -> Option<Vec<SocketAddr>> {
         let wanted = "an IP address with a port, such as \"127.0.0.1:1883\" or \"[::1]:1883\"";
         let title = section.title();
-        let items = section.list("listen", LISTENERS_MAX)?;
+        let items = section.list(key, LISTENERS_MAX)?;
         if items.is_empty() {
-            section.refuse("listen", "is empty", format!("write at least one: {wanted}"));
+            section.refuse(key, "is empty", format!("write at least one: {wanted}"));
         }
         let mut addresses = Vec::new();
         for item in items {
@@ -48,7 +48,7 @@ impl Ports {
                     addresses.push(address);
                 }
                 None => {
-                    let what = format!("`listen` in {title} has {shown}, which is not {wanted}");
+                    let what = format!("`{key}` in {title} has {shown}, which is not {wanted}");
                     section.notes.error(&item.spot, what, format!("write {wanted}"));
                 }
             }

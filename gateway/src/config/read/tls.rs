@@ -12,8 +12,11 @@ const MAKE_ONE: &str = "name a PEM file that the gateway may read; `stile cert` 
 
 /// Reads the section; its listeners go to `ports` as well. None when it has a problem, which the notes say.
 pub(super) fn read(mut section: Section<'_>, ports: &mut Ports) -> Option<Tls> {
-    let listen = ports.listen(&mut section);
-    section.require("listen", "write `listen = [\"0.0.0.0:8883\"]`");
+    let listen = ports.listen(&mut section, "listen");
+    let websocket_listen = ports.listen(&mut section, "websocket-listen");
+    if !section.has("websocket-listen") {
+        section.require("listen", "write `listen = [\"0.0.0.0:8883\"]`");
+    }
     let chain = file(&mut section, "certificate", "no certificate", Chain::read);
     let key = file(&mut section, "key", "no private key", Key::read);
     for key in ["certificate", "key"] {
@@ -49,9 +52,10 @@ pub(super) fn read(mut section: Section<'_>, ports: &mut Ports) -> Option<Tls> {
     };
     section.finish();
     let (certificate, key, client_ca, server) = server?;
-    let listen = listen?;
-    Some(Tls {
-        listen,
+    let some = listen.is_some() || websocket_listen.is_some();
+    some.then(|| Tls {
+        listen: listen.unwrap_or_default(),
+        websocket_listen: websocket_listen.unwrap_or_default(),
         certificate,
         key,
         client_ca,

@@ -135,7 +135,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         leave_by: None,
         unsent_since: None,
     };
-    Stats::add(&connection.shared.stats.connections, 1);
+    connection.shared.stats.client_connected();
     log::debug!(client:% = connection.agreed.client, session_present = present; "client connected");
     connection.answers.push(connection.agreed.connack(present, &connection.settings), discarded);
     let end = connection.run(&mut hold, stop).await;
@@ -288,6 +288,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return Err(End::Stopping);
         }
         Stats::add(&self.shared.stats.publishes_received, 1);
+        Stats::add(&self.shared.stats.publish_bytes_received, publish.payload.len() as u64);
         self.session.card.message_received();
         if !publish.properties().subscription_ids.is_empty() {
             return Err(violation(ReasonCode::ProtocolError, "a subscription identifier in a client's PUBLISH"));
@@ -394,6 +395,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn write(&mut self, packet: &Packet) -> Result<(), End> {
         let before = self.out.len();
         codec::write(packet, self.agreed.terms.version, &mut self.out)?;
+        Stats::add(&self.shared.stats.packets_sent, 1);
         if self.out.len() - before > self.agreed.terms.max_packet {
             self.out.truncate(before);
             return Err(violation(ReasonCode::PacketTooLarge, "an answer larger than the client takes"));

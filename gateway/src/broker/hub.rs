@@ -381,6 +381,7 @@ impl Hub {
 
     /// Publishes the broker's own figures, if anybody listens.
     async fn publish_figures(&mut self) -> Result<(), UnitError> {
+        self.system.sample();
         if self.table.ids.keys().any(sys::is_asked_by) {
             let figures = self.system.messages().into_iter();
             let mut figures = figures.map(|message| Delivered { message, receipt: None }).collect();

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::handshake::Rejected;
 use super::inventory::Whence;
+use super::stats::Stats;
 use super::tls::{self, Caller};
 use super::{Shared, connection, handshake, websocket};
 use crate::accept::{self, Acceptor};
@@ -61,6 +62,7 @@ pub(super) async fn run(
 }
 
 async fn welcome(door: Door, stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>, stop: CancellationToken) {
+    Stats::add(&shared.stats.sockets, 1);
     let settings = shared.settings.get();
     let _pass = match shared.gate.enter(peer.ip(), &settings) {
         Ok(pass) => pass,

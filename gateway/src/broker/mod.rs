@@ -22,6 +22,7 @@ mod inventory;
 mod keeper;
 mod known;
 mod listener;
+mod load;
 mod may;
 mod outbox;
 mod passwords;
@@ -179,12 +180,12 @@ impl Broker {
         let mut retained = Retained::new(messages, bytes, store.clone(), Arc::clone(&stats));
         let mut age = Age::of(pipeline.clock().now());
         restore::retained(&stored.retained, &mut retained, &mut age);
-        let system = System::new(Arc::clone(&stats), &pipeline);
+        let inventory = Arc::new(Inventory::default());
+        let system = System::new(Arc::clone(&stats), Arc::clone(&inventory), &pipeline);
         let table = Table::new(settings.max_filters);
         let mut hub = Hub::new(delivered, commands, table, retained, system, store.clone(), Arc::clone(&stats)).await?;
         let budget = Budget::new(settings.queue_bytes_total, Arc::clone(&stats));
         let settings = Arc::new(Current::new(settings));
-        let inventory = Arc::new(Inventory::default());
         let registry = Registry::new(
             Arc::clone(&settings),
             Arc::clone(&pipeline),

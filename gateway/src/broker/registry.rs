@@ -345,6 +345,7 @@ impl Registry {
         });
         for (_, entry) in over {
             if let Entry::Parked { session, .. } = entry {
+                Stats::add(&self.stats.sessions_expired, 1);
                 session.end();
             }
         }

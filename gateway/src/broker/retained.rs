@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::routed::Routed;
 use super::stats::{Drop, Stats};
@@ -44,7 +45,7 @@ impl Retained {
         } else if stored {
             self.store.clear_retained(&message.topic, receipt.cloned());
         }
-        self.stats.retained.store(self.kept.len() as u64, std::sync::atomic::Ordering::Relaxed);
+        self.show();
     }
 
     /// Keeps a message, if there is room.
@@ -72,7 +73,12 @@ impl Retained {
             }
             !expired
         });
-        self.stats.retained.store(self.kept.len() as u64, std::sync::atomic::Ordering::Relaxed);
+        self.show();
+    }
+
+    fn show(&self) {
+        self.stats.retained.store(self.kept.len() as u64, Ordering::Relaxed);
+        self.stats.retained_bytes.store(self.bytes as u64, Ordering::Relaxed);
     }
 
     /// What is kept under a filter and has not expired.

@@ -212,6 +212,7 @@ impl Session {
             matches!(write_delivery(&sent.parcel.delivery, Some(sent.id), true, terms, out), Ok(true))
         };
         if written {
+            Stats::add(&self.stats.packets_sent, 1);
             self.written += 1;
         } else {
             self.remove(self.written);
@@ -237,7 +238,9 @@ impl Session {
             self.drop_parcel(&parcel, Dropped::TooLargeForClient);
             return true;
         }
+        Stats::add(&self.stats.packets_sent, 1);
         Stats::add(&self.stats.publishes_sent, 1);
+        Stats::add(&self.stats.publish_bytes_sent, parcel.delivery.routed.message.payload.len() as u64);
         self.card.message_sent();
         if let Some(id) = id {
             self.in_flight_bytes += parcel.delivery.routed.size();

@@ -148,22 +148,38 @@ impl PasswordCheck {
 pub struct Stats {
     /// Open connections that sent a valid CONNECT.
     pub connections: AtomicU64,
+    /// The most of them that there were at once.
+    pub connections_max: AtomicU64,
+    /// Valid CONNECTs so far.
+    pub connects: AtomicU64,
+    /// TCP connections, whatever came of them.
+    pub sockets: AtomicU64,
     /// Sessions, of clients that are there and of those that are away.
     pub sessions: AtomicU64,
     /// Those of them that outlive the process.
     pub sessions_kept: AtomicU64,
+    /// Sessions that ended because their time was over.
+    pub sessions_expired: AtomicU64,
     /// Distinct filters.
     pub filters: AtomicU64,
     /// Retained messages.
     pub retained: AtomicU64,
+    /// Bytes of all retained messages.
+    pub retained_bytes: AtomicU64,
     /// Bytes that wait for all clients together, of those that they share.
     pub queue_bytes: AtomicU64,
     /// Packets from clients, of any kind.
     pub packets_received: AtomicU64,
+    /// Packets to clients, of any kind.
+    pub packets_sent: AtomicU64,
     /// PUBLISH packets from clients.
     pub publishes_received: AtomicU64,
     /// PUBLISH packets to clients.
     pub publishes_sent: AtomicU64,
+    /// Bytes of their payloads.
+    pub publish_bytes_received: AtomicU64,
+    /// Bytes of the payloads of PUBLISH packets to clients.
+    pub publish_bytes_sent: AtomicU64,
     /// Bytes from clients.
     pub bytes_received: AtomicU64,
     /// Bytes to clients.
@@ -194,6 +210,13 @@ impl Stats {
 
     pub(super) fn subtract(counter: &AtomicU64, n: u64) {
         counter.fetch_sub(n, Ordering::Relaxed);
+    }
+
+    /// Counts a client that was let in.
+    pub(super) fn client_connected(&self) {
+        Self::add(&self.connects, 1);
+        let now = self.connections.fetch_add(1, Ordering::Relaxed) + 1;
+        self.connections_max.fetch_max(now, Ordering::Relaxed);
     }
 
     pub(super) fn dropped(&self, why: Drop) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::{Amount, Client, SessionAfter, Whence};
+use super::{Amount, Client, SessionAfter, Totals, Whence};
 use crate::broker::codec::Version;
 use crate::broker::outbox::Outbox;
 use crate::message::{QoS, Received, TopicFilter};
@@ -148,14 +148,27 @@ impl Card {
         &self.outbox.client
     }
 
+    /// Adds what this session holds.
+    pub(super) fn add_to(&self, totals: &mut Totals) {
+        let queue = self.queue();
+        totals.waiting += queue.messages;
+        totals.waiting_bytes += queue.bytes;
+        let sheet = self.lock();
+        let shared = sheet.subscriptions.keys().filter(|filter| filter.as_str().starts_with("$share/"));
+        totals.shared_subscriptions += shared.count() as u64;
+        totals.subscriptions += sheet.subscriptions.len() as u64;
+    }
+
+    fn queue(&self) -> Amount {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let (messages, bytes) = self.outbox.load();
+        Amount { messages: messages as u64 + read(&self.retained), bytes: bytes as u64 + read(&self.retained_bytes) }
+    }
+
     /// Everything now.
     pub(super) fn client(&self) -> Client {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let (messages, bytes) = self.outbox.load();
-        let queue = Amount {
-            messages: messages as u64 + read(&self.retained),
-            bytes: bytes as u64 + read(&self.retained_bytes),
-        };
+        let queue = self.queue();
         let sheet = self.lock();
         let mut subscriptions: Vec<_> =
             sheet.subscriptions.iter().map(|(filter, qos)| (filter.clone(), *qos)).collect();

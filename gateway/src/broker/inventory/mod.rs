@@ -79,6 +79,17 @@ pub struct Client {
     pub last_error: Option<String>,
 }
 
+/// What all sessions hold together.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Totals {
+    pub(super) subscriptions: u64,
+    /// Of these.
+    pub(super) shared_subscriptions: u64,
+    /// Messages that wait for clients.
+    pub(super) waiting: u64,
+    pub(super) waiting_bytes: u64,
+}
+
 type Cards = BTreeMap<Arc<str>, Arc<Card>>;
 
 /// The cards of all sessions.
@@ -108,6 +119,13 @@ impl Inventory {
         // Read one by one, so that nobody who comes or goes waits for all of them.
         let cards: Vec<_> = self.lock().values().cloned().collect();
         cards.iter().map(|card| card.client()).collect()
+    }
+
+    /// Sums over all sessions.
+    pub(super) fn totals(&self) -> Totals {
+        let mut totals = Totals::default();
+        self.lock().values().for_each(|card| card.add_to(&mut totals));
+        totals
     }
 
     /// Tells a client's connection to end. False when there is none.

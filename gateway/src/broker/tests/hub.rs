@@ -28,7 +28,7 @@ impl Bench {
         let (store, folder) = store();
         let (commands, asked) = mpsc::channel(COMMANDS);
         let retained = Retained::new(2, 10_000, store.clone(), Arc::clone(&stats));
-        let system = System::new(Arc::clone(&stats), &pipeline);
+        let system = System::new(Arc::clone(&stats), Arc::default(), &pipeline);
         let hub =
             Hub::new(delivered, asked, Table::new(4096), retained, system, store, Arc::clone(&stats)).await.unwrap();
         Self { hub, commands, pipeline, stats, _folder: folder }

@@ -41,7 +41,7 @@ async fn restore(folder: &Path, wall: SystemTime, clock: ClockQuality) -> Restor
     let stats = Arc::new(Stats::default());
     let (commands, asked) = mpsc::channel(COMMANDS);
     let retained = Retained::new(2, 10_000, store.clone(), Arc::clone(&stats));
-    let system = System::new(Arc::clone(&stats), &pipeline);
+    let system = System::new(Arc::clone(&stats), Arc::default(), &pipeline);
     let mut hub = Hub::new(delivered, asked, Table::new(4096), retained, system, store.clone(), Arc::clone(&stats))
         .await
         .unwrap();

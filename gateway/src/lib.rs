@@ -19,6 +19,7 @@
 mod accept;
 pub mod admin;
 pub mod broker;
+mod certificate;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -84,6 +85,7 @@ impl Gateway {
     /// What could not be opened, with a remedy. Nothing is left running then.
     pub async fn start(settings: Settings) -> Result<Self, UnitError> {
         let data_dir = DataDir::take(&settings.gateway.data_dir)?;
+        let settings = with_certificate(settings)?;
         let mut listeners = Vec::new();
         for (door, address) in settings.broker.listeners() {
             listeners.push((door, address, broker::bind(door, address).await?));
@@ -230,6 +232,20 @@ impl Gateway {
         let _ = std::fs::remove_file(admin::socket_path(&self.settings.gateway.data_dir));
         clean
     }
+}
+
+/// Makes the gateway's own certificate where the settings name none and there is none yet.
+fn with_certificate(mut settings: Settings) -> Result<Settings, UnitError> {
+    let data_dir = settings.gateway.data_dir.clone();
+    if let Some(tls) = settings.broker.tls.as_mut().filter(|tls| tls.server.is_none()) {
+        let files = certificate::Files::of(&data_dir.join(tls::FOLDER));
+        let names = files.make(&[]).map_err(|error| format!("can't make a certificate for `broker.tls`: {error}"))?;
+        let fingerprint = files.read()?.fingerprint();
+        let (names, authority) = (names.join(", "), files.authority.display());
+        log::info!(fingerprint = fingerprint, names = names, authority:% = authority; "made a certificate for MQTT over TLS");
+        tls.read_own(&data_dir)?;
+    }
+    Ok(settings)
 }
 
 /// Opens the store and starts what writes it.

@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 
 use crate::config::{self, Change, Door, Settings};
 use crate::supervisor::UnitError;
-use crate::{CLOSE_PATIENCE, Gateway, admin, broker, logging, mqtt_unit};
+use crate::{CLOSE_PATIENCE, Gateway, admin, broker, logging, mqtt_unit, with_certificate};
 
 /// Addresses that are open and not served yet.
 #[derive(Default)]
@@ -28,8 +28,9 @@ impl Gateway {
     /// Takes new settings: rebuilds the units that differ and leaves the others alone. Returns what changed.
     ///
     /// # Errors
-    /// When a new address can't be opened. Then nothing has changed.
+    /// When a new address can't be opened, or a certificate not made. Then nothing has changed.
     pub async fn reload(&mut self, new: Settings) -> Result<Vec<Change>, UnitError> {
+        let new = with_certificate(new)?;
         let changes = config::diff(&self.settings, &new);
         let mut closed = Closed::default();
         let opened = match self.open_new(&new, &mut closed).await {

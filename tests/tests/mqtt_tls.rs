@@ -311,3 +311,45 @@ fn a_certificate_that_stile_made_works_as_it_says_and_a_new_one_needs_a_word_and
     stile.wait_log("reload done");
     good(&publish());
 }
+
+#[test]
+fn a_gateway_without_a_certificate_makes_its_own_at_its_first_start_and_keeps_it() {
+    let dir = TempDir::new().unwrap();
+    let section = "[broker.tls]\nlisten = [\"127.0.0.1:0\"]\n";
+    let mut stile = Stile::start_in(dir, "", section);
+    let made = stile.wait_log("made a certificate for MQTT over TLS");
+    let ca = stile.data("tls/ca.pem");
+    let talks = |stile: &Stile| {
+        let arguments = ["--cafile", ca.to_str().unwrap(), "-t", "a", "-m", "x", "-q", "1"];
+        good(&mosquitto_pub(stile.door(OPEN), "mqttv5", &arguments));
+    };
+    talks(&stile);
+    let settings = stile.dir.path().join("stile.toml");
+    let (code, shown, _) = stile_tests::check(&["cert", "show", "--config", settings.to_str().unwrap()]);
+    assert!(code == 0 && shown.contains(made["fingerprint"].as_str().unwrap()), "{shown} {made}");
+    // Neither a reload nor another start makes a new one.
+    assert_eq!(stile.reload("", section)["message"], "reload done");
+    assert_eq!(stile.logged("made a certificate for MQTT over TLS").len(), 1);
+    stile.stop();
+    stile.start_again();
+    talks(&stile);
+    assert!(stile.logged("made a certificate for MQTT over TLS").is_empty());
+    // Half of it is a mistake that is told.
+    std::fs::remove_file(stile.data("tls/server.key")).unwrap();
+    let (code, _, said) = stile_tests::check(&["check", settings.to_str().unwrap()]);
+    assert!(code == 78 && said.contains("server.key") && said.contains("it does not exist"), "{said}");
+}
+
+#[test]
+fn a_reload_that_opens_tls_for_the_first_time_makes_a_certificate_too() {
+    let stile = Stile::start("");
+    let section = "[broker.tls]\nlisten = [\"127.0.0.1:0\"]\nclient-certificates = \"required\"\n";
+    let own = format!("{section}client-ca = {:?}\n", stile.dir.path().join("ca.pem"));
+    Authority::new(stile.dir.path(), "ca");
+    assert_eq!(stile.reload("", &own)["message"], "reload done");
+    let tls = stile.door(OPEN);
+    let ca = stile.data("tls/ca.pem");
+    let arguments = ["--cafile", ca.to_str().unwrap(), "-t", "a", "-m", "x"];
+    assert!(!mosquitto_pub(tls, "mqttv5", &arguments).status.success());
+    stile.wait_metric(&failed("no-certificate"), |count| count == 1.0);
+}

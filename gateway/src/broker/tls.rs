@@ -45,7 +45,11 @@ pub(super) async fn accept(
     settings: &config::Tls,
     deadline: Instant,
 ) -> Result<(Flushing<TlsStream<TcpStream>>, Caller), Failed> {
-    let handshake = TlsAcceptor::from(settings.server.config()).accept(stream);
+    let Some(server) = &settings.server else {
+        // The wiring makes one before it opens a door.
+        return Err(Failed { fault: Fault::Other, why: "the gateway has no certificate yet".to_owned() });
+    };
+    let handshake = TlsAcceptor::from(server.config()).accept(stream);
     match timeout_at(deadline, handshake).await {
         Err(_elapsed) => Err(Failed { fault: Fault::TooSlow, why: "no handshake in time".to_owned() }),
         Ok(Err(error)) => Err(Failed { fault: tls::fault(&error), why: error.to_string() }),

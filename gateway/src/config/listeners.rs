@@ -1,11 +1,12 @@
 //! Typed settings of the broker's doors: plain TCP, `[broker.tls]`, `[broker.websocket]`. Which of them others can reach.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::broker::Broker;
+use super::files;
 use crate::tls;
 
 /// What a client speaks below MQTT.
@@ -68,10 +69,13 @@ pub struct Tls {
     /// Where clients of WebSocket connect. Of the two lists, at least one has an address.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub websocket_listen: Vec<SocketAddr>,
-    /// The file with the gateway's certificate, and those that vouch for it behind it.
-    pub certificate: PathBuf,
-    /// The file with its key.
-    pub key: PathBuf,
+    /// The file with the gateway's certificate, and those that vouch for it behind it. Without it, the gateway's own in the
+    /// data folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<PathBuf>,
+    /// The file with its key; there when the certificate is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<PathBuf>,
     /// The file with the authorities that sign clients' certificates.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_ca: Option<PathBuf>,
@@ -80,9 +84,9 @@ pub struct Tls {
     pub client_certificates: Option<ClientCertificates>,
     /// Whether the common name in it is the user's name.
     pub client_certificate_user: bool,
-    /// What the files hold.
+    /// What the files hold. None when the gateway has still to make its own.
     #[serde(skip)]
-    pub server: tls::Server,
+    pub server: Option<tls::Server>,
 }
 
 /// `[broker.websocket]`: ports for WebSocket beside the admin port, which always has it.
@@ -104,6 +108,20 @@ pub enum ClientCertificates {
 }
 
 impl Tls {
+    /// Reads the certificate that the gateway has made for itself since these settings were read.
+    ///
+    /// # Errors
+    /// In words that name the file.
+    pub fn read_own(&mut self, data_dir: &Path) -> Result<(), String> {
+        let read = |path: &Path| files::read_pem(path).map_err(|error| format!("{}: {error}", path.display()));
+        let own = |name: &str| read(&data_dir.join(tls::FOLDER).join(name));
+        let (chain, key) = (tls::Chain::read(&own(tls::CERTIFICATE)?)?, tls::Key::read(&own(tls::KEY)?)?);
+        let authorities = self.client_ca.as_deref().map(|path| tls::Authorities::read(&read(path)?)).transpose()?;
+        let clients = authorities.map(|authorities| (authorities, self.certificates_required()));
+        self.server = Some(tls::Server::new(chain, key, clients)?);
+        Ok(())
+    }
+
     /// Whether whoever connects has shown a certificate.
     pub fn certificates_required(&self) -> bool {
         self.client_certificates == Some(ClientCertificates::Required)

@@ -21,6 +21,13 @@ use rustls::{RootCertStore, ServerConfig};
 
 pub use der::common_name;
 
+/// The folder in the data folder for what the gateway makes for itself.
+pub const FOLDER: &str = "tls";
+/// Its own certificate there.
+pub const CERTIFICATE: &str = "server.pem";
+/// The key of it.
+pub const KEY: &str = "server.key";
+
 /// A certificate and those that vouch for it, the gateway's own first.
 #[derive(Debug)]
 pub struct Chain(Vec<CertificateDer<'static>>);

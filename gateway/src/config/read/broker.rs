@@ -1,6 +1,7 @@
 //! Reads `[broker]`, all but its tables of other doors and its users.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use super::ports::Ports;
@@ -15,8 +16,9 @@ const BYTES_MAX: i128 = 1 << 30;
 /// The longest session, about 10 years.
 const SESSION_MAX: Duration = Duration::from_secs(3650 * 24 * 3600);
 
-/// Reads the section; its listeners go to `ports` as well. `more_users`: others than those of the section may connect.
-pub(super) fn read(mut section: Section<'_>, ports: &mut Ports, more_users: bool) -> Broker {
+/// Reads the section; its listeners go to `ports` as well. In `data_dir` is the gateway's own
+/// certificate. `more_users`: others than those of the section may connect.
+pub(super) fn read(mut section: Section<'_>, ports: &mut Ports, data_dir: &Path, more_users: bool) -> Broker {
     let usual = Broker::default();
     let (group, user, any_user) = users::read(&mut section);
     let tls = section.has("tls").then(|| section.section("tls", "[broker.tls]"));
@@ -51,7 +53,7 @@ pub(super) fn read(mut section: Section<'_>, ports: &mut Ports, more_users: bool
             .duration("tcp-keep-alive", Duration::from_secs(1)..=Duration::from_secs(7200))
             .unwrap_or(usual.tcp_keep_alive),
         allow_anonymous: s.boolean("allow-anonymous").unwrap_or(usual.allow_anonymous),
-        tls: tls.and_then(|tls| tls::read(tls, ports)),
+        tls: tls.and_then(|tls| tls::read(tls, ports, data_dir)),
         websocket: websocket.and_then(|websocket| read_websocket(websocket, ports)),
         user,
         group,

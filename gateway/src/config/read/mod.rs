@@ -33,7 +33,7 @@ pub(super) fn settings(root: Table, main: &Arc<Source>, notes: &Notes, has_users
     let gateway = gateway(top.section("gateway", "[gateway]"));
     let log = log(top.section("log", "[log]"));
     let more_users = has_users(&gateway.data_dir);
-    let broker = broker::read(top.section("broker", "[broker]"), &mut ports, more_users);
+    let broker = broker::read(top.section("broker", "[broker]"), &mut ports, &gateway.data_dir, more_users);
     let admin = admin(top.section("admin", "[admin]"), &mut ports);
     let mut names = Unique::new("radio");
     let mut devices = Unique::new("device");

@@ -1,59 +1,53 @@
 //! Reads `[broker.tls]` and the files that it names: they must be there, be what they should be, and fit together.
 
+use std::path::{Path, PathBuf};
+
 use super::ports::Ports;
 use crate::config::files;
 use crate::config::listeners::{ClientCertificates, Tls};
 use crate::config::problem::plain;
 use crate::config::section::Section;
-use crate::tls::{Authorities, Chain, Key, Server};
+use crate::tls::{self, Authorities, Chain, Key, Server};
 
 /// How to come by a certificate.
 const MAKE_ONE: &str = "name a PEM file that the gateway may read; `stile cert` makes them";
 
-/// Reads the section; its listeners go to `ports` as well. None when it has a problem, which the notes say.
-pub(super) fn read(mut section: Section<'_>, ports: &mut Ports) -> Option<Tls> {
+/// Reads the section; its listeners go to `ports` as well. None when it has a problem, which the notes say. Where it names
+/// no certificate, it is the one that the gateway has made in `data_dir`, or has still to make.
+pub(super) fn read(mut section: Section<'_>, ports: &mut Ports, data_dir: &Path) -> Option<Tls> {
     let listen = ports.listen(&mut section, "listen");
     let websocket_listen = ports.listen(&mut section, "websocket-listen");
     if !section.has("websocket-listen") {
         section.require("listen", "write `listen = [\"0.0.0.0:8883\"]`");
     }
-    let chain = file(&mut section, "certificate", "no certificate", Chain::read);
-    let key = file(&mut section, "key", "no private key", Key::read);
-    for key in ["certificate", "key"] {
+    let (certificate, key) = (section.path("certificate"), section.path("key"));
+    let own = !section.has("certificate") && !section.has("key");
+    for key in ["certificate", "key"].into_iter().filter(|_| !own) {
         section.require(key, format!("write `{key} = \"/path\"`"));
     }
-    let authorities = file(&mut section, "client-ca", "no certificate", Authorities::read);
+    let in_folder = |name: &str| own.then(|| data_dir.join(tls::FOLDER).join(name));
+    let chain_file = certificate.clone().or_else(|| in_folder(tls::CERTIFICATE));
+    let key_file = key.clone().or_else(|| in_folder(tls::KEY));
+    let to_make = own && ![&chain_file, &key_file].into_iter().flatten().any(|file| file.exists());
+    let read = |file: Option<PathBuf>| file.filter(|_| !to_make);
+    let chain = file(&section, "certificate", read(chain_file), "no certificate", Chain::read);
+    let secret = file(&section, "key", read(key_file), "no private key", Key::read);
+    let client_ca = section.path("client-ca");
+    let authorities = file(&section, "client-ca", client_ca.clone(), "no certificate", Authorities::read);
     let policy = section.choice("client-certificates");
     let policy = section.has("client-ca").then(|| policy.unwrap_or(ClientCertificates::Required)).or(policy);
     let user = section.boolean("client-certificate-user").unwrap_or(false);
-    for needy in ["client-certificates", "client-certificate-user"] {
-        if section.has(needy) && !section.has("client-ca") {
-            section.refuse(
-                needy,
-                "is there without `client-ca`",
-                "name the authorities' file: `client-ca = \"/path\"`",
-            );
-        }
-    }
-    let server = match (chain, key) {
-        (Some((certificate, chain)), Some((key, secret))) => {
-            let required = policy == Some(ClientCertificates::Required);
-            let (client_ca, clients) = authorities.map(|(path, ca)| (path, (ca, required))).unzip();
-            match Server::new(chain, secret, clients) {
-                Ok(server) => Some((certificate, key, client_ca, server)),
-                Err(why) => {
-                    let remedy = "name the two that belong together";
-                    section.refuse("key", format!("names a file which {why}"), remedy);
-                    None
-                }
-            }
-        }
-        _ => None,
-    };
+    check_needy(&section);
+    let server = chain.zip(secret).and_then(|(chain, secret)| {
+        let required = policy == Some(ClientCertificates::Required);
+        let server = Server::new(chain, secret, authorities.map(|authorities| (authorities, required)));
+        let refuse =
+            |why| section.refuse("key", format!("names a file which {why}"), "name the two that belong together");
+        server.map_err(refuse).ok()
+    });
     section.finish();
-    let (certificate, key, client_ca, server) = server?;
-    let some = listen.is_some() || websocket_listen.is_some();
-    some.then(|| Tls {
+    let good = (server.is_some() || to_make) && (listen.is_some() || websocket_listen.is_some());
+    good.then(|| Tls {
         listen: listen.unwrap_or_default(),
         websocket_listen: websocket_listen.unwrap_or_default(),
         certificate,
@@ -65,27 +59,32 @@ pub(super) fn read(mut section: Section<'_>, ports: &mut Ports) -> Option<Tls> {
     })
 }
 
-/// Reads the file at `key` and makes something of it; `else_is` says what it is when that fails.
-fn file<T>(
-    section: &mut Section<'_>,
-    key: &'static str,
-    else_is: &str,
-    parse: impl FnOnce(&[u8]) -> Result<T, String>,
-) -> Option<(std::path::PathBuf, T)> {
-    let path = section.path(key)?;
-    let shown = plain(&path.to_string_lossy());
-    let bytes = match files::read_pem(&path) {
-        Ok(bytes) => bytes,
-        Err(reason) => {
-            section.refuse(key, format!("is `{shown}`, which cannot be read: {reason}"), MAKE_ONE);
-            return None;
-        }
-    };
-    match parse(&bytes) {
-        Ok(parsed) => Some((path, parsed)),
-        Err(reason) => {
-            section.refuse(key, format!("is `{shown}`, which is {else_is}: {reason}"), MAKE_ONE);
-            None
+/// What means nothing where nobody's certificate is checked.
+fn check_needy(section: &Section<'_>) {
+    for needy in ["client-certificates", "client-certificate-user"] {
+        if section.has(needy) && !section.has("client-ca") {
+            section.refuse(
+                needy,
+                "is there without `client-ca`",
+                "name the authorities' file: `client-ca = \"/path\"`",
+            );
         }
     }
+}
+
+/// Reads the file that `key` names and makes something of it; `else_is` says what it is when that fails.
+fn file<T>(
+    section: &Section<'_>,
+    key: &'static str,
+    path: Option<PathBuf>,
+    else_is: &str,
+    parse: impl FnOnce(&[u8]) -> Result<T, String>,
+) -> Option<T> {
+    let path = path?;
+    let shown = plain(&path.to_string_lossy());
+    let read = match files::read_pem(&path) {
+        Ok(bytes) => parse(&bytes).map_err(|reason| format!("is `{shown}`, which is {else_is}: {reason}")),
+        Err(reason) => Err(format!("is `{shown}`, which cannot be read: {reason}")),
+    };
+    read.map_err(|is| section.refuse(key, is, MAKE_ONE)).ok()
 }

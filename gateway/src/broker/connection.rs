@@ -1,10 +1,14 @@
 //! One client's connection: its packets in, its messages out, in one task that keeps both directions going.
+//! `publishing.rs` is what it publishes, `leaving.rs` how it ends.
+
+mod leaving;
+mod publishing;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -12,16 +16,15 @@ use tokio_util::sync::CancellationToken;
 use super::access::{News, Standing};
 use super::aliases::Taken;
 use super::answers::{Answers, STORE_PATIENCE};
-use super::codec::{self, Ack, CodecError, Disconnect, Packet, Publish, ReasonCode, Version};
+use super::codec::{self, Ack, CodecError, Packet, ReasonCode};
 use super::handshake::Agreed;
 use super::inventory::{Arrived, SessionAfter, Whence};
 use super::registry::{Entered, Hold, Newcomer};
-use super::routed::to_properties;
 use super::session::Session;
 use super::stats::{Refusal, Stats};
 use super::{Shared, subscribing};
 use crate::config;
-use crate::message::{Awaited, Origin, QoS, Receipt, Topic};
+use crate::message::Awaited;
 use crate::store::SessionRow;
 use crate::wait::{Moved, read_or_write, sleep_until};
 
@@ -35,8 +38,6 @@ const TOO_MUCH: usize = 256 * 1024;
 const STUCK: Duration = Duration::from_secs(30);
 /// How long a client that is sent away may take to get what waits for it.
 const LEAVE: Duration = Duration::from_secs(2);
-/// How long the last packet to a client may take.
-const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Why a connection is over.
 enum End {
@@ -280,51 +281,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Takes a message from the client. It is acknowledged when it has been handed on, and is on disk as far as it has to
-    /// outlive the process.
-    async fn publish(&mut self, publish: Publish) -> Result<(), End> {
-        if self.leave_by.is_some() || self.shared.closing.is_cancelled() {
-            // What is not acknowledged, the client sends again. What would be, nobody could hand on any more.
-            return Err(End::Stopping);
-        }
-        Stats::add(&self.shared.stats.publishes_received, 1);
-        Stats::add(&self.shared.stats.publish_bytes_received, publish.payload.len() as u64);
-        self.session.card.message_received();
-        if !publish.properties().subscription_ids.is_empty() {
-            return Err(violation(ReasonCode::ProtocolError, "a subscription identifier in a client's PUBLISH"));
-        }
-        let topic = self.aliases.resolve(&publish.topic, publish.properties().topic_alias);
-        let topic = topic.map_err(|reason| violation(reason, "a topic or topic alias that is none"))?;
-        self.look_again()?;
-        let reason = self.judge(&publish, &topic);
-        if reason.is_error() && (self.agreed.terms.version != Version::V5 || publish.qos == QoS::AtMostOnce) {
-            // There is no other way to tell it (MQTT 3.1.1, section 3.3.5).
-            return Err(violation(reason, "a message that is not allowed"));
-        }
-        let new = match (publish.qos, publish.packet_id) {
-            (QoS::ExactlyOnce, Some(id)) if !reason.is_error() => {
-                // Only MQTT 5 tells the client of a limit.
-                let v5 = self.agreed.terms.version == Version::V5;
-                let limit = if v5 { self.settings.receive_maximum } else { u16::MAX }.into();
-                let new = self.session.receive(id, limit);
-                new.map_err(|reason| violation(reason, "more QoS 2 messages than Receive Maximum"))?
-            }
-            _ => !reason.is_error(),
-        };
-        let awaited = if new { self.ingest(&publish, topic).await? } else { None };
-        match (publish.qos, publish.packet_id) {
-            (QoS::AtLeastOnce, Some(id)) => self.answer(Packet::PubAck(Ack::new(id, reason)), awaited),
-            (QoS::ExactlyOnce, Some(id)) => {
-                if new {
-                    self.session.promise_received(id, awaited);
-                }
-                // Of one that comes again, nothing more is promised than of the first.
-                self.answer(Packet::PubRec(Ack::new(id, reason)), self.session.promise_of(id))
-            }
-            _ => Ok(()),
-        }
-    }
-
     /// Takes what has changed in what the client may do. Before each thing that it wants and each that it gets.
     fn look_again(&mut self) -> Result<(), End> {
         match self.standing.look_again() {
@@ -338,51 +294,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Err(End::Fault(Refusal::NoLongerAllowed, ReasonCode::AdministrativeAction, what.to_owned()))
             }
         }
-    }
-
-    fn judge(&self, publish: &Publish, topic: &Topic) -> ReasonCode {
-        if !super::may_publish(topic, &self.settings) || !self.standing.may_publish(topic) {
-            ReasonCode::NotAuthorized
-        } else if publish.check_payload_format().is_err() {
-            ReasonCode::PayloadFormatInvalid
-        } else {
-            ReasonCode::Success
-        }
-    }
-
-    async fn ingest(&self, publish: &Publish, topic: Topic) -> Result<Option<Awaited>, End> {
-        let pipeline = &self.shared.pipeline;
-        let origin = Origin::Client(Arc::clone(&self.agreed.client));
-        // Copied, so that a message that is kept does not keep the read buffer.
-        let payload = Bytes::copy_from_slice(&publish.payload);
-        let mut message = pipeline.message(pipeline.clock().now(), origin, topic, payload);
-        message.qos = publish.qos;
-        message.retain = publish.retain;
-        message.properties = publish.properties.as_deref().and_then(to_properties);
-        let (receipt, awaited) = self.receipt(publish).unzip();
-        pipeline.ingest_for(message, receipt).await.map_err(|_closed| End::Stopping)?;
-        Ok(awaited)
-    }
-
-    /// A receipt for a message whose acknowledgement has to wait.
-    fn receipt(&self, publish: &Publish) -> Option<(Receipt, Awaited)> {
-        let keeper = self.session.keeper.as_ref().filter(|_| publish.qos == QoS::ExactlyOnce);
-        let publication = keeper.zip(publish.packet_id).map(|(keeper, id)| keeper.publication(id));
-        let asked_for = publish.qos != QoS::AtMostOnce && self.shared.stats.asks_for_receipts(publish.retain);
-        (publication.is_some() || asked_for).then(|| Receipt::new(Arc::clone(&self.session.told), publication))
-    }
-
-    fn disconnect(&mut self, disconnect: &Disconnect) -> End {
-        if let Some(seconds) = disconnect.session_expiry {
-            // Section 3.14.2.2.2: a session that was to end can't be kept after all.
-            if self.agreed.expiry.is_zero() && seconds > 0 {
-                return violation(ReasonCode::ProtocolError, "a session expiry after none was asked for");
-            }
-            let limit = self.settings.session_expiry_max;
-            self.agreed.expiry = Duration::from_secs(seconds.into()).min(limit);
-        }
-        // Only a normal disconnection takes the will back (section 3.14.4).
-        End::Disconnect { with_will: disconnect.reason != ReasonCode::Success }
     }
 
     /// Says something to the client in its turn, when what it waits for is safe.
@@ -401,76 +312,5 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return Err(violation(ReasonCode::PacketTooLarge, "an answer larger than the client takes"));
         }
         Ok(())
-    }
-
-    /// Says goodbye where the version has words for it, leaves the session, publishes the will.
-    async fn finish(mut self, end: End, hold: Hold) {
-        let client = Arc::clone(&self.agreed.client);
-        let mut will = self.agreed.will.take();
-        let mut farewell = None;
-        let mut expiry = self.agreed.expiry;
-        match end {
-            End::Disconnect { with_will } => {
-                will = will.filter(|_| with_will);
-                log::debug!(client:% = client; "client disconnected");
-            }
-            End::Lost(error) => {
-                self.session.card.failed(&error);
-                log::debug!(client:% = client, error = error.as_str(); "client lost");
-            }
-            End::Fault(refusal, reason, what) => {
-                self.shared.stats.refused(refusal);
-                self.session.card.failed(&format!("{reason}: {what}"));
-                log::info!(client:% = client, reason:% = reason, error = what.as_str(); "client disconnected for a fault");
-                farewell = Some(reason);
-            }
-            End::TakenOver(newcomer) => {
-                log::debug!(client:% = client; "client's session taken over");
-                self.farewell(ReasonCode::SessionTakenOver).await;
-                let parcels = if newcomer.lets_go_on(expiry) { Vec::new() } else { self.session.take_shared(true) };
-                let due = newcomer.take_over(self.session, expiry, will);
-                self.shared.redistribute(parcels).await;
-                return self.shared.publish_will(due).await;
-            }
-            End::Ordered(session) => {
-                if session == SessionAfter::Ended {
-                    expiry = Duration::ZERO;
-                }
-                self.session.card.failed("sent away by an operator");
-                log::info!(client:% = client, session:? = session; "client sent away by an operator");
-                farewell = Some(ReasonCode::AdministrativeAction);
-            }
-            End::Stopping => {
-                farewell = Some(ReasonCode::ServerShuttingDown);
-                // It is not the client that is lost when the whole gateway stops.
-                will = will.filter(|_| !self.shared.closing.is_cancelled());
-            }
-        }
-        match farewell {
-            Some(reason) => self.farewell(reason).await,
-            None => self.flush().await,
-        }
-        let parcels = self.session.take_shared(expiry.is_zero());
-        self.session.card.left(self.shared.pipeline.clock().now(), expiry);
-        let due = self.shared.registry.leave(hold, self.session, expiry, will);
-        self.shared.redistribute(parcels).await;
-        self.shared.publish_will(due).await;
-    }
-
-    async fn farewell(&mut self, reason: ReasonCode) {
-        // Not before CONNACK (MQTT 5.0, section 3.14).
-        if self.agreed.terms.version == Version::V5 && self.welcomed {
-            let _ = self.write(&Packet::Disconnect(Disconnect::new(reason)));
-        }
-        self.flush().await;
-    }
-
-    /// Sends what waits, as far as the client takes it soon.
-    async fn flush(&mut self) {
-        let last = async {
-            self.stream.write_all(&self.out).await?;
-            self.stream.shutdown().await
-        };
-        let _ = tokio::time::timeout(FAREWELL, last).await;
     }
 }

@@ -2,22 +2,25 @@
 //!
 //! One task owns the subscriptions, the retained messages and the router, so nothing of these needs a lock. It never
 //! waits for a client: each has a bounded queue. A router that dies or takes longer than [`PATIENCE`] is replaced
-//! and the tickets that it held are given to its successor; no session notices.
+//! and the tickets that it held are given to its successor; no session notices. `window.rs` is a message's way through,
+//! `commands.rs` what sessions ask, `renewal.rs` the router's end.
+
+mod commands;
+mod renewal;
+mod window;
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::outbox::{NotTaken, Outbox, Parcel};
+use super::outbox::{Outbox, Parcel};
 use super::retained::Retained;
 use super::routed::Routed;
-use super::router::{Arrival, FilterId, PATIENCE, RouterFailure, RouterLink, SLOTS};
-use super::share::Shared;
-use super::stats::{Drop as Dropped, Stats};
+use super::router::{FilterId, RouterFailure, RouterLink, SLOTS};
+use super::stats::Stats;
 use super::sys::{self, System};
 use super::table::{Subscriber, Table};
 use crate::message::{Receipt, TopicFilter};
@@ -183,202 +186,6 @@ impl Hub {
         if self.waiting.is_some() { self.ahead.min(SLOTS) } else { SLOTS }
     }
 
-    /// Publishes a batch as tickets, with a barrier behind them.
-    pub(super) async fn open_window(&mut self, batch: &mut Vec<Delivered>) -> Result<(), UnitError> {
-        // A batch that is new in part goes to the router as a whole, so that all messages keep their order.
-        let known = self.table.known.all(batch.iter().map(|delivered| &delivered.message.topic));
-        // What one message leaves behind reaches the disk together, or a power cut could halve it.
-        self.store.open_group();
-        for Delivered { message, receipt } in batch.drain(..) {
-            let routed = Arc::new(Routed::new(message));
-            if routed.message.retain {
-                self.retained.set(&routed, receipt.as_ref());
-            }
-            if known.is_none() {
-                self.link.publish(routed.message.topic.as_str(), self.window.len());
-            }
-            self.window.push(Slot { routed, receipt });
-        }
-        match known {
-            Some(matches) => self.hand_on_known(&matches).await,
-            None => self.send_window().await,
-        }
-    }
-
-    /// Hands a whole window on without the router, which has matched each of its topics before.
-    async fn hand_on_known(&mut self, matches: &[Arc<[FilterId]>]) -> Result<(), UnitError> {
-        for (slot, filters) in matches.iter().enumerate() {
-            for filter in filters.iter() {
-                if let Err(error) = self.hand_on(slot, *filter) {
-                    self.deadline = Some(Instant::now() + PATIENCE);
-                    return self.replace_router(&error).await;
-                }
-            }
-        }
-        self.close_window();
-        Ok(())
-    }
-
-    /// All that was in the window has been handed on.
-    fn close_window(&mut self) {
-        for receipt in self.window.drain(..).filter_map(|slot| slot.receipt) {
-            match receipt.publication() {
-                Some(publication) => self.store.receive(publication, receipt),
-                None => receipt.settle(),
-            }
-        }
-        self.store.close_group();
-        self.handed_on.clear();
-        self.handed_on_before.clear();
-    }
-
-    async fn send_window(&mut self) -> Result<(), UnitError> {
-        self.deadline = Some(Instant::now() + PATIENCE);
-        match self.link.flush() {
-            Ok(()) => Ok(()),
-            Err(error) => self.replace_router(&error).await,
-        }
-    }
-
-    async fn arrived(&mut self, arrival: Result<Arrival, RouterFailure>) -> Result<(), UnitError> {
-        match arrival {
-            Ok(Arrival::Match { slot, filter }) => {
-                // It makes progress, however much there is to match.
-                self.deadline = Some(Instant::now() + PATIENCE);
-                match self.hand_on(slot, filter) {
-                    Ok(()) => Ok(()),
-                    Err(error) => self.replace_router(&error).await,
-                }
-            }
-            Ok(Arrival::Barrier) => {
-                self.deadline = None;
-                self.failures = 0;
-                if self.handed_on_before.is_empty() {
-                    let topics = self.window.iter().map(|slot| &slot.routed.message.topic);
-                    self.table.known.learn(topics, &self.handed_on);
-                }
-                self.close_window();
-                self.tend_router().await
-            }
-            Err(error) => self.replace_router(&error).await,
-        }
-    }
-
-    /// Between two windows: replaces a worn router, and sends on what has piled up for it.
-    async fn tend_router(&mut self) -> Result<(), UnitError> {
-        if self.link.is_worn() {
-            self.renew_router().await;
-        }
-        if self.link.backlog() >= BACKLOG { self.send_window().await } else { Ok(()) }
-    }
-
-    /// Gives one message to the subscribers of one filter.
-    fn hand_on(&mut self, slot: usize, filter: FilterId) -> Result<(), RouterFailure> {
-        let (Some(Slot { routed, receipt }), Some(entry)) =
-            (self.window.get(slot), self.table.entries.get_mut(&filter))
-        else {
-            return Err(RouterFailure::astray());
-        };
-        let receipts = receipt.as_slice();
-        let message = &routed.message;
-        let topic = message.topic.as_str();
-        if !entry.filter.matches(topic) {
-            // To the router a wildcard matches a `$` topic, which it must not (section 4.7.2). Anything else would be a
-            // message for somebody whom it does not concern.
-            return if topic.starts_with('$') { Ok(()) } else { Err(RouterFailure::astray()) };
-        }
-        if self.handed_on_before.contains(&(slot, filter)) {
-            return Ok(());
-        }
-        self.handed_on.push((slot, filter));
-        let mut ended = false;
-        for subscriber in &entry.subscribers {
-            if subscriber.no_local && message.origin.is_client(&subscriber.outbox.client) {
-                continue;
-            }
-            if !subscriber.scope.allows(topic) {
-                self.stats.count(Err(NotTaken::NotAllowed));
-                continue;
-            }
-            let taken = subscriber.outbox.push(subscriber.delivery(routed, None), true, receipts);
-            ended |= taken == Err(NotTaken::Ended);
-            self.stats.count(taken);
-        }
-        for group in &mut entry.groups {
-            let share = Arc::new(Shared { group: Arc::clone(&group.name), filter: entry.filter.clone() });
-            let taken = group.give(topic, |member| member.delivery(routed, Some(Arc::clone(&share))), receipts);
-            ended |= taken == Err(NotTaken::Ended);
-            self.stats.count(taken);
-        }
-        if ended {
-            entry.remove_ended();
-        }
-        Ok(())
-    }
-
-    pub(super) fn obey(&mut self, command: Command) {
-        match command {
-            Command::Subscribe { filter, group, mut subscriber, want_kept, reply } => {
-                // Here, and not where it is asked for: a change of rights meanwhile finds it in the table or comes first.
-                subscriber.scope = subscriber.outbox.scope(&filter);
-                let granted = self.table.has_room_for(&filter);
-                let kept = granted.then(|| {
-                    let kept = want_kept && group.is_none();
-                    let mut kept = if kept { self.kept(&filter) } else { Vec::new() };
-                    kept.retain(|routed| subscriber.scope.allows(routed.message.topic.as_str()));
-                    self.subscribe(&filter, group.as_ref(), subscriber);
-                    kept
-                });
-                // The session may have ended while it waited.
-                let _ = reply.send(kept);
-            }
-            Command::JudgeAgain { reply } => {
-                self.table.judge_again();
-                let _ = reply.send(());
-            }
-            Command::Settle { reply } => self.settling.push(reply),
-            Command::Unsubscribe { filter, group, outbox, reply } => {
-                if let Some(entry) = self.table.entry(&filter) {
-                    entry.list(group.as_ref()).retain(|s| !Arc::ptr_eq(&s.outbox, &outbox));
-                    entry.remove_ended();
-                    if entry.is_empty() {
-                        self.forget(&filter);
-                    }
-                }
-                let _ = reply.send(());
-            }
-            Command::Redistribute { parcels } => parcels.into_iter().for_each(|mut parcel| {
-                // The other one's purse pays now.
-                parcel.delivery.room = None;
-                self.redistribute(&parcel);
-            }),
-        }
-        self.stats.filters.store(self.table.ids.len() as u64, Ordering::Relaxed);
-    }
-
-    /// Adds a subscription that was there before a restart.
-    pub(super) fn restore(&mut self, filter: &TopicFilter, group: Option<&Arc<str>>, mut subscriber: Subscriber) {
-        subscriber.scope = subscriber.outbox.scope(filter);
-        self.subscribe(filter, group, subscriber);
-        self.stats.filters.store(self.table.ids.len() as u64, Ordering::Relaxed);
-    }
-
-    fn subscribe(&mut self, filter: &TopicFilter, group: Option<&Arc<str>>, subscriber: Subscriber) {
-        if let Some(id) = self.table.subscribe(filter, group, subscriber) {
-            self.link.subscribe(filter.as_str(), id);
-        }
-    }
-
-    /// What a new subscription gets at once: retained messages, and the broker's own figures.
-    fn kept(&self, filter: &TopicFilter) -> Vec<Arc<Routed>> {
-        let mut kept = self.retained.matching(filter);
-        if sys::is_asked_by(filter) {
-            let figures = self.system.messages().into_iter().filter(|m| filter.matches(m.topic.as_str()));
-            kept.extend(figures.map(|message| Arc::new(Routed::new(message))));
-        }
-        kept
-    }
-
     /// Publishes the broker's own figures, if anybody listens.
     async fn publish_figures(&mut self) -> Result<(), UnitError> {
         self.system.sample();
@@ -388,88 +195,6 @@ impl Hub {
             self.open_window(&mut figures).await?;
         }
         Ok(())
-    }
-
-    /// Gives a message that a lost member of a shared subscription did not get to another.
-    pub(super) fn redistribute(&mut self, parcel: &Parcel) {
-        let delivery = &parcel.delivery;
-        let Some(share) = &delivery.share else { return };
-        let entry = self.table.entry(&share.filter);
-        let group = entry.and_then(|entry| entry.groups.iter_mut().find(|group| group.name == share.group));
-        // Whoever waits for the old place now waits for the new one; only then does the old one go.
-        let receipts = parcel.row.map(|row| self.store.receipts(row)).unwrap_or_default();
-        let again = |member: &Subscriber| member.delivery(&delivery.routed, Some(Arc::clone(share)));
-        let topic = delivery.routed.message.topic.as_str();
-        let taken = group.map_or(Err(NotTaken::Ended), |group| group.give(topic, again, &receipts));
-        if let Some(row) = parcel.row {
-            self.store.forget(row);
-        }
-        receipts.into_iter().for_each(Receipt::settle);
-        match taken {
-            // The last member has gone, and with it whoever could have had it.
-            Err(NotTaken::Ended) => self.stats.dropped(Dropped::SessionEnded),
-            taken => self.stats.count(taken),
-        }
-    }
-
-    fn forget(&mut self, filter: &TopicFilter) {
-        if self.table.forget(filter) {
-            self.link.unsubscribe(filter.as_str());
-        }
-    }
-
-    /// Lets the subscriptions of ended sessions and expired retained messages go.
-    pub(super) fn sweep(&mut self) {
-        self.retained.purge();
-        let empty = self.table.sweep();
-        for filter in &empty {
-            self.forget(filter);
-        }
-        self.stats.filters.store(self.table.ids.len() as u64, Ordering::Relaxed);
-    }
-
-    /// Puts a fresh router in the place of one that has grown. Between windows, so nothing is under way.
-    async fn renew_router(&mut self) {
-        match RouterLink::start().await {
-            Ok(link) => {
-                self.link = link;
-                self.resubscribe();
-                Stats::add(&self.stats.router_renewals, 1);
-                log::debug!(filters = self.table.ids.len(); "fan-out router renewed");
-            }
-            // The old one still works; the next window tries again.
-            Err(error) => log::warn!(error:% = error; "the worn fan-out router could not be renewed"),
-        }
-    }
-
-    /// Puts a fresh router in the place of one that failed, and gives it the window that was under way.
-    async fn replace_router(&mut self, error: &RouterFailure) -> Result<(), UnitError> {
-        self.failures += 1;
-        Stats::add(&self.stats.router_failures, 1);
-        log::error!(error:% = error, attempt = self.failures; "fan-out router failed; replacing it");
-        if self.failures > ROUTER_TRIES {
-            return Err(format!("{error}; {ROUTER_TRIES} successors failed as well").into());
-        }
-        self.handed_on_before.extend(self.handed_on.drain(..));
-        match RouterLink::start().await {
-            Ok(link) => self.link = link,
-            // The next try is due at once; it is counted like any other.
-            Err(error) => return Box::pin(self.replace_router(&error)).await,
-        }
-        self.resubscribe();
-        if self.deadline.is_none() {
-            return Ok(());
-        }
-        for (slot, Slot { routed, .. }) in self.window.iter().enumerate() {
-            self.link.publish(routed.message.topic.as_str(), slot);
-        }
-        Box::pin(self.send_window()).await
-    }
-
-    fn resubscribe(&mut self) {
-        for (filter, id) in &self.table.ids {
-            self.link.subscribe(filter.as_str(), *id);
-        }
     }
 }
 

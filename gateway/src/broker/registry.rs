@@ -1,26 +1,26 @@
 //! Which client has which session: taking over, parking while the client is away, ending, wills.
 
 mod forget;
+mod owner;
+mod will;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-mod owner;
+pub(super) use will::Will;
 
 use super::Current;
-use super::access::Access;
 use super::budget::Budget;
 use super::inventory::Inventory;
 use super::keeper::Keeper;
 use super::outbox::Outbox;
 use super::session::Session;
 use super::stats::Stats;
-use crate::message::{Awaited, Message, Origin, Properties, QoS, Receipt, Topic};
+use crate::message::{Awaited, Receipt};
 use crate::pipeline::Pipeline;
 use crate::store::{SessionRow, Store};
 use crate::supervisor::UnitError;
@@ -29,34 +29,6 @@ use crate::supervisor::UnitError;
 const SWEEP: Duration = Duration::from_secs(1);
 /// How long a newcomer waits for the old connection to hand its session over before it starts a fresh one.
 const HANDOVER: Duration = Duration::from_secs(5);
-
-/// What a client wants published when it is lost (MQTT 5.0, section 3.1.2.5).
-#[derive(Debug, Clone)]
-pub(super) struct Will {
-    /// Whose it is.
-    pub(super) access: Arc<Access>,
-    pub(super) topic: Topic,
-    pub(super) payload: Bytes,
-    pub(super) qos: QoS,
-    pub(super) retain: bool,
-    pub(super) delay: Duration,
-    pub(super) properties: Option<Arc<Properties>>,
-}
-
-impl Will {
-    /// The message that it is, received now; `None` when its client has lost the right to it.
-    pub(super) fn into_message(self, pipeline: &Pipeline) -> Option<Message> {
-        if !self.access.may_publish(&self.topic) {
-            return None;
-        }
-        let origin = Origin::Client(Arc::clone(&self.access.client));
-        let mut message = pipeline.message(pipeline.clock().now(), origin, self.topic, self.payload);
-        message.qos = self.qos;
-        message.retain = self.retain;
-        message.properties = self.properties;
-        Some(message)
-    }
-}
 
 /// A newcomer with the same client id wants the place.
 #[derive(Debug)]

@@ -1,19 +1,20 @@
 //! A session: what the broker remembers of one client, whether the client is there or not (MQTT 5.0, section 4.1).
 //!
-//! Pure but for the outbox that the hub fills. Turns deliveries into packets and follows their acknowledgement.
+//! Pure but for the outbox that the hub fills. `sending.rs` turns deliveries into packets, `handshakes.rs` follows their
+//! acknowledgement, `allowed.rs` lets go what its client may no longer have.
 
-use std::borrow::Cow;
+mod allowed;
+mod handshakes;
+mod sending;
+
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::Arc;
 
-use bytes::BytesMut;
 use tokio::sync::Notify;
 
-mod allowed;
-
 use super::aliases::Given;
-use super::codec::{self, Ack, CodecError, Packet, PublishProperties, PublishRef, ReasonCode, Version};
+use super::codec::Version;
 use super::inventory::Listed;
 use super::keeper::Keeper;
 use super::outbox::{Delivery, Outbox, Parcel};
@@ -151,109 +152,9 @@ impl Session {
         }
     }
 
-    /// Notes a QoS 2 message from the client. `Ok(false)`: it has been taken before.
-    ///
-    /// # Errors
-    /// When `limit` such messages wait for their PUBREL.
-    pub(super) fn receive(&mut self, id: NonZeroU16, limit: usize) -> Result<bool, ReasonCode> {
-        if self.received.contains_key(&id) {
-            return Ok(false);
-        }
-        if self.received.len() >= limit {
-            return Err(ReasonCode::ReceiveMaximumExceeded);
-        }
-        Ok(self.received.insert(id, None).is_none())
-    }
-
-    /// Notes what must be safe before a QoS 2 message from the client is acknowledged.
-    pub(super) fn promise_received(&mut self, id: NonZeroU16, awaited: Option<Awaited>) {
-        self.received.insert(id, awaited);
-    }
-
-    /// What must be safe before a QoS 2 message from the client is acknowledged once more.
-    pub(super) fn promise_of(&self, id: NonZeroU16) -> Option<Awaited> {
-        self.received.get(&id).cloned().flatten()
-    }
-
-    /// Forgets a QoS 2 message from the client: PUBREL has come. With what must be safe before that is acknowledged.
-    pub(super) fn release(&mut self, id: NonZeroU16) -> (ReasonCode, Option<Awaited>) {
-        let known = self.received.remove(&id).is_some();
-        let reason = if known { ReasonCode::Success } else { ReasonCode::PacketIdentifierNotFound };
-        // A PUBREL that comes again is unknown; that the first one was obeyed must be safe all the same.
-        let awaited = |keeper: &Keeper| if known { keeper.forget_received(id) } else { keeper.sync() };
-        (reason, self.keeper.as_ref().map(awaited))
-    }
-
     /// Begins with a new connection: what the last one left unacknowledged is sent again, in its order (section 4.4).
     pub(super) fn connected(&mut self) {
         self.written = 0;
-    }
-
-    /// Writes what waits until `out` holds `enough` bytes, the window is full or nothing is left.
-    pub(super) fn fill(&mut self, terms: &mut Terms, out: &mut BytesMut, enough: usize) {
-        while out.len() < enough && self.window_open(terms) {
-            let again = self.written < self.in_flight.len();
-            let went_on = if again { self.write_again(terms, out) } else { self.write_next(terms, out) };
-            if !went_on {
-                return;
-            }
-        }
-    }
-
-    /// Writes once more what the last connection left in flight.
-    fn write_again(&mut self, terms: &mut Terms, out: &mut BytesMut) -> bool {
-        let Some(sent) = self.in_flight.get(self.written) else { return false };
-        if !sent.parcel.is_safe() {
-            return false;
-        }
-        let written = if sent.released {
-            codec::write(&Packet::PubRel(Ack::new(sent.id, ReasonCode::Success)), terms.version, out).is_ok()
-        } else {
-            matches!(write_delivery(&sent.parcel.delivery, Some(sent.id), true, terms, out), Ok(true))
-        };
-        if written {
-            Stats::add(&self.stats.packets_sent, 1);
-            self.written += 1;
-        } else {
-            self.remove(self.written);
-            self.stats.dropped(Dropped::TooLargeForClient);
-        }
-        true
-    }
-
-    /// Writes the next message that waits; false when none does, or it may not be sent yet.
-    fn write_next(&mut self, terms: &mut Terms, out: &mut BytesMut) -> bool {
-        let next = self.head.take().or_else(|| self.next_retained()).or_else(|| self.outbox.pop());
-        let Some(parcel) = next else { return false };
-        if parcel.delivery.routed.is_expired() && !parcel.may_have_begun() {
-            self.drop_parcel(&parcel, Dropped::Expired);
-            return true;
-        }
-        let id = parcel.packet_id;
-        if !parcel.is_safe() || id.is_some_and(|id| self.in_flight.iter().any(|sent| sent.id == id)) {
-            self.head = Some(parcel);
-            return false;
-        }
-        if !matches!(write_delivery(&parcel.delivery, id, parcel.again, terms, out), Ok(true)) {
-            self.drop_parcel(&parcel, Dropped::TooLargeForClient);
-            return true;
-        }
-        Stats::add(&self.stats.packets_sent, 1);
-        Stats::add(&self.stats.publishes_sent, 1);
-        Stats::add(&self.stats.publish_bytes_sent, parcel.delivery.routed.message.payload.len() as u64);
-        self.card.message_sent();
-        if let Some(id) = id {
-            self.in_flight_bytes += parcel.delivery.routed.size();
-            self.in_flight.push_back(InFlight { id, parcel, released: false });
-            self.written += 1;
-        }
-        true
-    }
-
-    fn next_retained(&mut self) -> Option<Parcel> {
-        let parcel = self.retained.pop_front()?;
-        self.retained_bytes = self.retained_bytes.saturating_sub(parcel.delivery.routed.size());
-        Some(parcel)
     }
 
     /// Has operators see how much waits.
@@ -282,43 +183,6 @@ impl Session {
         }
     }
 
-    fn position(&self, id: NonZeroU16, fits: impl Fn(&InFlight) -> bool) -> Option<usize> {
-        self.in_flight.iter().position(|sent| sent.id == id && fits(sent))
-    }
-
-    /// PUBACK: a message at QoS 1 is done. In any order; what is unknown, or at QoS 2, is ignored.
-    pub(super) fn acknowledged(&mut self, id: NonZeroU16) {
-        if let Some(at) = self.position(id, |sent| sent.parcel.delivery.qos == QoS::AtLeastOnce) {
-            self.remove(at);
-        }
-    }
-
-    /// PUBCOMP: a message at QoS 2 that was released is done. What is unknown, or was not released, is ignored.
-    pub(super) fn completed(&mut self, id: NonZeroU16) {
-        if let Some(at) = self.position(id, |sent| sent.released) {
-            self.remove(at);
-        }
-    }
-
-    /// PUBREC: the client has the message. Says how to answer, if at all, and what must be safe before.
-    pub(super) fn client_received(&mut self, ack: &Ack) -> Option<(Ack, Option<Awaited>)> {
-        let Some(at) = self.position(ack.packet_id, |sent| sent.parcel.delivery.qos == QoS::ExactlyOnce) else {
-            let unknown = Ack::new(ack.packet_id, ReasonCode::PacketIdentifierNotFound);
-            return (!ack.reason.is_error()).then_some((unknown, None));
-        };
-        if ack.reason.is_error() {
-            self.remove(at);
-            return None;
-        }
-        let sent = self.in_flight.get_mut(at)?;
-        if !sent.released {
-            sent.released = true;
-            let kept = self.keeper.as_ref().zip(sent.parcel.row);
-            sent.parcel.gate = kept.map(|(keeper, row)| keeper.release(row));
-        }
-        Some((Ack::new(ack.packet_id, ReasonCode::Success), sent.parcel.gate.clone()))
-    }
-
     /// Takes what came by shared subscriptions and others could have instead: what waits, and, when the session ends,
     /// what QoS 1 left unacknowledged too. What has QoS 2 is never given to another (section 4.8.2).
     pub(super) fn take_shared(&mut self, ends: bool) -> Vec<Parcel> {
@@ -334,12 +198,6 @@ impl Session {
         shared.extend(self.head.take_if(|parcel| parcel.is_to_share()));
         shared.extend(self.outbox.take_shared());
         shared
-    }
-
-    /// Whether anything could be written now: the client's window and the session's memory both have room.
-    pub(super) fn window_open(&self, terms: &Terms) -> bool {
-        self.written < terms.window
-            && (self.written < self.in_flight.len() || self.in_flight_bytes <= self.outbox.max_bytes)
     }
 
     /// Whether the client has everything.
@@ -359,54 +217,4 @@ impl Drop for Session {
         }
         Stats::subtract(&self.stats.sessions, 1);
     }
-}
-
-/// Writes one message; `Ok(false)` when it is larger than the client takes.
-fn write_delivery(
-    delivery: &Delivery,
-    packet_id: Option<NonZeroU16>,
-    dup: bool,
-    terms: &mut Terms,
-    out: &mut BytesMut,
-) -> Result<bool, CodecError> {
-    let message = &delivery.routed.message;
-    let topic = &message.topic;
-    let known = terms.aliases.known(topic);
-    let told = if known.is_none() { terms.aliases.free() } else { None };
-    let properties = properties(delivery, terms.version, known.or(told));
-    let publish = PublishRef {
-        dup,
-        qos: delivery.qos,
-        retain: delivery.retain,
-        topic: if known.is_some() { "" } else { topic.as_str() },
-        packet_id,
-        payload: &message.payload,
-        properties: &properties,
-    };
-    let before = out.len();
-    codec::write_publish(terms.version, &publish, out)?;
-    if out.len() - before > terms.max_packet {
-        out.truncate(before);
-        return Ok(false);
-    }
-    if let Some(alias) = told {
-        terms.aliases.told(topic, alias);
-    }
-    Ok(true)
-}
-
-/// The properties of one delivery: those of the message, with what differs from client to client.
-fn properties(delivery: &Delivery, version: Version, alias: Option<NonZeroU16>) -> Cow<'_, PublishProperties> {
-    if version != Version::V5 {
-        return Cow::Owned(PublishProperties::default());
-    }
-    let shared = delivery.routed.v5();
-    if delivery.subscription_id.is_none() && shared.expiry.is_none() && alias.is_none() {
-        return Cow::Borrowed(shared);
-    }
-    let mut own = shared.clone();
-    own.expiry = delivery.routed.expiry_left();
-    own.topic_alias = alias;
-    own.subscription_ids.extend(delivery.subscription_id);
-    Cow::Owned(own)
 }

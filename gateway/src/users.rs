@@ -70,9 +70,8 @@ impl UsersFile {
             let remedy = "run it as root, or as the gateway's own user: sudo -u stile stile ...";
             format!("{}: {error}; {remedy}", self.path.display())
         };
-        let lock = self.path.with_extension("toml.lock");
-        let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&lock);
-        let lock = lock.and_then(|file| self.give_to_owner(file)).map_err(explain)?;
+        // The folder itself: whoever owns it could make a file for this a link to any file of root's.
+        let lock = File::open(self.folder()).map_err(explain)?;
         // Held until it is dropped; the system lets it go with a process that dies.
         lock.lock().map_err(explain)?;
         let mut users = self.read().map_err(|problems| problems.to_string())?.unwrap_or_default();
@@ -102,7 +101,7 @@ impl UsersFile {
         self.path.parent().unwrap_or(Path::new("."))
     }
 
-    /// Made by root, it is for the gateway to read and for its user to change.
+    /// Made by root, it is for the gateway to read and for its user to change. Only for a file that was just made.
     fn give_to_owner(&self, file: File) -> io::Result<File> {
         let owner = fs::metadata(self.folder())?;
         if file.metadata()?.uid() == 0 && owner.uid() != 0 {
@@ -232,6 +231,23 @@ mod tests {
         }
         fs::write(file.path(), b"\xff\xfe").unwrap();
         assert!(file.read().is_err());
+    }
+
+    #[test]
+    fn a_link_in_the_folder_leads_a_change_to_no_other_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = UsersFile::of(dir.path());
+        let elsewhere = dir.path().join("elsewhere");
+        for link in ["users.toml.lock", "users.toml.new"] {
+            std::os::unix::fs::symlink(&elsewhere, dir.path().join(link)).unwrap();
+        }
+        file.change(|users| {
+            users.push(user("a", None));
+            Ok(())
+        })
+        .unwrap();
+        assert!(!elsewhere.exists());
+        assert!(fs::symlink_metadata(file.path()).unwrap().is_file());
     }
 
     #[test]

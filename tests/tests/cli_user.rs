@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -237,22 +237,28 @@ fn the_list_and_the_answers_say_what_a_gateway_does() {
 }
 
 #[test]
-fn root_writes_for_the_gateways_own_user() {
+fn root_writes_for_the_gateways_own_user_and_gives_it_no_other_file() {
     if !rustix::process::geteuid().is_root() {
+        println!("skipped: only root can make files for another user");
         return;
     }
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
+    let of_root = dir.path().join("of-root");
     std::fs::create_dir(&data).unwrap();
+    std::fs::write(&of_root, "secret").unwrap();
+    // What the gateway's user could do in his folder.
+    for link in ["users.toml.lock", "users.toml.new"] {
+        std::os::unix::fs::symlink(&of_root, data.join(link)).unwrap();
+    }
     std::os::unix::fs::chown(&data, Some(4711), Some(4712)).unwrap();
     std::fs::write(dir.path().join("stile.toml"), "[gateway]\ndata-dir = \"data\"\n").unwrap();
     let place = Place(dir.path());
     place.good(&["add", "dev", "--all"]);
-    for name in ["users.toml", "users.toml.lock"] {
-        let there = std::fs::metadata(data.join(name)).unwrap();
-        let owner = (std::os::unix::fs::MetadataExt::uid(&there), std::os::unix::fs::MetadataExt::gid(&there));
-        assert_eq!(owner, (4711, 4712), "{name}");
-    }
+    let owner = |path: &Path| std::fs::metadata(path).map(|there| (there.uid(), there.gid())).unwrap();
+    assert_eq!(owner(&place.file()), (4711, 4712));
+    assert_eq!(owner(&of_root).0, 0);
+    assert_eq!(std::fs::read_to_string(&of_root).unwrap(), "secret");
 }
 
 #[test]

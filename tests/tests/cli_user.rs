@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use stile_tests::packet::{Connect, RawPacket, V5};
-use stile_tests::{RawClient, Stile, check, command};
+use stile_tests::{Authority, RawClient, Stile, check, command, mosquitto_pub};
 
 const GROUP: &str =
     "[[broker.group]]\nname = \"devices\"\npublish = [\"d/%u/#\"]\nsubscribe = [\"d/%u/#\", \"c/%c\"]\n";
@@ -154,11 +154,46 @@ fn a_gateway_that_starts_with_a_damaged_file_lets_nobody_in_by_it() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("data")).unwrap();
     std::fs::write(dir.path().join("data/users.toml"), "[[user\n").unwrap();
-    let stile = Stile::start_in(dir, "", "");
+    let (tls, ca) = certificates(dir.path());
+    let stile = Stile::start_in(dir, "", &tls);
     stile.wait_log("users.toml is damaged; the last good users stand");
     let (_, connack) = RawClient::meet(stile.mqtt, &Connect::new(V5, "nameless"));
     assert_eq!(connack.body[1], 0x87);
     assert_eq!(code(&stile, "anna", "x"), 0x86);
+    assert!(!by_certificate(&stile, &ca, "anna"));
+}
+
+/// `[broker.tls]` by which a certificate stands for a user, and who signs such.
+fn certificates(dir: &Path) -> (String, Authority) {
+    let ca = Authority::new(dir, "ca");
+    ca.sign("server", Some("stile"));
+    let files = "certificate = \"server.pem\"\nkey = \"server.key\"\nclient-ca = \"ca.pem\"\n";
+    (format!("[broker.tls]\nlisten = [\"127.0.0.1:0\"]\n{files}client-certificate-user = true\n"), ca)
+}
+
+/// Whether somebody with a certificate of this name may publish.
+fn by_certificate(stile: &Stile, ca: &Authority, name: &str) -> bool {
+    let (certificate, key) = ca.sign("client", Some(name));
+    let [ca, certificate, key] = [&ca.file, &certificate, &key].map(|path| path.to_str().unwrap());
+    let files = ["--cafile", ca, "--cert", certificate, "--key", key];
+    let message = ["-t", "a", "-m", "x", "-q", "1", "-i", "id"];
+    let output = mosquitto_pub(stile.door("listening for MQTT over TLS"), "mqttv5", &[&files[..], &message].concat());
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.is_empty() || said.contains("Not authorized"), "{said}");
+    said.is_empty()
+}
+
+#[test]
+fn a_user_who_is_known_by_his_certificate_may_do_nothing_any_more_when_he_is_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (tls, ca) = certificates(dir.path());
+    let stile = Stile::start_in(dir, "", &format!("{GROUP}{tls}"));
+    let place = Place(stile.dir.path());
+    assert!(by_certificate(&stile, &ca, "dev"), "there are no users");
+    place.good(&["add", "dev", "--publish", "b"]);
+    assert!(!by_certificate(&stile, &ca, "dev"));
+    assert!(place.good(&["remove", "dev"]).contains("a certificate with this name still connects"));
+    assert!(!by_certificate(&stile, &ca, "dev"));
 }
 
 #[test]

@@ -51,6 +51,8 @@ pub(super) struct Roster {
     anonymous: bool,
     /// There are users, so a name counts.
     named: bool,
+    /// There may be more users than are known: whose name a certificate has can't be told.
+    damaged: bool,
 }
 
 struct Sources {
@@ -167,8 +169,8 @@ impl Roster {
         // What the settings say of a name stands, since they are what an operator reads first.
         let all = elsewhere.iter().map(|user| &user.user).chain(&settings.user);
         let users = all.map(|user| (user.name.as_str().into(), account(user, &groups))).collect();
-        let more = *more != MoreUsers::None;
-        Self { users, groups, anonymous: settings.anonymous(more), named: more || !settings.user.is_empty() }
+        let (damaged, more) = (*more == MoreUsers::Damaged, *more != MoreUsers::None);
+        Self { users, groups, anonymous: settings.anonymous(more), named: more || !settings.user.is_empty(), damaged }
     }
 
     pub(super) fn user(&self, name: &str) -> Option<&Account> {
@@ -185,24 +187,33 @@ impl Roster {
         self.named
     }
 
-    /// What somebody may do. A user who is gone may do nothing.
+    /// What somebody may do. A user who is gone may do nothing, nor may a nameless client where a name is needed now: wills
+    /// that wait and sessions of absent clients ask too.
     pub(super) fn rights(&self, who: &Who, client: Option<&str>) -> Rights {
         let name = who.name();
-        match (who, name.and_then(|name| self.user(name))) {
-            (Who::Anonymous, _) => self.rights_of_group(ANONYMOUS, None, client),
-            (_, Some(account)) => {
-                Rights { publish: account.publish.of(name, client), subscribe: account.subscribe.of(name, client) }
+        if let Some(account) = name.and_then(|name| self.user(name)) {
+            return Rights { publish: account.publish.of(name, client), subscribe: account.subscribe.of(name, client) };
+        }
+        match who {
+            Who::User(_) => Rights::NONE,
+            Who::Anonymous if !self.anonymous => Rights::NONE,
+            Who::Anonymous => self.rights_of_group(ANONYMOUS, None, client).unwrap_or(Rights::EVERYTHING),
+            Who::Certified(None) if self.named && !self.anonymous => Rights::NONE,
+            Who::Certified(None) => self.rights_of_group(CERTIFIED, None, client).unwrap_or(Rights::EVERYTHING),
+            Who::Certified(Some(_)) if self.damaged => Rights::NONE,
+            Who::Certified(Some(_)) => {
+                // With users, a name that is none of theirs may be that of one who was removed.
+                let ungrouped = if self.named { Rights::NONE } else { Rights::EVERYTHING };
+                self.rights_of_group(CERTIFIED, name, client).unwrap_or(ungrouped)
             }
-            (Who::Certified(_), None) => self.rights_of_group(CERTIFIED, name, client),
-            (Who::User(_), None) => Rights::NONE,
         }
     }
 
-    /// The rights of a group that need not be there: without it, nobody has said that there are limits.
-    fn rights_of_group(&self, group: &str, user: Option<&str>, client: Option<&str>) -> Rights {
-        let Some((name, group)) = self.groups.get_key_value(group) else { return Rights::EVERYTHING };
+    /// The rights of a group that need not be there.
+    fn rights_of_group(&self, group: &str, user: Option<&str>, client: Option<&str>) -> Option<Rights> {
+        let (name, group) = self.groups.get_key_value(group)?;
         let of = |filters: &[TopicFilter]| Patterns::These(patterns(filters, Some(name))).of(user, client);
-        Rights { publish: of(&group.publish), subscribe: of(&group.subscribe) }
+        Some(Rights { publish: of(&group.publish), subscribe: of(&group.subscribe) })
     }
 
     /// Whether somebody who was let in with this proof would be let in again.
@@ -237,3 +248,6 @@ fn account(user: &User, groups: &HashMap<Arc<str>, config::Group>) -> Account {
 fn patterns(filters: &[TopicFilter], group: Option<&Arc<str>>) -> Vec<Pattern> {
     filters.iter().map(|filter| Pattern { filter: filter.clone(), group: group.cloned() }).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -56,6 +56,9 @@ pub(super) fn remove(found: &Found, name: &str) -> Result<(), String> {
         if users.len() < before { Ok(()) } else { Err(unknown(name)) }
     })?;
     say(&format!("{name}: removed"));
+    if found.settings.broker.tls.as_ref().is_some_and(|tls| tls.client_certificate_user) {
+        say("a certificate with this name still connects, with the rights of the group `certified` or none");
+    }
     Ok(())
 }
 

@@ -49,14 +49,23 @@ impl UsersFile {
         let read = File::open(&self.path).and_then(|file| file.take(MAX_BYTES + 1).read_to_string(&mut text));
         match read {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(self.unusable(format!("cannot be read: {error}"))),
-            Ok(size) if size as u64 > MAX_BYTES => Err(self.unusable(format!("is larger than {MAX_BYTES} bytes"))),
-            Ok(_) => config::parse_users(&self.path, &text).map(Some),
+            Err(error) => {
+                let remedy = "make it a text file that the gateway's user may read, or put a copy of it in its place";
+                Err(self.unusable(format!("cannot be read: {error}"), remedy))
+            }
+            Ok(_) => self.parse(&text).map(Some),
         }
     }
 
-    fn unusable(&self, what: String) -> Problems {
-        let remedy = "make it a text file that the gateway's user may read, or put a copy of it in its place";
+    /// What is about to be written goes through it too: with a file that it refuses all users would be lost.
+    fn parse(&self, text: &str) -> Result<Vec<FileUser>, Problems> {
+        if text.len() as u64 > MAX_BYTES {
+            return Err(self.unusable(format!("is larger than {MAX_BYTES} bytes"), "have fewer users, or fewer rights"));
+        }
+        config::parse_users(&self.path, text)
+    }
+
+    fn unusable(&self, what: String, remedy: &str) -> Problems {
         let place = Place::Whole(self.path.clone());
         Problems(vec![Problem { place, what, remedy: remedy.to_owned(), severity: Severity::Error }])
     }
@@ -77,6 +86,7 @@ impl UsersFile {
         let mut users = self.read().map_err(|problems| problems.to_string())?.unwrap_or_default();
         change(&mut users)?;
         let text = write_out(&users).map_err(|error| format!("the users can't be written: {error}"))?;
+        self.parse(&text).map_err(|problems| format!("not written: {problems}"))?;
         self.write(&text).map_err(explain)
     }
 
@@ -205,6 +215,33 @@ mod tests {
         })
         .unwrap();
         assert_eq!(file.read().unwrap().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn what_could_not_be_read_again_is_not_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = UsersFile::of(dir.path());
+        let publish = |filters: Vec<String>| {
+            let publish = filters.iter().map(|filter| TopicFilter::new(filter).unwrap()).collect();
+            vec![user("x", Some(Allowed { publish, ..Allowed::default() }))]
+        };
+        let add = |more: Vec<FileUser>| {
+            file.change(|users| {
+                users.extend(more);
+                Ok(())
+            })
+        };
+        add(vec![user("a", None)]).unwrap();
+        let before = fs::read(file.path()).unwrap();
+        for (more, reason) in [
+            (publish((0..101).map(|number| format!("a/{number}")).collect()), "101"),
+            (publish((0..70).map(|number| format!("{number}{}", "x".repeat(65_000))).collect()), "is larger than"),
+            ((0..1000).map(|number| user(&number.to_string(), None)).collect(), "1001"),
+        ] {
+            let said = add(more).unwrap_err();
+            assert!(said.starts_with("not written: ") && said.contains(reason), "{said}");
+            assert_eq!(fs::read(file.path()).unwrap(), before, "{reason}");
+        }
     }
 
     #[test]

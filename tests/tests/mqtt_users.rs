@@ -20,7 +20,6 @@ fn guarded() -> Stile {
 
 #[test]
 fn the_right_password_opens_and_a_wrong_or_missing_one_is_refused_in_the_words_of_each_version() {
-    let stile = guarded();
     let attempts: [(Option<&str>, Option<&[u8]>); 9] = [
         (None, None),
         (Some("ops"), None),
@@ -33,6 +32,8 @@ fn the_right_password_opens_and_a_wrong_or_missing_one_is_refused_in_the_words_o
         (Some("nobody"), Some(b"s3cret")),
     ];
     for version in [3, V311, V5] {
+        // The right password does not make wrong ones forgotten, so each version has a gateway to itself.
+        let stile = guarded();
         for (user, password) in [("ops", "s3cret"), ("filed", "from a file")] {
             let connect =
                 Connect { user: Some(user), password: Some(password.into()), ..Connect::new(version, "good") };
@@ -51,9 +52,9 @@ fn the_right_password_opens_and_a_wrong_or_missing_one_is_refused_in_the_words_o
             assert_eq!(connack.body[..2], [0, code], "{version} {user:?} {password:?}");
             assert_eq!(client.expect_closed(), []);
         }
+        // Counted behind the answer.
+        stile.wait_metric(REFUSED, |count| count == 9.0);
     }
-    // Counted behind the answer.
-    stile.wait_metric(REFUSED, |count| count == 27.0);
 }
 
 #[test]

@@ -79,6 +79,11 @@ impl Attempt {
         Self { user: user[..user.floor_char_boundary(NAME_BYTES)].into(), address }
     }
 
+    /// Where it comes from, as it counts.
+    pub(super) fn address(&self) -> IpAddr {
+        self.address
+    }
+
     fn pair(&self) -> (Arc<str>, IpAddr) {
         (Arc::clone(&self.user), self.address)
     }
@@ -126,10 +131,16 @@ impl Guesses {
         }
     }
 
-    /// Notes that a password was right.
+    /// Notes that a password was right and that a hash was spent on it: the wrong ones before are forgotten.
     pub(super) fn right(&mut self, attempt: &Attempt, now: Instant) {
         let [pair, _, _] = attempt.keys();
         self.counts.remove(&pair);
+        self.right_again(attempt, now);
+    }
+
+    /// Notes that a password was right and cost nothing. If that made wrong ones forgotten, a user could have as many of
+    /// those hashed as he liked, with a right one in between.
+    pub(super) fn right_again(&mut self, attempt: &Attempt, now: Instant) {
         make_room(&mut self.known, &attempt.pair(), |last| *last);
         self.known.insert(attempt.pair(), now);
     }

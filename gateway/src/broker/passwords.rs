@@ -1,13 +1,13 @@
 //! Checking passwords, so that neither guessing them nor checking them harms anybody.
 //!
-//! One hash is checked at a time, on a thread where it holds up nobody, and only so many may wait for it. What was right
+//! One hash is checked at a time, on a thread where it holds up nobody, and only so many may wait for it, of one address only
+//! a few: nobody can take all the places. What was right
 //! a while ago is remembered (as a digest under a key that ends with the process), so that a fleet that comes back
 //! at once need not be hashed one by one. Who must wait before another try is for `guesses.rs` to say. A name that
 //! nobody has costs what a wrong password costs.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,8 @@ use crate::password::Hash;
 /// Clients that wait for their password to be checked. Policy: one more is told to come back later. At a tenth of a second
 /// each, the last of them waits for as long as a client's patience lasts.
 const WAITING: usize = 64;
+/// How many of them may be of one address, for IPv6 of one network. Policy: the same.
+const WAITING_OF_ADDRESS: usize = 4;
 /// Passwords that are remembered. Policy: the one that was used longest ago goes.
 const REMEMBERED: usize = 1024;
 /// How long a password is remembered after its last use.
@@ -69,6 +71,8 @@ struct Remembered {
 struct Memory {
     guesses: Guesses,
     remembered: HashMap<Arc<str>, Remembered>,
+    /// Who waits, by address.
+    waiting: HashMap<IpAddr, usize>,
     /// Counts the times that all was forgotten: what is found right by old users must not be remembered for new ones.
     epoch: u64,
 }
@@ -76,18 +80,26 @@ struct Memory {
 /// See the module's head.
 pub(super) struct Passwords {
     permit: Arc<Semaphore>,
-    waiting: AtomicUsize,
     key: Option<hmac::Key>,
     memory: Mutex<Memory>,
     stats: Arc<Stats>,
 }
 
 /// One of those who wait; gives its place back when dropped.
-struct Place<'a>(&'a AtomicUsize);
+struct Place<'a> {
+    passwords: &'a Passwords,
+    address: IpAddr,
+}
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        let mut memory = self.passwords.lock();
+        if let Some(count) = memory.waiting.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                memory.waiting.remove(&self.address);
+            }
+        }
     }
 }
 
@@ -96,7 +108,7 @@ impl Passwords {
         let mut random = [0; 32];
         // Without random numbers nothing is remembered; each check is then a hash.
         let key = getrandom::fill(&mut random).ok().map(|()| hmac::Key::new(hmac::HMAC_SHA256, &random));
-        Self { permit: Arc::new(Semaphore::new(1)), waiting: AtomicUsize::new(0), key, memory: Mutex::default(), stats }
+        Self { permit: Arc::new(Semaphore::new(1)), key, memory: Mutex::default(), stats }
     }
 
     fn lock(&self) -> MutexGuard<'_, Memory> {
@@ -125,12 +137,10 @@ impl Passwords {
         if let Some(verdict) = self.without_hash(&attempt, asked) {
             return verdict;
         }
-        if self.waiting.fetch_add(1, Ordering::Relaxed) >= WAITING {
-            drop(Place(&self.waiting));
+        let Some(_place) = self.take_place(attempt.address()) else {
             self.stats.password_check(PasswordCheck::Busy);
             return Verdict::Busy;
-        }
-        let _place = Place(&self.waiting);
+        };
         let Ok(permit) = Arc::clone(&self.permit).acquire_owned().await else { return Verdict::Busy };
         // Whoever went before may have changed what is to be said of this one.
         if let Some(verdict) = self.without_hash(&attempt, asked) {
@@ -146,6 +156,17 @@ impl Passwords {
         if right { Verdict::Right } else { Verdict::Wrong }
     }
 
+    /// A place among those who wait, where there is one.
+    fn take_place(&self, address: IpAddr) -> Option<Place<'_>> {
+        let mut memory = self.lock();
+        let of_address = memory.waiting.get(&address).copied().unwrap_or(0);
+        if of_address >= WAITING_OF_ADDRESS || memory.waiting.values().sum::<usize>() >= WAITING {
+            return None;
+        }
+        memory.waiting.insert(address, of_address + 1);
+        Some(Place { passwords: self, address })
+    }
+
     /// What can be said without hashing.
     fn without_hash(&self, attempt: &Attempt, asked: &Asked<'_>) -> Option<Verdict> {
         let now = Instant::now();
@@ -153,7 +174,7 @@ impl Passwords {
         let held_back = if memory.guesses.holds_off(attempt, now) {
             true
         } else if is_plain(asked) || self.remembers(&mut memory, asked, now) {
-            memory.guesses.right(attempt, now);
+            memory.guesses.right_again(attempt, now);
             self.stats.password_check(PasswordCheck::Remembered);
             return Some(Verdict::Right);
         } else {

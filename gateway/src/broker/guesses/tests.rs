@@ -66,6 +66,22 @@ fn a_pair_that_was_right_before_waits_for_its_own_wrong_passwords_alone() {
 }
 
 #[test]
+fn a_right_password_that_cost_no_hash_does_not_make_the_wrong_ones_forgotten() {
+    let mut guesses = Guesses::default();
+    let now = Instant::now();
+    let anna = attempt("anna", "10.0.0.1");
+    guesses.right(&anna, now);
+    for _ in 0..FREE {
+        guesses.wrong(&anna, now);
+        guesses.right_again(&anna, now);
+    }
+    assert!(guesses.holds_off(&anna, now));
+    guesses.right(&anna, now + FIRST);
+    guesses.wrong(&anna, now + FIRST);
+    assert!(!guesses.holds_off(&anna, now + FIRST));
+}
+
+#[test]
 fn old_wrong_passwords_are_forgotten() {
     let mut guesses = Guesses::default();
     let now = Instant::now();

@@ -15,6 +15,51 @@ fn asked<'a>(user: &'a str, credential: Option<&'a Credential>, password: &'a [u
     Asked { user, credential, password, address: "10.0.0.1".parse().unwrap(), epoch }
 }
 
+fn busy(passwords: &Passwords) -> u64 {
+    passwords.stats.password_checks().find(|(how, _)| *how == "busy").unwrap().1
+}
+
+#[tokio::test]
+async fn one_user_can_neither_wash_wrong_passwords_away_nor_have_them_hashed_without_end() {
+    let passwords = Passwords::new(Arc::default());
+    let anna = credential("s3cret");
+    let (right, wrong) = (asked("anna", Some(&anna), b"s3cret", 0), asked("anna", Some(&anna), b"wrong", 0));
+    for _ in 0..5 {
+        assert_eq!(passwords.check(&right).await, Verdict::Right);
+        assert_eq!(passwords.check(&wrong).await, Verdict::Wrong);
+    }
+    assert_eq!(passwords.check(&wrong).await, Verdict::HeldBack);
+    assert_eq!(hashed(&passwords), 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_address_takes_a_few_places_only_and_others_come_in() {
+    let passwords = Arc::new(Passwords::new(Arc::default()));
+    let permit = Arc::clone(&passwords.permit).acquire_owned().await.unwrap();
+    let check = |address: &'static str| {
+        let passwords = Arc::clone(&passwords);
+        tokio::spawn(async move {
+            let anna = credential("s3cret");
+            let address = address.parse().unwrap();
+            passwords.check(&Asked { address, ..asked("anna", Some(&anna), b"s3cret", 0) }).await
+        })
+    };
+    // All of one network.
+    let many: Vec<_> = (0..10).map(|n| check(["2001:db8::1", "2001:db8::2"][n % 2])).collect();
+    while busy(&passwords) < 10 - WAITING_OF_ADDRESS as u64 {
+        tokio::task::yield_now().await;
+    }
+    let other = check("10.0.0.2");
+    drop(permit);
+    assert_eq!(other.await.unwrap(), Verdict::Right);
+    let mut verdicts = Vec::new();
+    for check in many {
+        verdicts.push(check.await.unwrap());
+    }
+    assert_eq!(verdicts.iter().filter(|verdict| **verdict == Verdict::Right).count(), WAITING_OF_ADDRESS);
+    assert!(passwords.lock().waiting.is_empty());
+}
+
 #[tokio::test]
 async fn a_password_that_was_right_is_not_hashed_again_until_something_changes() {
     let passwords = Passwords::new(Arc::default());
@@ -63,11 +108,15 @@ async fn of_many_at_once_few_are_hashed_and_more_than_can_wait_are_sent_away() {
     let checks: Vec<_> = (0..100)
         .map(|number| {
             let passwords = Arc::clone(&passwords);
-            tokio::spawn(async move { passwords.check(&asked("anna", None, format!("{number}").as_bytes(), 0)).await })
+            tokio::spawn(async move {
+                // As many of each address as may wait.
+                let address = IpAddr::from([10, 0, 0, (number / WAITING_OF_ADDRESS) as u8]);
+                let password = format!("{number}");
+                passwords.check(&Asked { address, ..asked("anna", None, password.as_bytes(), 0) }).await
+            })
         })
         .collect();
-    let busy = || passwords.stats.password_checks().find(|(how, _)| *how == "busy").unwrap().1;
-    while busy() < 100 - WAITING as u64 {
+    while busy(&passwords) < 100 - WAITING as u64 {
         tokio::task::yield_now().await;
     }
     drop(permit);
@@ -79,5 +128,5 @@ async fn of_many_at_once_few_are_hashed_and_more_than_can_wait_are_sent_away() {
     assert_eq!(count(Verdict::Busy), 100 - WAITING);
     assert!((5..=10).contains(&count(Verdict::Wrong)) && count(Verdict::Wrong) as u64 == hashed(&passwords));
     assert_eq!(count(Verdict::HeldBack), WAITING - count(Verdict::Wrong));
-    assert_eq!(passwords.waiting.load(Ordering::Relaxed), 0);
+    assert!(passwords.lock().waiting.is_empty());
 }

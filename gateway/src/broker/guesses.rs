@@ -6,8 +6,9 @@
 //!
 //! What a stranger does must not keep a user out. So a pair that has been right before is *known*, and only its own
 //! wrong passwords count for it: neither those of others at its address (a network behind one address, one device in
-//! it with an old password) nor those of strangers who try its name. A user who comes from a new address may have to
-//! wait for what strangers did to his name, but for at most [`Key::longest`], a few seconds.
+//! it with an old password) nor those of strangers who try its name. Devices that share a name may share an address too, and
+//! one of them may have an old password: so a known pair waits for a few seconds at most, too. A user who comes from a new address may have to
+//! wait for what strangers did to his name, but for a few seconds at most ([`Key::longest`]).
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -19,6 +20,8 @@ use std::time::{Duration, Instant};
 const FREE: u32 = 5;
 /// The first wait.
 const FIRST: Duration = Duration::from_secs(1);
+/// The longest wait of a pair that has been right before: others with the same name may be behind the address.
+const LONGEST_KNOWN: Duration = Duration::from_secs(5);
 /// After this long without a wrong password, those before are forgotten.
 const FORGET: Duration = Duration::from_secs(600);
 /// Entries of each table. Policy: the one that was touched longest ago goes. Each wrong password makes three at most, and
@@ -118,7 +121,7 @@ impl Guesses {
         let elsewhere = if known { Vec::new() } else { vec![address, user] };
         for key in std::iter::once(pair).chain(elsewhere) {
             make_room(&mut self.counts, &key, |count| count.last);
-            let longest = key.longest();
+            let longest = if known { LONGEST_KNOWN } else { key.longest() };
             let count = self.counts.entry(key).or_insert(Count { wrong: 0, wait_until: now, last: now });
             if now.saturating_duration_since(count.last) > FORGET {
                 count.wrong = 0;

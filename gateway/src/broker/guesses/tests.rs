@@ -63,6 +63,10 @@ fn a_pair_that_was_right_before_waits_for_its_own_wrong_passwords_alone() {
     assert!(guesses.holds_off(&home, later + Duration::from_millis(990)));
     guesses.right(&home, later + minute);
     assert!(!guesses.holds_off(&home, later + minute));
+    // A device with an old password, that has her name and her address, holds her other devices up for seconds only.
+    let looked_at = burst(&mut guesses, later + minute, minute, |_| home.clone());
+    assert!((15..=20).contains(&looked_at), "{looked_at}");
+    assert!(!guesses.holds_off(&home, later + 2 * minute + LONGEST_KNOWN));
 }
 
 #[test]

@@ -130,7 +130,6 @@ impl Accounts {
         }
         let roster = Arc::new(Roster::new(&sources.settings, &sources.more));
         *self.roster.write().unwrap_or_else(PoisonError::into_inner) = roster;
-        self.passwords.forget();
         self.announce();
     }
 

@@ -27,7 +27,6 @@ pub(super) async fn identify(
     address: IpAddr,
     accounts: &Accounts,
 ) -> Result<Identity, (Refusal, ReasonCode)> {
-    let epoch = accounts.passwords.epoch();
     let roster = accounts.roster();
     let proof_of = |name: &str| roster.user(name).map(|account| account.credential.clone());
     let unproved = |who| Ok(Identity { who, proof: None });
@@ -45,7 +44,7 @@ pub(super) async fn identify(
     };
     let proof = proof_of(name);
     let password = connect.password.as_deref().unwrap_or_default();
-    let asked = Asked { user: name, credential: proof.as_ref(), password, address, epoch };
+    let asked = Asked { user: name, credential: proof.as_ref(), password, address };
     match accounts.passwords.check(&asked).await {
         Verdict::Right => Ok(Identity { who: Who::User(name.into()), proof }),
         Verdict::Wrong => Err((Refusal::Credentials, ReasonCode::BadUserNameOrPassword)),

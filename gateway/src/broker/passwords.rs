@@ -50,14 +50,18 @@ pub(super) struct Asked<'a> {
     /// Empty where none was given.
     pub(super) password: &'a [u8],
     pub(super) address: IpAddr,
-    /// What [`Passwords::epoch`] was before the user was looked up.
-    pub(super) epoch: u64,
 }
 
 impl Asked<'_> {
-    /// User and password in one, so that no two pairs are alike.
+    /// User, hash and password in one, so that no two of these are alike. The hash is there so that a password that was right
+    /// by another one, before a change, is not known to be right.
     fn to_sign(&self) -> Vec<u8> {
-        [&self.user.len().to_be_bytes()[..], self.user.as_bytes(), self.password].concat()
+        let hash = match self.credential {
+            Some(Credential::Hash(hash)) => hash.expose(),
+            Some(Credential::Password(_) | Credential::File(..)) | None => "",
+        };
+        let (user_len, hash_len) = (self.user.len().to_be_bytes(), hash.len().to_be_bytes());
+        [&user_len[..], self.user.as_bytes(), &hash_len, hash.as_bytes(), self.password].concat()
     }
 }
 
@@ -73,8 +77,6 @@ struct Memory {
     remembered: HashMap<Arc<str>, Remembered>,
     /// Who waits, by address.
     waiting: HashMap<IpAddr, usize>,
-    /// Counts the times that all was forgotten: what is found right by old users must not be remembered for new ones.
-    epoch: u64,
 }
 
 /// See the module's head.
@@ -113,18 +115,6 @@ impl Passwords {
 
     fn lock(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Forgets what was right. Who must wait goes on waiting.
-    pub(super) fn forget(&self) {
-        let mut memory = self.lock();
-        memory.remembered.clear();
-        memory.epoch += 1;
-    }
-
-    /// To be asked for before the user is looked up.
-    pub(super) fn epoch(&self) -> u64 {
-        self.lock().epoch
     }
 
     /// Checks a password.
@@ -203,7 +193,7 @@ impl Passwords {
             return memory.guesses.wrong(attempt, now);
         }
         memory.guesses.right(attempt, now);
-        if let Some(key) = self.key.as_ref().filter(|_| memory.epoch == asked.epoch) {
+        if let Some(key) = &self.key {
             let remembered = &mut memory.remembered;
             if remembered.len() >= REMEMBERED && !remembered.contains_key(asked.user) {
                 let oldest = remembered.iter().min_by_key(|(_, known)| known.last).map(|(user, _)| Arc::clone(user));

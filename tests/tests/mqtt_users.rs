@@ -1,6 +1,8 @@
 //! Who may come in: users, passwords, and the answer to those who may not, in the words of each version.
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 
+use std::time::Instant;
+
 use stile_tests::packet::{Connect, V5, V311};
 use stile_tests::{RawClient, Stile, check, mosquitto_pub};
 
@@ -72,6 +74,19 @@ fn mosquitto_says_why_it_may_not_come_in_and_no_password_is_logged() {
     stile.wait_record("refused for its credentials", |record| record["reason"] == "credentials");
     let log = format!("{:?}", stile.log());
     assert!(!log.contains("s3cret") && !log.contains("guessed-by-me") && !log.contains("from a file"), "{log}");
+}
+
+#[test]
+fn many_clients_that_are_refused_do_not_fill_the_log() {
+    let stile = guarded();
+    let started = Instant::now();
+    for _ in 0..100 {
+        let (_, connack) = RawClient::meet(stile.mqtt, &Connect::new(V5, "nameless"));
+        assert_eq!(connack.body[1], 0x87);
+    }
+    stile.wait_metric(REFUSED, |count| count == 100.0);
+    let lines = stile.logged("client refused").len() as u64;
+    assert!((1..=started.elapsed().as_secs() + 1).contains(&lines), "{lines}");
 }
 
 #[test]

@@ -128,8 +128,7 @@ async fn serve_websocket<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 pub(super) fn refused(shared: &Shared, peer: SocketAddr, rejected: &Rejected) {
-    shared.stats.refused(rejected.refusal);
-    log::info!(peer:% = peer, reason = rejected.refusal.as_str(), error = rejected.why.as_str(); "client refused");
+    shared.accounts.denials.client(peer, rejected);
 }
 
 /// Everything behind what lies below MQTT.

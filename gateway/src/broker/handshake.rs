@@ -66,7 +66,7 @@ impl Rejected {
     }
 }
 
-/// Reads CONNECT, until `deadline` at most, and decides on it. What came behind it is left in `inbox`. A refused client has had its answer.
+/// Reads CONNECT, until `deadline` at most, and decides on it; its password waits for no longer either. What came behind it is left in `inbox`. A refused client has had its answer.
 pub(super) async fn meet<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     inbox: &mut BytesMut,
@@ -88,7 +88,7 @@ pub(super) async fn meet<S: AsyncRead + AsyncWrite + Unpin>(
     };
     let identity = match connect.authentication {
         Some(_) => Err((Refusal::Protocol, ReasonCode::BadAuthenticationMethod)),
-        None => identify(&connect, caller, peer.ip(), accounts).await,
+        None => identify(&connect, caller, peer.ip(), accounts, deadline).await,
     };
     let decided = identity.and_then(|identity| decide(&connect, settings, identity, accounts));
     match decided.and_then(|agreed| agreed.if_connack_fits(settings)) {

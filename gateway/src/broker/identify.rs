@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::access::Who;
 use super::accounts::Accounts;
 use super::codec::{Connect, ReasonCode};
@@ -26,6 +28,7 @@ pub(super) async fn identify(
     caller: &Caller,
     address: IpAddr,
     accounts: &Accounts,
+    deadline: Instant,
 ) -> Result<Identity, (Refusal, ReasonCode)> {
     let roster = accounts.roster();
     let proof_of = |name: &str| roster.user(name).map(|account| account.credential.clone());
@@ -45,7 +48,7 @@ pub(super) async fn identify(
     let proof = proof_of(name);
     let password = connect.password.as_deref().unwrap_or_default();
     let asked = Asked { user: name, credential: proof.as_ref(), password, address };
-    match accounts.passwords.check(&asked).await {
+    match accounts.passwords.check(&asked, deadline).await {
         Verdict::Right => Ok(Identity { who: Who::User(name.into()), proof }),
         Verdict::Wrong => Err((Refusal::Credentials, ReasonCode::BadUserNameOrPassword)),
         // Not "bad password": a client that is told so gives up, and this one may have the right one.

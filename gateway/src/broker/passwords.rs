@@ -38,7 +38,7 @@ pub(super) enum Verdict {
     Wrong,
     /// There were too many wrong ones; it was not looked at.
     HeldBack,
-    /// Too many wait already; it was not looked at.
+    /// Too many wait already, or it waited for too long; it was not looked at.
     Busy,
 }
 
@@ -117,8 +117,8 @@ impl Passwords {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Checks a password.
-    pub(super) async fn check(&self, asked: &Asked<'_>) -> Verdict {
+    /// Checks a password; `deadline` is for the wait. A hash that has begun is finished and counts.
+    pub(super) async fn check(&self, asked: &Asked<'_>, deadline: tokio::time::Instant) -> Verdict {
         // None at all is no guess: it can't be right, and that is no secret.
         if asked.password.is_empty() {
             return Verdict::Wrong;
@@ -131,7 +131,11 @@ impl Passwords {
             self.stats.password_check(PasswordCheck::Busy);
             return Verdict::Busy;
         };
-        let Ok(permit) = Arc::clone(&self.permit).acquire_owned().await else { return Verdict::Busy };
+        let permit = tokio::time::timeout_at(deadline, Arc::clone(&self.permit).acquire_owned()).await;
+        let Ok(Ok(permit)) = permit else {
+            self.stats.password_check(PasswordCheck::Busy);
+            return Verdict::Busy;
+        };
         // Whoever went before may have changed what is to be said of this one.
         if let Some(verdict) = self.without_hash(&attempt, asked) {
             return verdict;

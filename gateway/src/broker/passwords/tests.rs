@@ -15,6 +15,11 @@ fn asked<'a>(user: &'a str, credential: Option<&'a Credential>, password: &'a [u
     Asked { user, credential, password, address: "10.0.0.1".parse().unwrap() }
 }
 
+/// Far away.
+fn later() -> tokio::time::Instant {
+    tokio::time::Instant::now() + Duration::from_secs(60)
+}
+
 fn busy(passwords: &Passwords) -> u64 {
     passwords.stats.password_checks().find(|(how, _)| *how == "busy").unwrap().1
 }
@@ -25,10 +30,10 @@ async fn one_user_can_neither_wash_wrong_passwords_away_nor_have_them_hashed_wit
     let anna = credential("s3cret");
     let (right, wrong) = (asked("anna", Some(&anna), b"s3cret"), asked("anna", Some(&anna), b"wrong"));
     for _ in 0..5 {
-        assert_eq!(passwords.check(&right).await, Verdict::Right);
-        assert_eq!(passwords.check(&wrong).await, Verdict::Wrong);
+        assert_eq!(passwords.check(&right, later()).await, Verdict::Right);
+        assert_eq!(passwords.check(&wrong, later()).await, Verdict::Wrong);
     }
-    assert_eq!(passwords.check(&wrong).await, Verdict::HeldBack);
+    assert_eq!(passwords.check(&wrong, later()).await, Verdict::HeldBack);
     assert_eq!(hashed(&passwords), 6);
 }
 
@@ -41,7 +46,7 @@ async fn one_address_takes_a_few_places_only_and_others_come_in() {
         tokio::spawn(async move {
             let anna = credential("s3cret");
             let address = address.parse().unwrap();
-            passwords.check(&Asked { address, ..asked("anna", Some(&anna), b"s3cret") }).await
+            passwords.check(&Asked { address, ..asked("anna", Some(&anna), b"s3cret") }, later()).await
         })
     };
     // All of one network.
@@ -66,19 +71,19 @@ async fn a_password_that_was_right_is_not_hashed_again_until_the_user_has_anothe
     let anna = credential("s3cret");
     let right = asked("anna", Some(&anna), b"s3cret");
     for _ in 0..3 {
-        assert_eq!(passwords.check(&right).await, Verdict::Right);
+        assert_eq!(passwords.check(&right, later()).await, Verdict::Right);
     }
     assert_eq!(hashed(&passwords), 1);
-    assert_eq!(passwords.check(&asked("anna", Some(&anna), b"s3creT")).await, Verdict::Wrong);
+    assert_eq!(passwords.check(&asked("anna", Some(&anna), b"s3creT"), later()).await, Verdict::Wrong);
     assert_eq!(hashed(&passwords), 2);
     // Remembered or not, an old password does not pass as the new one; the same one under a new hash is hashed once.
     let changed = credential("changed");
-    assert_eq!(passwords.check(&asked("anna", Some(&changed), b"s3cret")).await, Verdict::Wrong);
-    assert_eq!(passwords.check(&asked("anna", None, b"s3cret")).await, Verdict::Wrong);
+    assert_eq!(passwords.check(&asked("anna", Some(&changed), b"s3cret"), later()).await, Verdict::Wrong);
+    assert_eq!(passwords.check(&asked("anna", None, b"s3cret"), later()).await, Verdict::Wrong);
     assert_eq!(hashed(&passwords), 4);
     let again = credential("s3cret");
     for _ in 0..2 {
-        assert_eq!(passwords.check(&asked("anna", Some(&again), b"s3cret")).await, Verdict::Right);
+        assert_eq!(passwords.check(&asked("anna", Some(&again), b"s3cret"), later()).await, Verdict::Right);
     }
     assert_eq!(hashed(&passwords), 5);
 }
@@ -87,12 +92,12 @@ async fn a_password_that_was_right_is_not_hashed_again_until_the_user_has_anothe
 async fn a_name_that_nobody_has_costs_a_hash_and_so_does_a_wrong_password_of_the_settings() {
     let passwords = Passwords::new(Arc::default());
     let plain = Credential::Password(Secret::new("s3cret"));
-    assert_eq!(passwords.check(&asked("plain", Some(&plain), b"s3cret")).await, Verdict::Right);
+    assert_eq!(passwords.check(&asked("plain", Some(&plain), b"s3cret"), later()).await, Verdict::Right);
     assert_eq!(hashed(&passwords), 0);
-    assert_eq!(passwords.check(&asked("plain", Some(&plain), b"wrong")).await, Verdict::Wrong);
-    assert_eq!(passwords.check(&asked("nobody", None, b"wrong")).await, Verdict::Wrong);
+    assert_eq!(passwords.check(&asked("plain", Some(&plain), b"wrong"), later()).await, Verdict::Wrong);
+    assert_eq!(passwords.check(&asked("nobody", None, b"wrong"), later()).await, Verdict::Wrong);
     assert_eq!(hashed(&passwords), 2);
-    assert_eq!(passwords.check(&asked("nobody", None, b"")).await, Verdict::Wrong);
+    assert_eq!(passwords.check(&asked("nobody", None, b""), later()).await, Verdict::Wrong);
     assert_eq!(hashed(&passwords), 2, "no password is no guess");
 }
 
@@ -102,6 +107,15 @@ async fn a_password_that_is_not_utf8_is_wrong_even_where_its_hash_fits() {
     let hash = Hash::parse(hash).unwrap();
     assert!(!verify(Some(&hash), b"\xff\xfe"));
     assert!(!verify(None, b"\xff\xfe"));
+}
+
+#[tokio::test]
+async fn who_waits_for_longer_than_a_client_may_is_sent_away_and_gives_his_place_back() {
+    let passwords = Passwords::new(Arc::default());
+    let _permit = Arc::clone(&passwords.permit).acquire_owned().await.unwrap();
+    let verdict = passwords.check(&asked("anna", None, b"x"), tokio::time::Instant::now()).await;
+    assert_eq!((verdict, busy(&passwords), hashed(&passwords)), (Verdict::Busy, 1, 0));
+    assert!(passwords.lock().waiting.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -116,7 +130,7 @@ async fn of_many_at_once_few_are_hashed_and_more_than_can_wait_are_sent_away() {
                 // As many of each address as may wait.
                 let address = IpAddr::from([10, 0, 0, (number / WAITING_OF_ADDRESS) as u8]);
                 let password = format!("{number}");
-                passwords.check(&Asked { address, ..asked("anna", None, password.as_bytes()) }).await
+                passwords.check(&Asked { address, ..asked("anna", None, password.as_bytes()) }, later()).await
             })
         })
         .collect();

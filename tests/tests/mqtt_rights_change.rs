@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use stile_tests::packet::{Connect, RawPacket, V5, V311};
+use stile_tests::packet::{Connect, RawPacket, V5, V311, ack, publish};
 use stile_tests::{RawClient, Stile};
 
 /// A user with rights of his own.
@@ -46,6 +46,33 @@ fn the_next_publish_is_judged_by_the_new_rights() {
     reload(&stile, &user("dev", "p", "'b'", ""));
     assert_eq!(dev.publish_coded(2, "a", ""), Some(0x87));
     assert_eq!(dev.publish_coded(1, "b", ""), Some(0));
+}
+
+#[test]
+fn what_was_taken_with_qos_2_is_not_judged_again_and_its_identifier_is_free_only_at_its_end() {
+    let stile = start(&user("dev", "p", "'a', 'b'", ""));
+    let mut ops = connect(&stile, V5, "ops", "ops");
+    assert_eq!(ops.subscribe(&[("a", 0), ("b", 0)], &[]), [0, 0]);
+    for version in [V311, V5] {
+        reload(&stile, &user("dev", "p", "'a', 'b'", ""));
+        let persistent = Connect::persistent(version, "c").by("dev", "p");
+        let mut dev = RawClient::with(stile.mqtt, &persistent);
+        dev.send(&publish(version, 4, "a", 77, &[], "once"));
+        assert_eq!(dev.packet().first, 0x50);
+        // To the client, that never came.
+        dev.cut();
+        assert_eq!(ops.message().text, "once");
+        reload(&stile, &user("dev", "p", "'b'", ""));
+        let mut dev = RawClient::with(stile.mqtt, &persistent);
+        dev.send(&publish(version, 4 | 8, "a", 77, &[], "once"));
+        let pubrec = dev.packet();
+        assert_eq!((pubrec.first, pubrec.body.get(2).unwrap_or(&0)), (0x50, &0), "version {version}");
+        dev.send(&ack(0x62, 77));
+        assert_eq!(dev.packet().first, 0x70);
+        assert_eq!(dev.publish_coded(2, "b", "next"), Some(0));
+        assert_eq!(ops.message().text, "next", "and nothing before it");
+        dev.disconnect();
+    }
 }
 
 #[test]

@@ -29,7 +29,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let topic = self.aliases.resolve(&publish.topic, publish.properties().topic_alias);
         let topic = topic.map_err(|reason| violation(reason, "a topic or topic alias that is none"))?;
         self.look_again()?;
-        let reason = self.judge(&publish, &topic);
+        let reason = if self.is_known(&publish) { ReasonCode::Success } else { self.judge(&publish, &topic) };
         if reason.is_error() && (self.agreed.terms.version != Version::V5 || publish.qos == QoS::AtMostOnce) {
             // There is no other way to tell it (MQTT 3.1.1, section 3.3.5).
             return Err(violation(reason, "a message that is not allowed"));
@@ -56,6 +56,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether it is a QoS 2 message that was taken before. It is not judged again: a refusal would free its identifier
+    /// for the client and not for the session, and the client's next message under it would pass for this one.
+    fn is_known(&self, publish: &Publish) -> bool {
+        publish.qos == QoS::ExactlyOnce && publish.packet_id.is_some_and(|id| self.session.has_received(id))
     }
 
     pub(super) fn judge(&self, publish: &Publish, topic: &Topic) -> ReasonCode {

@@ -13,13 +13,18 @@ impl Session {
     /// # Errors
     /// When `limit` such messages wait for their PUBREL.
     pub(in crate::broker) fn receive(&mut self, id: NonZeroU16, limit: usize) -> Result<bool, ReasonCode> {
-        if self.received.contains_key(&id) {
+        if self.has_received(id) {
             return Ok(false);
         }
         if self.received.len() >= limit {
             return Err(ReasonCode::ReceiveMaximumExceeded);
         }
         Ok(self.received.insert(id, None).is_none())
+    }
+
+    /// Whether a QoS 2 message from the client has been taken and waits for its PUBREL.
+    pub(in crate::broker) fn has_received(&self, id: NonZeroU16) -> bool {
+        self.received.contains_key(&id)
     }
 
     /// Notes what must be safe before a QoS 2 message from the client is acknowledged.

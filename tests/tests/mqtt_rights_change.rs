@@ -204,6 +204,25 @@ fn a_session_is_not_given_to_another_user_with_the_same_client_id() {
 }
 
 #[test]
+fn another_user_who_takes_a_client_id_silences_neither_the_will_nor_the_shared_subscription() {
+    let stile = start(&(user("dev", "p", "'will'", "'job'") + &user("thief", "p", "", "")));
+    let mut ops = connect(&stile, V5, "ops", "ops");
+    let mut survivor = connect(&stile, V5, "ops", "survivor");
+    assert_eq!(survivor.subscribe(&[("will", 0)], &[]), [0]);
+    let delay = [0x18, 0, 0, 1, 0];
+    let connect = Connect::persistent(V5, "taken").by("dev", "p").with_will("will", &delay);
+    let mut dev = RawClient::with(stile.mqtt, &connect);
+    assert_eq!(dev.subscribe(&[("$share/g/job", 1)], &[]), [1]);
+    ops.publish_acked(false, "job", &[], "not acknowledged");
+    assert_eq!(dev.message().text, "not acknowledged");
+    assert_eq!(survivor.subscribe(&[("$share/g/job", 1)], &[]), [1]);
+    let _thief = RawClient::with(stile.mqtt, &Connect::persistent(V5, "taken").by("thief", "p"));
+    assert_eq!(dev.expect_closed(), [RawPacket { first: 0xe0, body: vec![0x8e] }]);
+    let got = BTreeSet::from([survivor.next_acked().text, survivor.next_acked().text]);
+    assert_eq!(got, BTreeSet::from(["gone".to_owned(), "not acknowledged".to_owned()]));
+}
+
+#[test]
 fn a_session_keeps_its_user_and_is_judged_by_his_rights_after_a_restart() {
     let mut stile = start(&user("dev", "p", "", "'a', 'b'"));
     let persistent = |user, id| Connect::persistent(V5, id).by(user, "p");

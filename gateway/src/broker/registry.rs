@@ -17,7 +17,7 @@ use super::Current;
 use super::budget::Budget;
 use super::inventory::Inventory;
 use super::keeper::Keeper;
-use super::outbox::Outbox;
+use super::outbox::{Outbox, Parcel};
 use super::session::Session;
 use super::stats::Stats;
 use crate::message::{Awaited, Receipt};
@@ -35,23 +35,38 @@ const HANDOVER: Duration = Duration::from_secs(5);
 pub(super) struct Newcomer {
     hand_over: oneshot::Sender<Session>,
     clean_start: bool,
+    /// Whose it is, as the store writes it.
+    user: Option<Arc<str>>,
 }
 
 impl Newcomer {
-    /// Whether a session that lasts for `expiry` goes on with the newcomer.
-    pub(super) fn lets_go_on(&self, expiry: Duration) -> bool {
-        !self.clean_start && !expiry.is_zero()
+    /// Whether a session that lasts for `expiry` goes on with the newcomer: neither may he want a clean one, nor may it
+    /// be one that ends with its connection (MQTT 3.1.1, section 3.1.2.4), nor another user's.
+    fn lets_go_on(&self, session: &Session, expiry: Duration) -> bool {
+        !self.clean_start && !expiry.is_zero() && owner::of(session) == self.user
     }
 
-    /// Hands the session over if it goes on: neither may the newcomer want a clean one, nor may it be one that ends with
-    /// its connection (MQTT 3.1.1, section 3.1.2.4). Returns what is to be published of the will: one with a delay is
-    /// void when the session goes on, and due when it ends (MQTT 5.0, section 3.1.3.2.2).
-    pub(super) fn take_over(self, session: Session, expiry: Duration, will: Option<Will>) -> Option<Will> {
-        let goes_on = self.lets_go_on(expiry);
-        let left_over = if goes_on { self.hand_over.send(session).err() } else { Some(session) };
-        left_over.into_iter().for_each(Session::end);
-        will.filter(|will| will.delay.is_zero() || !goes_on)
+    /// Hands the session over if it goes on. A will with a delay is void then, and due when the session ends (MQTT 5.0,
+    /// section 3.1.3.2.2).
+    pub(super) fn take_over(self, session: Session, expiry: Duration, will: Option<Will>) -> Left {
+        let goes_on = self.lets_go_on(&session, expiry);
+        let ends = if goes_on { self.hand_over.send(session).err() } else { Some(session) };
+        let Some(mut session) = ends else {
+            return Left { will: will.filter(|will| will.delay.is_zero()), shared: Vec::new() };
+        };
+        let shared = session.take_shared(true);
+        session.end();
+        Left { will, shared }
     }
+}
+
+/// What a session that was left, handed over or ended leaves to be done.
+#[derive(Debug, Default)]
+pub(super) struct Left {
+    /// To be published at once.
+    pub(super) will: Option<Will>,
+    /// What it had by shared subscriptions, for the other members.
+    pub(super) shared: Vec<Parcel>,
 }
 
 /// A connection's hold on its session.
@@ -132,7 +147,7 @@ impl Registry {
     /// Gives a connection its session: the one that it had unless it wants a clean one, else a new one. Whoever holds
     /// it now is disconnected.
     pub(super) async fn enter(&self, row: &SessionRow, clean_start: bool) -> Entered {
-        let (hold, old) = self.take_place(&row.client, clean_start);
+        let (hold, old) = self.take_place(row, clean_start);
         let was_there = !matches!(old, Old::None);
         let session = match old {
             Old::None => None,
@@ -187,7 +202,8 @@ impl Registry {
     }
 
     /// Under one lock, so that a connection that ends just now finds either its own place or the newcomer's wish.
-    fn take_place(&self, client: &Arc<str>, clean_start: bool) -> (Hold, Old) {
+    fn take_place(&self, row: &SessionRow, clean_start: bool) -> (Hold, Old) {
+        let client = &row.client;
         let (kick_in, kick) = oneshot::channel();
         let mut clients = self.lock();
         clients.last_generation += 1;
@@ -198,7 +214,8 @@ impl Registry {
             Some(Entry::Parked { session, until, will }) => Old::Parked(session, until, will),
             Some(Entry::Live { kick, .. }) => {
                 let (hand_over, handed_over) = oneshot::channel();
-                if kick.send(Newcomer { hand_over, clean_start }).is_ok() {
+                let user = row.user.clone();
+                if kick.send(Newcomer { hand_over, clean_start, user }).is_ok() {
                     Old::Promised(handed_over)
                 } else {
                     Old::None
@@ -240,20 +257,20 @@ impl Registry {
 
     /// Takes a session back from a connection that has ended, to keep it for `expiry` or to end it. `will` is what is
     /// still to be published of the connection's will; without a wait it is returned, to be published at once.
-    pub(super) fn leave(&self, mut hold: Hold, session: Session, expiry: Duration, will: Option<Will>) -> Option<Will> {
+    pub(super) fn leave(&self, mut hold: Hold, session: Session, expiry: Duration, will: Option<Will>) -> Left {
         let mut clients = self.lock();
         let mine = matches!(clients.entries.get(&hold.client),
             Some(Entry::Live { generation, .. }) if *generation == hold.generation);
         if !mine {
             return match hold.kick.try_recv() {
                 Ok(newcomer) => newcomer.take_over(session, expiry, will),
-                Err(_gone) => will,
+                Err(_gone) => Left { will, ..Left::default() },
             };
         }
         clients.entries.remove(&hold.client);
         if expiry.is_zero() {
             session.end();
-            return will;
+            return Left { will, ..Left::default() };
         }
         session.outbox.set_online(false);
         if let Some(keeper) = &session.keeper {
@@ -268,7 +285,7 @@ impl Registry {
         };
         self.make_room(&mut clients);
         clients.entries.insert(hold.client, Entry::Parked { session: Box::new(session), until, will: waiting });
-        due
+        Left { will: due, ..Left::default() }
     }
 
     fn make_room(&self, clients: &mut Clients) {

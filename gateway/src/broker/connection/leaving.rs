@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use super::{Connection, End, violation};
 use crate::broker::codec::{Disconnect, Packet, ReasonCode, Version};
 use crate::broker::inventory::SessionAfter;
-use crate::broker::registry::Hold;
+use crate::broker::registry::{Hold, Left};
 
 /// How long the last packet to a client may take.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -51,10 +51,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             End::TakenOver(newcomer) => {
                 log::debug!(client:% = client; "client's session taken over");
                 self.farewell(ReasonCode::SessionTakenOver).await;
-                let parcels = if newcomer.lets_go_on(expiry) { Vec::new() } else { self.session.take_shared(true) };
-                let due = newcomer.take_over(self.session, expiry, will);
-                self.shared.redistribute(parcels).await;
-                return self.shared.publish_will(due).await;
+                let Left { will, shared } = newcomer.take_over(self.session, expiry, will);
+                self.shared.redistribute(shared).await;
+                return self.shared.publish_will(will).await;
             }
             End::Ordered(session) => {
                 if session == SessionAfter::Ended {
@@ -74,11 +73,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Some(reason) => self.farewell(reason).await,
             None => self.flush().await,
         }
-        let parcels = self.session.take_shared(expiry.is_zero());
+        let mut parcels = self.session.take_shared(expiry.is_zero());
         self.session.card.left(self.shared.pipeline.clock().now(), expiry);
-        let due = self.shared.registry.leave(hold, self.session, expiry, will);
+        let Left { will, shared } = self.shared.registry.leave(hold, self.session, expiry, will);
+        parcels.extend(shared);
         self.shared.redistribute(parcels).await;
-        self.shared.publish_will(due).await;
+        self.shared.publish_will(will).await;
     }
 
     pub(super) async fn farewell(&mut self, reason: ReasonCode) {

@@ -40,7 +40,7 @@ async fn a_session_is_parked_while_its_client_is_away_and_found_again() {
     let (session, present, hold) = enter(&registry, "a", false).await;
     assert!(!present);
     let outbox = Arc::clone(&session.outbox);
-    assert!(registry.leave(hold, session, HOUR, None).is_none());
+    assert!(registry.leave(hold, session, HOUR, None).will.is_none());
     let (session, present, hold) = enter(&registry, "a", false).await;
     assert!(present && Arc::ptr_eq(&session.outbox, &outbox));
     registry.leave(hold, session, HOUR, None);
@@ -89,6 +89,33 @@ async fn a_connection_that_ends_while_a_newcomer_waits_leaves_its_session_to_it(
 }
 
 #[tokio::test]
+async fn another_user_who_takes_a_client_id_ends_the_session_and_its_will_is_due() {
+    let (registry, _stats, _delivered, _folder) = registry(config::Broker::default());
+    let delayed = || Some(will(HOUR));
+    for (user, due) in [(None, false), (Some("b"), true)] {
+        // Found in the way of one that is taken over, and of one that ends while a newcomer waits.
+        for ends_itself in [false, true] {
+            let (session, _, mut hold) = enter(&registry, "a", false).await;
+            let row = SessionRow { client: "a".into(), user: user.map(Into::into), expiry: HOUR, left: None };
+            let theirs = Arc::clone(&registry);
+            let newcomer = tokio::spawn(async move { theirs.enter(&row, false).await });
+            while !hold.is_wanted() {
+                tokio::task::yield_now().await;
+            }
+            let left = if ends_itself {
+                registry.leave(hold, session, HOUR, delayed())
+            } else {
+                (&mut hold.kick).await.unwrap().take_over(session, HOUR, delayed())
+            };
+            assert_eq!(left.will.is_some(), due, "{user:?}");
+            let Entered { session, present, hold, .. } = newcomer.await.unwrap();
+            assert_eq!(present, !due);
+            registry.leave(hold, session, Duration::ZERO, None);
+        }
+    }
+}
+
+#[tokio::test]
 async fn only_so_many_sessions_of_absent_clients_are_kept() {
     let (registry, stats, _delivered, _folder) = registry(config::Broker { max_connections: 3, ..Default::default() });
     for n in 0..10_u32 {
@@ -117,7 +144,7 @@ async fn what_is_over_is_over_before_the_sweep_has_come_by() {
     let moment = Duration::from_millis(1);
     for (expiry, delay, expected) in [(HOUR, moment, true), (moment, HOUR, false)] {
         let (session, _, hold) = enter(&registry, "a", false).await;
-        assert!(registry.leave(hold, session, expiry, Some(will(delay))).is_none());
+        assert!(registry.leave(hold, session, expiry, Some(will(delay))).will.is_none());
         tokio::time::sleep(2 * moment).await;
         let (session, present, hold) = enter(&registry, "a", false).await;
         assert_eq!(present, expected, "the session has expired or has not");
@@ -131,9 +158,12 @@ async fn what_is_over_is_over_before_the_sweep_has_come_by() {
 async fn a_will_with_a_delay_waits_and_a_return_cancels_it() {
     let (registry, _stats, _delivered, _folder) = registry(config::Broker::default());
     let (session, _, hold) = enter(&registry, "a", false).await;
-    assert!(registry.leave(hold, session, HOUR, Some(will(Duration::ZERO))).is_some(), "without a delay it is due");
+    assert!(
+        registry.leave(hold, session, HOUR, Some(will(Duration::ZERO))).will.is_some(),
+        "without a delay it is due"
+    );
     let (session, _, hold) = enter(&registry, "a", false).await;
-    assert!(registry.leave(hold, session, HOUR, Some(will(Duration::from_secs(60)))).is_none());
+    assert!(registry.leave(hold, session, HOUR, Some(will(Duration::from_secs(60)))).will.is_none());
     let now = std::time::Instant::now();
     assert!(registry.take_due(now).is_empty());
     let (session, _, hold) = enter(&registry, "a", false).await;

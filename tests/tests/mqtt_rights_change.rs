@@ -132,6 +132,66 @@ fn a_session_whose_client_is_away_loses_what_is_no_longer_allowed() {
 }
 
 #[test]
+fn of_a_message_with_qos_2_whose_right_is_gone_only_the_end_of_its_handshake_is_sent() {
+    let mut stile = start(&user("dev", "p", "", "'a', 'b'"));
+    for (version, restart) in [(V311, false), (V5, false), (V5, true)] {
+        reload(&stile, &user("dev", "p", "", "'a', 'b'"));
+        let mut ops = connect(&stile, V5, "ops", "ops");
+        let persistent = Connect::persistent(version, "away").by("dev", "p");
+        let mut dev = RawClient::with(stile.mqtt, &persistent);
+        assert_eq!(dev.subscribe(&[("a", 2), ("b", 2)], &[]), [2, 2]);
+        assert_eq!(ops.publish_coded(2, "a", "secret"), Some(0));
+        let begun = dev.message();
+        assert_eq!((begun.qos, &*begun.text), (2, "secret"));
+        dev.cut();
+        stile.wait_metric("stile_mqtt_connections", |count| count == 1.0);
+        if restart {
+            stile.kill();
+            let path = stile.dir.path();
+            let rights = user("dev", "p", "", "'b'");
+            std::fs::write(path.join("stile.toml"), Stile::settings(path, "", &format!("{OPS}{rights}"))).unwrap();
+            stile.start_again();
+            ops = connect(&stile, V5, "ops", "ops");
+        } else {
+            reload(&stile, &user("dev", "p", "", "'b'"));
+        }
+        assert_eq!(ops.publish_coded(2, "b", "next"), Some(0));
+        let mut dev = RawClient::with(stile.mqtt, &persistent);
+        let packets = [dev.packet(), dev.packet()];
+        let released = |packet: &&RawPacket| packet.first == 0x62 && packet.body == begun.id.to_be_bytes();
+        assert_eq!(packets.iter().filter(released).count(), 1, "{version} {restart}: {packets:02x?}");
+        let next = packets.iter().find(|packet| packet.kind() == 3).unwrap().publish(version);
+        assert_eq!(next.text, "next");
+        dev.send(&ack(0x70, begun.id));
+        dev.send(&ack(0x50, next.id));
+        assert_eq!(dev.packet().first, 0x62);
+        dev.send(&ack(0x70, next.id));
+        dev.expect_nothing();
+        RawClient::with(stile.mqtt, &Connect::new(version, "away").by("dev", "p")).disconnect();
+    }
+}
+
+#[test]
+fn what_a_member_of_a_group_may_no_longer_get_goes_to_another_who_may() {
+    let stile = start(&user("dev", "p", "", "'job'"));
+    let persistent = Connect::persistent(V5, "away").by("dev", "p");
+    let mut dev = RawClient::with(stile.mqtt, &persistent);
+    assert_eq!(dev.subscribe(&[("$share/g/job", 1)], &[]), [1]);
+    let mut ops = connect(&stile, V5, "ops", "ops");
+    ops.publish_acked(false, "job", &[], "1");
+    assert_eq!(dev.message().text, "1");
+    dev.cut();
+    stile.wait_metric("stile_mqtt_connections", |count| count == 1.0);
+    ops.publish_acked(false, "job", &[], "2");
+    let mut survivor = connect(&stile, V5, "ops", "survivor");
+    assert_eq!(survivor.subscribe(&[("$share/g/job", 1)], &[]), [1]);
+    reload(&stile, &user("dev", "p", "", ""));
+    RawClient::with(stile.mqtt, &persistent).expect_nothing();
+    let got = BTreeSet::from([survivor.next_acked().text, survivor.next_acked().text]);
+    assert_eq!(got, BTreeSet::from(["1".to_owned(), "2".to_owned()]));
+}
+
+#[test]
 fn a_user_who_is_removed_or_has_another_password_is_sent_away_and_others_stay() {
     let stile = start(&(user("dev", "p", "'#'", "") + &user("old", "p", "'#'", "") + &user("same", "p", "", "'#'")));
     let mut same = connect(&stile, V5, "same", "same");

@@ -153,7 +153,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return end;
         }
         loop {
-            if let Err(end) = self.look_again().and_then(|()| self.write_answers()) {
+            if let Err(end) = self.look_again().await.and_then(|()| self.write_answers()) {
                 return end;
             }
             if self.welcomed {
@@ -263,7 +263,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Err(violation(ReasonCode::ProtocolError, "No Local on a shared subscription"))
             }
             Packet::Subscribe(subscribe) => {
-                self.look_again()?;
+                self.look_again().await?;
                 let (session, hub, settings) = (&mut self.session, &self.shared.hub, &self.settings);
                 let (suback, awaited) = subscribing::subscribe(session, hub, settings, &self.standing, subscribe).await;
                 self.answer(Packet::SubAck(suback), awaited)
@@ -282,11 +282,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Takes what has changed in what the client may do. Before each thing that it wants and each that it gets.
-    fn look_again(&mut self) -> Result<(), End> {
+    async fn look_again(&mut self) -> Result<(), End> {
         match self.standing.look_again() {
             News::None => Ok(()),
             News::Changed => {
-                self.session.keep_allowed(self.standing.rights());
+                let for_others = self.session.keep_allowed(self.standing.rights());
+                self.shared.redistribute(for_others).await;
                 Ok(())
             }
             News::Over => {

@@ -28,7 +28,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         let topic = self.aliases.resolve(&publish.topic, publish.properties().topic_alias);
         let topic = topic.map_err(|reason| violation(reason, "a topic or topic alias that is none"))?;
-        self.look_again()?;
+        self.look_again().await?;
         let reason = if self.is_known(&publish) { ReasonCode::Success } else { self.judge(&publish, &topic) };
         if reason.is_error() && (self.agreed.terms.version != Version::V5 || publish.qos == QoS::AtMostOnce) {
             // There is no other way to tell it (MQTT 3.1.1, section 3.3.5).

@@ -90,13 +90,38 @@ fn a_subscription_delivers_only_what_is_still_allowed_and_again_what_is_allowed_
         std::iter::from_fn(|| Some(dev.message().topic).filter(|topic| topic != "end")).collect::<Vec<_>>()
     };
     assert_eq!(seen(&mut ops, &mut dev).len(), 3);
-    // The subscription to a/# is wider now than what is allowed, so nothing of it is.
+    // The subscription to a/# is wider now than a right, and would be refused. What it has is not taken from it.
     reload(&stile, &user("dev", "p", "", "'a/x', 'b', 'end'"));
-    assert_eq!(seen(&mut ops, &mut dev), ["b"]);
+    let got: BTreeSet<_> = seen(&mut ops, &mut dev).into_iter().collect();
+    assert_eq!(got, BTreeSet::from(["a/x".to_owned(), "b".to_owned()]));
     reload(&stile, &user("dev", "p", "", "'+/x', 'end'"));
     assert_eq!(seen(&mut ops, &mut dev), ["a/x"], "it overlaps");
     reload(&stile, &user("dev", "p", "", "'#'"));
     assert_eq!(seen(&mut ops, &mut dev).len(), 3);
+}
+
+#[test]
+fn a_new_right_under_a_granted_subscription_takes_nothing_from_it() {
+    let mut stile = start(&user("dev", "p", "", "'devices/+/k/#'"));
+    let persistent = Connect::persistent(V5, "c").by("dev", "p");
+    let mut dev = RawClient::with(stile.mqtt, &persistent);
+    assert_eq!(dev.subscribe(&[("+/1/k/#", 0)], &[]), [0]);
+    let more = user("dev", "p", "", "'devices/+/k/#', 'news/1/k/#'");
+    reload(&stile, &more);
+    for restarted in [false, true] {
+        let mut ops = connect(&stile, V5, "ops", "ops");
+        for topic in ["devices/1/k/a", "news/1/k/a"] {
+            ops.publish_acked(false, topic, &[], "");
+            assert_eq!(dev.message().topic, topic, "restarted: {restarted}");
+        }
+        if !restarted {
+            stile.kill();
+            let path = stile.dir.path();
+            std::fs::write(path.join("stile.toml"), Stile::settings(path, "", &format!("{OPS}{more}"))).unwrap();
+            stile.start_again();
+            dev = RawClient::with(stile.mqtt, &persistent);
+        }
+    }
 }
 
 #[test]

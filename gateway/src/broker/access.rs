@@ -78,11 +78,6 @@ impl Access {
         self.accounts.roster().rights(&self.who, Some(&self.client))
     }
 
-    /// How much of a filter its client may have now.
-    pub(super) fn scope(&self, filter: &TopicFilter) -> Scope {
-        self.rights().scope(filter)
-    }
-
     /// Whether its client may publish to a topic now; a refusal is counted and told.
     pub(super) fn may_publish(&self, topic: &Topic) -> bool {
         let may = self.rights().may_publish(topic);

@@ -9,11 +9,11 @@ use tokio::sync::Notify;
 use super::access::Access;
 use super::budget::{Purse, Room};
 use super::keeper::Keeper;
-use super::rights::Scope;
+use super::rights::Rights;
 use super::routed::Routed;
 use super::share::Shared;
 use super::stats::Drop;
-use crate::message::{Awaited, Promise, QoS, Receipt, TopicFilter};
+use crate::message::{Awaited, Promise, QoS, Receipt};
 
 /// One message for one client, as its subscription wants it.
 #[derive(Debug)]
@@ -215,9 +215,9 @@ impl Outbox {
         shared.into()
     }
 
-    /// How much of a filter the client may have now. Nothing, as long as it is nobody's.
-    pub(super) fn scope(&self, filter: &TopicFilter) -> Scope {
-        self.owner.get().map_or(Scope::Nothing, |owner| owner.scope(filter))
+    /// What the client may do now. Nothing, as long as it is nobody's.
+    pub(super) fn rights(&self) -> Rights {
+        self.owner.get().map_or(Rights::NONE, |owner| owner.rights())
     }
 
     /// Takes out what `may` says no to.

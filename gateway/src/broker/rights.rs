@@ -96,13 +96,19 @@ impl Rights {
     /// How much of a filter the client may subscribe to; `Nothing` where the subscription is to be refused: when nothing
     /// of it is allowed, or when it is wider than a right, so that it would take more than whoever gave that right meant.
     pub(super) fn scope(&self, filter: &TopicFilter) -> Scope {
+        match self.reach(filter) {
+            Scope::Cut(rights) if rights.iter().any(|right| covers(filter, right)) => Scope::Nothing,
+            reach => reach,
+        }
+    }
+
+    /// How much a subscription brings that was granted before: all of it that is allowed now, so that no new right takes
+    /// anything from it, and no narrower one more than it says.
+    pub(super) fn reach(&self, filter: &TopicFilter) -> Scope {
         let Allowed::These(rights) = &self.subscribe else { return Scope::Whole };
         let rights = || rights.iter().map(|right| &right.filter);
         if rights().any(|right| covers(right, filter)) {
             return Scope::Whole;
-        }
-        if rights().any(|right| covers(filter, right)) {
-            return Scope::Nothing;
         }
         let overlapping: Arc<[TopicFilter]> = rights().filter(|right| overlaps(right, filter)).cloned().collect();
         if overlapping.is_empty() { Scope::Nothing } else { Scope::Cut(overlapping) }

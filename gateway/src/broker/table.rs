@@ -139,7 +139,7 @@ impl Table {
     pub(super) fn judge_again(&mut self) {
         for FilterEntry { filter, subscribers, groups } in self.entries.values_mut() {
             let members = groups.iter_mut().flat_map(|group| &mut group.members);
-            members.chain(subscribers).for_each(|s| s.scope = s.outbox.scope(filter));
+            members.chain(subscribers).for_each(|s| s.scope = s.outbox.rights().reach(filter));
         }
     }
 

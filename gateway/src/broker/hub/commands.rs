@@ -16,7 +16,7 @@ impl Hub {
         match command {
             Command::Subscribe { filter, group, mut subscriber, want_kept, reply } => {
                 // Here, and not where it is asked for: a change of rights meanwhile finds it in the table or comes first.
-                subscriber.scope = subscriber.outbox.scope(&filter);
+                subscriber.scope = subscriber.outbox.rights().reach(&filter);
                 let granted = self.table.has_room_for(&filter);
                 let kept = granted.then(|| {
                     let kept = want_kept && group.is_none();
@@ -59,7 +59,7 @@ impl Hub {
         group: Option<&Arc<str>>,
         mut subscriber: Subscriber,
     ) {
-        subscriber.scope = subscriber.outbox.scope(filter);
+        subscriber.scope = subscriber.outbox.rights().reach(filter);
         self.subscribe(filter, group, subscriber);
         self.stats.filters.store(self.table.ids.len() as u64, Ordering::Relaxed);
     }

@@ -79,6 +79,9 @@ proptest! {
         if scope != Scope::Nothing && wanted.matches(&topic) {
             prop_assert_eq!(scope.allows(&topic), all.may_get(&Topic::new(&topic).unwrap()));
         }
+        if wanted.matches(&topic) {
+            prop_assert_eq!(all.reach(&wanted).allows(&topic), all.may_get(&Topic::new(&topic).unwrap()));
+        }
         if scope == Scope::Nothing {
             let wider = rights.iter().any(|right| covers(&wanted, right));
             prop_assert!(wider || !rights.iter().any(|right| overlaps(right, &wanted)));

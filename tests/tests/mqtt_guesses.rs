@@ -103,6 +103,32 @@ fn a_fleet_with_one_user_that_comes_at_once_is_hashed_once() {
 }
 
 #[test]
+fn whoever_loses_his_access_while_his_password_waits_to_be_checked_takes_nobodys_place() {
+    let user = |name: &str| format!("[[broker.user]]\nname = {name:?}\npassword-hash = {HASH:?}\n");
+    let crowd: Vec<&'static str> = (1..=40).map(|n| &*String::leak(format!("crowd{n}"))).collect();
+    let others: String = crowd.iter().map(|name| user(name)).collect::<String>() + &user("holder");
+    let stile = Stile::start_in(tempfile::tempdir().unwrap(), "", &(user("late") + &others));
+    let mut holder = RawClient::with(stile.mqtt, &Connect::persistent(V5, "place").by("holder", "s3cret"));
+    // Passwords are checked one at a time, so he who comes last waits for all of these.
+    let before: Vec<_> = (1..)
+        .zip(crowd)
+        .map(|(n, name)| {
+            let mut client = RawClient::open_from(local(n), stile.mqtt, V5);
+            client.send(&Connect::new(V5, name).by(name, "s3cret").bytes());
+            client
+        })
+        .collect();
+    let mut late = RawClient::open(stile.mqtt, V5);
+    late.send(&Connect::new(V5, "place").by("late", "s3cret").bytes());
+    let verdict = stile.reload("", &others);
+    assert_eq!(verdict["message"], "reload done", "{verdict}");
+    let said = late.expect_closed();
+    assert!(said.iter().all(|packet| packet.body.get(1) != Some(&0)), "never let in: {said:02x?}");
+    holder.expect_nothing();
+    drop(before);
+}
+
+#[test]
 fn no_password_and_no_hash_is_in_the_log_or_in_the_settings_that_are_shown() {
     let stile = start();
     attempts(&stile, [(local(1), guess(V5, 1)), (local(1), Connect::new(V5, "a").by("anna", "s3cret"))]);

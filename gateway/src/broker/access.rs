@@ -123,13 +123,17 @@ impl Standing {
             return News::None;
         }
         self.seen = generation;
-        let roster = self.access.accounts.roster();
-        if !roster.still_lets_in(&self.access.who, self.proof.as_ref()) {
+        if !self.lets_in() {
             self.rights = Rights::NONE;
             return News::Over;
         }
-        self.rights = roster.rights(&self.access.who, Some(&self.access.client));
+        self.rights = self.access.rights();
         News::Changed
+    }
+
+    /// Whether its client would be let in now.
+    pub(super) fn lets_in(&self) -> bool {
+        self.access.accounts.roster().still_lets_in(&self.access.who, self.proof.as_ref())
     }
 
     /// What was found when it was asked last.

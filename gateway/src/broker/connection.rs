@@ -17,12 +17,12 @@ use super::access::{News, Standing};
 use super::aliases::Taken;
 use super::answers::{Answers, STORE_PATIENCE};
 use super::codec::{self, Ack, CodecError, Packet, ReasonCode};
-use super::handshake::Agreed;
+use super::handshake::{Agreed, Rejected};
 use super::inventory::{Arrived, SessionAfter, Whence};
 use super::registry::{Entered, Hold, Newcomer};
 use super::session::Session;
 use super::stats::{Refusal, Stats};
-use super::{Shared, subscribing};
+use super::{Shared, listener, subscribing};
 use crate::config;
 use crate::message::Awaited;
 use crate::store::SessionRow;
@@ -107,6 +107,12 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     whence: Whence,
     stop: &CancellationToken,
 ) {
+    let standing = Standing::new(Arc::clone(&agreed.access), agreed.proof.take());
+    if !standing.lets_in() {
+        // Who is not let in takes nobody's place, and has no will.
+        let rejected = Rejected::new(Refusal::NoLongerAllowed, "lost its access while its password was being checked");
+        return listener::refused(&shared, whence.address, &rejected);
+    }
     let user = agreed.access.who.to_row();
     let row = SessionRow { client: Arc::clone(&agreed.client), user, expiry: agreed.expiry, left: None };
     let Entered { session, present, mut hold, discarded } = shared.registry.enter(&row, agreed.clean_start).await;
@@ -118,7 +124,6 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         protocol: agreed.terms.version,
         session_expiry: agreed.expiry,
     });
-    let standing = Standing::new(Arc::clone(&agreed.access), agreed.proof.take());
     let mut connection = Connection {
         stream,
         inbox,

@@ -170,7 +170,9 @@ impl Standing {
 
 #[cfg(test)]
 mod tests {
+    use super::super::accounts::MoreUsers;
     use super::*;
+    use crate::config;
 
     #[test]
     fn whose_a_session_is_survives_the_store_and_no_name_stands_for_another_kind() {
@@ -186,5 +188,15 @@ mod tests {
             assert_eq!(Who::of_row(who.to_row().as_deref()), *who);
             assert!(all.iter().skip(number + 1).all(|other| other.to_row() != who.to_row()), "{who:?}");
         }
+    }
+
+    #[test]
+    fn settings_that_say_the_same_wake_nobody_and_forget_no_password() {
+        let accounts = Accounts::new(Arc::default(), MoreUsers::None, &Arc::default());
+        let before = (accounts.generation(), accounts.passwords.epoch());
+        accounts.take_settings(Arc::default());
+        assert_eq!((accounts.generation(), accounts.passwords.epoch()), before);
+        accounts.take_settings(Arc::new(config::Broker { allow_anonymous: true, ..Default::default() }));
+        assert!(accounts.generation() > before.0 && accounts.passwords.epoch() > before.1);
     }
 }

@@ -102,8 +102,9 @@ impl Accounts {
     /// Takes new settings.
     pub(super) fn take_settings(&self, settings: Arc<config::Broker>) {
         self.change(|sources| {
+            let differ = sources.settings != settings;
             sources.settings = settings;
-            true
+            differ
         });
     }
 
@@ -133,10 +134,11 @@ impl Accounts {
         self.announce();
     }
 
-    /// Has all who are connected look again.
-    pub(super) fn announce(&self) {
-        self.generation.fetch_add(1, Ordering::AcqRel);
+    /// Has all who are connected look again. Gives the new generation.
+    pub(super) fn announce(&self) -> u64 {
+        let generation = self.generation.fetch_add(1, Ordering::AcqRel) + 1;
         self.changed.send_replace(());
+        generation
     }
 
     /// The users of `users.toml` that the settings name too, and those that are in a group that the settings lack.

@@ -45,6 +45,7 @@ mod tls;
 mod users;
 pub mod websocket;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -83,6 +84,8 @@ struct Shared {
     settings: Arc<Current>,
     gate: Arc<Gate>,
     accounts: Arc<Accounts>,
+    /// The generation of the accounts for which the hub has worked out what each subscription may have.
+    judged: AtomicU64,
     users: Users,
     /// Room for what waits for the clients.
     budget: Arc<Budget>,
@@ -112,13 +115,20 @@ impl Current {
 impl Shared {
     /// Has the hub work out anew what each subscription may have, after a change of the accounts.
     async fn judge_again(&self) {
+        let generation = self.accounts.generation();
+        if self.judged.load(Ordering::Acquire) == generation {
+            return; // Nothing has changed since.
+        }
         let (reply, judged) = oneshot::channel();
         if self.hub.send(hub::Command::JudgeAgain { reply }).await.is_ok() {
             // Fails only when the gateway is stopping.
             let _ = judged.await;
         }
         // What the hub handed on before it knew is looked at again.
-        self.accounts.announce();
+        let announced = self.accounts.announce();
+        if announced == generation + 1 {
+            self.judged.store(announced, Ordering::Release);
+        }
     }
 
     /// Gives what a lost member of a shared subscription did not get to the others.
@@ -207,6 +217,7 @@ impl Broker {
             settings,
             gate,
             accounts,
+            judged: AtomicU64::new(0),
             users,
             budget,
             inventory,

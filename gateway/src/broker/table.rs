@@ -135,11 +135,15 @@ impl Table {
         new.then_some(self.last_id)
     }
 
-    /// Works out anew what each subscription may have.
+    /// Works out anew what each subscription may have. The rights of a session are made once for all that it has.
     pub(super) fn judge_again(&mut self) {
+        let mut rights = HashMap::new();
         for FilterEntry { filter, subscribers, groups } in self.entries.values_mut() {
             let members = groups.iter_mut().flat_map(|group| &mut group.members);
-            members.chain(subscribers).for_each(|s| s.scope = s.outbox.rights().reach(filter));
+            for s in members.chain(subscribers) {
+                let rights = rights.entry(Arc::as_ptr(&s.outbox)).or_insert_with(|| s.outbox.rights());
+                s.scope = rights.reach(filter);
+            }
         }
     }
 

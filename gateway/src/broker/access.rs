@@ -1,5 +1,6 @@
 //! One client's standing: who it is, and what it may do now.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -103,6 +104,8 @@ pub(super) enum News {
 pub(super) struct Standing {
     pub(super) access: Arc<Access>,
     proof: Option<Credential>,
+    /// Where it comes from.
+    address: IpAddr,
     rights: Rights,
     /// The generation of the accounts that `rights` are of; 0: none yet.
     seen: u64,
@@ -111,9 +114,9 @@ pub(super) struct Standing {
 
 impl Standing {
     /// Before the first [`look_again`](Self::look_again) nothing is allowed.
-    pub(super) fn new(access: Arc<Access>, proof: Option<Credential>) -> Self {
+    pub(super) fn new(access: Arc<Access>, proof: Option<Credential>, address: IpAddr) -> Self {
         let changes = access.accounts.changes();
-        Self { access, proof, rights: Rights::NONE, seen: 0, changes }
+        Self { access, proof, address, rights: Rights::NONE, seen: 0, changes }
     }
 
     /// Takes what has changed since it was asked last. One atomic read where nothing has.
@@ -133,7 +136,10 @@ impl Standing {
 
     /// Whether its client would be let in now.
     pub(super) fn lets_in(&self) -> bool {
-        self.access.accounts.roster().still_lets_in(&self.access.who, self.proof.as_ref())
+        let Access { who, accounts, .. } = &*self.access;
+        // It may have come by the admin port while nobody needed a name.
+        let by_mistake = *who == Who::Anonymous && accounts.anonymous_by_mistake(self.address);
+        !by_mistake && accounts.roster().still_lets_in(who, self.proof.as_ref())
     }
 
     /// What was found when it was asked last.
@@ -198,5 +204,19 @@ mod tests {
         assert_eq!((accounts.generation(), accounts.passwords.epoch()), before);
         accounts.take_settings(Arc::new(config::Broker { allow_anonymous: true, ..Default::default() }));
         assert!(accounts.generation() > before.0 && accounts.passwords.epoch() > before.1);
+    }
+
+    #[test]
+    fn a_nameless_client_from_outside_stays_only_as_long_as_nobody_needs_a_name() {
+        let open = config::Broker { allow_anonymous: true, ..Default::default() };
+        let accounts = Arc::new(Accounts::new(Arc::new(open), MoreUsers::None, &Arc::default()));
+        let standing = |address: [u8; 4]| {
+            let access = Access::new(Who::Anonymous, "c".into(), Arc::clone(&accounts));
+            Standing::new(Arc::new(access), None, address.into())
+        };
+        let (mut outside, mut inside) = (standing([192, 0, 2, 1]), standing([127, 0, 0, 1]));
+        assert_eq!((outside.look_again(), inside.look_again()), (News::Changed, News::Changed));
+        accounts.take_settings(Arc::default());
+        assert_eq!((outside.look_again(), inside.look_again()), (News::Over, News::Changed));
     }
 }

@@ -107,7 +107,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     whence: Whence,
     stop: &CancellationToken,
 ) {
-    let standing = Standing::new(Arc::clone(&agreed.access), agreed.proof.take());
+    let standing = Standing::new(Arc::clone(&agreed.access), agreed.proof.take(), whence.address.ip());
     if !standing.lets_in() {
         // Who is not let in takes nobody's place, and has no will.
         let rejected = Rejected::new(Refusal::NoLongerAllowed, "lost its access while its password was being checked");

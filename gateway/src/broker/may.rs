@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::access::Who;
 use super::accounts::{MoreUsers, Roster};
 use super::rights::{Allowed, Right, Rights, Scope, covers, overlaps};
-use super::{Broker, may_publish, share};
+use super::{Broker, fits, may_publish, share};
 use crate::config::{self, FileUser};
 use crate::message::{Topic, TopicFilter};
 
@@ -74,7 +74,7 @@ fn answer(roster: &Roster, settings: &config::Broker, question: &Question<'_>) -
         Operation::Subscribe => {
             let shared = share::parse(question.topic).map_err(|error| wrong(&error))?;
             let plain = || TopicFilter::new(question.topic).map_err(|error| wrong(&error));
-            Ok(subscribe(&rights, &shared.map_or_else(plain, |shared| Ok(shared.filter))?))
+            Ok(subscribe(&rights, settings, &shared.map_or_else(plain, |shared| Ok(shared.filter))?))
         }
     }
 }
@@ -98,7 +98,12 @@ fn publish(rights: &Rights, settings: &config::Broker, topic: &Topic) -> Answer 
     }
 }
 
-fn subscribe(rights: &Rights, filter: &TopicFilter) -> Answer {
+fn subscribe(rights: &Rights, settings: &config::Broker, filter: &TopicFilter) -> Answer {
+    if !fits(filter.as_str(), settings) {
+        return no(
+            "no client subscribes with more levels than `max-topic-levels` or more bytes than `max-topic-bytes`",
+        );
+    }
     let Allowed::These(list) = &rights.subscribe else { return yes("the user may do everything") };
     let first = |fits: &dyn Fn(&Right) -> bool| list.iter().find(|right| fits(right));
     match rights.scope(filter) {
@@ -154,6 +159,9 @@ mod tests {
             let answer = ask(user, operation, topic, client).unwrap();
             assert!(answer.yes == expected && answer.why.contains(said), "{user} {topic}: {answer:?}");
         }
+        let deep = "x/".repeat(settings.max_topic_levels);
+        let answer = ask("ops", subscribe, &deep, None).unwrap();
+        assert!(!answer.yes && answer.why.contains("max-topic-levels"), "{answer:?}");
         assert!(ask("nobody", publish, "x", None).is_err());
         assert!(ask("dev", publish, "a/+", None).unwrap_err().contains("wildcard"));
         assert!(ask("dev", subscribe, "a/#/b", None).is_err() && ask("dev", subscribe, "$share/g", None).is_err());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::access::Who;
 use super::accounts::{MoreUsers, Roster};
 use super::rights::{Allowed, Right, Rights, Scope, covers, overlaps};
-use super::{Broker, fits, may_publish, share};
+use super::{fits, may_publish, share};
 use crate::config::{self, FileUser};
 use crate::message::{Topic, TopicFilter};
 
@@ -47,20 +47,7 @@ pub struct Answer {
 /// When there is no such user, or the topic is none.
 pub fn may(settings: &config::Broker, users: Option<Vec<FileUser>>, question: &Question<'_>) -> Result<Answer, String> {
     let more = users.map_or(MoreUsers::None, MoreUsers::Good);
-    answer(&Roster::new(settings, &more), settings, question)
-}
-
-impl Broker {
-    /// Answers by what holds at this moment.
-    ///
-    /// # Errors
-    /// When there is no such user, or the topic is none.
-    pub fn may(&self, question: &Question<'_>) -> Result<Answer, String> {
-        answer(&self.shared.accounts.roster(), &self.shared.settings.get(), question)
-    }
-}
-
-fn answer(roster: &Roster, settings: &config::Broker, question: &Question<'_>) -> Result<Answer, String> {
+    let roster = Roster::new(settings, &more);
     if roster.user(question.user).is_none() {
         return Err(format!("there is no user `{}`", question.user));
     }

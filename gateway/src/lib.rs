@@ -29,6 +29,7 @@ pub mod memory;
 pub mod message;
 pub mod password;
 pub mod pipeline;
+pub mod plugin_host;
 pub mod radio;
 mod reload;
 pub mod store;

@@ -56,6 +56,8 @@ pub enum Origin {
     Client(Arc<str>),
     /// The gateway itself: states, results.
     Gateway,
+    /// A plugin made it, by the plugin's name.
+    Plugin(Arc<str>),
 }
 
 impl Origin {
@@ -71,6 +73,7 @@ impl fmt::Display for Origin {
             Self::Radio(name) => write!(f, "radio:{name}"),
             Self::Client(id) => write!(f, "client:{id}"),
             Self::Gateway => f.write_str("gateway"),
+            Self::Plugin(name) => write!(f, "plugin:{name}"),
         }
     }
 }

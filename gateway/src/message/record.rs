@@ -53,6 +53,8 @@ enum Source<'a> {
     Radio(&'a str),
     Client(&'a str),
     Gateway,
+    // New ones come at the end, so that older records stay readable.
+    Plugin(&'a str),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -137,6 +139,7 @@ fn source(origin: &Origin) -> Source<'_> {
         Origin::Radio(name) => Source::Radio(name),
         Origin::Client(id) => Source::Client(id),
         Origin::Gateway => Source::Gateway,
+        Origin::Plugin(name) => Source::Plugin(name),
     }
 }
 
@@ -145,6 +148,7 @@ fn origin(source: &Source<'_>) -> Origin {
         Source::Radio(name) => Origin::Radio(name.into()),
         Source::Client(id) => Origin::Client(id.into()),
         Source::Gateway => Origin::Gateway,
+        Source::Plugin(name) => Origin::Plugin(name.into()),
     }
 }
 
@@ -215,9 +219,10 @@ mod tests {
     }
 
     fn messages() -> impl Strategy<Value = Message> {
-        let origin = ("[a-z]{1,9}", 0..3_u8).prop_map(|(name, kind)| match kind {
+        let origin = ("[a-z]{1,9}", 0..4_u8).prop_map(|(name, kind)| match kind {
             0 => Origin::Radio(name.into()),
             1 => Origin::Client(name.into()),
+            2 => Origin::Plugin(name.into()),
             _ => Origin::Gateway,
         });
         let bytes = || proptest::collection::vec(any::<u8>(), 0..40);

@@ -27,11 +27,15 @@ pub enum DropReason {
     Abandoned,
     /// The gateway was stopping.
     ShuttingDown,
+    /// A plugin failed at it, and its policy is to drop then.
+    PluginFailed,
+    /// A plugin could not judge it, and the policy is to drop then.
+    PluginRejected,
 }
 
 impl DropReason {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::FrameTooLong,
         Self::FrameChecksum,
         Self::FrameMalformed,
@@ -39,6 +43,8 @@ impl DropReason {
         Self::FrameCut,
         Self::Abandoned,
         Self::ShuttingDown,
+        Self::PluginFailed,
+        Self::PluginRejected,
     ];
 
     /// The word for metrics, logs and pages.
@@ -51,6 +57,8 @@ impl DropReason {
             Self::FrameCut => "frame-cut",
             Self::Abandoned => "abandoned",
             Self::ShuttingDown => "shutting-down",
+            Self::PluginFailed => "plugin-failed",
+            Self::PluginRejected => "plugin-rejected",
         }
     }
 }

@@ -1,11 +1,13 @@
 //! The one path that every message takes: ingest, the stages in their order, deliver.
 //!
 //! Owns the path and the ledger. Never touches a socket, a file or a port.
-//! `ledger.rs` counts, `stage.rs` is what stands in between, `output.rs` is where delivered messages go.
+//! `ledger.rs` counts, `stamp.rs` makes messages, `stage.rs` is what stands in between, `output.rs` is where delivered
+//! messages go.
 
 mod ledger;
 mod output;
 mod stage;
+mod stamp;
 #[cfg(test)]
 mod tests;
 
@@ -17,9 +19,10 @@ use tokio::sync::{broadcast, mpsc};
 
 pub use ledger::{Door, DropReason, Ledger, Snapshot, Ticket};
 pub use output::Output;
-pub use stage::{Answer, Stage, Verdict};
+pub use stage::{Answer, Judged, Processor, Stage, Verdict};
+pub use stamp::Stamp;
 
-use crate::message::{Clock, Message, MessageIds, Origin, Receipt, Received, Topic};
+use crate::message::{Clock, Message, Origin, Receipt, Received, Topic};
 
 /// Messages between the pipeline and the broker's fan-out. Policy: the sender waits. That can't close a circle, since
 /// the fan-out waits for nobody but its own router, which is replaced when it stalls.
@@ -53,8 +56,7 @@ pub struct Delivered {
 /// The one path. A handle is an `Arc` of it.
 pub struct Pipeline {
     ledger: Arc<Ledger>,
-    ids: MessageIds,
-    clock: Clock,
+    stamp: Stamp,
     stages: Vec<Box<dyn Stage>>,
     outputs: RwLock<HashMap<Topic, Arc<dyn Output>>>,
     fanout: mpsc::Sender<Delivered>,
@@ -68,8 +70,7 @@ impl Pipeline {
         let (fanout, delivered) = mpsc::channel(FANOUT_QUEUE);
         let pipeline = Self {
             ledger: Arc::default(),
-            ids: MessageIds::new(run),
-            clock: Clock::default(),
+            stamp: Stamp::new(run),
             stages,
             outputs: RwLock::default(),
             fanout,
@@ -85,7 +86,12 @@ impl Pipeline {
 
     /// The clocks.
     pub fn clock(&self) -> &Clock {
-        &self.clock
+        self.stamp.clock()
+    }
+
+    /// Makes messages, for whoever does not hold the pipeline.
+    pub fn stamp(&self) -> &Stamp {
+        &self.stamp
     }
 
     /// A new message that was received at `received`.
@@ -96,7 +102,7 @@ impl Pipeline {
         topic: Topic,
         payload: impl Into<bytes::Bytes>,
     ) -> Message {
-        Message::new(self.ids.next(), received, origin, topic, payload)
+        self.stamp.message_at(received, origin, topic, payload)
     }
 
     /// Takes a message in, through the stages and out to all outputs. When it returns, the message is delivered,
@@ -117,7 +123,9 @@ impl Pipeline {
         let door = match message.origin {
             Origin::Radio(_) => Door::Radio,
             Origin::Client(_) => Door::Client,
-            Origin::Gateway => Door::Gateway,
+            // What plugins make does not come through a door: it is added on the way. This is for whatever else
+            // speaks in a plugin's name.
+            Origin::Gateway | Origin::Plugin(_) => Door::Gateway,
         };
         let ticket = self.ledger.receive(door);
         if self.stages.is_empty() {
@@ -140,6 +148,7 @@ impl Pipeline {
                     Verdict::Pass => next.push((message, ticket)),
                     Verdict::Modify(changed) => next.push((changed, ticket)),
                     Verdict::Filter => ticket.filtered(),
+                    Verdict::Drop(reason) => ticket.dropped(reason),
                     Verdict::Replace(added) => {
                         ticket.filtered();
                         next.extend(added.into_iter().map(|m| (m, self.ledger.add())));

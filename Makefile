@@ -32,7 +32,7 @@ demo: ## build and run the gateway with two simulated radios; ARGS="--mqtt-port 
 	cargo run --quiet --locked --package stile -- demo $(ARGS)
 
 .PHONY: test
-test: setup-test scripts fmt clippy doc tests audit deny units ## everything that CI checks
+test: setup-test scripts fmt clippy doc plugins tests audit deny units ## everything that CI checks
 	$(call step,all checks passed)
 
 .PHONY: check
@@ -40,6 +40,12 @@ check: setup-check fmt clippy ## the everyday loop: format, lints, unit tests
 	$(call step,unit tests)
 	@if cargo nextest --version >/dev/null 2>&1; then set -x; cargo nextest run --workspace --lib --bins; \
 	else set -x; cargo test --workspace --lib --bins; fi
+
+.PHONY: plugins
+plugins: ## the filters of plugins/ as components, in target/plugins
+	@bash tests/setup.sh demo
+	$(call step,plugins)
+	bash plugins/build.sh
 
 .PHONY: bench
 bench: ## the benchmarks, beside Debian's mosquitto; a quiet machine, please

@@ -11,7 +11,7 @@ mod walk;
 
 use std::path::PathBuf;
 
-use self::page::{Block, Kind, blocks};
+use self::page::{Block, Kind, blocks, source};
 use self::walk::{root, walk};
 
 /// The text of a file of the repository.
@@ -45,6 +45,7 @@ pages! {
     watching_a_running_gateway_works: "docs/watch-a-running-gateway.md",
     running_as_a_service_works: "docs/run-as-a-service.md",
     messages_and_topics_work: "docs/messages-and-topics.md",
+    writing_a_filter_works: "docs/write-a-filter.md",
     troubleshooting_works: "docs/troubleshooting.md",
 }
 
@@ -92,6 +93,29 @@ fn every_link_leads_to_a_file_that_is_there() {
     assert!(count > 20, "only {count} links were found");
 }
 
+/// Pieces of source in a page with the files that they are from.
+fn pieces(page: &str) -> Vec<(&str, &str)> {
+    let marks = page.match_indices("<!-- from ").map(|(at, _)| &page[at..]);
+    let pieces = marks.filter_map(|rest| {
+        let (mark, rest) = rest.split_once('\n')?;
+        let (_, block) = rest.split_once("```")?.1.split_once('\n')?;
+        Some((source(mark)?, block.split_once("```")?.0))
+    });
+    pieces.collect()
+}
+
+#[test]
+fn every_piece_of_source_stands_in_its_file() {
+    let mut count = 0;
+    for page in PAGES {
+        for (file, piece) in pieces(&read(page)) {
+            assert!(read(file).contains(piece), "{page}: this is not in {file}:\n{piece}");
+            count += 1;
+        }
+    }
+    assert!(count > 1, "only {count} pieces were found");
+}
+
 #[test]
 fn every_warning_and_error_that_the_daemon_logs_is_explained() {
     let page = read("docs/troubleshooting.md");
@@ -124,6 +148,7 @@ fn a_block_without_a_known_mark_is_refused() {
     assert!(refused("```bash\nls\n```\n").contains("line 1"));
     assert!(refused("```sh maybe\nls\n```\n").contains("sh maybe"));
     assert!(refused("```sh manual\nsudo ls\n```\n").contains("manual"));
+    assert!(refused("```rust\nfn main() {}\n```\n").contains("from"));
     assert!(refused("```\nls\n```\n").contains("line 1"));
     assert!(refused("```sh\nls\n").contains("no end"));
     let good = "<!-- manual: needs root -->\n\n```sh manual\nsudo ls\n```\n";

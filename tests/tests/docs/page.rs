@@ -55,6 +55,11 @@ pub(crate) fn blocks(page: &str) -> Result<Vec<Block>, String> {
     Ok(found)
 }
 
+/// The file that a line in front of a block names as the block's source.
+pub(crate) fn source(before: &str) -> Option<&str> {
+    before.strip_prefix("<!-- from ")?.strip_suffix(" -->")
+}
+
 fn kind(info: &str, before: &str) -> Result<Kind, String> {
     match info {
         "sh" => Ok(Kind::Run(0)),
@@ -66,6 +71,8 @@ fn kind(info: &str, before: &str) -> Result<Kind, String> {
         "toml fragment" => Ok(Kind::Fragment),
         "json" => Ok(Kind::Printed),
         "text" => Ok(Kind::Shown),
+        "rust" | "json source" if source(before).is_some() => Ok(Kind::Shown),
+        "rust" | "json source" => Err("a piece of source needs its file in front: <!-- from ... -->".to_owned()),
         _ => match info.strip_prefix("sh exit=").map(str::parse) {
             Some(Ok(code)) => Ok(Kind::Run(code)),
             _ => Err(format!("no known mark: `{info}`; see docs/README.md")),

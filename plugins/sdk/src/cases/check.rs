@@ -1,0 +1,161 @@
+//! Plays a case against whatever can be asked, and says what differs first.
+
+use serde_json::Value;
+
+use super::file::{Case, Expected, Shown, Step, What};
+use crate::message::Message;
+use crate::{Draft, Error, Patch, Property, Time, Verdict};
+
+/// A filter that can be asked: natively, or as a component.
+pub trait Subject {
+    /// Makes an instance with the case's settings, in the place of any that is there.
+    fn configure(&mut self) -> Result<(), Error>;
+
+    /// One message, as a batch of one, at its `received`.
+    fn process(&mut self, message: &Message) -> Result<Verdict, Error>;
+
+    /// The period has gone by.
+    fn tick(&mut self, now: Time) -> Result<Vec<Draft>, Error>;
+
+    /// What was published since the last call.
+    fn published(&mut self) -> Vec<Draft>;
+}
+
+/// Plays a case; the error says what was not as it should be.
+pub fn check(case: &Case, subject: &mut dyn Subject) -> Result<(), String> {
+    match (&case.invalid, subject.configure()) {
+        (None, Ok(())) => {}
+        (None, Err(error)) => return Err(format!("the settings are refused: {error}")),
+        (Some(part), Err(Error::Invalid(text))) if text.contains(part) => return Ok(()),
+        (Some(part), Err(error)) => return Err(format!("refused with {error:?}, not with Invalid and `{part}`")),
+        (Some(part), Ok(())) => return Err(format!("the settings are taken, not refused with `{part}`")),
+    }
+    for (number, step) in (1..).zip(&case.steps) {
+        play(case, step, subject).map_err(|what| format!("step {number}, at {} s: {what}", step.at))?;
+    }
+    Ok(())
+}
+
+fn play(case: &Case, step: &Step, subject: &mut dyn Subject) -> Result<(), String> {
+    let now = case.time(step);
+    let (came, verdict) = match &step.what {
+        What::In(shown) => {
+            let message = message(shown, now)?;
+            let verdict = subject.process(&message).map_err(|error| format!("the call failed: {error:?}"))?;
+            (Some(message), verdict)
+        }
+        What::Tick(_) => {
+            let drafts = subject.tick(now).map_err(|error| format!("the tick failed: {error:?}"))?;
+            (None, Verdict::Replace(drafts))
+        }
+        What::Restart(_) => {
+            subject.configure().map_err(|error| format!("the settings are refused: {error}"))?;
+            (None, Verdict::Replace(Vec::new()))
+        }
+    };
+    judge(&step.expected, &verdict, came.as_ref())?;
+    compare("published", &step.emits, &subject.published(), came.as_ref())
+}
+
+fn message(shown: &Shown, received: Time) -> Result<Message, String> {
+    let details = crate::message::Details {
+        id: "00000000-0000-0000-0000-000000000000".to_owned(),
+        origin_name: shown.from.clone(),
+        content_type: shown.content_type.clone(),
+        user_properties: properties(shown),
+        ..Default::default()
+    };
+    let mut message = Message::new(&shown.topic, shown.payload()?).with(details);
+    (message.qos, message.retain, message.received) = (shown.qos()?, shown.retain, received);
+    Ok(message)
+}
+
+fn properties(shown: &Shown) -> Vec<Property> {
+    let both = shown.properties.iter();
+    both.map(|(name, value)| Property { name: name.clone(), value: value.clone() }).collect()
+}
+
+fn judge(expected: &Expected, verdict: &Verdict, came: Option<&Message>) -> Result<(), String> {
+    match (expected, verdict, came) {
+        (Expected::Pass(true), Verdict::Pass, _) => Ok(()),
+        (Expected::Drop(wanted), Verdict::Drop(why), _) if wanted == why => Ok(()),
+        (Expected::Reject(part), Verdict::Reject(why), _) if why.contains(part.as_str()) => Ok(()),
+        (Expected::Out(wanted), Verdict::Replace(drafts), _) => compare("out", wanted, drafts, came),
+        (Expected::Out(wanted), Verdict::Modify(patch), Some(came)) => {
+            compare("out", wanted, &[changed(came, patch)], Some(came))
+        }
+        _ => Err(format!("{}, not {expected:?}", told(verdict))),
+    }
+}
+
+/// A message as it goes on when it is changed.
+fn changed(came: &Message, patch: &Patch) -> Draft {
+    let mut properties = came.user_properties();
+    properties.retain(|had| !patch.unset.contains(&had.name) && patch.set.iter().all(|set| set.name != had.name));
+    properties.extend(patch.set.iter().cloned());
+    Draft {
+        topic: patch.topic.clone().unwrap_or_else(|| came.topic.clone()),
+        payload: patch.payload.clone().unwrap_or_else(|| came.payload.clone()),
+        qos: patch.qos.unwrap_or(came.qos),
+        retain: patch.retain.unwrap_or(came.retain),
+        content_type: patch.content_type.clone().or_else(|| came.content_type()),
+        properties,
+    }
+}
+
+/// What came out against what should have.
+fn compare(what: &str, wanted: &[Shown], drafts: &[Draft], came: Option<&Message>) -> Result<(), String> {
+    if wanted.len() != drafts.len() {
+        let shown: Vec<_> = drafts.iter().map(told_draft).collect();
+        return Err(format!("{what}: {} messages, not {}: {}", drafts.len(), wanted.len(), shown.join(", ")));
+    }
+    for (wanted, draft) in wanted.iter().zip(drafts) {
+        let topic = match (wanted.topic.as_str(), came) {
+            ("", Some(came)) => &came.topic,
+            (topic, _) => topic,
+        };
+        let mut had = draft.properties.clone();
+        had.sort_by(|a, b| a.name.cmp(&b.name));
+        let same = topic == draft.topic
+            && same_payload(wanted, &draft.payload)?
+            && (wanted.qos()?, wanted.retain) == (draft.qos, draft.retain)
+            && wanted.content_type == draft.content_type
+            && properties(wanted) == had;
+        if !same {
+            return Err(format!("{what}: {}, not {wanted:?}", told_draft(draft)));
+        }
+    }
+    Ok(())
+}
+
+fn same_payload(wanted: &Shown, payload: &[u8]) -> Result<bool, String> {
+    Ok(match &wanted.json {
+        Some(json) => serde_json::from_slice::<Value>(payload).is_ok_and(|found| same_value(json, &found)),
+        None => wanted.payload()? == payload,
+    })
+}
+
+/// Numbers by what they are worth: 21 is 21.0.
+fn same_value(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same_value(a, b)),
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len() && a.iter().all(|(name, a)| b.get(name).is_some_and(|b| same_value(a, b)))
+        }
+        _ => a == b,
+    }
+}
+
+fn told(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Replace(drafts) => format!("out: [{}]", drafts.iter().map(told_draft).collect::<Vec<_>>().join(", ")),
+        other => format!("{other:?}"),
+    }
+}
+
+fn told_draft(draft: &Draft) -> String {
+    let payload = String::from_utf8_lossy(&draft.payload);
+    let Draft { topic, qos, retain, content_type, properties, .. } = draft;
+    format!("{topic} {payload} ({qos:?}, retain {retain}, {content_type:?}, {properties:?})")
+}

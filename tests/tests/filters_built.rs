@@ -1,0 +1,114 @@
+//! The components in target/plugins, as `make plugins` left them: that each is what its manifest says, asks for nothing
+//! that it does not need, and tells nothing of the machine that built it. Runs none of them.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use wasmparser::{Parser, Payload};
+
+/// What every filter may import unasked.
+const ALWAYS_THERE: [&str; 5] = ["types", "context", "log", "metrics", "clock"];
+
+/// The most that the least filter may weigh, in bytes. What it holds is mostly the reading of settings.
+const LEAST: usize = 64 * 1024;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// What can be read off a component.
+#[derive(Debug, Default)]
+struct Component {
+    imports: BTreeSet<String>,
+    exports: BTreeSet<String>,
+    manifests: Vec<String>,
+}
+
+impl Component {
+    fn of(bytes: &[u8]) -> Self {
+        let mut found = Self::default();
+        let mut depth = 0;
+        for payload in Parser::new(0).parse_all(bytes) {
+            match payload.unwrap() {
+                Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+                Payload::End(_) => depth -= 1,
+                Payload::CustomSection(section) if section.name() == "stile:manifest" => {
+                    found.manifests.push(String::from_utf8(section.data().to_vec()).unwrap());
+                }
+                Payload::ComponentImportSection(section) if depth == 0 => {
+                    found.imports.extend(section.into_iter().map(|import| import.unwrap().name.name.to_owned()));
+                }
+                Payload::ComponentExportSection(section) if depth == 0 => {
+                    found.exports.extend(section.into_iter().map(|export| export.unwrap().name.name.to_owned()));
+                }
+                _ => {}
+            }
+        }
+        found
+    }
+}
+
+/// Each filter: its name, its manifest as it stands in the source, and its component.
+fn filters() -> Vec<(String, Value, Vec<u8>)> {
+    let folders = std::fs::read_dir(root().join("plugins")).unwrap().map(|entry| entry.unwrap().path());
+    let filters = folders.filter(|folder| folder.join("manifest.json").exists()).map(|folder| {
+        let name = folder.file_name().unwrap().to_str().unwrap().to_owned();
+        let manifest = std::fs::read(folder.join("manifest.json")).unwrap();
+        let path = root().join(format!("target/plugins/{name}.wasm"));
+        let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; make plugins", path.display()));
+        (name, serde_json::from_slice(&manifest).unwrap(), bytes)
+    });
+    filters.collect()
+}
+
+fn interface(name: &str) -> String {
+    format!("stile:filter/{name}@1.0.0")
+}
+
+#[test]
+fn every_component_is_what_its_manifest_says() {
+    let filters = filters();
+    assert!(!filters.is_empty());
+    for (name, manifest, bytes) in filters {
+        let component = Component::of(&bytes);
+        let [text] = component.manifests.as_slice() else { panic!("{name}: {:?}", component.manifests) };
+        assert_eq!(serde_json::from_str::<Value>(text).unwrap(), manifest, "{name} is not built anew; make plugins");
+        assert_eq!(manifest["name"], name.as_str());
+        let mut exports = BTreeSet::from([interface("filter")]);
+        exports.extend((!manifest["tick"].is_null()).then(|| interface("timer")));
+        assert_eq!(component.exports, exports, "{name}");
+    }
+}
+
+#[test]
+fn no_component_imports_what_its_manifest_does_not_ask_for() {
+    for (name, manifest, bytes) in filters() {
+        let grants = manifest["grants"].as_array().unwrap().iter().map(|grant| grant.as_str().unwrap());
+        let asked: BTreeSet<_> = grants.clone().chain(ALWAYS_THERE).map(interface).collect();
+        let imports = Component::of(&bytes).imports;
+        assert!(imports.is_subset(&asked), "{name} imports {imports:?}");
+        let granted: BTreeSet<_> = grants.map(interface).collect();
+        assert!(granted.is_subset(&imports), "{name} asks for {granted:?} and imports {imports:?}");
+    }
+}
+
+#[test]
+fn the_least_filter_imports_no_function_and_is_small() {
+    let (_, _, bytes) = filters().into_iter().find(|(name, ..)| name == "pass").unwrap();
+    assert_eq!(Component::of(&bytes).imports, BTreeSet::from([interface("types")]));
+    assert!(bytes.len() <= LEAST, "{} bytes", bytes.len());
+}
+
+#[test]
+fn no_component_tells_where_it_was_built() {
+    let home = std::env::var("CARGO_HOME").or_else(|_| Ok::<_, std::env::VarError>(std::env::var("HOME")? + "/.cargo"));
+    let home = home.unwrap();
+    for (name, _, bytes) in filters() {
+        let text = String::from_utf8_lossy(&bytes);
+        for place in [root().to_str().unwrap(), &home, "registry/src"] {
+            assert!(!text.contains(place), "{name} names {place}");
+        }
+    }
+}

@@ -3,7 +3,7 @@
 //! A message counts when the subscriber has read it. On the way it is made as a radio makes it, ingested (ledger,
 //! delivery), matched by the hub and its router, queued in the session's outbox, written as an MQTT 3.1.1 PUBLISH with
 //! QoS 0 to a loopback socket by the connection's own task, and read there by a plain thread. The settings are the
-//! default ones and the runtime is the daemon's, with one worker a core. The source stays at most [`AHEAD`] messages
+//! default ones and the runtime is the daemon's, on one thread. The source stays at most [`AHEAD`] messages
 //! ahead of the reader, so that nothing need be dropped; every message is numbered, and one that is missing or out of
 //! order ends the run.
 //!
@@ -36,8 +36,7 @@ const TARGET: f64 = 200_000.0;
 const TOPIC: &str = "serial/bench/up";
 
 fn main() {
-    let cores = std::thread::available_parallelism().unwrap().get();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(cores.min(4)).enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.unwrap().block_on(async {
         let supervisor = Supervisor::default();
         let (pipeline, address) = start(&supervisor).await;

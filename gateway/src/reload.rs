@@ -30,7 +30,7 @@ impl Gateway {
     /// # Errors
     /// When a new address can't be opened, or a certificate not made. Then nothing has changed.
     pub async fn reload(&mut self, new: Settings) -> Result<Vec<Change>, UnitError> {
-        let new = with_certificate(new)?;
+        let new = tokio::task::spawn_blocking(move || with_certificate(new)).await??;
         let changes = config::diff(&self.settings, &new);
         let mut closed = Closed::default();
         let opened = match self.open_new(&new, &mut closed).await {

@@ -71,7 +71,7 @@ use self::sys::System;
 use self::table::Table;
 use self::users::Users;
 pub use crate::config::Door as Transport;
-use crate::config::{self, Door, Problems};
+use crate::config::{self, Door};
 use crate::message::Topic;
 use crate::pipeline::{Delivered, Pipeline};
 use crate::store::{Store, Stored};
@@ -246,10 +246,11 @@ impl Broker {
     ///
     /// # Errors
     /// All that is wrong with the file. Then the last good users stand.
-    pub async fn reload_users(&self) -> Result<(), Problems> {
-        let read = self.shared.users.read(&self.shared.accounts);
+    pub async fn reload_users(&self) -> Result<(), UnitError> {
+        let shared = Arc::clone(&self.shared);
+        let read = tokio::task::spawn_blocking(move || shared.users.read(&shared.accounts)).await;
         self.shared.judge_again().await;
-        read
+        Ok(read??)
     }
 
     /// Takes no more messages from clients, and waits until all that was delivered so far is in the clients' queues.

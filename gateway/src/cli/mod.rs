@@ -123,10 +123,8 @@ fn say(text: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{text}");
 }
 
-/// A runtime for the verbs that need one.
+/// A runtime for the verbs that need one: one thread, since threads that wake each other are most of what a message would
+/// cost. Nothing on it may wait for a disk; ARCHITECTURE.md says more.
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    /// More threads than this bring nothing to what one gateway carries, and each costs memory.
-    const MAX_THREADS: usize = 4;
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
-    tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
 }

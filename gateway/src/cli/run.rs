@@ -87,8 +87,10 @@ pub(super) async fn serve(
 /// Reads the settings again. Wrong ones are logged and the last good ones go on.
 async fn reload(gateway: &mut Gateway, file: &ConfigFile) {
     systemd::reloading();
-    match file.load() {
-        Ok(loaded) => {
+    let file = file.clone();
+    // In a thread of its own: a slow disk must not hold up messages.
+    match tokio::task::spawn_blocking(move || file.load()).await {
+        Ok(Ok(loaded)) => {
             for warning in &loaded.warnings {
                 log::warn!("{warning}");
             }
@@ -97,7 +99,8 @@ async fn reload(gateway: &mut Gateway, file: &ConfigFile) {
                 Err(error) => log::error!(error:% = error; "reload refused; the old settings go on"),
             }
         }
-        Err(problems) => log::error!(error:% = problems; "reload refused; the old settings go on"),
+        Ok(Err(problems)) => log::error!(error:% = problems; "reload refused; the old settings go on"),
+        Err(panic) => log::error!(error:% = panic; "reload refused; the old settings go on"),
     }
     systemd::ready("settings reloaded");
 }

@@ -37,7 +37,7 @@ async fn one_user_can_neither_wash_wrong_passwords_away_nor_have_them_hashed_wit
     assert_eq!(hashed(&passwords), 6);
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn one_address_takes_a_few_places_only_and_others_come_in() {
     let passwords = Arc::new(Passwords::new(Arc::default()));
     let permit = Arc::clone(&passwords.permit).acquire_owned().await.unwrap();
@@ -119,7 +119,7 @@ async fn who_waits_for_longer_than_a_client_may_is_sent_away_and_gives_his_place
     assert!(passwords.lock().waiting.is_empty());
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn of_many_at_once_few_are_hashed_and_more_than_can_wait_are_sent_away() {
     let passwords = Arc::new(Passwords::new(Arc::default()));
     // Nobody is checked as long as the test has the permit.

@@ -3,6 +3,11 @@
 //! A receipt travels with its message and is cloned for each place that has to keep it. It is fulfilled when all of
 //! them have settled theirs. One that is let go unsettled, because its task was cut off, is lost, and so is the
 //! promise: what it stands for must not be acknowledged.
+//!
+//! On its way a message may become several. Each then takes a *branch* of the receipt along. A publication of QoS 2 is
+//! noted with what the last branch leaves behind: were it noted sooner, a power cut could take the other branches, and
+//! the repeated PUBLISH that should bring them back would pass for one that was taken. A branch that is cut off never
+//! ends, and then nothing is noted at all.
 
 use std::num::NonZeroU16;
 use std::sync::Arc;
@@ -23,16 +28,75 @@ pub struct Publication {
 #[derive(Debug)]
 struct State {
     outstanding: AtomicUsize,
+    /// Messages under way that came of this one. Never 0: who finds 1 is the last.
+    branches: AtomicUsize,
     lost: AtomicBool,
     told: Arc<Notify>,
+    publication: Option<Publication>,
 }
 
-/// One holder's part of a promise; a clone is another part.
+/// One holder's part of one promise.
 #[derive(Debug)]
-pub struct Receipt {
+struct Part {
     state: Arc<State>,
     settled: bool,
-    publication: Option<Publication>,
+    /// It goes with a message that is under way, and not with a place that keeps one.
+    branch: bool,
+}
+
+impl Part {
+    fn of(state: &Arc<State>, branch: bool) -> Self {
+        state.outstanding.fetch_add(1, Ordering::Relaxed);
+        if branch {
+            state.branches.fetch_add(1, Ordering::Relaxed);
+        }
+        Self { state: Arc::clone(state), settled: false, branch }
+    }
+
+    fn branch(&self) -> Self {
+        Self::of(&self.state, self.branch)
+    }
+
+    fn is_awaited(&self) -> bool {
+        Arc::strong_count(&self.state) > self.state.outstanding.load(Ordering::Relaxed)
+    }
+
+    /// Whether nothing else of the message is under way. If something is, this branch is counted out.
+    fn is_last(&self) -> bool {
+        let less = |branches: usize| (branches > 1).then(|| branches - 1);
+        // Acquire and Release, so that what the others left behind comes before what the last one notes.
+        self.branch && self.state.branches.fetch_update(Ordering::AcqRel, Ordering::Acquire, less).is_err()
+    }
+
+    fn settle(mut self) {
+        self.settled = true;
+    }
+}
+
+impl Clone for Part {
+    fn clone(&self) -> Self {
+        Self::of(&self.state, false)
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        if !self.settled {
+            self.state.lost.store(true, Ordering::Relaxed);
+        }
+        // Release and Acquire, so that whoever sees none outstanding sees what was lost.
+        if self.state.outstanding.fetch_sub(1, Ordering::Release) == 1 {
+            self.state.told.notify_one();
+        }
+    }
+}
+
+/// One holder's part of a promise, or of several; a clone is another part, for a place that keeps the message.
+#[derive(Debug, Clone)]
+pub struct Receipt {
+    first: Part,
+    /// Of a message that came of several.
+    more: Vec<Part>,
 }
 
 /// The other end: what is promised, for whoever waits.
@@ -42,41 +106,56 @@ pub struct Awaited(Arc<State>);
 impl Receipt {
     /// Makes both ends; `told` is notified when the promise is fulfilled or lost.
     pub fn new(told: Arc<Notify>, publication: Option<Publication>) -> (Self, Awaited) {
-        let state = Arc::new(State { outstanding: AtomicUsize::new(1), lost: AtomicBool::new(false), told });
-        (Self { state: Arc::clone(&state), settled: false, publication }, Awaited(state))
+        let state = Arc::new(State {
+            outstanding: AtomicUsize::new(1),
+            branches: AtomicUsize::new(1),
+            lost: AtomicBool::new(false),
+            told,
+            publication,
+        });
+        let first = Part { state: Arc::clone(&state), settled: false, branch: true };
+        (Self { first, more: Vec::new() }, Awaited(state))
     }
 
-    /// The QoS 2 publication that it belongs to.
-    pub fn publication(&self) -> Option<Publication> {
-        self.publication
+    fn parts(&self) -> impl Iterator<Item = &Part> {
+        std::iter::once(&self.first).chain(&self.more)
+    }
+
+    fn into_parts(self) -> impl Iterator<Item = Part> {
+        std::iter::once(self.first).chain(self.more)
+    }
+
+    /// Another part, for another message that comes of this one.
+    #[must_use]
+    pub fn branch(&self) -> Self {
+        Self { first: self.first.branch(), more: self.more.iter().map(Part::branch).collect() }
+    }
+
+    /// This and the other in one, for a message that came of both.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.more.extend(other.into_parts());
+        self
     }
 
     /// Whether somebody still waits for the promise.
     pub fn is_awaited(&self) -> bool {
-        Arc::strong_count(&self.state) > self.state.outstanding.load(Ordering::Relaxed)
+        self.parts().any(Part::is_awaited)
     }
 
     /// This holder has done its part.
-    pub fn settle(mut self) {
-        self.settled = true;
+    pub fn settle(self) {
+        self.into_parts().for_each(Part::settle);
     }
-}
 
-impl Clone for Receipt {
-    fn clone(&self) -> Self {
-        self.state.outstanding.fetch_add(1, Ordering::Relaxed);
-        Self { state: Arc::clone(&self.state), settled: false, publication: self.publication }
-    }
-}
-
-impl Drop for Receipt {
-    fn drop(&mut self) {
-        if !self.settled {
-            self.state.lost.store(true, Ordering::Relaxed);
-        }
-        // Release and Acquire, so that whoever sees none outstanding sees what was lost.
-        if self.state.outstanding.fetch_sub(1, Ordering::Release) == 1 {
-            self.state.told.notify_one();
+    /// A message has been handed on, or goes nowhere. Settles its part, but gives the last one of a QoS 2 publication to
+    /// `note`, to be settled when the publication is noted.
+    pub fn end(self, mut note: impl FnMut(Publication, Self)) {
+        for part in self.into_parts() {
+            match part.state.publication {
+                Some(publication) if part.is_last() => note(publication, Self { first: part, more: Vec::new() }),
+                _ => part.settle(),
+            }
         }
     }
 }
@@ -144,5 +223,53 @@ mod tests {
         receipt.settle();
         told.notified().await;
         assert_eq!(awaited.promise(), Promise::Kept);
+    }
+
+    const PUBLICATION: Publication = Publication { session: 7, packet_id: NonZeroU16::MIN };
+
+    /// Ends a branch; says whether it was the last, which then keeps its part.
+    fn ends_last(receipt: Receipt) -> Option<Receipt> {
+        let mut last = None;
+        receipt.end(|publication, receipt| {
+            assert_eq!(publication, PUBLICATION);
+            assert!(last.replace(receipt).is_none());
+        });
+        last
+    }
+
+    #[test]
+    fn a_publication_is_noted_with_the_last_branch_and_kept_when_that_is_done() {
+        let (receipt, awaited) = Receipt::new(Arc::default(), Some(PUBLICATION));
+        let (one, kept) = (receipt.branch(), receipt.clone());
+        assert!(ends_last(receipt).is_none(), "one is under way");
+        let noted = ends_last(one).unwrap();
+        kept.settle();
+        assert_eq!(awaited.promise(), Promise::Open);
+        noted.settle();
+        assert_eq!(awaited.promise(), Promise::Kept);
+    }
+
+    #[test]
+    fn a_branch_that_is_cut_off_keeps_the_publication_from_being_noted() {
+        let (receipt, awaited) = Receipt::new(Arc::default(), Some(PUBLICATION));
+        drop(receipt.branch());
+        assert!(ends_last(receipt).is_none());
+        assert_eq!(awaited.promise(), Promise::Lost);
+    }
+
+    #[test]
+    fn what_came_of_several_messages_holds_back_all_of_their_promises() {
+        let (one, first) = Receipt::new(Arc::default(), None);
+        let (two, second) = Receipt::new(Arc::default(), Some(PUBLICATION));
+        let both = one.branch().and(two.branch());
+        one.settle();
+        assert!(ends_last(two).is_none());
+        let stored = both.clone();
+        let noted = ends_last(both).unwrap();
+        assert_eq!((first.promise(), second.promise()), (Promise::Open, Promise::Open));
+        stored.settle();
+        assert_eq!((first.promise(), second.promise()), (Promise::Kept, Promise::Open));
+        noted.settle();
+        assert_eq!(second.promise(), Promise::Kept);
     }
 }

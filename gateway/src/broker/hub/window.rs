@@ -51,10 +51,7 @@ impl Hub {
     /// All that was in the window has been handed on.
     pub(super) fn close_window(&mut self) {
         for receipt in self.window.drain(..).filter_map(|slot| slot.receipt) {
-            match receipt.publication() {
-                Some(publication) => self.store.receive(publication, receipt),
-                None => receipt.settle(),
-            }
+            receipt.end(|publication, receipt| self.store.receive(publication, receipt));
         }
         self.store.close_group();
         self.handed_on.clear();

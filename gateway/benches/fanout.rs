@@ -60,7 +60,7 @@ fn main() {
 }
 
 async fn start(supervisor: &Supervisor) -> (Arc<Pipeline>, SocketAddr) {
-    let (pipeline, delivered) = Pipeline::new(1, Vec::new());
+    let (pipeline, delivered) = Pipeline::new(1);
     let settings = Arc::new(config::Broker::default());
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path()).unwrap();

@@ -98,7 +98,7 @@ impl Gateway {
         let socket = admin::bind_socket(&settings.gateway.data_dir)?;
 
         let supervisor = Supervisor::default();
-        let (pipeline, delivered) = Pipeline::new(random()?, Vec::new());
+        let (pipeline, delivered) = Pipeline::new(random()?);
         pipeline.clock().set_quality(clock::quality());
         let (store, stored) = open_store(&settings, &supervisor)?;
         let broker_settings = Arc::new(settings.broker.clone());
@@ -219,6 +219,14 @@ impl Gateway {
             // A share each, so that one deaf unit does not leave the others without any.
             let share = deadline.min(Instant::now() + STOP_PATIENCE / 3);
             clean &= self.supervisor.stop_rank(rank, share).await;
+            if rank == Rank::Clients {
+                // Nobody brings messages any more. What the clients' wills left in the stages still reaches the broker.
+                let judged = self.sources.pipeline.stop(DRAIN_PATIENCE).await;
+                if !judged {
+                    log::warn!("what waited for plugins could not be judged in time and was dropped");
+                }
+                clean &= judged;
+            }
             if rank == Rank::Core {
                 clean &= self.write_store(share).await;
             }

@@ -181,6 +181,8 @@ impl Broker {
         supervisor: &Supervisor,
     ) -> Result<Self, UnitError> {
         let stats = Arc::new(Stats::default());
+        let notes = store.clone();
+        pipeline.note_with(move |publication, receipt| notes.receive(publication, receipt));
         let users = Users::new(users);
         let accounts = Arc::new(Accounts::new(Arc::clone(&settings), MoreUsers::None, &stats));
         // Told by the one who reads; a gateway does not stay down for it.
@@ -253,11 +255,14 @@ impl Broker {
         Ok(read??)
     }
 
-    /// Takes no more messages from clients, and waits until all that was delivered so far is in the clients' queues.
+    /// Takes no more messages from clients, and waits until all that came so far is in the clients' queues.
     /// Says whether it came to that in time.
     pub async fn close(&self, patience: Duration) -> bool {
         self.shared.closing.cancel();
         let settled = async {
+            if !self.shared.pipeline.drain(patience).await {
+                return false;
+            }
             let (reply, settled) = oneshot::channel();
             self.shared.hub.send(hub::Command::Settle { reply }).await.is_ok() && settled.await.is_ok()
         };

@@ -3,6 +3,7 @@
 mod hub;
 mod registry;
 mod restore;
+mod stages;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +21,7 @@ use crate::store::Store;
 const LONG: Duration = Duration::from_secs(30);
 
 fn pipeline() -> (Arc<Pipeline>, mpsc::Receiver<Delivered>) {
-    Pipeline::new(1, Vec::new())
+    Pipeline::new(1)
 }
 
 fn budget() -> Arc<Budget> {

@@ -1,28 +1,38 @@
 //! The one path that every message takes: ingest, the stages in their order, deliver.
 //!
 //! Owns the path and the ledger. Never touches a socket, a file or a port.
-//! `ledger.rs` counts, `stamp.rs` makes messages, `stage.rs` is what stands in between, `output.rs` is where delivered
-//! messages go.
+//! `ledger.rs` counts, `stamp.rs` makes messages. `stage.rs` says what may stand in between: each stage has a thread
+//! (`worker.rs`) and a queue (`queue.rs`), `line.rs` is the way through them, `stages.rs` puts others in their place.
+//! `exit.rs` hands messages to the broker and to each `output.rs`.
 
+mod exit;
 mod ledger;
+mod line;
 mod output;
+mod queue;
 mod stage;
+mod stages;
 mod stamp;
 #[cfg(test)]
 mod tests;
+mod worker;
 
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc};
 
 pub use ledger::{Door, DropReason, Ledger, Snapshot, Ticket};
 pub use output::Output;
-pub use stage::{Answer, Judged, Processor, Stage, Verdict};
+pub use queue::{BATCH, STAGE_QUEUE, STAGE_QUEUE_BYTES};
+pub use stage::{Fallback, Judged, Processor, Stage, StageError, Verdict};
+pub use stages::StageCounts;
 pub use stamp::Stamp;
 
-use crate::message::{Clock, Message, Origin, Receipt, Received, Topic};
+use self::exit::Exit;
+use self::stages::Stages;
+use crate::message::{Clock, Message, Origin, Publication, Receipt, Received, Topic};
 
 /// Messages between the pipeline and the broker's fan-out. Policy: the sender waits. That can't close a circle, since
 /// the fan-out waits for nobody but its own router, which is replaced when it stalls.
@@ -55,33 +65,30 @@ pub struct Delivered {
 
 /// The one path. A handle is an `Arc` of it.
 pub struct Pipeline {
-    ledger: Arc<Ledger>,
     stamp: Stamp,
-    stages: Vec<Box<dyn Stage>>,
-    outputs: RwLock<HashMap<Topic, Arc<dyn Output>>>,
-    fanout: mpsc::Sender<Delivered>,
-    taps: broadcast::Sender<Arc<Message>>,
+    stages: Stages,
+    exit: Arc<Exit>,
 }
 
 impl Pipeline {
-    /// Makes the path; what it delivers to MQTT subscribers comes out of the receiver.
+    /// Makes the path, without stages; what it delivers to MQTT subscribers comes out of the receiver.
     /// `run` is a random number that makes message ids unique across restarts.
-    pub fn new(run: u64, stages: Vec<Box<dyn Stage>>) -> (Arc<Self>, mpsc::Receiver<Delivered>) {
+    pub fn new(run: u64) -> (Arc<Self>, mpsc::Receiver<Delivered>) {
         let (fanout, delivered) = mpsc::channel(FANOUT_QUEUE);
-        let pipeline = Self {
+        let exit = Arc::new(Exit {
             ledger: Arc::default(),
-            stamp: Stamp::new(run),
-            stages,
             outputs: RwLock::default(),
             fanout,
             taps: broadcast::Sender::new(TAP_QUEUE),
-        };
+            noter: OnceLock::new(),
+        });
+        let pipeline = Self { stamp: Stamp::new(run), stages: Stages::new(Arc::clone(&exit)), exit };
         (Arc::new(pipeline), delivered)
     }
 
     /// The counts.
     pub fn ledger(&self) -> &Arc<Ledger> {
-        &self.ledger
+        &self.exit.ledger
     }
 
     /// The clocks.
@@ -105,8 +112,8 @@ impl Pipeline {
         self.stamp.message_at(received, origin, topic, payload)
     }
 
-    /// Takes a message in, through the stages and out to all outputs. When it returns, the message is delivered,
-    /// filtered or counted as dropped.
+    /// Takes a message in. When it returns, the message waits for its first stage or, where no stage wants it, has been
+    /// delivered.
     ///
     /// # Errors
     /// [`Closed`] when the broker's end is gone.
@@ -127,74 +134,70 @@ impl Pipeline {
             // speaks in a plugin's name.
             Origin::Gateway | Origin::Plugin(_) => Door::Gateway,
         };
-        let ticket = self.ledger.receive(door);
-        if self.stages.is_empty() {
-            return self.deliver(message, ticket, receipt).await;
+        let ticket = self.exit.ledger.receive(door);
+        if !self.stages.any() {
+            return self.exit.deliver(message, ticket, receipt).await;
         }
-        self.run_stages(message, ticket, receipt).await
-    }
-
-    /// What a stage adds goes on from the next stage, so nothing can go round in a circle.
-    async fn run_stages(&self, message: Message, ticket: Ticket, receipt: Option<Receipt>) -> Result<(), Closed> {
-        let mut under_way = vec![(message, ticket)];
-        for stage in &self.stages {
-            let mut next = Vec::with_capacity(under_way.len());
-            for (message, ticket) in under_way {
-                if !stage.filter().matches(message.topic.as_str()) {
-                    next.push((message, ticket));
-                    continue;
-                }
-                match stage.process(&message).await {
-                    Verdict::Pass => next.push((message, ticket)),
-                    Verdict::Modify(changed) => next.push((changed, ticket)),
-                    Verdict::Filter => ticket.filtered(),
-                    Verdict::Drop(reason) => ticket.dropped(reason),
-                    Verdict::Replace(added) => {
-                        ticket.filtered();
-                        next.extend(added.into_iter().map(|m| (m, self.ledger.add())));
-                    }
-                }
+        match self.stages.line().await {
+            Ok(Some(line)) => line.hand_on(message, ticket, receipt, 0).await,
+            Ok(None) => self.exit.deliver(message, ticket, receipt).await,
+            Err(Closed) => {
+                ticket.dropped(DropReason::ShuttingDown);
+                Err(Closed)
             }
-            under_way = next;
         }
-        for (message, ticket) in under_way {
-            self.deliver(message, ticket, receipt.clone()).await?;
-        }
-        receipt.into_iter().for_each(Receipt::settle);
-        Ok(())
     }
 
-    async fn deliver(&self, message: Message, ticket: Ticket, receipt: Option<Receipt>) -> Result<(), Closed> {
-        let message = Arc::new(message);
-        let output = self.outputs.read().unwrap_or_else(PoisonError::into_inner).get(&message.topic).cloned();
-        let delivered = Delivered { message: Arc::clone(&message), receipt };
-        if self.fanout.send(delivered).await.is_err() {
-            ticket.dropped(DropReason::ShuttingDown);
-            return Err(Closed);
-        }
-        if let Some(output) = output {
-            output.offer(&message);
-        }
-        if self.taps.receiver_count() > 0 {
-            // Fails only when the last watcher left just now.
-            let _ = self.taps.send(message);
-        }
-        ticket.delivered();
-        Ok(())
+    /// Whether there are stages, so that a message that was taken in may not have been handed on yet.
+    pub fn has_stages(&self) -> bool {
+        self.stages.any()
+    }
+
+    /// Puts these stages, in this order, in the place of those there are. Nothing is lost, and no message overtakes
+    /// another of its topic. Where only processors differ, nobody waits; else new messages wait until those under way
+    /// have come through.
+    ///
+    /// # Errors
+    /// [`StageError`]; the stages stay what they were then.
+    pub async fn set_stages(&self, stages: Vec<Stage>, patience: Duration) -> Result<(), StageError> {
+        self.stages.set(stages, patience).await
+    }
+
+    /// Waits until all that is under way now has come through the stages. Says whether it has, in time.
+    pub async fn drain(&self, patience: Duration) -> bool {
+        self.stages.drain(patience).await
+    }
+
+    /// Ends the stages, after those who bring messages. What does not come through in time counts as dropped and is not
+    /// acknowledged. Says whether all did, and every thread ended.
+    pub async fn stop(&self, patience: Duration) -> bool {
+        self.stages.stop(patience).await
+    }
+
+    /// What each stage has done so far.
+    pub fn stages(&self) -> Vec<StageCounts> {
+        self.stages.counts()
+    }
+
+    /// Names who notes a QoS 2 publication of which the stages left nothing: the receipt is to be settled when that is
+    /// on disk. The first one stands.
+    pub fn note_with(&self, note: impl Fn(Publication, Receipt) + Send + Sync + 'static) {
+        // A second one would be a mistake of the wiring; the first is as good.
+        let _ = self.exit.noter.set(Box::new(note));
     }
 
     /// Sends the messages of one topic to `output` from now on. The latest for a topic stands.
     pub fn attach(&self, output: Arc<dyn Output>) {
-        self.outputs.write().unwrap_or_else(PoisonError::into_inner).insert(output.topic().clone(), output);
+        self.exit.outputs.write().unwrap_or_else(PoisonError::into_inner).insert(output.topic().clone(), output);
     }
 
     /// Ends what [`attach`](Self::attach) began.
     pub fn detach(&self, topic: &Topic) {
-        self.outputs.write().unwrap_or_else(PoisonError::into_inner).remove(topic);
+        self.exit.outputs.write().unwrap_or_else(PoisonError::into_inner).remove(topic);
     }
 
     /// Delivered messages, live, for a watcher that may lag and lose some.
     pub fn tap(&self) -> broadcast::Receiver<Arc<Message>> {
-        self.taps.subscribe()
+        self.exit.taps.subscribe()
     }
 }

@@ -1,7 +1,6 @@
 //! A stage: what stands between a message's arrival and its delivery. Plugins become stages.
 
-use std::future::Future;
-use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::DropReason;
@@ -47,14 +46,49 @@ pub trait Processor: Send {
     }
 }
 
-/// A stage's answer, when it has one.
-pub type Answer<'a> = Pin<Box<dyn Future<Output = Verdict> + Send + 'a>>;
+/// What becomes of a message when the processor itself breaks: it panics, or gives another number of verdicts than there
+/// are messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fallback {
+    /// It goes on as it is.
+    Pass,
+    /// It is dropped as `plugin-failed`.
+    Drop,
+}
 
-/// One step of the pipeline.
-pub trait Stage: Send + Sync {
-    /// The topics that it is asked about; all others pass.
-    fn filter(&self) -> &TopicFilter;
+/// A stage as it is asked for.
+pub struct Stage {
+    /// Its name, unique among the stages; its thread's too.
+    pub name: Arc<str>,
+    /// The topics that it is asked about; all others pass it by.
+    pub topics: Vec<TopicFilter>,
+    /// What to do when the processor breaks.
+    pub fallback: Fallback,
+    /// What it does. `None`: the stage of that name goes on with what it has.
+    pub processor: Option<Box<dyn Processor>>,
+}
 
-    /// Looks at one message.
-    fn process<'a>(&'a self, message: &'a Message) -> Answer<'a>;
+/// Why the stages stay what they were.
+#[derive(Debug, thiserror::Error)]
+pub enum StageError {
+    /// Two of one name.
+    #[error("there are two stages called {0:?}")]
+    Twice(Arc<str>),
+    /// It should go on with what it has, but it is not there.
+    #[error("there is no stage called {0:?} that could go on")]
+    Unknown(Arc<str>),
+    /// The system gave no thread.
+    #[error("can't start a thread for the stage {name:?}: {why}")]
+    Thread {
+        /// The stage.
+        name: Arc<str>,
+        /// What the system said.
+        why: std::io::Error,
+    },
+    /// What was under way did not come through in time.
+    #[error("messages are stuck in the stages; they stay what they were")]
+    Stuck,
+    /// The gateway is stopping.
+    #[error("the gateway is stopping")]
+    Stopping,
 }

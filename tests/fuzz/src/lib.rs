@@ -75,7 +75,7 @@ impl World {
             ..config::Broker::default()
         };
         let supervisor = Supervisor::default();
-        let (pipeline, delivered) = Pipeline::new(1, Vec::new());
+        let (pipeline, delivered) = Pipeline::new(1);
         let data = tempfile::tempdir_in(memory()).expect("a folder");
         let (store, stored) = Store::open(data.path()).expect("a store");
         let writer = store.clone();

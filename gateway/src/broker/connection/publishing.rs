@@ -92,7 +92,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(super) fn receipt(&self, publish: &Publish) -> Option<(Receipt, Awaited)> {
         let keeper = self.session.keeper.as_ref().filter(|_| publish.qos == QoS::ExactlyOnce);
         let publication = keeper.zip(publish.packet_id).map(|(keeper, id)| keeper.publication(id));
-        let asked_for = publish.qos != QoS::AtMostOnce && self.shared.stats.asks_for_receipts(publish.retain);
+        // A plugin may still have the message when it has been taken in.
+        let must_wait = self.shared.stats.asks_for_receipts(publish.retain) || self.shared.pipeline.has_stages();
+        let asked_for = publish.qos != QoS::AtMostOnce && must_wait;
         (publication.is_some() || asked_for).then(|| Receipt::new(Arc::clone(&self.session.told), publication))
     }
 }

@@ -156,7 +156,7 @@ mod tests {
 
     /// A queue for one frame.
     fn bench() -> Bench {
-        let (pipeline, delivered) = Pipeline::new(1, Vec::new());
+        let (pipeline, delivered) = Pipeline::new(1);
         let (topics, stats) = (Topics::new("a").unwrap(), Arc::default());
         let radio = Radio::simulated("a", SimulatedDevice::Line, 1);
         let reports = Reports::new(&radio, topics.clone(), Arc::clone(&pipeline), Arc::clone(&stats));

@@ -125,7 +125,7 @@ mod tests {
     }
 
     fn bench() -> Bench {
-        let (pipeline, delivered) = Pipeline::new(1, Vec::new());
+        let (pipeline, delivered) = Pipeline::new(1);
         let radio = Arc::new(Radio::simulated("a", SimulatedDevice::Line, 1));
         let stats = Arc::default();
         let reports = Reports::new(&radio, Topics::new("a").unwrap(), pipeline, Arc::clone(&stats));

@@ -11,8 +11,8 @@ use wasmparser::{Parser, Payload};
 /// What every filter may import unasked.
 const ALWAYS_THERE: [&str; 5] = ["types", "context", "log", "metrics", "clock"];
 
-/// The most that the least filter may weigh, in bytes. What it holds is mostly the reading of settings.
-const LEAST: usize = 64 * 1024;
+/// The most that the least filter may weigh, in bytes.
+const LEAST: usize = 24 * 1024;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()

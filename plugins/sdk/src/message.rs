@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::time::Time;
 
 /// MQTT quality of service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Qos {
     /// Sent once and forgotten.
     #[default]

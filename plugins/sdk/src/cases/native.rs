@@ -29,7 +29,7 @@ impl<F: Filter> Subject for Native<'_, F> {
     fn configure(&mut self) -> Result<(), Error> {
         // By way of text, as it comes to the component.
         let text = serde_json::Value::Object(self.case.settings.clone()).to_string();
-        let settings = crate::settings(&text)?;
+        let settings = F::settings(&text)?;
         self.filter = Some(F::new(settings, &self.host)?);
         Ok(())
     }

@@ -54,7 +54,7 @@ impl<F: Filter> Slot<F> {
 
     /// Reads the settings and makes the filter.
     pub fn configure(&self, setup: &types::Setup) -> Result<(), types::Error> {
-        let settings = crate::settings(&setup.config)?;
+        let settings = F::settings(&setup.config)?;
         let host = Host::of_the_gateway();
         let filter = F::new(settings, &host)?;
         *self.0.borrow_mut() = Some((filter, host));

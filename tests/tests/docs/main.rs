@@ -5,6 +5,7 @@
 //! say, `sources.rs` finds the daemon's own words.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
+mod filters;
 mod page;
 mod sources;
 mod walk;
@@ -46,6 +47,7 @@ pages! {
     running_as_a_service_works: "docs/run-as-a-service.md",
     messages_and_topics_work: "docs/messages-and-topics.md",
     writing_a_filter_works: "docs/write-a-filter.md",
+    the_filter_downsample_works: "docs/plugin-downsample.md",
     troubleshooting_works: "docs/troubleshooting.md",
 }
 

@@ -48,6 +48,7 @@ pages! {
     messages_and_topics_work: "docs/messages-and-topics.md",
     writing_a_filter_works: "docs/write-a-filter.md",
     the_filter_downsample_works: "docs/plugin-downsample.md",
+    the_filter_redact_works: "docs/plugin-redact.md",
     troubleshooting_works: "docs/troubleshooting.md",
 }
 

@@ -6,10 +6,12 @@
 //! The crate compiles twice. As a component's part it hands everything on to the gateway (`guest/`). Natively it stands
 //! for the gateway in memory (`host/memory.rs`), so that a filter's tests are plain `cargo test`, without WebAssembly;
 //! `cases` runs those that are written as files. `message`, `verdict`, `host` and `time` are what a filter sees, the
-//! same both times; `manifest` is what stands in the component for whoever installs it.
+//! same both times; `senml` and `ngsi` write payloads that others understand; `manifest` is what stands in the component for whoever installs it.
 
 pub mod host;
 pub mod message;
+pub mod ngsi;
+pub mod senml;
 pub mod time;
 pub mod verdict;
 

@@ -49,6 +49,7 @@ pages! {
     writing_a_filter_works: "docs/write-a-filter.md",
     the_filter_downsample_works: "docs/plugin-downsample.md",
     the_filter_redact_works: "docs/plugin-redact.md",
+    the_filter_lpp_works: "docs/plugin-lpp.md",
     troubleshooting_works: "docs/troubleshooting.md",
 }
 

@@ -135,10 +135,13 @@ fn same_payload(wanted: &Shown, payload: &[u8]) -> Result<bool, String> {
     })
 }
 
-/// Numbers by what they are worth: 21 is 21.0.
+/// Numbers by what they are worth, to twelve digits: 21 is 21.0, and the last bits are nobody's business.
 fn same_value(a: &Value, b: &Value) -> bool {
     match (a, b) {
-        (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
+        (Value::Number(a), Value::Number(b)) => {
+            let near = |a: f64, b: f64| (a - b).abs() <= 1e-12 * a.abs().max(b.abs());
+            a == b || a.as_f64().zip(b.as_f64()).is_some_and(|(a, b)| near(a, b))
+        }
         (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same_value(a, b)),
         (Value::Object(a), Value::Object(b)) => {
             a.len() == b.len() && a.iter().all(|(name, a)| b.get(name).is_some_and(|b| same_value(a, b)))

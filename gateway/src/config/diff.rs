@@ -1,6 +1,5 @@
 //! What differs between two sets of settings, by the unit that must be rebuilt.
 
-use super::radio::Radio;
 use super::settings::Settings;
 
 /// One unit whose settings differ.
@@ -20,10 +19,18 @@ pub enum Change {
     RadioChanged(String),
     /// A radio of this name is new.
     RadioAdded(String),
+    /// A plugin of this name is gone.
+    PluginRemoved(String),
+    /// The plugin of this name has other settings.
+    PluginChanged(String),
+    /// A plugin of this name is new.
+    PluginAdded(String),
+    /// Plugins that were there and stay are asked in another order.
+    PluginsReordered,
 }
 
-/// The units that differ: sections first, then radios that go, that change and that come. The order of radios does
-/// not matter.
+/// The units that differ: sections first, then radios and plugins that go, that change and that come. The order of
+/// radios does not matter, that of plugins does.
 pub fn diff(old: &Settings, new: &Settings) -> Vec<Change> {
     let sections = [
         (old.gateway != new.gateway, Change::Gateway),
@@ -32,24 +39,46 @@ pub fn diff(old: &Settings, new: &Settings) -> Vec<Change> {
         (old.admin != new.admin, Change::Admin),
     ];
     let mut changes: Vec<Change> = sections.into_iter().filter(|(differs, _)| *differs).map(|(_, unit)| unit).collect();
-    let gone = old.radio.iter().filter(|radio| named(&new.radio, &radio.name).is_none());
-    changes.extend(gone.map(|radio| Change::RadioRemoved(radio.name.clone())));
-    let changed = new.radio.iter().filter(|radio| named(&old.radio, &radio.name).is_some_and(|old| old != *radio));
-    changes.extend(changed.map(|radio| Change::RadioChanged(radio.name.clone())));
-    let added = new.radio.iter().filter(|radio| named(&old.radio, &radio.name).is_none());
-    changes.extend(added.map(|radio| Change::RadioAdded(radio.name.clone())));
+    let radios = Names { removed: Change::RadioRemoved, changed: Change::RadioChanged, added: Change::RadioAdded };
+    radios.compare(&old.radio, &new.radio, |radio| &radio.name, &mut changes);
+    let plugins = Names { removed: Change::PluginRemoved, changed: Change::PluginChanged, added: Change::PluginAdded };
+    plugins.compare(&old.plugin, &new.plugin, |plugin| &plugin.name, &mut changes);
+    if staying(old, new).ne(staying(new, old)) {
+        changes.push(Change::PluginsReordered);
+    }
     changes
 }
 
-fn named<'a>(radios: &'a [Radio], name: &str) -> Option<&'a Radio> {
-    radios.iter().find(|radio| radio.name == name)
+/// The plugins of the one that are in the other too, in its order.
+fn staying<'a>(one: &'a Settings, other: &'a Settings) -> impl Iterator<Item = &'a str> {
+    let there = |name: &str| other.plugin.iter().any(|plugin| plugin.name == name);
+    one.plugin.iter().map(|plugin| plugin.name.as_str()).filter(move |name| there(name))
+}
+
+/// How to call what happened to something with a name.
+struct Names {
+    removed: fn(String) -> Change,
+    changed: fn(String) -> Change,
+    added: fn(String) -> Change,
+}
+
+impl Names {
+    fn compare<T: PartialEq>(&self, old: &[T], new: &[T], name: fn(&T) -> &String, changes: &mut Vec<Change>) {
+        let of = |list: &'_ [T], one: &T| list.iter().position(|other| name(other) == name(one));
+        let gone = old.iter().filter(|one| of(new, one).is_none());
+        changes.extend(gone.map(|one| (self.removed)(name(one).clone())));
+        let changed = new.iter().filter(|one| of(old, one).is_some_and(|at| old.get(at) != Some(*one)));
+        changes.extend(changed.map(|one| (self.changed)(name(one).clone())));
+        let added = new.iter().filter(|one| of(old, one).is_none());
+        changes.extend(added.map(|one| (self.added)(name(one).clone())));
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::LogLevel;
     use crate::config::radio::SimulatedDevice;
+    use crate::config::{LogLevel, Plugin, Radio};
 
     fn radio(name: &str, seed: u64) -> Radio {
         Radio::simulated(name, SimulatedDevice::Line, seed)
@@ -78,5 +107,27 @@ mod tests {
         ];
         let units = [Change::Gateway, Change::Log, Change::Broker, Change::Admin];
         assert_eq!(diff(&old, &new), [units.as_slice(), radios.as_slice()].concat());
+    }
+
+    fn plugins(names: &[(&str, u64)]) -> Settings {
+        let plugin = |(name, seconds): &(&str, u64)| Plugin {
+            tick: Some(std::time::Duration::from_secs(*seconds)),
+            ..Plugin::new(name, "/p.wasm", "#")
+        };
+        Settings { plugin: names.iter().map(plugin).collect(), ..Settings::default() }
+    }
+
+    #[test]
+    fn a_plugin_that_goes_changes_comes_or_moves_is_named() {
+        let old = plugins(&[("gone", 1), ("a", 1), ("b", 1)]);
+        let named = [
+            Change::PluginRemoved("gone".into()),
+            Change::PluginChanged("b".into()),
+            Change::PluginAdded("new".into()),
+        ];
+        assert_eq!(diff(&old, &plugins(&[("a", 1), ("new", 1), ("b", 2)])), named);
+        let moved = diff(&old, &plugins(&[("b", 1), ("gone", 1), ("a", 1)]));
+        assert_eq!(moved, [Change::PluginsReordered]);
+        assert_eq!(diff(&old, &old), []);
     }
 }

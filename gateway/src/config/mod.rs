@@ -13,6 +13,7 @@ mod files;
 mod listeners;
 mod load;
 mod notes;
+mod plugin;
 mod problem;
 mod radio;
 mod read;
@@ -33,6 +34,7 @@ pub use diff::{Change, diff};
 pub use files::users_path;
 pub use listeners::{ClientCertificates, Door, Tls, WebSocket};
 pub use load::{Loaded, load, load_before_users};
+pub use plugin::{Grant, Limits, OnFailure, Plugin};
 pub use problem::{Place, Problem, Problems, Severity};
 pub use radio::{
     Ask, Crc, Endian, Envelope, FlowControl, Framing, Line, LineEnding, ModbusRead, ModbusType, Parity, Poll, Port,

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::broker::Broker;
+use super::plugin::Plugin;
 use super::radio::Radio;
 use super::text::off_or_address;
 
@@ -24,6 +25,9 @@ pub struct Settings {
     /// `[[radio]]`, in the order of the files.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub radio: Vec<Radio>,
+    /// `[[plugin]]`, in the order of the files, which is the order of messages' way.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub plugin: Vec<Plugin>,
 }
 
 /// `[gateway]`: this machine.

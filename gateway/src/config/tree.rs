@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue, Error};
 use super::notes::{Notes, Source, Spot};
 
 /// Lists of named tables. Those of several files are joined; an environment variable picks one of them by name.
-pub(super) const NAMED_LISTS: [&str; 4] = ["radio", "user", "group", "poll"];
+pub(super) const NAMED_LISTS: [&str; 5] = ["radio", "plugin", "user", "group", "poll"];
 
 /// A value and where it stands.
 #[derive(Debug)]
@@ -25,9 +25,10 @@ pub(super) enum Value {
     Text(String),
     /// Saturated: what does not fit is out of every range anyway.
     Integer(i128),
-    Float,
+    Float(f64),
     Boolean(bool),
-    Time,
+    /// A date or time, as it was written.
+    Time(String),
     List(Vec<Node>),
     Table(Table),
     /// From an environment variable: its type is chosen when it is known what is wanted.
@@ -91,9 +92,9 @@ impl Node {
         match &self.value {
             Value::Text(_) | Value::Given(_) => Kind::Text,
             Value::Integer(_) => Kind::Integer,
-            Value::Float => Kind::Float,
+            Value::Float(_) => Kind::Float,
             Value::Boolean(_) => Kind::Boolean,
-            Value::Time => Kind::Time,
+            Value::Time(_) => Kind::Time,
             Value::List(_) => Kind::List,
             Value::Table(_) => Kind::Table,
         }
@@ -199,9 +200,9 @@ fn convert(value: &DeValue<'_>, spot: &dyn Fn(usize) -> Spot, depth: usize) -> N
         DeValue::Integer(number) => {
             Value::Integer(i128::from_str_radix(number.as_str(), number.radix()).unwrap_or(i128::MAX))
         }
-        DeValue::Float(_) => Value::Float,
+        DeValue::Float(number) => Value::Float(number.as_str().parse().unwrap_or(f64::NAN)),
         DeValue::Boolean(value) => Value::Boolean(*value),
-        DeValue::Datetime(_) => Value::Time,
+        DeValue::Datetime(time) => Value::Time(time.to_string()),
         DeValue::Array(items) if depth <= DEPTH_MAX => Value::List(
             items
                 .iter()

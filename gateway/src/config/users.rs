@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::notes::{Notes, Source, Spot};
 use super::problem::Problems;
-use super::read::users;
+use super::read::{filters, users};
 use super::section::Section;
 use super::tree;
 use super::user::FileUser;
@@ -34,5 +34,5 @@ pub fn is_user_name(text: &str) -> bool {
 /// # Errors
 /// In words that go behind it.
 pub fn right(text: &str) -> Result<TopicFilter, String> {
-    users::right(text)
+    filters::filter(text)
 }

@@ -2,7 +2,10 @@
 //! what fits together is checked here, in the section or (ports) across sections.
 
 mod broker;
+pub(super) mod filters;
 mod framing;
+mod json;
+mod plugin;
 mod poll;
 mod ports;
 mod radio;
@@ -23,6 +26,9 @@ use ports::Ports;
 /// More radios than this are refused.
 const RADIOS_MAX: usize = 64;
 
+/// More plugins than this are refused: each has a thread.
+const PLUGINS_MAX: usize = 64;
+
 /// The longest name of a gateway, radio or poll, in characters.
 const NAME_MAX_CHARACTERS: usize = 64;
 
@@ -42,9 +48,15 @@ pub(super) fn settings(root: Table, main: &Arc<Source>, notes: &Notes, has_users
         .into_iter()
         .filter_map(|section| radio::read(section, &mut names, &mut devices))
         .collect();
+    let mut names = Unique::new("plugin");
+    let plugin = top
+        .sections("plugin", "[[plugin]]", PLUGINS_MAX)
+        .into_iter()
+        .filter_map(|section| plugin::read(section, &mut names))
+        .collect();
     top.finish();
     ports.check(notes);
-    Settings { gateway, log, broker, admin, radio }
+    Settings { gateway, log, broker, admin, radio, plugin }
 }
 
 fn gateway(mut section: Section<'_>) -> Gateway {
@@ -84,7 +96,7 @@ fn name(section: &mut Section<'_>, key: &'static str) -> Option<String> {
     })
 }
 
-fn name_character(character: char) -> bool {
+pub(super) fn name_character(character: char) -> bool {
     character.is_ascii_alphanumeric() || matches!(character, '_' | '-')
 }
 

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::SystemTime;
 
+use super::filters::{filters, texts};
 use crate::config::files;
 use crate::config::problem::plain;
 use crate::config::secret::{MASK, Secret};
 use crate::config::section::{Section, Unique};
-use crate::config::tree::{Node, Value};
 use crate::config::user::{Allowed, Credential, FileUser, Group, User};
 use crate::message::TopicFilter;
 use crate::password::Hash;
@@ -18,9 +18,6 @@ const USERS_MAX: usize = 1000;
 
 /// More groups than this are refused.
 const GROUPS_MAX: usize = 100;
-
-/// More filters in one list than this are refused: each may be tried for each message.
-const FILTERS_MAX: usize = 100;
 
 /// The longest name of a user or group, in bytes.
 pub(in crate::config) const NAME_MAX_BYTES: usize = 256;
@@ -66,7 +63,7 @@ pub(in crate::config) fn is_name(text: &str) -> bool {
 fn group(mut section: Section<'_>, names: &mut Unique, known: &mut BTreeSet<String>) -> Option<Group> {
     let name = name(&mut section, names);
     known.extend(name.clone());
-    let (publish, subscribe) = (filters(&mut section, "publish"), filters(&mut section, "subscribe"));
+    let (publish, subscribe) = (rights(&mut section, "publish"), rights(&mut section, "subscribe"));
     section.finish();
     Some(Group { name: name?, publish: publish.unwrap_or_default(), subscribe: subscribe.unwrap_or_default() })
 }
@@ -100,7 +97,7 @@ fn time(section: &mut Section<'_>, key: &'static str) -> Option<SystemTime> {
 fn allowed(section: &mut Section<'_>, known: Option<&BTreeSet<String>>) -> Option<Allowed> {
     let said = ["groups", "publish", "subscribe"].into_iter().any(|key| section.has(key));
     let groups = groups(section, known);
-    let (publish, subscribe) = (filters(section, "publish"), filters(section, "subscribe"));
+    let (publish, subscribe) = (rights(section, "publish"), rights(section, "subscribe"));
     said.then(|| Allowed {
         groups: groups.unwrap_or_default(),
         publish: publish.unwrap_or_default(),
@@ -119,41 +116,8 @@ fn groups(section: &mut Section<'_>, known: Option<&BTreeSet<String>>) -> Option
     Some(texts)
 }
 
-fn filters(section: &mut Section<'_>, key: &'static str) -> Option<Vec<TopicFilter>> {
-    let mut good = Vec::new();
-    for text in texts(section, key, "a topic filter")? {
-        match right(&text) {
-            Ok(filter) => good.push(filter),
-            Err(is) => {
-                let is = format!("has `{}`, which {is}", plain(&text));
-                section.refuse(key, is, "write a topic filter such as \"devices/%u/#\"");
-            }
-        }
-    }
-    Some(good)
-}
-
-/// The filter of a right.
-pub(in crate::config) fn right(text: &str) -> Result<TopicFilter, String> {
-    if text.starts_with("$share/") {
-        return Err("is a shared subscription; a right names the filter behind the group".to_owned());
-    }
-    TopicFilter::new(text).map_err(|error| error.to_string())
-}
-
-fn texts(section: &mut Section<'_>, key: &'static str, what: &str) -> Option<Vec<String>> {
-    let mut good = Vec::new();
-    for item in section.list(key, FILTERS_MAX)? {
-        match item.resolve(&[crate::config::tree::Kind::Text]) {
-            Node { value: Value::Text(text), .. } => good.push(text),
-            Node { spot, value } => {
-                let kind = Node { spot: spot.clone(), value }.kind();
-                let said = format!("`{key}` in {} has {kind}, which is not {what}", section.title());
-                section.notes.error(&spot, said, "write a text in quotes");
-            }
-        }
-    }
-    Some(good)
+fn rights(section: &mut Section<'_>, key: &'static str) -> Option<Vec<TopicFilter>> {
+    filters(section, key, "devices/%u/#")
 }
 
 fn credential(section: &mut Section<'_>) -> Option<Credential> {

@@ -1,5 +1,6 @@
 //! Settings that load, and to what.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::super::*;
@@ -18,7 +19,7 @@ fn uncommented() -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Every kind of radio, framing and poll; no password of its own.
+/// Every kind of radio, framing and poll, and a plugin; no password of its own.
 const EVERYTHING: &str = r#"
 gateway = { id = "roof", data-dir = "data" }
 log = { level = "trace", format = "json" }
@@ -72,6 +73,18 @@ function = 4
 address = 12
 count = 2
 type = "f32"
+[[plugin]]
+name = "parking"
+file = "parking.wasm"
+enabled = false
+topics = ["lora/+/up", "$SYS/#"]
+on-failure = "drop"
+grants = ["kv", "emit", "random", "data", "kv"]
+publish = ["parking/#"]
+tick = "1m 30s"
+limits = { memory = 65536, cpu = "1ms", drafts = 1, kv-bytes = 0, failures = 1000, within = "1s" }
+settings = { stale-after = "12h" }
+data = { streets = "streets.json" }
 "#;
 
 #[test]
@@ -93,6 +106,12 @@ fn the_examples_in_the_example_pass_the_check_too() {
     let loaded = loaded(&uncommented());
     assert_eq!(loaded.settings.radio.len(), 2);
     assert_eq!((loaded.settings.broker.user.len(), loaded.settings.broker.group.len()), (2, 1));
+    let data = [("streets".to_owned(), PathBuf::from("streets.json"))].into();
+    let settings = serde_json::json!({ "stale-after": "12h" });
+    let publish = vec![crate::message::TopicFilter::new("parking/#").unwrap()];
+    let (tick, grants) = (Some(Duration::from_secs(10)), vec![Grant::Kv, Grant::Data]);
+    let shown = Plugin { publish, tick, grants, settings, data, ..Plugin::new("parking", "parking.wasm", "lora/+/up") };
+    assert_eq!(loaded.settings.plugin.into_iter().map(without_folders).collect::<Vec<_>>(), [shown]);
     let warning = loaded.warnings.first().map(|warning| warning.what.as_str());
     let absent = "`/dev/serial/by-id/usb-FTDI_FT232R_USB_UART_A50285BI-if00-port0` is not there now";
     assert_eq!((loaded.warnings.len(), warning), (1, Some(absent)));
@@ -107,6 +126,40 @@ fn the_example_radios_show_the_defaults_of_a_radio() {
     assert_eq!(loaded(short).settings.radio.first(), settings.radio.first());
     let meter = Radio::simulated("meter", SimulatedDevice::Sdm120, 1);
     assert_eq!(Some(&meter), settings.radio.get(1).map(|r| Radio { poll: vec![], ..r.clone() }).as_ref());
+}
+
+/// As it was written: paths relative.
+fn without_folders(plugin: Plugin) -> Plugin {
+    let name = |path: PathBuf| PathBuf::from(path.file_name().unwrap());
+    let data = plugin.data.into_iter().map(|(key, path)| (key, name(path))).collect();
+    Plugin { file: name(plugin.file), data, ..plugin }
+}
+
+#[test]
+fn a_plugin_needs_a_name_a_file_and_topics_and_the_rest_has_defaults() {
+    let loaded = loaded("[[plugin]]\nname = 'a'\nfile = '/b.wasm'\ntopics = ['c/#']");
+    assert_eq!(loaded.settings.plugin, [Plugin::new("a", "/b.wasm", "c/#")]);
+}
+
+#[test]
+fn a_plugins_own_settings_are_whatever_toml_can_say_and_variables_reach_them() {
+    let text = "[[plugin]]\nname = 'a'\nfile = 'b.wasm'\ntopics = ['#']\nsettings.list = [1, 2.5, 'x', [], {}]\n\
+        settings.since = 1979-05-27\nsettings.deep.er = true\nsettings.least = -9223372036854775808";
+    let env = [
+        ("STILE_PLUGIN__A__SETTINGS__STALE_AFTER", "12h"),
+        ("STILE_PLUGIN__A__SETTINGS__LIMIT", "7"),
+        ("STILE_PLUGIN__A__SETTINGS__DEEP__NAMES", "['x', \"y\"]"),
+        ("STILE_PLUGIN__A__LIMITS__CPU", "2s"),
+        ("STILE_PLUGIN__A__TOPICS", "b/+"),
+    ];
+    let plugin =
+        Folder::new(text).load_with(&env).unwrap_or_else(|problems| panic!("{problems}")).settings.plugin.remove(0);
+    let expected = serde_json::json!({
+        "deep": { "er": true, "names": ["x", "y"] }, "least": i64::MIN, "limit": 7, "list": [1, 2.5, "x", [], {}],
+        "since": "1979-05-27", "stale-after": "12h",
+    });
+    assert_eq!(plugin.settings, expected);
+    assert_eq!((plugin.limits.cpu, plugin.topics[0].as_str()), (Duration::from_secs(2), "b/+"));
 }
 
 #[test]
@@ -142,6 +195,9 @@ fn effective_settings_load_back_to_the_same() {
     let file = folder.path("password");
     assert_eq!(settings.broker.user[0].credential, Credential::File(file, Secret::new("secret")));
     assert_eq!(settings.gateway.data_dir, folder.path("data"));
+    assert_eq!(settings.plugin[0].file, folder.path("parking.wasm"));
+    assert_eq!(settings.plugin[0].data["streets"], folder.path("streets.json"));
+    assert_eq!(settings.plugin[0].grants, [Grant::Kv, Grant::Emit, Grant::Random, Grant::Data]);
 }
 
 #[test]
@@ -159,7 +215,11 @@ fn effective_settings_mask_passwords_and_the_mask_is_no_password() {
 
 #[test]
 fn files_merge_in_the_order_of_their_names_and_lists_of_names_add_up() {
-    let radio = |name: &str| format!("[[radio]]\nname = '{name}'\nkind = 'simulated'\ndevice = 'nmea'\n");
+    let radio = |name: &str| {
+        format!(
+            "[[radio]]\nname = '{name}'\nkind = 'simulated'\ndevice = 'nmea'\n[[plugin]]\nname = '{name}'\nfile = 'x'\ntopics = ['#']\n"
+        )
+    };
     let user = |name: &str| format!("[[broker.user]]\nname = '{name}'\npassword = 'x'\n");
     let folder = Folder::new(format!("log.level = 'warn'\nbroker.max-connections = 1\n{}{}", user("a"), radio("a")))
         .with("conf.d/20.toml", format!("log.level = 'debug'\n{}{}", radio("c"), user("c")))
@@ -170,6 +230,7 @@ fn files_merge_in_the_order_of_their_names_and_lists_of_names_add_up() {
     assert_eq!(settings.log, Log { level: LogLevel::Debug, format: LogFormat::Json });
     assert_eq!(settings.broker.max_connections, 1);
     assert_eq!(settings.radio.iter().map(|radio| radio.name.as_str()).collect::<String>(), "abc");
+    assert_eq!(settings.plugin.iter().map(|plugin| plugin.name.as_str()).collect::<String>(), "abc");
     assert_eq!(settings.broker.user.iter().map(|user| user.name.as_str()).collect::<String>(), "abc");
     assert_eq!(files, ["stile.toml", "conf.d/10.toml", "conf.d/20.toml"].map(|name| folder.path(name)));
 }

@@ -82,6 +82,30 @@ framing = { kind = "start-stop", start = "" }
 name = "nothing"
 kind = "serail"
 device = 5
+[[plugin]]
+name = "a"
+file = ""
+topics = []
+on-failure = "hold"
+grants = ["log", "network", 1, "kv"]
+publish = ["a/#/b"]
+tick = "1ms"
+[plugin.settings]
+huge = 99999999999999999999
+half = [nan]
+[plugin.limits]
+memory = 1
+cpu = 50
+fuel = 1
+[plugin.data]
+"a b" = "x"
+c = 1
+[[plugin]]
+name = "a"
+enabled = "no"
+settings = "none"
+topics = ["$share/g/a", 5]
+topic = "b"
 "#;
 
 /// Where each problem of [`wrong`] is, and a part of what is said of it, in order.
@@ -139,6 +163,29 @@ stile.toml:74:10: | device `/dev/null` is there already, at stile.toml:53:10
 stile.toml:75:11: | `stop` is missing in framing of [[radio]]
 stile.toml:75:42: | `start` in framing of [[radio]] is ``, which is not 1 to 8 bytes
 stile.toml:78:8: | `kind` in [[radio]] is `serail`, which is not known
+stile.toml:82:8: | `file` in [[plugin]] is ``, which is not a path
+stile.toml:83:10: | `topics` in [[plugin]] is empty
+stile.toml:84:14: | `on-failure` in [[plugin]] is `hold`, which is not known
+stile.toml:85:10: | `grants` in [[plugin]] has `log`, which every plugin may use
+stile.toml:85:10: | `grants` in [[plugin]] has `network`, which is not known
+stile.toml:85:29: | `grants` in [[plugin]] has a whole number, which is not the name of an interface
+stile.toml:86:11: | `publish` in [[plugin]] has `a/#/b`, which has a wildcard
+stile.toml:87:8: | `tick` in [[plugin]] is 1ms, which is out of range
+stile.toml:89:8: | this whole number is out of range
+stile.toml:90:9: | plugins get their settings as JSON, which has no NaN
+stile.toml:92:10: | `memory` in [plugin.limits] is 1, which is out of range
+stile.toml:93:7: | `cpu` in [plugin.limits] is a whole number, not a text
+stile.toml:94:1: | unknown key `fuel` in [plugin.limits]
+stile.toml:95:1: | `data` in [[plugin]] names files that the plugin may not read
+stile.toml:96:1: | `a b` in [plugin.data] is no name that a plugin can ask for
+stile.toml:97:5: | `c` in [plugin.data] is no path
+stile.toml:98:1: | `file` is missing in [[plugin]]
+stile.toml:99:8: | plugin `a` is there already, at stile.toml:81:8
+stile.toml:100:11: | `enabled` in [[plugin]] is a text, not true or false
+stile.toml:101:12: | `settings` in [[plugin]] is a text, not a table
+stile.toml:102:10: | `topics` in [[plugin]] has `$share/g/a`, which is a shared subscription
+stile.toml:102:25: | `topics` in [[plugin]] has a whole number, which is not a topic filter
+stile.toml:103:1: | unknown key `topic` in [[plugin]]
 conf.d/a.toml:1:1: | `device` is missing in [[radio]]
 conf.d/a.toml:2:8: | radio `meter` is there already, at stile.toml:26:8
 conf.d/b.toml:2:12: | a value is missing or has no quotes
@@ -230,7 +277,7 @@ fn columns_count_characters() {
         &[],
         &[
             "stile.toml:1:1: unknown key `ää` in the settings\n    \
-            remedy: remove it; known are: `admin`, `broker`, `gateway`, `log`, `radio`",
+            remedy: remove it; known are: `admin`, `broker`, `gateway`, `log`, `plugin`, `radio`",
             "stile.toml:3:1: unknown key `ü` in [log]\n    remedy: remove it; known are: `format`, `level`",
         ],
     );

@@ -10,7 +10,7 @@ use super::Folder;
 /// Something that looks like settings, so that more than the parser is reached.
 fn settings_like() -> impl Strategy<Value = String> {
     let keys = "name kind device usb baud framing poll listen user period seed address count type function password \
-        password-file request max-frame radio broker id group groups publish subscribe password-hash";
+        password-file request max-frame topics file grants settings limits data memory radio broker id group groups publish subscribe password-hash";
     let key = prop::sample::select(keys.split_whitespace().collect::<Vec<_>>());
     let value = prop::sample::select(vec![
         "1",
@@ -41,6 +41,8 @@ fn settings_like() -> impl Strategy<Value = String> {
         "[[radio.poll]]",
         "[[broker.user]]",
         "[[broker.group]]",
+        "[[plugin]]",
+        "[plugin.settings]",
         "[gateway]",
     ]);
     let line = prop_oneof![

@@ -1,0 +1,164 @@
+//! One running instance of a plugin, and its calls. It is thrown away when a call fails.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmtime::component::TypedFunc;
+use wasmtime::{Store, UpdateDeadline};
+
+use super::answer::{Checks, Outcome, Outgoing};
+use super::bindings::MessageFilter;
+use super::bindings::exports::stile::filter::filter::Setup;
+use super::bindings::stile::filter::types::{Draft, Error};
+use super::budget::thread_time;
+use super::failure::{Failure, FailureKind, Stop};
+use super::imports::clock::unix_micros;
+use super::sandbox::{Loaded, Sandbox};
+use super::state::{Own, State};
+use super::view::view;
+use crate::message::Message;
+
+/// The most messages that one batch has.
+pub(super) const BATCH: usize = 64;
+/// The most bytes that one call may give back or hand to an import, as they arrive on this side.
+const ANSWER_BYTES: usize = 8 << 20;
+/// Making an instance and its `configure` may take so many times a call's CPU time.
+const START_TIMES: u32 = 20;
+
+type Tick = TypedFunc<(u64,), (Result<Vec<Draft>, Error>,)>;
+
+/// What a batch came to.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// By rising index; messages that are not named pass.
+    pub(super) decisions: Vec<(usize, Outcome)>,
+    pub(super) emitted: Vec<Outgoing>,
+}
+
+pub(super) struct Instance {
+    store: Store<State>,
+    filter: MessageFilter,
+    tick: Option<Tick>,
+    asks: bool,
+}
+
+impl Instance {
+    /// Makes an instance and configures it.
+    pub(super) fn start(loaded: &Loaded, own: &Arc<Own>) -> Result<(Self, Vec<Outgoing>), Failure> {
+        let mut store = Store::new(loaded.pre.engine(), State::new(Arc::clone(own)));
+        store.limiter(|state| &mut state.room);
+        store.set_hostcall_fuel(ANSWER_BYTES);
+        store.epoch_deadline_callback(|mut store| {
+            let budget = &mut store.data_mut().budget;
+            if budget.beat(thread_time()) {
+                return Err(Stop::CpuTime(budget.most()).into());
+            }
+            Ok(UpdateDeadline::Continue(1))
+        });
+        let most = own.terms.limits.cpu.saturating_mul(START_TIMES);
+        begin(&mut store, most);
+        let _running = loaded.sandbox.ticker.run();
+        let started = Self::link(store, loaded);
+        let mut instance = started.map_err(|failure| Failure::new(FailureKind::Start, failure.text))?;
+        let emitted = instance.configure().map_err(|failure| Failure::new(FailureKind::Start, failure.text))?;
+        Ok((instance, emitted))
+    }
+
+    fn link(mut store: Store<State>, loaded: &Loaded) -> Result<Self, Failure> {
+        let mut parts = || {
+            let instance = loaded.pre.instantiate(&mut store)?;
+            let filter = loaded.filter.load(&mut store, &instance)?;
+            let tick = loaded.tick.as_ref().map(|index| instance.get_typed_func(&mut store, index)).transpose()?;
+            Ok((filter, tick))
+        };
+        match parts() {
+            Ok((filter, tick)) => Ok(Self { store, filter, tick, asks: loaded.asks }),
+            Err(error) => Err(of(&store, &error)),
+        }
+    }
+
+    fn configure(&mut self) -> Result<Vec<Outgoing>, Failure> {
+        let own = Arc::clone(&self.store.data().own);
+        let setup = Setup { name: &own.terms.name, config: &own.terms.settings, max_batch: BATCH as u32 };
+        let answer = self.filter.stile_filter_filter().call_configure(&mut self.store, setup);
+        self.end(answer, |_, ()| Ok(())).map(|((), emitted)| emitted)
+    }
+
+    /// Judges a batch.
+    pub(super) fn process(&mut self, sandbox: &Sandbox, batch: &[Message]) -> Result<Answer, Failure> {
+        let most = self.store.data().own.terms.limits.cpu;
+        begin(&mut self.store, most);
+        if self.asks {
+            self.store.data_mut().show(batch);
+        }
+        let seen: Vec<_> = batch.iter().map(view).collect();
+        let running = sandbox.ticker.run();
+        let answer = self.filter.stile_filter_filter().call_process(&mut self.store, &seen);
+        drop(running);
+        let check = |checks: &mut Checks<'_>, decisions| checks.decisions(decisions, batch.len());
+        self.end(answer, check).map(|(decisions, emitted)| Answer { decisions, emitted })
+    }
+
+    /// Lets it act as time goes by.
+    pub(super) fn tick(&mut self, sandbox: &Sandbox) -> Result<Vec<Outgoing>, Failure> {
+        let Some(tick) = self.tick else { return Ok(Vec::new()) };
+        let most = self.store.data().own.terms.limits.cpu;
+        begin(&mut self.store, most);
+        let running = sandbox.ticker.run();
+        let answer = tick.call(&mut self.store, (unix_micros(),)).map(|(answer,)| answer);
+        drop(running);
+        let (mut made, emitted) = self.end(answer, |checks, drafts| checks.drafts(drafts))?;
+        made.extend(emitted);
+        Ok(made)
+    }
+
+    /// Bytes of its memories.
+    pub(super) fn memory(&self) -> usize {
+        self.store.data().room.bytes()
+    }
+
+    /// Checks what a call gave. What it changed comes true only when all of it is right.
+    fn end<T, U>(
+        &mut self,
+        answer: wasmtime::Result<Result<T, Error>>,
+        check: impl FnOnce(&mut Checks<'_>, T) -> Result<U, String>,
+    ) -> Result<(U, Vec<Outgoing>), Failure> {
+        let checked = match answer {
+            Err(error) => Err(of(&self.store, &error)),
+            Ok(Err(said)) => Err(by_itself(said)),
+            Ok(Ok(given)) => {
+                let state = self.store.data();
+                let mut checks = Checks::new(&state.own.terms, state.emitted.len());
+                check(&mut checks, given).map_err(|text| Failure::new(FailureKind::Output, text))
+            }
+        };
+        let state = self.store.data_mut();
+        match checked {
+            Ok(good) => Ok((good, state.commit())),
+            Err(failure) => {
+                state.rollback();
+                Err(failure)
+            }
+        }
+    }
+}
+
+fn begin(store: &mut Store<State>, most: Duration) {
+    store.set_epoch_deadline(1);
+    let state = store.data_mut();
+    state.budget.begin(most);
+    state.room.begin();
+}
+
+fn of(store: &Store<State>, error: &wasmtime::Error) -> Failure {
+    Failure::of(error, store.data().room.refused())
+}
+
+/// What the plugin says itself.
+fn by_itself(said: Error) -> Failure {
+    match said {
+        Error::Invalid(text) => Failure::new(FailureKind::Invalid, text),
+        Error::Unavailable(text) => Failure::new(FailureKind::Unavailable, text),
+        Error::Broken(text) => Failure::new(FailureKind::Broken, text),
+    }
+}

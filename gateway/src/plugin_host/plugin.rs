@@ -1,0 +1,228 @@
+//! A plugin as a stage of the pipeline: judges batches, and sees that a failure hurts only the message that causes it.
+//!
+//! A batch that fails is tried again message by message, on a new instance: the one that fails alone is the guilty one and
+//! goes by `on-failure`, the others are judged as ever. Halves would find it with more failing calls, each of which may cost
+//! the whole budget. What a failed call changed did not happen, so nothing counts twice.
+
+mod verdicts;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::budget::thread_time;
+use super::failure::{Failure, FailureKind};
+use super::imports::log::Gate;
+use super::instance::{BATCH, Instance};
+use super::kv::Kv;
+use super::quarantine::Quarantine;
+use super::sandbox::{Loaded, Sandbox};
+use super::state::Own;
+use super::status::{Health, Status};
+use super::terms::Terms;
+use crate::message::Message;
+use crate::pipeline::{DropReason, Judged, Processor, Stamp};
+
+/// The share of a plugin's memory that the payloads and topics of one call may take: lowering needs room besides.
+const BATCH_SHARE: usize = 8;
+
+/// One plugin. Lives on the thread of its stage.
+pub struct Plugin {
+    loaded: Loaded,
+    own: Arc<Own>,
+    stamp: Stamp,
+    quarantine: Quarantine,
+    instance: Option<Instance>,
+    next_tick: Option<Instant>,
+    /// Messages that one call may have: halved when a batch was too much, and slowly more again.
+    at_once: usize,
+    /// The beat at which its CPU time was noted last.
+    noted: u64,
+}
+
+impl std::fmt::Debug for Plugin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Plugin").field("name", &self.own.terms.name).finish_non_exhaustive()
+    }
+}
+
+impl Plugin {
+    /// A plugin that is not started yet. `kv` is what it remembers, of an earlier version of it perhaps.
+    pub fn new(loaded: Loaded, terms: Terms, stamp: Stamp, kv: Kv) -> Self {
+        let now = Instant::now();
+        let quarantine = Quarantine::new(terms.limits.failures, terms.limits.within);
+        let next_tick = terms.tick.filter(|_| loaded.ticks()).and_then(|period| now.checked_add(period));
+        let own = Own { terms, status: Arc::default(), kv, gate: Gate::new(now), began: now };
+        Self { loaded, own: Arc::new(own), stamp, quarantine, instance: None, next_tick, at_once: BATCH, noted: 0 }
+    }
+
+    /// How it is, for operators.
+    pub fn status(&self) -> Arc<Status> {
+        Arc::clone(&self.own.status)
+    }
+
+    /// Starts it now rather than with the first batch, so that wrong settings show at once.
+    ///
+    /// # Errors
+    /// What it failed of, for people.
+    pub fn start(&mut self) -> Result<(), String> {
+        self.ready(&mut Vec::new()).map_err(|failure| failure.text)
+    }
+
+    /// Sees that there is an instance. What its `configure` emitted goes on with the others' messages.
+    fn ready(&mut self, added: &mut Vec<Message>) -> Result<(), Failure> {
+        if self.instance.is_some() {
+            return Ok(());
+        }
+        let started = Instance::start(&self.loaded, &self.own);
+        let health = if started.is_ok() { Health::Ready } else { Health::Failing };
+        self.own.status.edit(|report| {
+            report.health = health;
+            report.instances += 1;
+        });
+        let (instance, emitted) = started?;
+        self.add(emitted, added);
+        self.own.status.edit(|report| report.memory = instance.memory());
+        self.instance = Some(instance);
+        Ok(())
+    }
+
+    /// One call. After a failure that leaves the instance in an unknown state, the instance is gone.
+    fn call<T>(
+        &mut self,
+        added: &mut Vec<Message>,
+        call: impl FnOnce(&mut Instance, &Sandbox) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let given = self.ready(added).and_then(|()| match &mut self.instance {
+            Some(instance) => call(instance, &self.loaded.sandbox),
+            None => Err(Failure::new(FailureKind::Start, "there is no instance")),
+        });
+        let memory = self.instance.as_ref().map_or(0, Instance::memory);
+        self.own.status.edit(|report| {
+            report.calls += 1;
+            report.memory = memory;
+        });
+        if let Err(failure) = &given {
+            self.own.status.failed(failure);
+            if !failure.kind.leaves_the_instance() {
+                self.instance = None;
+            }
+        }
+        given
+    }
+
+    /// Judges messages that fit into one call.
+    fn judge(&mut self, batch: &[Message], judged: &mut Judged) {
+        if self.left_alone() {
+            self.own.status.edit(|report| report.skipped += batch.len() as u64);
+            return judged.verdicts.extend(batch.iter().map(|_| self.policy(DropReason::PluginFailed)));
+        }
+        match self.call(&mut judged.added, |instance, sandbox| instance.process(sandbox, batch)) {
+            Ok(answer) => {
+                self.at_once = (self.at_once + 1).min(BATCH);
+                self.decided(batch, answer, judged);
+            }
+            Err(failure) if batch.len() == 1 || !failure.may_be_one_message() => {
+                self.incident(&failure);
+                self.own.status.edit(|report| report.failed += batch.len() as u64);
+                judged.verdicts.extend(batch.iter().map(|_| self.policy(DropReason::PluginFailed)));
+            }
+            Err(failure) => {
+                if matches!(failure.kind, FailureKind::CpuTime | FailureKind::Memory) {
+                    self.at_once = batch.len() / 2;
+                }
+                batch.iter().for_each(|message| self.judge(std::slice::from_ref(message), judged));
+            }
+        }
+    }
+
+    /// Whether it is in quarantine. The first call after a pause is its trial.
+    fn left_alone(&mut self) -> bool {
+        // No clock is read for a plugin that is well.
+        self.quarantine.until().is_some() && !self.quarantine.release(Instant::now())
+    }
+
+    /// A message, a start or a tick that it failed at.
+    fn incident(&mut self, failure: &Failure) {
+        let name = &*self.own.terms.name;
+        if failure.kind == FailureKind::Unavailable {
+            // It is well and says so.
+            return;
+        }
+        log::warn!(plugin = name, kind = failure.kind.as_str(), error = failure.text; "a plugin failed");
+        if !self.quarantine.failed(Instant::now()) {
+            return;
+        }
+        let pause = self.quarantine.until().map_or(0, |until| until.duration_since(Instant::now()).as_secs() + 1);
+        log::error!(plugin = name, seconds = pause; "a plugin failed too often and is left alone for a while");
+        self.instance = None;
+        self.own.status.edit(|report| {
+            report.health = Health::Quarantined;
+            report.quarantines += 1;
+            report.memory = 0;
+        });
+    }
+
+    /// Reads the thread's clock, but no more than once a beat.
+    fn note_time(&mut self) {
+        let beat = self.loaded.sandbox.ticker.beats();
+        if beat != self.noted {
+            self.noted = beat;
+            self.own.status.edit(|report| report.cpu = thread_time());
+        }
+    }
+
+    /// How many messages from the front of `batch` go into one call: what they weigh must fit into the plugin's memory.
+    fn portion(&self, batch: &[Message]) -> usize {
+        let most = self.own.terms.limits.memory / BATCH_SHARE;
+        let mut bytes = 0;
+        let fits = batch.iter().take(self.at_once).take_while(|message| {
+            bytes += message.payload.len() + message.topic.as_str().len();
+            bytes <= most
+        });
+        fits.count().max(1)
+    }
+}
+
+impl Failure {
+    /// Whether another message might fare better: neither where it could not be started, nor where something is missing.
+    fn may_be_one_message(&self) -> bool {
+        !matches!(self.kind, FailureKind::Start | FailureKind::Unavailable)
+    }
+}
+
+impl Processor for Plugin {
+    fn process(&mut self, batch: &[Message]) -> Judged {
+        let mut judged = Judged::default();
+        judged.verdicts.reserve(batch.len());
+        self.own.status.edit(|report| report.messages += batch.len() as u64);
+        let mut rest = batch;
+        while !rest.is_empty() {
+            let (portion, later) = rest.split_at(self.portion(rest));
+            self.judge(portion, &mut judged);
+            rest = later;
+        }
+        self.note_time();
+        judged
+    }
+
+    fn tick_at(&self) -> Option<Instant> {
+        self.next_tick
+    }
+
+    fn tick(&mut self) -> Vec<Message> {
+        let (now, mut added) = (Instant::now(), Vec::new());
+        if self.next_tick.is_none_or(|due| now < due) {
+            return added;
+        }
+        self.next_tick = self.own.terms.tick.and_then(|period| now.checked_add(period));
+        if self.left_alone() {
+            return added;
+        }
+        match self.call(&mut added, Instance::tick) {
+            Ok(made) => self.add(made, &mut added),
+            Err(failure) => self.incident(&failure),
+        }
+        self.note_time();
+        added
+    }
+}

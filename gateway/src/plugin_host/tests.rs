@@ -1,0 +1,9 @@
+//! Plugins written by hand, as text. `guest.rs` makes components of them.
+
+mod answers;
+mod failures;
+mod guest;
+mod image;
+mod imports;
+mod limits;
+mod loading;

@@ -5,6 +5,7 @@
 mod cert;
 mod check;
 mod clients;
+mod compile_plugin;
 mod config;
 mod demo;
 mod run;
@@ -53,6 +54,8 @@ enum Verb {
     Tap(tap::Arguments),
     Top(top::Arguments),
     User(user::Arguments),
+    #[command(name = crate::plugin_host::compile::VERB, hide = true)]
+    CompilePlugin(compile_plugin::Arguments),
     Completions(shell::Completions),
     Man(shell::Man),
 }
@@ -95,6 +98,7 @@ pub fn main() -> ExitCode {
         Verb::Tap(arguments) => tap::run(&arguments),
         Verb::Top(arguments) => top::run(&arguments),
         Verb::User(arguments) => user::run(&arguments),
+        Verb::CompilePlugin(arguments) => compile_plugin::run(&arguments),
         Verb::Completions(arguments) => shell::completions(&arguments),
         Verb::Man(_) => shell::man(),
     }

@@ -1,0 +1,52 @@
+//! What a file is by its first bytes.
+
+/// What every WebAssembly binary begins with.
+const MAGIC: &[u8] = b"\0asm";
+
+/// Version and layer of a core module, and of a component (Component Model, Binary.md).
+const CORE: &[u8] = &[1, 0, 0, 0];
+const COMPONENT: &[u8] = &[0x0d, 0, 1, 0];
+
+/// Whether `bytes` begin like a component.
+///
+/// # Errors
+/// What they are instead and what to do about it, in one line.
+pub fn check_component(bytes: &[u8]) -> Result<(), String> {
+    let Some(rest) = bytes.strip_prefix(MAGIC) else {
+        return Err(match bytes.trim_ascii_start() {
+            [] => "it is empty".into(),
+            [b'(', ..] => "it is WebAssembly as text; a component is binary (`wasm-tools parse` makes one)".into(),
+            _ => "it is no WebAssembly".to_owned(),
+        });
+    };
+    if rest.starts_with(COMPONENT) {
+        return Ok(());
+    }
+    if rest.starts_with(CORE) {
+        let remedy = "link it with `wasm-component-ld`, or wrap it by `wasm-tools component new`";
+        return Err(format!("it is a core WebAssembly module, and plugins are components; {remedy}"));
+    }
+    Err("it is WebAssembly of a version that is not known, or cut off".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_component_is_called_by_its_name() {
+        assert_eq!(check_component(b"\0asm\x0d\0\x01\0rest"), Ok(()));
+        for (bytes, said) in [
+            (&b""[..], "empty"),
+            (b"  (component)", "as text"),
+            (b"\x7fELF", "no WebAssembly"),
+            (&[0; 100], "no WebAssembly"),
+            (b"\0asm\x01\0\0\0", "core WebAssembly module"),
+            (b"\0asm", "cut off"),
+            (b"\0asm\x0c\0\x01\0", "version that is not known"),
+        ] {
+            let error = check_component(bytes).unwrap_err();
+            assert!(error.contains(said), "{bytes:?}: {error}");
+        }
+    }
+}

@@ -1,21 +1,23 @@
 //! The hub: takes what the pipeline delivers, has the router match it, and hands it to the sessions that want it.
 //!
-//! One task owns the subscriptions, the retained messages and the router, so nothing of these needs a lock. It never
-//! waits for a client: each has a bounded queue. A router that dies or takes longer than [`PATIENCE`] is replaced
-//! and the tickets that it held are given to its successor; no session notices. `window.rs` is a message's way through,
-//! `commands.rs` what sessions ask, `renewal.rs` the router's end.
+//! One task owns the router and the commands. It never waits for a client: each has a bounded queue. A router that dies
+//! or takes longer than [`PATIENCE`] is replaced and the tickets that it held are given to its successor; no session
+//! notices. `desk.rs` is who wants what, and the short way of messages that need no router; `window.rs` is the way of
+//! the others, `commands.rs` what sessions ask, `renewal.rs` the router's end.
 
 mod commands;
+mod desk;
 mod renewal;
 mod window;
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use self::desk::{Desk, Slot, lock};
 use super::outbox::{Outbox, Parcel};
 use super::retained::Retained;
 use super::routed::Routed;
@@ -23,8 +25,8 @@ use super::router::{FilterId, RouterFailure, RouterLink, SLOTS};
 use super::stats::Stats;
 use super::sys::{self, System};
 use super::table::{Subscriber, Table};
-use crate::message::{Receipt, TopicFilter};
-use crate::pipeline::Delivered;
+use crate::message::TopicFilter;
+use crate::pipeline::{Delivered, Intake, ShortWay};
 use crate::store::Store;
 use crate::supervisor::UnitError;
 use crate::wait::sleep_until;
@@ -60,15 +62,9 @@ pub(super) enum Command {
     Unsubscribe { filter: TopicFilter, group: Option<Arc<str>>, outbox: Arc<Outbox>, reply: oneshot::Sender<()> },
 }
 
-/// A message of a window, with what its publisher waits for.
-struct Slot {
-    routed: Arc<Routed>,
-    receipt: Option<Receipt>,
-}
-
 /// See the module's head.
 pub(super) struct Hub {
-    intake: mpsc::Receiver<Delivered>,
+    intake: Intake,
     commands: mpsc::Receiver<Command>,
     /// A command that waits until what was delivered before it has been handed on: whoever subscribes after a message
     /// was acknowledged must not get it as a new one.
@@ -76,8 +72,7 @@ pub(super) struct Hub {
     /// How many messages are before it.
     ahead: usize,
     link: RouterLink,
-    table: Table,
-    retained: Retained,
+    desk: Arc<Mutex<Desk>>,
     system: System,
     store: Store,
     /// The messages of the window that is under way; a ticket's slot is the index.
@@ -95,7 +90,7 @@ pub(super) struct Hub {
 
 impl Hub {
     pub(super) async fn new(
-        intake: mpsc::Receiver<Delivered>,
+        intake: Intake,
         commands: mpsc::Receiver<Command>,
         table: Table,
         retained: Retained,
@@ -109,8 +104,7 @@ impl Hub {
             waiting: None,
             ahead: 0,
             link: RouterLink::start().await?,
-            table,
-            retained,
+            desk: Arc::new(Mutex::new(Desk::new(table, retained, store.clone(), Arc::clone(&stats)))),
             system,
             store,
             window: Vec::with_capacity(SLOTS),
@@ -125,6 +119,7 @@ impl Hub {
 
     /// Runs until it is told to stop and nothing is left in its intake.
     pub(super) async fn run(mut self, stop: CancellationToken) -> Result<(), UnitError> {
+        self.open_short_way();
         let mut sweep = tokio::time::interval(SWEEP);
         let mut figures = tokio::time::interval(sys::PERIOD);
         let mut batch = Vec::with_capacity(SLOTS);
@@ -144,7 +139,7 @@ impl Hub {
                     self.ahead = self.intake.len();
                     self.waiting = Some(command);
                 }
-                count = self.intake.recv_many(&mut batch, most), if idle => {
+                count = self.intake.take(&mut batch, most), if idle => {
                     self.ahead = self.ahead.saturating_sub(count);
                     if count == 0 {
                         return Ok(()); // The pipeline is gone, and with it whoever could still send.
@@ -162,6 +157,11 @@ impl Hub {
                 }
             }
         }
+    }
+
+    /// From now on what needs no router is handed on by whoever brings it.
+    pub(super) fn open_short_way(&self) {
+        self.intake.open_short_way(Arc::clone(&self.desk) as Arc<dyn ShortWay>);
     }
 
     /// Between two windows: obeys the command whose turn has come, if there is one, and tells those who wait for rest.
@@ -189,7 +189,8 @@ impl Hub {
     /// Publishes the broker's own figures, if anybody listens.
     async fn publish_figures(&mut self) -> Result<(), UnitError> {
         self.system.sample();
-        if self.table.ids.keys().any(sys::is_asked_by) {
+        let asked = lock(&self.desk).table.ids.keys().any(sys::is_asked_by);
+        if asked {
             let figures = self.system.messages().into_iter();
             let mut figures = figures.map(|message| Delivered { message, receipt: None }).collect();
             self.open_window(&mut figures).await?;
@@ -203,6 +204,14 @@ impl Hub {
 impl Hub {
     pub(super) fn is_busy(&self) -> bool {
         self.deadline.is_some()
+    }
+
+    /// Takes what waits into a window.
+    pub(super) async fn take_intake(&mut self) -> usize {
+        let mut batch = Vec::new();
+        let count = if self.intake.is_empty() { 0 } else { self.intake.take(&mut batch, SLOTS).await };
+        self.open_window(&mut batch).await.unwrap();
+        count
     }
 
     pub(super) async fn next_arrival(&mut self) -> Result<(), UnitError> {

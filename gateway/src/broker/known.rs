@@ -22,9 +22,14 @@ pub(super) struct Known {
 }
 
 impl Known {
+    /// The filters that match this topic, if the router has said so.
+    pub(super) fn of(&self, topic: &Topic) -> Option<Arc<[FilterId]>> {
+        self.topics.get(topic).cloned()
+    }
+
     /// The filters that match each of these topics, if the router has said so of every one.
     pub(super) fn all<'a>(&self, topics: impl Iterator<Item = &'a Topic>) -> Option<Vec<Arc<[FilterId]>>> {
-        topics.map(|topic| self.topics.get(topic).cloned()).collect()
+        topics.map(|topic| self.of(topic)).collect()
     }
 
     /// Notes what the router said of the topics of one window: `matches` are pairs of a topic's place in it and a filter.

@@ -2,7 +2,7 @@
 //!
 //! Owns everything that a client can observe of MQTT. Never sees a radio: messages come from the pipeline and go to it.
 //! `listener.rs` accepts, `streams.rs` takes what no listener accepted, `tls.rs` and `websocket/` do what comes first where that is not MQTT, `handshake.rs` decides on CONNECT, `connection.rs` is one client's conversation, `session.rs`
-//! what is remembered of it, `registry.rs` who has which session, `inventory/` what operators see of them, `hub.rs` hands messages to sessions, `table.rs` who wants what, `known.rs` which topics are matched already, `router.rs` is the
+//! what is remembered of it, `registry.rs` who has which session, `inventory/` what operators see of them, `hub.rs` hands messages to sessions (most of them by the short way of `hub/desk.rs`), `table.rs` who wants what, `known.rs` which topics are matched already, `router.rs` is the
 //! fan-out engine and the only file that names rumqttd, `codec/` is the wire.
 
 mod access;
@@ -73,7 +73,7 @@ use self::users::Users;
 pub use crate::config::Door as Transport;
 use crate::config::{self, Door};
 use crate::message::Topic;
-use crate::pipeline::{Delivered, Pipeline};
+use crate::pipeline::{Intake, Pipeline};
 use crate::store::{Store, Stored};
 use crate::supervisor::{Rank, Supervisor, UnitError};
 use crate::users::UsersFile;
@@ -175,7 +175,7 @@ impl Broker {
     pub async fn start(
         settings: Arc<config::Broker>,
         users: UsersFile,
-        delivered: mpsc::Receiver<Delivered>,
+        delivered: Intake,
         pipeline: Arc<Pipeline>,
         (store, stored): (Store, Stored),
         supervisor: &Supervisor,

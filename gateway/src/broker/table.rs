@@ -1,4 +1,4 @@
-//! Who wants what: distinct filters, and the subscriptions behind each. Only the hub has one.
+//! Who wants what: distinct filters, and the subscriptions behind each. Only the hub's desk has one.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;

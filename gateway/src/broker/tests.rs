@@ -3,6 +3,7 @@
 mod hub;
 mod registry;
 mod restore;
+mod short_way;
 mod stages;
 
 use std::sync::Arc;
@@ -15,12 +16,12 @@ use super::accounts::{Accounts, MoreUsers};
 use super::budget::{Budget, Purse};
 use super::outbox::Outbox;
 use crate::message::{Message, Origin, Topic};
-use crate::pipeline::{Delivered, Pipeline};
+use crate::pipeline::{Delivered, Intake, Pipeline};
 use crate::store::Store;
 
 const LONG: Duration = Duration::from_secs(30);
 
-fn pipeline() -> (Arc<Pipeline>, mpsc::Receiver<Delivered>) {
+fn pipeline() -> (Arc<Pipeline>, Intake) {
     Pipeline::new(1)
 }
 

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::broadcast;
 
+use super::fanout::Fanout;
 use super::{Closed, Delivered, DropReason, Ledger, Output, Ticket};
 use crate::message::{Message, Publication, Receipt, Topic};
 
@@ -15,7 +16,7 @@ pub(super) type Noter = dyn Fn(Publication, Receipt) + Send + Sync;
 pub(super) struct Exit {
     pub(super) ledger: Arc<Ledger>,
     pub(super) outputs: RwLock<HashMap<Topic, Arc<dyn Output>>>,
-    pub(super) fanout: mpsc::Sender<Delivered>,
+    pub(super) fanout: Fanout,
     pub(super) taps: broadcast::Sender<Arc<Message>>,
     pub(super) noter: OnceLock<Box<Noter>>,
 }

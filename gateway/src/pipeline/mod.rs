@@ -3,9 +3,10 @@
 //! Owns the path and the ledger. Never touches a socket, a file or a port.
 //! `ledger.rs` counts, `stamp.rs` makes messages. `stage.rs` says what may stand in between: each stage has a thread
 //! (`worker.rs`) and a queue (`queue.rs`), `line.rs` is the way through them, `stages.rs` puts others in their place.
-//! `exit.rs` hands messages to the broker and to each `output.rs`.
+//! `exit.rs` hands messages to the broker, by `fanout.rs`, and to each `output.rs`.
 
 mod exit;
+mod fanout;
 mod ledger;
 mod line;
 mod output;
@@ -21,8 +22,9 @@ use std::fmt;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::broadcast;
 
+pub use fanout::{FANOUT_QUEUE, Intake, ShortWay};
 pub use ledger::{Door, DropReason, Ledger, Snapshot, Ticket};
 pub use output::Output;
 pub use queue::{BATCH, STAGE_QUEUE, STAGE_QUEUE_BYTES};
@@ -33,10 +35,6 @@ pub use stamp::Stamp;
 use self::exit::Exit;
 use self::stages::Stages;
 use crate::message::{Clock, Message, Origin, Publication, Receipt, Received, Topic};
-
-/// Messages between the pipeline and the broker's fan-out. Policy: the sender waits. That can't close a circle, since
-/// the fan-out waits for nobody but its own router, which is replaced when it stalls.
-pub const FANOUT_QUEUE: usize = 512;
 
 /// Messages that a watcher (`stile tap`) may lag behind. Policy: drop oldest; the watcher is told how many it missed.
 pub const TAP_QUEUE: usize = 1024;
@@ -71,10 +69,10 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// Makes the path, without stages; what it delivers to MQTT subscribers comes out of the receiver.
+    /// Makes the path, without stages; what it delivers to MQTT subscribers comes out of the intake.
     /// `run` is a random number that makes message ids unique across restarts.
-    pub fn new(run: u64) -> (Arc<Self>, mpsc::Receiver<Delivered>) {
-        let (fanout, delivered) = mpsc::channel(FANOUT_QUEUE);
+    pub fn new(run: u64) -> (Arc<Self>, Intake) {
+        let (fanout, delivered) = fanout::fanout();
         let exit = Arc::new(Exit {
             ledger: Arc::default(),
             outputs: RwLock::default(),

@@ -43,7 +43,7 @@ fn held(name: &str, filter: &str) -> (Stage, threads::Receiver<Message>, threads
     (held, seen, verdict)
 }
 
-async fn path(stages: Vec<Stage>) -> (Arc<Pipeline>, mpsc::Receiver<Delivered>) {
+async fn path(stages: Vec<Stage>) -> (Arc<Pipeline>, Intake) {
     let (pipeline, delivered) = Pipeline::new(1);
     pipeline.set_stages(stages, PATIENCE).await.unwrap();
     (pipeline, delivered)
@@ -62,7 +62,7 @@ fn shown(message: &Message) -> String {
 }
 
 /// What has been delivered when all that is under way has come through.
-async fn drain(pipeline: &Pipeline, delivered: &mut mpsc::Receiver<Delivered>) -> Vec<String> {
+async fn drain(pipeline: &Pipeline, delivered: &mut Intake) -> Vec<String> {
     assert!(pipeline.drain(PATIENCE).await);
     std::iter::from_fn(|| delivered.try_recv().ok()).map(|delivered| shown(&delivered.message)).collect()
 }

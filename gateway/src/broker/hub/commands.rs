@@ -1,8 +1,8 @@
 //! What sessions ask of the hub, and what time brings.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
+use super::desk::{Desk, lock};
 use super::{Command, Hub};
 use crate::broker::outbox::{NotTaken, Parcel};
 use crate::broker::routed::Routed;
@@ -13,32 +13,34 @@ use crate::message::{Receipt, TopicFilter};
 
 impl Hub {
     pub(in crate::broker) fn obey(&mut self, command: Command) {
+        let desk = Arc::clone(&self.desk);
+        let desk = &mut *lock(&desk);
         match command {
             Command::Subscribe { filter, group, mut subscriber, want_kept, reply } => {
                 // Here, and not where it is asked for: a change of rights meanwhile finds it in the table or comes first.
                 subscriber.scope = subscriber.outbox.rights().reach(&filter);
-                let granted = self.table.has_room_for(&filter);
+                let granted = desk.table.has_room_for(&filter);
                 let kept = granted.then(|| {
                     let kept = want_kept && group.is_none();
-                    let mut kept = if kept { self.kept(&filter) } else { Vec::new() };
+                    let mut kept = if kept { self.kept(desk, &filter) } else { Vec::new() };
                     kept.retain(|routed| subscriber.scope.allows(routed.message.topic.as_str()));
-                    self.subscribe(&filter, group.as_ref(), subscriber);
+                    self.subscribe(desk, &filter, group.as_ref(), subscriber);
                     kept
                 });
                 // The session may have ended while it waited.
                 let _ = reply.send(kept);
             }
             Command::JudgeAgain { reply } => {
-                self.table.judge_again();
+                desk.table.judge_again();
                 let _ = reply.send(());
             }
             Command::Settle { reply } => self.settling.push(reply),
             Command::Unsubscribe { filter, group, outbox, reply } => {
-                if let Some(entry) = self.table.entry(&filter) {
+                if let Some(entry) = desk.table.entry(&filter) {
                     entry.list(group.as_ref()).retain(|s| !Arc::ptr_eq(&s.outbox, &outbox));
                     entry.remove_ended();
                     if entry.is_empty() {
-                        self.forget(&filter);
+                        self.forget(desk, &filter);
                     }
                 }
                 let _ = reply.send(());
@@ -46,10 +48,10 @@ impl Hub {
             Command::Redistribute { parcels } => parcels.into_iter().for_each(|mut parcel| {
                 // The other one's purse pays now.
                 parcel.delivery.room = None;
-                self.redistribute(&parcel);
+                self.pass_on(desk, &parcel);
             }),
         }
-        self.stats.filters.store(self.table.ids.len() as u64, Ordering::Relaxed);
+        desk.show_filters();
     }
 
     /// Adds a subscription that was there before a restart.
@@ -59,20 +61,22 @@ impl Hub {
         group: Option<&Arc<str>>,
         mut subscriber: Subscriber,
     ) {
+        let desk = Arc::clone(&self.desk);
+        let desk = &mut *lock(&desk);
         subscriber.scope = subscriber.outbox.rights().reach(filter);
-        self.subscribe(filter, group, subscriber);
-        self.stats.filters.store(self.table.ids.len() as u64, Ordering::Relaxed);
+        self.subscribe(desk, filter, group, subscriber);
+        desk.show_filters();
     }
 
-    pub(super) fn subscribe(&mut self, filter: &TopicFilter, group: Option<&Arc<str>>, subscriber: Subscriber) {
-        if let Some(id) = self.table.subscribe(filter, group, subscriber) {
+    fn subscribe(&mut self, desk: &mut Desk, filter: &TopicFilter, group: Option<&Arc<str>>, subscriber: Subscriber) {
+        if let Some(id) = desk.table.subscribe(filter, group, subscriber) {
             self.link.subscribe(filter.as_str(), id);
         }
     }
 
     /// What a new subscription gets at once: retained messages, and the broker's own figures.
-    pub(super) fn kept(&self, filter: &TopicFilter) -> Vec<Arc<Routed>> {
-        let mut kept = self.retained.matching(filter);
+    fn kept(&self, desk: &Desk, filter: &TopicFilter) -> Vec<Arc<Routed>> {
+        let mut kept = desk.retained.matching(filter);
         if sys::is_asked_by(filter) {
             let figures = self.system.messages().into_iter().filter(|m| filter.matches(m.topic.as_str()));
             kept.extend(figures.map(|message| Arc::new(Routed::new(message))));
@@ -81,10 +85,14 @@ impl Hub {
     }
 
     /// Gives a message that a lost member of a shared subscription did not get to another.
-    pub(in crate::broker) fn redistribute(&mut self, parcel: &Parcel) {
+    pub(in crate::broker) fn redistribute(&self, parcel: &Parcel) {
+        self.pass_on(&mut lock(&self.desk), parcel);
+    }
+
+    fn pass_on(&self, desk: &mut Desk, parcel: &Parcel) {
         let delivery = &parcel.delivery;
         let Some(share) = &delivery.share else { return };
-        let entry = self.table.entry(&share.filter);
+        let entry = desk.table.entry(&share.filter);
         let group = entry.and_then(|entry| entry.groups.iter_mut().find(|group| group.name == share.group));
         // Whoever waits for the old place now waits for the new one; only then does the old one go.
         let receipts = parcel.row.map(|row| self.store.receipts(row)).unwrap_or_default();
@@ -102,19 +110,21 @@ impl Hub {
         }
     }
 
-    pub(super) fn forget(&mut self, filter: &TopicFilter) {
-        if self.table.forget(filter) {
+    fn forget(&mut self, desk: &mut Desk, filter: &TopicFilter) {
+        if desk.table.forget(filter) {
             self.link.unsubscribe(filter.as_str());
         }
     }
 
     /// Lets the subscriptions of ended sessions and expired retained messages go.
     pub(in crate::broker) fn sweep(&mut self) {
-        self.retained.purge();
-        let empty = self.table.sweep();
+        let desk = Arc::clone(&self.desk);
+        let desk = &mut *lock(&desk);
+        desk.retained.purge();
+        let empty = desk.table.sweep();
         for filter in &empty {
-            self.forget(filter);
+            self.forget(desk, filter);
         }
-        self.stats.filters.store(self.table.ids.len() as u64, Ordering::Relaxed);
+        desk.show_filters();
     }
 }

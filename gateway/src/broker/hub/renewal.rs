@@ -1,5 +1,6 @@
 //! The router when it is worn or has failed.
 
+use super::desk::lock;
 use super::{BACKLOG, Hub, ROUTER_TRIES, Slot};
 use crate::broker::router::{RouterFailure, RouterLink};
 use crate::broker::stats::Stats;
@@ -21,7 +22,7 @@ impl Hub {
                 self.link = link;
                 self.resubscribe();
                 Stats::add(&self.stats.router_renewals, 1);
-                log::debug!(filters = self.table.ids.len(); "fan-out router renewed");
+                log::debug!(filters = lock(&self.desk).table.ids.len(); "fan-out router renewed");
             }
             // The old one still works; the next window tries again.
             Err(error) => log::warn!(error:% = error; "the worn fan-out router could not be renewed"),
@@ -53,7 +54,7 @@ impl Hub {
     }
 
     pub(super) fn resubscribe(&mut self) {
-        for (filter, id) in &self.table.ids {
+        for (filter, id) in &lock(&self.desk).table.ids {
             self.link.subscribe(filter.as_str(), *id);
         }
     }

@@ -13,28 +13,30 @@ use super::super::table::{Subscriber, Table};
 use super::*;
 use crate::message::{QoS, TopicFilter};
 
-struct Bench {
-    hub: Hub,
+pub(super) struct Bench {
+    pub(super) hub: Hub,
     commands: mpsc::Sender<Command>,
-    pipeline: Arc<Pipeline>,
-    stats: Arc<Stats>,
+    pub(super) pipeline: Arc<Pipeline>,
+    pub(super) store: Store,
+    pub(super) stats: Arc<Stats>,
     _folder: tempfile::TempDir,
 }
 
 impl Bench {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let (pipeline, delivered) = pipeline();
         let stats = Arc::new(Stats::default());
         let (store, folder) = store();
         let (commands, asked) = mpsc::channel(COMMANDS);
         let retained = Retained::new(2, 10_000, store.clone(), Arc::clone(&stats));
         let system = System::new(Arc::clone(&stats), Arc::default(), &pipeline);
-        let hub =
-            Hub::new(delivered, asked, Table::new(4096), retained, system, store, Arc::clone(&stats)).await.unwrap();
-        Self { hub, commands, pipeline, stats, _folder: folder }
+        let hub = Hub::new(delivered, asked, Table::new(4096), retained, system, store.clone(), Arc::clone(&stats))
+            .await
+            .unwrap();
+        Self { hub, commands, pipeline, store, stats, _folder: folder }
     }
 
-    fn subscribe(&mut self, filter: &str, outbox: &Arc<Outbox>) -> Vec<Arc<Routed>> {
+    pub(super) fn subscribe(&mut self, filter: &str, outbox: &Arc<Outbox>) -> Vec<Arc<Routed>> {
         let subscriber = Subscriber {
             outbox: Arc::clone(outbox),
             qos: QoS::AtLeastOnce,
@@ -49,12 +51,12 @@ impl Bench {
         kept.try_recv().unwrap().unwrap()
     }
 
-    fn batch(&self, topic: &str, numbers: std::ops::Range<usize>) -> Vec<Delivered> {
+    pub(super) fn batch(&self, topic: &str, numbers: std::ops::Range<usize>) -> Vec<Delivered> {
         numbers.map(|n| delivered(message(&self.pipeline, topic, n.to_string()))).collect()
     }
 
     /// Handles arrivals until the window is closed.
-    async fn settle(&mut self) {
+    pub(super) async fn settle(&mut self) {
         while self.hub.is_busy() {
             tokio::time::timeout(LONG, self.hub.next_arrival()).await.unwrap().unwrap();
         }
@@ -65,7 +67,7 @@ fn delivered(message: Message) -> Delivered {
     Delivered { message: Arc::new(message), receipt: None }
 }
 
-async fn numbers(outbox: &Outbox, count: usize) -> Vec<usize> {
+pub(super) async fn numbers(outbox: &Outbox, count: usize) -> Vec<usize> {
     let mut out = Vec::new();
     while out.len() < count {
         match outbox.pop() {
@@ -162,7 +164,7 @@ async fn a_worn_router_is_renewed_and_nothing_is_lost_or_double() {
     let mut bench = Bench::new().await;
     let outbox = outbox("c");
     bench.subscribe("+/+", &outbox);
-    let Bench { hub, commands: _commands, pipeline, stats, _folder } = bench;
+    let Bench { hub, commands: _commands, pipeline, stats, _folder, .. } = bench;
     let stop = CancellationToken::new();
     let running = tokio::spawn(hub.run(stop.clone()));
     let reader = Arc::clone(&outbox);

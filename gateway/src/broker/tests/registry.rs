@@ -13,7 +13,7 @@ use crate::store::SessionRow;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-fn registry(settings: config::Broker) -> (Arc<Registry>, Arc<Stats>, mpsc::Receiver<Delivered>, tempfile::TempDir) {
+fn registry(settings: config::Broker) -> (Arc<Registry>, Arc<Stats>, Intake, tempfile::TempDir) {
     let (pipeline, delivered) = pipeline();
     let stats = Arc::new(Stats::default());
     let settings = Arc::new(Current::new(settings));

@@ -22,7 +22,7 @@ const MESSAGES: usize = 3000;
 /// messages came out.
 async fn under_traffic<F: Future<Output = ()>>(
     pipeline: &Arc<Pipeline>,
-    mut delivered: mpsc::Receiver<Delivered>,
+    mut delivered: Intake,
     mut change: impl FnMut(usize) -> F,
 ) -> Vec<String> {
     let source = Arc::clone(pipeline);

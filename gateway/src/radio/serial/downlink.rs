@@ -147,7 +147,7 @@ mod tests {
 
     struct Bench {
         pipeline: Arc<Pipeline>,
-        delivered: mpsc::Receiver<crate::pipeline::Delivered>,
+        delivered: crate::pipeline::Intake,
         stats: Arc<RadioStats>,
         topics: Topics,
         reports: Reports,
@@ -212,7 +212,7 @@ mod tests {
         }
         let stop = CancellationToken::new();
         let (hour, why) = (Duration::from_secs(3600), Refused::PortClosed);
-        let mut delivered = std::mem::replace(&mut bench.delivered, mpsc::channel(1).1);
+        let mut delivered = std::mem::replace(&mut bench.delivered, Pipeline::new(2).1);
         {
             let mut refusing = std::pin::pin!(bench.downlink.refuse_for(hour, why, &bench.reports, &stop));
             assert!(tokio::time::timeout(Duration::ZERO, &mut refusing).await.is_err(), "it waits");

@@ -110,7 +110,6 @@ impl Presence {
 
 #[cfg(test)]
 mod tests {
-    use tokio::sync::mpsc;
 
     use super::*;
     use crate::config::SimulatedDevice;
@@ -118,7 +117,7 @@ mod tests {
     use crate::radio::Topics;
 
     struct Bench {
-        delivered: mpsc::Receiver<crate::pipeline::Delivered>,
+        delivered: crate::pipeline::Intake,
         stats: Arc<RadioStats>,
         reports: Reports,
         presence: Presence,

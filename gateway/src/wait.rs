@@ -68,6 +68,20 @@ pub(crate) async fn sleep_until(at: Option<Instant>) {
     }
 }
 
+/// Lets every task that is due have its turn first. tokio's own `yield_now` asks the kernel for news before, which others
+/// would wait for.
+pub(crate) async fn give_way() {
+    let mut gave_way = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut gave_way, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncWriteExt, duplex};

@@ -26,7 +26,7 @@ use super::{Shared, listener, subscribing};
 use crate::config;
 use crate::message::Awaited;
 use crate::store::SessionRow;
-use crate::wait::{Moved, read_or_write, sleep_until};
+use crate::wait::{Moved, give_way, read_or_write, sleep_until};
 
 /// Bytes taken in one read.
 const READ_BYTES: usize = 8 * 1024;
@@ -86,6 +86,8 @@ pub(super) struct Connection<S> {
     answers: Answers,
     /// CONNACK, which is the first answer, has been given: nothing may come before it.
     welcomed: bool,
+    /// It has just published: others have something to do.
+    published: bool,
     /// An operator's word.
     orders: oneshot::Receiver<SessionAfter>,
     /// Topic aliases that the client has set.
@@ -135,6 +137,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         session,
         answers: Answers::default(),
         welcomed: false,
+        published: false,
         orders,
         aliases: Taken::default(),
         last_heard: Instant::now(),
@@ -158,6 +161,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return end;
         }
         loop {
+            if std::mem::take(&mut self.published) {
+                // Whoever gets the message goes first: others wait for it, and the client only for an acknowledgement. And
+                // a client that always has more to say leaves room for those who are to get it.
+                give_way().await;
+            }
             if let Err(end) = self.look_again().await.and_then(|()| self.write_answers()) {
                 return end;
             }

@@ -5,6 +5,7 @@ mod registry;
 mod restore;
 mod short_way;
 mod stages;
+mod turns;
 
 use std::sync::Arc;
 use std::time::Duration;

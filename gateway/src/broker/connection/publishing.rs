@@ -74,7 +74,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    pub(super) async fn ingest(&self, publish: &Publish, topic: Topic) -> Result<Option<Awaited>, End> {
+    pub(super) async fn ingest(&mut self, publish: &Publish, topic: Topic) -> Result<Option<Awaited>, End> {
         let pipeline = &self.shared.pipeline;
         let origin = Origin::Client(Arc::clone(&self.agreed.client));
         // Copied, so that a message that is kept does not keep the read buffer.
@@ -84,6 +84,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         message.retain = publish.retain;
         message.properties = publish.properties.as_deref().and_then(to_properties);
         let (receipt, awaited) = self.receipt(publish).unzip();
+        self.published = true;
         pipeline.ingest_for(message, receipt).await.map_err(|_closed| End::Stopping)?;
         Ok(awaited)
     }

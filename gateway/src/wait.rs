@@ -4,11 +4,14 @@ use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::Instant;
+use tokio::sync::Notify;
+use tokio::sync::futures::OwnedNotified;
+use tokio::time::{Instant, Sleep};
 
 /// The most that one read brings.
 const READ_MAX: usize = 8 * 1024;
@@ -68,6 +71,49 @@ pub(crate) async fn sleep_until(at: Option<Instant>) {
     }
 }
 
+/// Waits for notifications again and again, registered for each once and not anew with each wait. Safe to cancel.
+pub(crate) struct Bell {
+    notify: Arc<Notify>,
+    next: Pin<Box<OwnedNotified>>,
+}
+
+impl Bell {
+    pub(crate) fn new(notify: &Arc<Notify>) -> Self {
+        Self { notify: Arc::clone(notify), next: Box::pin(Arc::clone(notify).notified_owned()) }
+    }
+
+    /// Waits until it has been notified since the last time.
+    pub(crate) async fn rings(&mut self) {
+        self.next.as_mut().await;
+        self.next.set(Arc::clone(&self.notify).notified_owned());
+    }
+}
+
+/// A timer for something that is put off all the time: it is moved only to go off sooner. Whoever is woken too soon looks
+/// again.
+#[derive(Default)]
+pub(crate) struct Alarm(Option<Pin<Box<Sleep>>>);
+
+impl Alarm {
+    /// Has it go off at `at` or before.
+    pub(crate) fn set(&mut self, at: Option<Instant>) {
+        match (at, &mut self.0) {
+            (Some(at), None) => self.0 = Some(Box::pin(tokio::time::sleep_until(at))),
+            (Some(at), Some(sleep)) if at < sleep.deadline() => sleep.as_mut().reset(at),
+            _ => {}
+        }
+    }
+
+    /// Waits until it goes off, which it does once for each time that it is set. Safe to cancel.
+    pub(crate) async fn goes_off(&mut self) {
+        match &mut self.0 {
+            Some(sleep) => sleep.as_mut().await,
+            None => std::future::pending().await,
+        }
+        self.0 = None;
+    }
+}
+
 /// Lets every task that is due have its turn first. tokio's own `yield_now` asks the kernel for news before, which others
 /// would wait for.
 pub(crate) async fn give_way() {
@@ -84,9 +130,55 @@ pub(crate) async fn give_way() {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use tokio::io::{AsyncWriteExt, duplex};
 
     use super::*;
+
+    /// Waits for it if it is there already.
+    async fn at_once(what: impl Future<Output = ()>) -> bool {
+        tokio::select! {
+            biased;
+            () = what => true,
+            () = std::future::ready(()) => false,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_bell_rings_once_for_each_time_however_often_the_wait_was_given_up() {
+        let notify = Arc::new(Notify::new());
+        let mut bell = Bell::new(&notify);
+        for _ in 0..3 {
+            assert!(!at_once(bell.rings()).await);
+            assert!(!at_once(bell.rings()).await);
+            notify.notify_one();
+            assert!(at_once(bell.rings()).await);
+            notify.notify_one();
+            assert!(at_once(bell.rings()).await, "also when nobody waited");
+        }
+        assert!(!at_once(bell.rings()).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_alarm_goes_off_at_the_soonest_time_that_it_was_set_to() {
+        const STEP: Duration = Duration::from_secs(1);
+        let start = Instant::now();
+        let mut alarm = Alarm::default();
+        alarm.set(None);
+        assert!(!at_once(alarm.goes_off()).await);
+        for at in [4, 2, 3] {
+            alarm.set(Some(start + STEP * at));
+        }
+        alarm.set(None);
+        alarm.goes_off().await;
+        assert_eq!(start.elapsed().as_secs(), 2);
+        alarm.set(None);
+        assert!(!at_once(alarm.goes_off()).await, "it goes off once");
+        alarm.set(Some(start + STEP * 5));
+        alarm.goes_off().await;
+        assert_eq!(start.elapsed().as_secs(), 5);
+    }
 
     #[tokio::test]
     async fn a_stream_that_says_nothing_holds_no_room_and_one_that_does_no_more_than_it_said() {

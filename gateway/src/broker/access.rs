@@ -1,6 +1,7 @@
 //! One client's standing: who it is, and what it may do now.
 
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -109,14 +110,14 @@ pub(super) struct Standing {
     rights: Rights,
     /// The generation of the accounts that `rights` are of; 0: none yet.
     seen: u64,
-    changes: watch::Receiver<()>,
+    change: Pin<Box<dyn Future<Output = ()> + Send + Sync>>,
 }
 
 impl Standing {
     /// Before the first [`look_again`](Self::look_again) nothing is allowed.
     pub(super) fn new(access: Arc<Access>, proof: Option<Credential>, address: IpAddr) -> Self {
-        let changes = access.accounts.changes();
-        Self { access, proof, address, rights: Rights::NONE, seen: 0, changes }
+        let change = change(access.accounts.changes());
+        Self { access, proof, address, rights: Rights::NONE, seen: 0, change }
     }
 
     /// Takes what has changed since it was asked last. One atomic read where nothing has.
@@ -165,13 +166,22 @@ impl Standing {
         may
     }
 
-    /// Waits until the accounts change.
+    /// Waits until the accounts change. Registered once for each change and not anew with each wait. Safe to cancel.
     pub(super) async fn changed(&mut self) {
-        if self.changes.changed().await.is_err() {
-            // The accounts live as long as whoever holds them, and `access` does.
-            std::future::pending::<()>().await;
-        }
+        self.change.as_mut().await;
+        // What changes from now on; what has changed, `look_again` finds out.
+        self.change = change(self.access.accounts.changes());
     }
+}
+
+/// The next change.
+fn change(mut changes: watch::Receiver<()>) -> Pin<Box<dyn Future<Output = ()> + Send + Sync>> {
+    Box::pin(async move {
+        if changes.changed().await.is_err() {
+            // The accounts live as long as whoever holds them, and `access` does.
+            std::future::pending().await
+        }
+    })
 }
 
 #[cfg(test)]

@@ -1,17 +1,18 @@
 //! One client's connection: its packets in, its messages out, in one task that keeps both directions going.
-//! `publishing.rs` is what it publishes, `leaving.rs` how it ends.
+//! `waiting.rs` is what it waits for, `publishing.rs` what it publishes, `leaving.rs` how it ends.
 
 mod leaving;
 mod publishing;
+mod waiting;
 
+use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::access::{News, Standing};
 use super::aliases::Taken;
@@ -26,18 +27,10 @@ use super::{Shared, listener, subscribing};
 use crate::config;
 use crate::message::Awaited;
 use crate::store::SessionRow;
-use crate::wait::{Moved, give_way, read_or_write, sleep_until};
+use crate::wait::{Alarm, Bell, give_way};
 
-/// Bytes taken in one read.
-const READ_BYTES: usize = 8 * 1024;
 /// Messages are written while less than this waits to go out.
 const ENOUGH: usize = 32 * 1024;
-/// A client that lets this much wait is not read from: its answers would pile up.
-const TOO_MUCH: usize = 256 * 1024;
-/// How long a client may take nothing of what waits for it.
-const STUCK: Duration = Duration::from_secs(30);
-/// How long a client that is sent away may take to get what waits for it.
-const LEAVE: Duration = Duration::from_secs(2);
 
 /// Why a connection is over.
 enum End {
@@ -97,6 +90,10 @@ pub(super) struct Connection<S> {
     leave_by: Option<Instant>,
     /// Since when the client has taken nothing of what waits for it.
     unsent_since: Option<Instant>,
+    /// Rings when something waits for the client, or has become safe.
+    bell: Bell,
+    alarm: Alarm,
+    stopped: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
 /// Serves a client that has been let in, until it goes; then leaves its session to whom it belongs.
@@ -127,6 +124,9 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         session_expiry: agreed.expiry,
     });
     let mut connection = Connection {
+        bell: Bell::new(&session.told),
+        alarm: Alarm::default(),
+        stopped: Box::pin(stop.clone().cancelled_owned()),
         stream,
         inbox,
         out: BytesMut::new(),
@@ -147,7 +147,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     connection.shared.stats.client_connected();
     log::debug!(client:% = connection.agreed.client, session_present = present; "client connected");
     connection.answers.push(connection.agreed.connack(present, &connection.settings), discarded);
-    let end = connection.run(&mut hold, stop).await;
+    let end = connection.run(&mut hold).await;
     let stats = Arc::clone(&connection.shared.stats);
     connection.finish(end, hold).await;
     // Not sooner: who sees the connection gone may rely on its session being left.
@@ -155,7 +155,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    async fn run(&mut self, hold: &mut Hold, stop: &CancellationToken) -> End {
+    async fn run(&mut self, hold: &mut Hold) -> End {
         // What came in the same breath as CONNECT.
         if let Err(end) = self.handle_inbox().await {
             return end;
@@ -176,7 +176,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if self.leave_by.is_some() && self.out.is_empty() && self.answers.is_empty() && self.session.is_empty() {
                 return End::Stopping;
             }
-            match self.step(hold, stop).await {
+            match self.step(hold).await {
                 Ok(()) => {}
                 Err(end) => return end,
             }
@@ -192,61 +192,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Ok(())
     }
 
-    async fn step(&mut self, hold: &mut Hold, stop: &CancellationToken) -> Result<(), End> {
-        let may_read = self.out.len() < TOO_MUCH && self.answers.have_room();
-        let may_fill = self.out.len() < ENOUGH && self.session.window_open(&self.agreed.terms);
-        let buffer = may_read.then_some((&mut self.inbox, READ_BYTES));
-        let silent_at = (!self.agreed.keep_alive.is_zero()).then(|| self.last_heard + self.agreed.keep_alive * 3 / 2);
-        if self.out.is_empty() {
-            self.unsent_since = None;
-        } else {
-            self.unsent_since.get_or_insert_with(Instant::now);
-        }
-        let stuck_at = self.unsent_since.map(|since| since + STUCK);
-        tokio::select! {
-            moved = read_or_write(&mut self.stream, buffer, &self.out) => match moved {
-                Ok(Moved::Read(0)) => Err(End::Lost("closed without DISCONNECT".to_owned())),
-                Ok(Moved::Read(n)) => {
-                    Stats::add(&self.shared.stats.bytes_received, n as u64);
-                    self.session.card.bytes_received(n);
-                    self.handle_inbox().await
-                }
-                Ok(Moved::Wrote(0)) => Err(End::Lost("closed".to_owned())),
-                Ok(Moved::Wrote(n)) => {
-                    Stats::add(&self.shared.stats.bytes_sent, n as u64);
-                    self.session.card.bytes_sent(n);
-                    self.out.advance(n);
-                    self.unsent_since = None;
-                    Ok(())
-                }
-                Err(error) => Err(End::Lost(error.to_string())),
-            },
-            () = self.session.outbox.filled.notified(), if may_fill => Ok(()),
-            () = self.session.told.notified() => Ok(()),
-            () = sleep_until(self.answers.overdue_at()) => Err(not_stored()),
-            () = self.standing.changed() => Ok(()),
-            kick = &mut hold.kick => Err(kick.map_or(End::Stopping, End::TakenOver)),
-            order = &mut self.orders, if !self.orders.is_terminated() => order.map_or(Ok(()), |o| Err(End::Ordered(o))),
-            () = stop.cancelled(), if self.leave_by.is_none() => {
-                // What waits for the client is still handed over, as far as it acknowledges it soon.
-                self.leave_by = Some(Instant::now() + LEAVE);
-                Ok(())
-            }
-            () = sleep_until(self.leave_by) => Err(End::Stopping),
-            () = sleep_until(silent_at) => {
-                Err(End::Fault(Refusal::KeepAlive, ReasonCode::KeepAliveTimeout, "nothing heard".to_owned()))
-            }
-            () = sleep_until(stuck_at) => {
-                let what = format!("took nothing for {STUCK:?}");
-                Err(End::Fault(Refusal::Stuck, ReasonCode::UnspecifiedError, what))
-            }
-        }
-    }
-
+    /// Does what the client has sent asks for, as far as it has come.
     async fn handle_inbox(&mut self) -> Result<(), End> {
         let version = Some(self.agreed.terms.version);
+        let mut now = None;
         while let Some(packet) = codec::read(&mut self.inbox, version, self.settings.max_packet_size)? {
-            self.last_heard = Instant::now();
+            self.last_heard = *now.get_or_insert_with(Instant::now);
             Stats::add(&self.shared.stats.packets_received, 1);
             self.handle(packet).await?;
         }
@@ -312,6 +263,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Says something to the client in its turn, when what it waits for is safe.
     fn answer(&mut self, packet: Packet, awaited: impl IntoIterator<Item = Awaited>) -> Result<(), End> {
+        let mut awaited = awaited.into_iter().peekable();
+        if self.welcomed && self.answers.is_empty() && awaited.peek().is_none() {
+            return self.write(&packet);
+        }
         self.answers.push(packet, awaited);
         self.write_answers()
     }

@@ -101,7 +101,7 @@ impl Queue {
 pub(super) struct Outbox {
     queue: Mutex<Queue>,
     /// Told when the queue was empty and no longer is.
-    pub(super) filled: Notify,
+    pub(super) filled: Arc<Notify>,
     max_messages: usize,
     pub(super) max_bytes: usize,
     /// The client's part of what all may hold.
@@ -143,7 +143,7 @@ impl Outbox {
     pub(super) fn new(client: Arc<str>, max_messages: usize, max_bytes: usize, purse: Arc<Purse>) -> Self {
         Self {
             queue: Mutex::default(),
-            filled: Notify::new(),
+            filled: Arc::default(),
             max_messages,
             max_bytes,
             purse,

@@ -51,7 +51,7 @@ pub(super) struct Session {
     pub(super) outbox: Arc<Outbox>,
     /// What operators see of it.
     pub(super) card: Listed,
-    /// Told when something of the session has become safe.
+    /// Told when something of the session has become safe. The same as the outbox's, so that a connection waits for one.
     pub(super) told: Arc<Notify>,
     /// Its hand on the store, if it is kept over a restart.
     pub(super) keeper: Option<Keeper>,
@@ -76,9 +76,9 @@ impl Session {
     pub(super) fn new(outbox: Arc<Outbox>, card: Listed, stats: Arc<Stats>) -> Self {
         Stats::add(&stats.sessions, 1);
         Self {
+            told: Arc::clone(&outbox.filled),
             outbox,
             card,
-            told: Arc::default(),
             keeper: None,
             filters: HashSet::new(),
             retained: VecDeque::new(),

@@ -39,8 +39,9 @@ download() {
         fail "this system has no apt to bring the standard library's source" \
             "install the target by hand: rustup target add $TARGET"
     # Root's apt downloads as a user of its own, who cannot write into root's folder: it says so and goes on.
-    for source in $(apt-get indextargets --format '$(REPO_URI)' 'Component: main' | awk '!seen[$0]++'); do
-        "$helper" -q download-file "${source%/}/$SOURCE_PACKAGE" "$1" "SHA256:$SOURCE_SHA256" >&2 && return 0
+    # What apt would read the package lists from: known without having read them, and without being root.
+    for source in $(apt-get update --print-uris | sed -n "s|^'\(.*\)/dists/.*|\1|p" | awk '!seen[$0]++'); do
+        "$helper" -q download-file "$source/$SOURCE_PACKAGE" "$1" "SHA256:$SOURCE_SHA256" >&2 && return 0
     done
     fail "none of apt's sources has $SOURCE_PACKAGE" "install the target by hand: rustup target add $TARGET" \
         "or name a newer one in plugins/toolchain.sh, if Debian has replaced it"

@@ -25,9 +25,8 @@ fn every_setting_of_a_filter_is_on_its_page() {
         for setting in manifest["settings"]["properties"].as_object().unwrap().keys() {
             assert!(page.contains(&format!("| `{setting}` |")), "docs/plugin-{name}.md does not explain {setting}");
         }
-        for grant in manifest["grants"].as_array().unwrap() {
-            let words = format!("grants = [\"{}\"]", grant.as_str().unwrap());
-            assert!(page.contains(&words), "docs/plugin-{name}.md does not say {words}");
-        }
+        let grants: Vec<_> = manifest["grants"].as_array().unwrap().iter().map(Value::to_string).collect();
+        let line = format!("grants = [{}]", grants.join(", "));
+        assert!(grants.is_empty() || page.contains(&line), "docs/plugin-{name}.md does not say {line}");
     }
 }

@@ -50,6 +50,7 @@ pages! {
     the_filter_downsample_works: "docs/plugin-downsample.md",
     the_filter_redact_works: "docs/plugin-redact.md",
     the_filter_lpp_works: "docs/plugin-lpp.md",
+    the_filter_geofence_works: "docs/plugin-geofence.md",
     plugins_work: "docs/plugins.md",
     troubleshooting_works: "docs/troubleshooting.md",
 }

@@ -30,6 +30,7 @@ pub mod message;
 pub mod password;
 pub mod pipeline;
 pub mod plugin_host;
+pub mod plugins;
 pub mod radio;
 mod reload;
 pub mod store;
@@ -52,6 +53,7 @@ use crate::broker::Broker;
 use crate::config::{Door, Settings};
 use crate::data_dir::DataDir;
 use crate::pipeline::Pipeline;
+use crate::plugins::Plugins;
 use crate::radio::Radios;
 use crate::store::{Store, Stored};
 use crate::supervisor::{Rank, Supervisor, UnitError};
@@ -105,6 +107,9 @@ impl Gateway {
         let (users, kept) = (UsersFile::of(&settings.gateway.data_dir), (store.clone(), stored));
         let broker = Broker::start(broker_settings, users, delivered, Arc::clone(&pipeline), kept, &supervisor).await?;
         let radios = Arc::new(Radios::new(Arc::clone(&pipeline), supervisor.clone()));
+        let plugins = Arc::new(Plugins::new(Arc::clone(&pipeline), &settings.gateway.data_dir));
+        // Before anything brings messages: what a plugin is to take out must not go past it.
+        plugins.set(&settings.plugin).await?;
         let sources = Arc::new(Sources {
             id: settings.gateway.id.clone(),
             pipeline: Arc::clone(&pipeline),
@@ -112,6 +117,7 @@ impl Gateway {
             broker: broker.clone(),
             store: store.clone(),
             radios: Arc::clone(&radios),
+            plugins,
             port: admin::PortStats::default(),
             serving: AtomicBool::new(false),
         });

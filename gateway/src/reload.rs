@@ -57,6 +57,7 @@ impl Gateway {
             self.supervisor.stop("admin", CLOSE_PATIENCE).await;
             self.open_admin(opened.admin);
         }
+        self.reload_plugins(&new).await;
         self.reload_radios(&changes, &new).await;
         for change in &changes {
             log::info!(change:? = change; "settings reloaded");
@@ -117,6 +118,13 @@ impl Gateway {
     async fn close_mqtt(&mut self, door: Door, address: SocketAddr) {
         self.supervisor.stop(&mqtt_unit(door, address), CLOSE_PATIENCE).await;
         self.mqtt.remove(&(door, address));
+    }
+
+    /// Also where the settings are the same: a component may be another.
+    async fn reload_plugins(&mut self, new: &Settings) {
+        if let Err(error) = self.sources.plugins.set(&new.plugin).await {
+            log::error!(error:% = error; "plugins could not be changed; those of before go on");
+        }
     }
 
     async fn reload_radios(&self, changes: &[Change], new: &Settings) {

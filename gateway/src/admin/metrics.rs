@@ -1,5 +1,7 @@
 //! `/metrics`: the counters as Prometheus text (exposition format 0.0.4).
 
+mod plugins;
+
 use std::fmt::{Display, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -63,6 +65,7 @@ pub(super) fn text(sources: &Sources) -> String {
         page.single(name, "counter", help, counter.load(Ordering::Relaxed));
     }
     radios(&mut page, sources);
+    plugins::plugins(&mut page, sources);
     units(&mut page, sources);
     page.0
 }

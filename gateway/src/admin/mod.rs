@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::port::PortStats;
 use crate::broker;
 use crate::pipeline::Pipeline;
+use crate::plugins::Plugins;
 use crate::radio::Radios;
 use crate::store::Store;
 use crate::supervisor::{Health, Supervisor, UnitError};
@@ -53,6 +54,8 @@ pub struct Sources {
     pub store: Store,
     /// The radios' counters.
     pub radios: Arc<Radios>,
+    /// The plugins, and how they are.
+    pub plugins: Arc<Plugins>,
     /// What the port counts.
     pub port: PortStats,
     /// Set while the gateway serves: after its start and before its end.

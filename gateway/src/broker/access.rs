@@ -179,7 +179,7 @@ fn change(mut changes: watch::Receiver<()>) -> Pin<Box<dyn Future<Output = ()> +
     Box::pin(async move {
         if changes.changed().await.is_err() {
             // The accounts live as long as whoever holds them, and `access` does.
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     })
 }

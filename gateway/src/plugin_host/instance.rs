@@ -107,6 +107,10 @@ impl Instance {
         let running = sandbox.ticker.run();
         let answer = tick.call(&mut self.store, (unix_micros(),)).map(|(answer,)| answer);
         drop(running);
+        #[expect(
+            clippy::redundant_closure_for_method_calls,
+            reason = "its lifetime is not general enough for the method"
+        )]
         let (mut made, emitted) = self.end(answer, |checks, drafts| checks.drafts(drafts))?;
         made.extend(emitted);
         Ok(made)

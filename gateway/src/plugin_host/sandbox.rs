@@ -1,6 +1,5 @@
 //! Loads compiled components: what all plugins share, and what is asked of a component before it may run.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use wasmtime::component::types::{Component as ComponentType, ComponentItem};
@@ -26,8 +25,8 @@ pub enum LoadError {
     /// The engine itself could not be made.
     #[error("the sandbox could not be started: {0}")]
     Engine(String),
-    /// The file could not be read or is nothing that this version of Stile compiled.
-    #[error("is no compiled plugin of this version of Stile: {0}; remove it, and it is compiled anew")]
+    /// It is nothing that this version of Stile compiled, and is to be compiled anew.
+    #[error("is no compiled plugin of this version of Stile: {0}")]
     NotCompiled(String),
     /// It imports what no plugin is given.
     #[error(
@@ -74,21 +73,19 @@ impl Sandbox {
         Ok(Arc::new(Self { engine, linker, ticker }))
     }
 
-    /// Loads what `stile` compiled into a file that nobody but the gateway can write. The file must not change while the
-    /// plugin is in use.
+    /// Loads what `stile` compiled. Compiled code runs as it is, so it must come from a place that nobody but the gateway
+    /// can write.
     ///
     /// # Errors
     /// Any of [`LoadError`].
-    pub fn load_file(self: &Arc<Self>, path: &Path) -> Result<Loaded, LoadError> {
-        match Engine::detect_precompiled_file(path) {
-            Ok(Some(Precompiled::Component)) => {}
-            Ok(_) => return Err(LoadError::NotCompiled("it is something else".into())),
-            Err(error) => return Err(LoadError::NotCompiled(cause(&error))),
+    pub fn load(self: &Arc<Self>, compiled: &[u8]) -> Result<Loaded, LoadError> {
+        if Engine::detect_precompiled(compiled) != Some(Precompiled::Component) {
+            return Err(LoadError::NotCompiled("it is something else".into()));
         }
-        #[expect(unsafe_code, reason = "compiled code runs as it is; who may write the file is the caller's promise")]
-        // SAFETY: the file is one that this program compiled, in a folder that it alone can write; wasmtime compares its
-        // version and its settings.
-        let component = unsafe { Component::deserialize_file(&self.engine, path) };
+        #[expect(unsafe_code, reason = "compiled code runs as it is; where it comes from is the caller's promise")]
+        // SAFETY: the bytes are what this program compiled, kept where it alone can write; wasmtime compares its version
+        // and its settings.
+        let component = unsafe { Component::deserialize(&self.engine, compiled) };
         self.check(&component.map_err(|error| LoadError::NotCompiled(cause(&error)))?)
     }
 

@@ -8,7 +8,7 @@ use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use super::image::{ANSWER, Image};
 use crate::message::{Message, Origin, Topic};
 use crate::pipeline::{Judged, Pipeline, Processor, Stamp, Verdict};
-use crate::plugin_host::{FailureKind, Kv, LoadError, Loaded, Plugin, Report, Sandbox, Terms, engine};
+use crate::plugin_host::{FailureKind, Kv, Loaded, Plugin, Report, Sandbox, Terms, engine};
 
 /// A plugin: what is put into its parts.
 #[derive(Default)]
@@ -89,14 +89,8 @@ pub(super) fn compile(component: &[u8]) -> Vec<u8> {
     Engine::new(&engine::config(true)).unwrap().precompile_component(component).unwrap()
 }
 
-pub(super) fn try_load(sandbox: &Arc<Sandbox>, compiled: &[u8]) -> Result<Loaded, LoadError> {
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), compiled).unwrap();
-    sandbox.load_file(file.path())
-}
-
 pub(super) fn load(sandbox: &Arc<Sandbox>, component: &[u8]) -> Loaded {
-    try_load(sandbox, &compile(component)).unwrap()
+    sandbox.load(&compile(component)).unwrap()
 }
 
 /// A plugin and what it takes to ask it.

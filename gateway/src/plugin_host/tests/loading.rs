@@ -1,30 +1,28 @@
 //! What may not run at all.
 
-use super::guest::{Guest, compile, component, load, try_load};
+use super::guest::{Guest, compile, component, load};
 use crate::plugin_host::{LoadError, Sandbox};
 
 fn refused(component: &[u8]) -> LoadError {
-    try_load(&Sandbox::new().unwrap(), &compile(component)).unwrap_err()
+    Sandbox::new().unwrap().load(&compile(component)).unwrap_err()
 }
 
 #[test]
 fn what_the_gateway_did_not_compile_is_refused() {
     let sandbox = Sandbox::new().unwrap();
     let good = compile(&Guest::default().component());
-    assert!(try_load(&sandbox, &good).is_ok());
+    assert!(sandbox.load(&good).is_ok());
     for bad in [&b""[..], b"text", &[0; 100_000], &good[..good.len() / 2], &Guest::default().component()] {
-        let error = try_load(&sandbox, bad).unwrap_err();
+        let error = sandbox.load(bad).unwrap_err();
         assert!(matches!(error, LoadError::NotCompiled(_)), "{error}");
     }
-    let missing = sandbox.load_file("nowhere".as_ref()).unwrap_err();
-    assert!(missing.to_string().contains("No such file"), "{missing}");
 }
 
 #[test]
 fn a_core_module_is_refused() {
     let engine = wasmtime::Engine::new(&crate::plugin_host::engine::config(true)).unwrap();
     let module = engine.precompile_module(&wat::parse_str("(module)").unwrap()).unwrap();
-    let error = try_load(&Sandbox::new().unwrap(), &module).unwrap_err();
+    let error = Sandbox::new().unwrap().load(&module).unwrap_err();
     assert!(matches!(error, LoadError::NotCompiled(_)), "{error}");
 }
 

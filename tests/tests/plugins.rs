@@ -1,0 +1,117 @@
+//! Plugins in a running gateway: on the messages' way, changed while it runs, and where they fail. They are the components
+//! that `make plugins` left in target/plugins.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rumqttc::QoS;
+use stile_tests::{Client, Stile};
+
+fn built(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join(format!("target/plugins/{name}.wasm"));
+    assert!(path.exists(), "{} is not there; make plugins", path.display());
+    path
+}
+
+/// A plugin on `topics` in the settings.
+fn plugin(name: &str, file: &Path, topics: &str, more: &str) -> String {
+    format!("[[plugin]]\nname = \"{name}\"\nfile = \"{}\"\ntopics = [\"{topics}\"]\n{more}\n", file.display())
+}
+
+fn deadband(width: f64) -> String {
+    let more = format!("[plugin.settings]\nfields = {{ \"\" = {width} }}");
+    plugin("deadband", &built("downsample"), "t/#", &more)
+}
+
+fn start(plugins: &str) -> (Stile, Client) {
+    let stile = Stile::start(plugins);
+    let client = Client::connect(stile.mqtt, "c");
+    client.subscribe("t/#", QoS::AtLeastOnce);
+    client.subscribe("other", QoS::AtLeastOnce);
+    (stile, client)
+}
+
+/// Publishes these in turn, and an end; what came before the end.
+fn through(client: &Client, readings: &[&str]) -> Vec<String> {
+    for reading in readings {
+        client.publish("t/a", QoS::AtLeastOnce, false, *reading);
+    }
+    client.publish("t/end", QoS::AtLeastOnce, false, "0");
+    let mut seen = Vec::new();
+    loop {
+        let message = client.next();
+        if message.topic == "t/end" {
+            return seen;
+        }
+        seen.push(message.text().to_owned());
+    }
+}
+
+#[test]
+fn a_plugin_takes_out_what_it_should_and_nothing_else() {
+    let (stile, client) = start(&deadband(0.5));
+    assert_eq!(through(&client, &["20.0", "20.1", "20.6", "20.7"]), ["20.0", "20.6"]);
+    client.publish("other", QoS::AtLeastOnce, false, "20.0");
+    client.publish("other", QoS::AtLeastOnce, false, "20.0");
+    assert_eq!((client.next().text(), client.next().text()), ("20.0", "20.0"));
+    assert_eq!(stile.metric("stile_messages_filtered_total"), 2.0);
+    assert_eq!(stile.metric("stile_plugin_messages_total{plugin=\"deadband\"}"), 5.0);
+    assert_eq!(stile.metric("stile_plugin_filtered_total{plugin=\"deadband\",reason=\"unchanged\"}"), 2.0);
+}
+
+#[test]
+fn new_settings_are_taken_while_messages_go_on() {
+    let (stile, client) = start(&deadband(0.5));
+    assert_eq!(through(&client, &["20.0", "20.1"]), ["20.0"]);
+    let verdict = stile.reload("", &deadband(0.05));
+    assert_eq!(verdict["message"], "reload done", "{verdict}");
+    assert_eq!(through(&client, &["30.0", "30.1", "30.11"]), ["30.0", "30.1"]);
+    let verdict = stile.reload("", "");
+    assert_eq!(verdict["message"], "reload done", "{verdict}");
+    assert_eq!(through(&client, &["30.0", "30.0"]), ["30.0", "30.0"]);
+}
+
+#[test]
+fn settings_that_the_plugin_refuses_leave_its_predecessor_at_work() {
+    let (stile, client) = start(&deadband(0.5));
+    let wrong = plugin("deadband", &built("downsample"), "t/#", "[plugin.settings]\nfields = 7");
+    let verdict = stile.reload("", &wrong);
+    assert_eq!(verdict["message"], "reload done", "{verdict}");
+    let told = stile.wait_log("a plugin could not be loaded; without a predecessor its messages go by on-failure");
+    assert!(told["error"].as_str().unwrap().contains("expected a map"), "{told}");
+    assert_eq!(through(&client, &["20.0", "20.1"]), ["20.0"]);
+    assert_eq!(stile.metric("stile_plugin_state{plugin=\"deadband\",state=\"ready\"}"), 1.0);
+    assert_eq!(stile.metric("stile_plugin_outdated{plugin=\"deadband\"}"), 1.0);
+}
+
+#[test]
+fn a_plugin_that_is_no_component_keeps_nothing_else_from_working() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("garbage.wasm");
+    std::fs::write(&file, [0_u8; 4096]).unwrap();
+    for (policy, expected) in [("pass", 1), ("drop", 0)] {
+        let (stile, client) = start(&plugin("garbage", &file, "t/a", &format!("on-failure = \"{policy}\"")));
+        assert_eq!(through(&client, &["x"]).len(), expected);
+        assert_eq!(stile.metric("stile_plugin_state{plugin=\"garbage\",state=\"not-loaded\"}"), 1.0);
+        assert_eq!(stile.dropped("plugin-failed"), 1 - expected as u64);
+    }
+}
+
+#[test]
+fn a_second_start_compiles_nothing_and_a_newer_component_is_taken_at_a_reload() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("filter.wasm");
+    std::fs::copy(built("pass"), &file).unwrap();
+    let settings = plugin("filter", &file, "t/#", "[plugin.settings]\nfields = { \"\" = 0.5 }");
+    let (stile, client) = start(&plugin("filter", &file, "t/#", ""));
+    assert_eq!(through(&client, &["1", "1"]), ["1", "1"]);
+    std::fs::copy(built("downsample"), &file).unwrap();
+    let verdict = stile.reload("", &settings);
+    assert_eq!(verdict["message"], "reload done", "{verdict}");
+    assert_eq!(through(&client, &["1", "1"]), ["1"]);
+    let cache = stile.dir.path().join("data/plugins/cache");
+    let entries = || std::fs::read_dir(&cache).unwrap().count();
+    assert_eq!(entries(), 2);
+    client.expect_silence(Duration::from_millis(50));
+}

@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# The highest exposure allowed, in tenths (0 is fully confined, 100 not at all). stile.service is at 15 with systemd 252;
+# The highest exposure allowed, in tenths (0 is fully confined, 100 not at all). stile.service is at 16 with systemd 252;
 # other versions of systemd weigh a little differently.
 readonly EXPOSURE=17
 

@@ -21,7 +21,8 @@ use crate::plugin_host::compile::{COMPONENT_MAX_BYTES, Compiler};
 use crate::plugin_host::{Kv, LoadError, Loaded, Plugin, Sandbox, Status, Terms};
 
 /// How long messages may take to come through the stages of before, when others take their place.
-const CHANGE_PATIENCE: Duration = Duration::from_secs(30);
+/// Publishers wait meanwhile, so it is less than a session may take to change hands.
+const CHANGE_PATIENCE: Duration = Duration::from_secs(3);
 
 /// A plugin as operators see it.
 #[derive(Debug, Clone)]

@@ -52,6 +52,13 @@ impl Answers {
         self.0.front().map(|answer| answer.since + STORE_PATIENCE)
     }
 
+    /// Begins the time of the first one anew if a stage has what it waits for: the store is not to blame then, and stages
+    /// have bounds of their own. Says whether it has.
+    pub(super) fn wait_for_stages(&mut self) -> bool {
+        let first = self.0.front_mut().filter(|first| first.awaited.iter().any(Awaited::is_judged));
+        first.map(|first| first.since = Instant::now()).is_some()
+    }
+
     pub(super) fn have_room(&self) -> bool {
         self.0.len() < MOST
     }
@@ -79,6 +86,21 @@ mod tests {
         assert_eq!(answers.next().unwrap(), Some(Packet::PingReq));
         assert_eq!(answers.next().unwrap(), Some(Packet::PingResp));
         assert!(answers.is_empty() && answers.overdue_at().is_none());
+    }
+
+    #[test]
+    fn the_store_is_not_blamed_for_what_a_stage_has_in_its_hands() {
+        let mut answers = Answers::default();
+        let (receipt, awaited) = Receipt::new(Arc::default(), None);
+        answers.push(Packet::PingReq, [awaited]);
+        assert!(!answers.wait_for_stages());
+        let kept = receipt.clone();
+        receipt.judged();
+        let before = answers.overdue_at();
+        assert!(answers.wait_for_stages() && answers.overdue_at() > before);
+        receipt.end(|_, _| unreachable!("it is no QoS 2 publication"));
+        assert!(!answers.wait_for_stages(), "from here on the store has it");
+        kept.settle();
     }
 
     #[test]

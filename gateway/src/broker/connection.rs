@@ -7,6 +7,7 @@ mod waiting;
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -31,6 +32,9 @@ use crate::wait::{Alarm, Bell, give_way};
 
 /// Messages are written while less than this waits to go out.
 const ENOUGH: usize = 32 * 1024;
+
+/// How long a client's packets are dealt with before others have their turn with its session.
+const AT_A_STRETCH: Duration = Duration::from_secs(1);
 
 /// Why a connection is over.
 enum End {
@@ -90,6 +94,8 @@ pub(super) struct Connection<S> {
     leave_by: Option<Instant>,
     /// Since when the client has taken nothing of what waits for it.
     unsent_since: Option<Instant>,
+    /// There may be packets in the inbox that were not dealt with yet.
+    more: bool,
     /// Rings when something waits for the client, or has become safe.
     bell: Bell,
     alarm: Alarm,
@@ -143,6 +149,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         last_heard: Instant::now(),
         leave_by: None,
         unsent_since: None,
+        more: false,
     };
     connection.shared.stats.client_connected();
     log::debug!(client:% = connection.agreed.client, session_present = present; "client connected");
@@ -192,14 +199,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Ok(())
     }
 
-    /// Does what the client has sent asks for, as far as it has come.
+    /// Does what the client has sent asks for, as far as it has come, but not for longer than [`AT_A_STRETCH`] while slow
+    /// stages hold it up: whoever wants the session meanwhile must not wait for all of it.
     async fn handle_inbox(&mut self) -> Result<(), End> {
         let version = Some(self.agreed.terms.version);
-        let mut now = None;
+        let began = Instant::now();
+        let mut handled = false;
         while let Some(packet) = codec::read(&mut self.inbox, version, self.settings.max_packet_size)? {
-            self.last_heard = *now.get_or_insert_with(Instant::now);
+            self.last_heard = began;
             Stats::add(&self.shared.stats.packets_received, 1);
             self.handle(packet).await?;
+            handled = true;
+            if self.shared.pipeline.has_stages() && began.elapsed() > AT_A_STRETCH {
+                self.more = true;
+                break;
+            }
+        }
+        if handled && began.elapsed() > AT_A_STRETCH {
+            // Nobody heard the client or wrote to it meanwhile: that counts for neither silence nor being stuck.
+            self.last_heard = Instant::now();
+            self.unsent_since = None;
         }
         Ok(())
     }

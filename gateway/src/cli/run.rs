@@ -69,10 +69,15 @@ pub(super) async fn serve(
             failure = gateway.critical_failure() => break Some(failure),
             _ = signals.terminate.recv() => break None,
             _ = signals.interrupt.recv() => break None,
-            _ = signals.hangup.recv() => match file {
-                Some(file) => reload(&mut gateway, file).await,
-                None => break None,
-            },
+            _ = signals.hangup.recv() => {
+                let Some(file) = file else { break None };
+                // Compiling a plugin takes its time; a reload that is given up on the way out harms nobody.
+                tokio::select! {
+                    () = reload(&mut gateway, file) => {}
+                    _ = signals.terminate.recv() => break None,
+                    _ = signals.interrupt.recv() => break None,
+                }
+            }
         }
     };
     systemd::stopping();

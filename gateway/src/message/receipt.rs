@@ -31,6 +31,8 @@ struct State {
     /// Messages under way that came of this one. Never 0: who finds 1 is the last.
     branches: AtomicUsize,
     lost: AtomicBool,
+    /// Its message has been given to a stage, and something that came of it has not been handed on yet.
+    judged: AtomicBool,
     told: Arc<Notify>,
     publication: Option<Publication>,
 }
@@ -46,11 +48,13 @@ struct Part {
 
 impl Part {
     fn of(state: &Arc<State>, branch: bool) -> Self {
+        // The reference first: who compares the two must never find one part too many and take it for nobody waiting.
+        let state = Arc::clone(state);
         state.outstanding.fetch_add(1, Ordering::Relaxed);
         if branch {
             state.branches.fetch_add(1, Ordering::Relaxed);
         }
-        Self { state: Arc::clone(state), settled: false, branch }
+        Self { state, settled: false, branch }
     }
 
     fn branch(&self) -> Self {
@@ -110,6 +114,7 @@ impl Receipt {
             outstanding: AtomicUsize::new(1),
             branches: AtomicUsize::new(1),
             lost: AtomicBool::new(false),
+            judged: AtomicBool::new(false),
             told,
             publication,
         });
@@ -143,6 +148,11 @@ impl Receipt {
         self.parts().any(Part::is_awaited)
     }
 
+    /// Its message is given to a stage, which may take its time.
+    pub fn judged(&self) {
+        self.parts().for_each(|part| part.state.judged.store(true, Ordering::Relaxed));
+    }
+
     /// This holder has done its part.
     pub fn settle(self) {
         self.into_parts().for_each(Part::settle);
@@ -152,8 +162,12 @@ impl Receipt {
     /// `note`, to be settled when the publication is noted.
     pub fn end(self, mut note: impl FnMut(Publication, Self)) {
         for part in self.into_parts() {
+            let last = part.is_last();
+            if last {
+                part.state.judged.store(false, Ordering::Relaxed);
+            }
             match part.state.publication {
-                Some(publication) if part.is_last() => note(publication, Self { first: part, more: Vec::new() }),
+                Some(publication) if last => note(publication, Self { first: part, more: Vec::new() }),
                 _ => part.settle(),
             }
         }
@@ -172,6 +186,11 @@ pub enum Promise {
 }
 
 impl Awaited {
+    /// Whether a stage has the message, or something that came of it, in its hands: then no disk is to blame.
+    pub fn is_judged(&self) -> bool {
+        self.0.judged.load(Ordering::Relaxed)
+    }
+
     /// How it stands now.
     pub fn promise(&self) -> Promise {
         if self.0.outstanding.load(Ordering::Acquire) > 0 {

@@ -61,6 +61,7 @@ impl Line {
         let next = self.places.iter().enumerate().skip(from).find(|(_, place)| place.wants(&message.topic));
         match next {
             Some((at, place)) => {
+                receipt.iter().for_each(Receipt::judged);
                 place.worker.queue().push(Item { message, ticket, receipt, line: Arc::clone(self), at }).await
             }
             None => self.exit.deliver(message, ticket, receipt).await,

@@ -9,6 +9,7 @@ use super::{Connection, End, violation};
 use crate::broker::codec::{Disconnect, Packet, ReasonCode, Version};
 use crate::broker::inventory::SessionAfter;
 use crate::broker::registry::{Hold, Left};
+use crate::wait::Bell;
 
 /// How long the last packet to a client may take.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -29,6 +30,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Says goodbye where the version has words for it, leaves the session, publishes the will.
     pub(super) async fn finish(mut self, end: End, hold: Hold) {
+        // Nothing waits at the session's bell any more: what it rings for is its next connection's.
+        self.bell = Bell::new(&Arc::default());
         let client = Arc::clone(&self.agreed.client);
         let mut will = self.agreed.will.take();
         let mut farewell = None;

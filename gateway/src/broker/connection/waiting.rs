@@ -32,8 +32,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         } else {
             self.unsent_since.get_or_insert_with(Instant::now);
         }
-        self.alarm.set(self.deadlines().into_iter().flatten().min());
         let may_read = self.out.len() < TOO_MUCH && self.answers.have_room();
+        if !may_read {
+            // A client that is not listened to is not silent.
+            self.last_heard = Instant::now();
+        }
+        let more = std::mem::take(&mut self.more);
+        self.alarm.set(self.deadlines().into_iter().flatten().min());
         let buffer = may_read.then_some((&mut self.inbox, READ_BYTES));
         tokio::select! {
             moved = read_or_write(&mut self.stream, buffer, &self.out) => match moved {
@@ -53,6 +58,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
                 Err(error) => Err(End::Lost(error.to_string())),
             },
+            () = std::future::ready(()), if more => self.handle_inbox().await,
             () = self.bell.rings() => Ok(()),
             () = self.alarm.goes_off() => self.overdue(Instant::now()),
             () = self.standing.changed() => Ok(()),
@@ -75,9 +81,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Ends the connection if one of the deadlines has come.
-    fn overdue(&self, now: Instant) -> Result<(), End> {
+    fn overdue(&mut self, now: Instant) -> Result<(), End> {
         let [unstored, left, silent, stuck] = self.deadlines().map(|at| at.is_some_and(|at| at <= now));
-        if unstored {
+        if unstored && self.answers.wait_for_stages() {
+            Ok(())
+        } else if unstored {
             Err(not_stored())
         } else if left {
             Err(End::Stopping)

@@ -1,5 +1,6 @@
 //! What a plugin answers, checked. Whatever leaves this file is a message that the gateway could have made itself.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -13,6 +14,8 @@ use crate::message::{Message, Properties, QoS, TOPIC_MAX_BYTES, Topic};
 pub(super) const PAYLOAD_BYTES: usize = 1 << 20;
 /// The most that all user properties of one message may have.
 const PROPERTIES_BYTES: usize = 65_536;
+/// What one of them weighs besides its texts: as in MQTT, a mark and two lengths.
+const PROPERTY_BYTES: usize = 5;
 
 /// A message that a plugin made, not yet stamped.
 #[derive(Debug)]
@@ -99,7 +102,8 @@ impl<'a> Checks<'a> {
         }
         let topic = self.topic(&draft.topic)?;
         let mut properties = Properties { content_type: text(draft.content_type)?, ..Properties::default() };
-        properties.user = pairs(draft.properties)?;
+        carriable(&draft.properties, &[])?;
+        properties.user = draft.properties.into_iter().map(|Property { name, value }| (name, value)).collect();
         Ok(Outgoing {
             topic,
             payload: payload(draft.payload)?,
@@ -110,7 +114,7 @@ impl<'a> Checks<'a> {
     }
 
     fn change(&self, patch: Patch) -> Result<Change, String> {
-        pairs(patch.set.clone())?;
+        carriable(&patch.set, &patch.unset)?;
         Ok(Change {
             topic: patch.topic.map(|name| self.topic(&name)).transpose()?,
             payload: patch.payload.map(payload).transpose()?,
@@ -151,19 +155,29 @@ fn text(given: Option<String>) -> Result<Option<String>, String> {
     given.map(|text| carried(&text).map(|()| text)).transpose()
 }
 
-fn pairs(properties: Vec<Property>) -> Result<Vec<(String, String)>, String> {
-    let mut bytes = 0;
-    let mut checked = Vec::with_capacity(properties.len());
+/// Whether user properties, and names of those to be taken away, are what one message may have.
+fn carriable(properties: &[Property], names: &[String]) -> Result<(), String> {
     for Property { name, value } in properties {
-        carried(&name)?;
-        carried(&value)?;
-        bytes += name.len() + value.len();
-        checked.push((name, value));
+        carried(name)?;
+        carried(value)?;
     }
+    let bytes =
+        properties.iter().map(property).chain(names.iter().map(|name| PROPERTY_BYTES + name.len())).sum::<usize>();
     if bytes > PROPERTIES_BYTES {
         return Err(format!("user properties of {bytes} bytes; {PROPERTIES_BYTES} is the most"));
     }
-    Ok(checked)
+    Ok(())
+}
+
+/// What a user property weighs.
+fn property(property: &Property) -> usize {
+    PROPERTY_BYTES + property.name.len() + property.value.len()
+}
+
+/// What a message that a plugin makes weighs.
+pub(super) fn weight(draft: &Draft) -> usize {
+    let content_type = draft.content_type.as_ref().map_or(0, String::len);
+    draft.topic.len() + draft.payload.len() + content_type + draft.properties.iter().map(property).sum::<usize>()
 }
 
 impl Change {
@@ -185,7 +199,8 @@ impl Change {
             properties.payload_is_text = None;
         }
         properties.content_type = self.content_type.or(properties.content_type.take());
-        properties.user.retain(|(name, _)| !self.unset.contains(name) && !self.set.iter().any(|set| set.name == *name));
+        let gone: HashSet<_> = self.unset.iter().chain(self.set.iter().map(|set| &set.name)).collect();
+        properties.user.retain(|(name, _)| !gone.contains(name));
         properties.user.extend(self.set.into_iter().map(|set| (set.name, set.value)));
         if properties.is_empty() {
             changed.properties = None;

@@ -20,8 +20,9 @@ use crate::message::Message;
 
 /// The most messages that one batch has.
 pub(super) const BATCH: usize = 64;
-/// The most bytes that one call may give back or hand to an import, as they arrive on this side.
-const ANSWER_BYTES: usize = 8 << 20;
+/// The most bytes that one call may give back or hand to an import, as they arrive on this side. So many may all messages
+/// have that it emits.
+pub(super) const ANSWER_BYTES: usize = 8 << 20;
 /// Making an instance and its `configure` may take so many times a call's CPU time.
 const START_TIMES: u32 = 20;
 
@@ -149,9 +150,7 @@ impl Instance {
 
 fn begin(store: &mut Store<State>, most: Duration) {
     store.set_epoch_deadline(1);
-    let state = store.data_mut();
-    state.budget.begin(most);
-    state.room.begin();
+    store.data_mut().begin(most);
 }
 
 fn of(store: &Store<State>, error: &wasmtime::Error) -> Failure {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::answer::Outgoing;
 use super::budget::Budget;
@@ -42,6 +42,8 @@ pub(super) struct State {
     pub(super) batch: Vec<Beside>,
     pub(super) kv: Transaction,
     pub(super) emitted: Vec<Outgoing>,
+    /// What these weigh.
+    pub(super) emitted_bytes: usize,
     pub(super) figures: BTreeMap<String, Figure>,
 }
 
@@ -54,9 +56,17 @@ impl State {
             batch: Vec::new(),
             kv: Transaction::new(own.kv.clone(), limits.kv_bytes),
             emitted: Vec::new(),
+            emitted_bytes: 0,
             figures: BTreeMap::new(),
             own,
         }
+    }
+
+    /// A call is about to be made, which may use so much CPU time.
+    pub(super) fn begin(&mut self, most: Duration) {
+        self.budget.begin(most);
+        self.room.begin();
+        self.kv.begin();
     }
 
     /// A batch is about to be judged.
@@ -76,6 +86,7 @@ impl State {
             let figures = std::mem::take(&mut self.figures);
             self.own.status.edit(|report| figures.into_iter().for_each(|(name, figure)| report.measure(name, figure)));
         }
+        self.emitted_bytes = 0;
         std::mem::take(&mut self.emitted)
     }
 
@@ -85,6 +96,7 @@ impl State {
         self.kv.rollback();
         self.figures.clear();
         self.emitted.clear();
+        self.emitted_bytes = 0;
     }
 
     /// Traps unless the operator granted it.

@@ -38,6 +38,14 @@ impl Transaction {
         Self { kv, quota, changes: BTreeMap::new(), more: 0, less: 0 }
     }
 
+    /// A call begins: what has had its time must not keep it from its quota.
+    pub(in crate::plugin_host) fn begin(&self) {
+        let mut table = self.kv.lock();
+        if table.bytes / 3 > self.quota / 4 {
+            table.sweep(Instant::now());
+        }
+    }
+
     fn entry(&self, key: &str) -> Option<Entry> {
         let found = match self.changes.get(key) {
             Some(changed) => changed.clone(),
@@ -92,7 +100,12 @@ impl Transaction {
         let there = self.entry(key).is_some();
         if there {
             (self.more, self.less) = self.replaced(key);
-            self.changes.insert(key.to_owned(), None);
+            if self.kv.lock().entries.contains_key(key) {
+                self.changes.insert(key.to_owned(), None);
+            } else {
+                // Only this call knew it: a mark would count towards no quota.
+                self.changes.remove(key);
+            }
         }
         there
     }
@@ -142,10 +155,6 @@ impl Transaction {
     pub(in crate::plugin_host) fn rollback(&mut self) {
         self.changes.clear();
         (self.more, self.less) = (0, 0);
-        let mut table = self.kv.lock();
-        if table.bytes / 3 > self.quota / 4 {
-            table.sweep(Instant::now());
-        }
     }
 }
 
@@ -195,6 +204,24 @@ mod tests {
     }
 
     #[test]
+    fn what_a_call_sets_and_deletes_leaves_no_mark() {
+        let kv = Kv::default();
+        let mut call = transaction(&kv, 10_000);
+        call.set("kept".into(), b"1", None).unwrap();
+        call.commit();
+        for number in 0..1000 {
+            let key = format!("{number}");
+            call.set(key.clone(), b"", None).unwrap();
+            assert!(call.delete(&key) && !call.delete(&key));
+        }
+        assert!(call.changes.is_empty());
+        assert!(call.delete("kept"));
+        assert_eq!((call.changes.len(), call.more, call.less), (1, 0, 69));
+        call.commit();
+        assert!(kv.is_empty());
+    }
+
+    #[test]
     fn numbers_count_and_stay_in_their_range() {
         let kv = Kv::default();
         let mut call = transaction(&kv, 10_000);
@@ -213,6 +240,8 @@ mod tests {
         call.set("a".into(), b"1", Some(Duration::ZERO)).unwrap();
         assert_eq!(call.get("a"), None);
         call.commit();
+        assert_eq!(call.set("b".into(), b"1", None), Err(Refused::Quota));
+        call.begin();
         assert!(kv.is_empty(), "it was swept, since the quota is nearly used");
         call.set("b".into(), b"1", Some(Duration::MAX)).unwrap();
         assert!(call.get("b").is_some());

@@ -5,6 +5,8 @@ use super::image::{ANSWER, Act, Image};
 use crate::config::OnFailure;
 use crate::message::{Origin, QoS, RadioMeta, TopicFilter};
 use crate::pipeline::{Processor, Verdict};
+use crate::plugin_host::answer::Checks;
+use crate::plugin_host::bindings::stile::filter::types::{Action, Decision, Patch, Property};
 use crate::plugin_host::{FailureKind, Terms};
 
 fn dropping() -> Terms {
@@ -109,4 +111,19 @@ fn decisions_that_fall_are_refused_and_each_message_judged_alone() {
     let mut bench = Guest { answer, ..Guest::default() }.stage(Terms::new("test"));
     assert_eq!(bench.words(&["a", "b"]), ["pass", "pass"]);
     assert_eq!(bench.report().failures_of(FailureKind::Output), 3, "the batch and each of its messages");
+}
+
+#[test]
+fn user_properties_weigh_something_even_without_texts() {
+    let terms = dropping();
+    let answer = |set: usize, unset: usize| {
+        let set = vec![Property { name: String::new(), value: String::new() }; set];
+        let unset = vec![String::new(); unset];
+        let patch = Patch { topic: None, payload: None, qos: None, retain: None, content_type: None, set, unset };
+        Checks::new(&terms, 0).decisions(vec![Decision { index: 0, action: Action::Modify(patch) }], 1).map(|_| ())
+    };
+    assert_eq!(answer(13_107, 0), Ok(()));
+    assert_eq!(answer(0, 13_107), Ok(()));
+    let error = answer(6554, 6554).unwrap_err();
+    assert!(error.contains("user properties of 65540 bytes"), "{error}");
 }

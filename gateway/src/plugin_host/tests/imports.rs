@@ -106,6 +106,19 @@ fn ten_thousand_emitted_messages_are_too_many_and_the_plugin_is_told() {
     assert_eq!(bench.judge(&["x"]).added.len(), 100);
 }
 
+#[test]
+fn what_a_call_emits_is_bounded_in_bytes_too() {
+    let large = PUBLISH.replacen("(i32.const 512) (i32.const 1)", "(i32.const 0) (i32.const 200000)", 1);
+    let on_x = format!("(loop $on {large} (br_if $on (i32.eqz (i32.load8_u (i32.const 262128)))))")
+        .replace("(i32.const 528)", "(i32.const 262128)");
+    let mut patient = terms(&[Grant::Emit]);
+    patient.limits.cpu = std::time::Duration::from_secs(10);
+    let mut bench = Guest { items: EMIT, on_x: &on_x, ..Guest::default() }.stage(patient);
+    for _ in 0..2 {
+        assert_eq!(bench.judge(&["x"]).added.len(), (8 << 20) / 200_004, "the next call begins anew");
+    }
+}
+
 const CONTEXT: &str = r#"
     (import "stile:filter/context@1.0.0" "user-property" (func $user (param i32 i32 i32 i32)))
     (data (i32.const 512) "unit")"#;

@@ -192,7 +192,7 @@ impl Maker {
             let loaded = self.load(&sandbox, &component)?;
             let terms = Terms::of(settings)?;
             let kv = lock(&self.memories).entry(settings.name.clone()).or_default().clone();
-            let mut plugin = Plugin::new(loaded, terms, stamp, kv);
+            let plugin = Plugin::new(loaded, terms, stamp, kv);
             plugin.start()?;
             Ok(plugin)
         };

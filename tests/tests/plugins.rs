@@ -20,7 +20,7 @@ fn plugin(name: &str, file: &Path, topics: &str, more: &str) -> String {
 }
 
 fn deadband(width: f64) -> String {
-    let more = format!("[plugin.settings]\nfields = {{ \"\" = {width} }}");
+    let more = format!("tick = \"1s\"\n[plugin.settings]\nfields = {{ \"\" = {width} }}");
     plugin("deadband", &built("downsample"), "t/#", &more)
 }
 
@@ -75,7 +75,7 @@ fn new_settings_are_taken_while_messages_go_on() {
 #[test]
 fn settings_that_the_plugin_refuses_leave_its_predecessor_at_work() {
     let (stile, client) = start(&deadband(0.5));
-    let wrong = plugin("deadband", &built("downsample"), "t/#", "[plugin.settings]\nfields = 7");
+    let wrong = plugin("deadband", &built("downsample"), "t/#", "tick = \"1s\"\n[plugin.settings]\nfields = 7");
     let verdict = stile.reload("", &wrong);
     assert_eq!(verdict["message"], "reload done", "{verdict}");
     let told = stile.wait_log("a plugin could not be loaded; without a predecessor its messages go by on-failure");
@@ -103,7 +103,7 @@ fn a_second_start_compiles_nothing_and_a_newer_component_is_taken_at_a_reload() 
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("filter.wasm");
     std::fs::copy(built("pass"), &file).unwrap();
-    let settings = plugin("filter", &file, "t/#", "[plugin.settings]\nfields = { \"\" = 0.5 }");
+    let settings = plugin("filter", &file, "t/#", "tick = \"1s\"\n[plugin.settings]\nfields = { \"\" = 0.5 }");
     let (stile, client) = start(&plugin("filter", &file, "t/#", ""));
     assert_eq!(through(&client, &["1", "1"]), ["1", "1"]);
     std::fs::copy(built("downsample"), &file).unwrap();

@@ -30,7 +30,7 @@ pub struct Plugin {
     /// What it may publish: topics of the messages that it makes, and of those that it moves.
     #[serde(with = "filters")]
     pub publish: Vec<TopicFilter>,
-    /// Time between its ticks. `None`: what its manifest says.
+    /// Time between its ticks. One that acts as time goes by needs it.
     #[serde(with = "duration::option", skip_serializing_if = "Option::is_none")]
     pub tick: Option<Duration>,
     /// What it may cost.

@@ -46,6 +46,18 @@ pub(super) struct Instance {
 impl Instance {
     /// Makes an instance and configures it.
     pub(super) fn start(loaded: &Loaded, own: &Arc<Own>) -> Result<(Self, Vec<Outgoing>), Failure> {
+        let mut instance = Self::configured(loaded, own)?;
+        let emitted = instance.store.data_mut().commit();
+        Ok((instance, emitted))
+    }
+
+    /// Sees whether it can be started. Nothing of it comes true.
+    pub(super) fn trial(loaded: &Loaded, own: &Arc<Own>) -> Result<(), Failure> {
+        Self::configured(loaded, own).map(drop)
+    }
+
+    /// What its `configure` changed is still kept aside.
+    fn configured(loaded: &Loaded, own: &Arc<Own>) -> Result<Self, Failure> {
         let mut store = Store::new(loaded.pre.engine(), State::new(Arc::clone(own)));
         store.limiter(|state| &mut state.room);
         store.set_hostcall_fuel(ANSWER_BYTES);
@@ -59,10 +71,8 @@ impl Instance {
         let most = own.terms.limits.cpu.saturating_mul(START_TIMES);
         begin(&mut store, most);
         let _running = loaded.sandbox.ticker.run();
-        let started = Self::link(store, loaded);
-        let mut instance = started.map_err(|failure| Failure::new(FailureKind::Start, failure.text))?;
-        let emitted = instance.configure().map_err(|failure| Failure::new(FailureKind::Start, failure.text))?;
-        Ok((instance, emitted))
+        let configured = Self::link(store, loaded).and_then(|mut instance| instance.configure().map(|()| instance));
+        configured.map_err(|failure| Failure::new(FailureKind::Start, failure.text))
     }
 
     fn link(mut store: Store<State>, loaded: &Loaded) -> Result<Self, Failure> {
@@ -78,11 +88,13 @@ impl Instance {
         }
     }
 
-    fn configure(&mut self) -> Result<Vec<Outgoing>, Failure> {
+    fn configure(&mut self) -> Result<(), Failure> {
         let own = Arc::clone(&self.store.data().own);
         let setup = Setup { name: &own.terms.name, config: &own.terms.settings, max_batch: BATCH as u32 };
-        let answer = self.filter.stile_filter_filter().call_configure(&mut self.store, setup);
-        self.end(answer, |_, ()| Ok(())).map(|((), emitted)| emitted)
+        match self.filter.stile_filter_filter().call_configure(&mut self.store, setup) {
+            Err(error) => Err(of(&self.store, &error)),
+            Ok(answer) => answer.map_err(by_itself),
+        }
     }
 
     /// Judges a batch.

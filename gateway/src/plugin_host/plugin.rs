@@ -60,12 +60,18 @@ impl Plugin {
         Arc::clone(&self.own.status)
     }
 
-    /// Starts it now rather than with the first batch, so that wrong settings show at once.
+    /// Starts it on trial, so that wrong settings show at once. Its predecessor may still judge: nothing of this comes true,
+    /// and the first batch or tick starts it anew.
     ///
     /// # Errors
     /// What it failed of, for people.
-    pub fn start(&mut self) -> Result<(), String> {
-        self.ready(&mut Vec::new()).map_err(|failure| failure.text)
+    pub fn start(&self) -> Result<(), String> {
+        if self.loaded.ticks() && self.own.terms.tick.is_none() {
+            return Err("it acts as time goes by: set `tick`".into());
+        }
+        let tried = Instance::trial(&self.loaded, &self.own);
+        self.started(&tried);
+        tried.map_err(|failure| failure.text)
     }
 
     /// Sees that there is an instance. What its `configure` emitted goes on with the others' messages.
@@ -74,16 +80,18 @@ impl Plugin {
             return Ok(());
         }
         let started = Instance::start(&self.loaded, &self.own);
-        let health = if started.is_ok() { Health::Ready } else { Health::Failing };
-        self.own.status.edit(|report| {
-            report.health = health;
-            report.instances += 1;
-        });
+        self.started(&started);
+        self.own.status.edit(|report| report.instances += 1);
         let (instance, emitted) = started?;
         self.add(emitted, added);
         self.own.status.edit(|report| report.memory = instance.memory());
         self.instance = Some(instance);
         Ok(())
+    }
+
+    fn started<T>(&self, started: &Result<T, Failure>) {
+        let health = if started.is_ok() { Health::Ready } else { Health::Failing };
+        self.own.status.edit(|report| report.health = health);
     }
 
     /// One call. After a failure that leaves the instance in an unknown state, the instance is gone.

@@ -68,6 +68,15 @@ fn one_that_says_it_is_broken_is_made_anew_and_one_that_refuses_its_input_is_not
 }
 
 #[test]
+fn one_that_acts_as_time_goes_by_does_not_start_without_a_tick() {
+    let guest = Guest { tick: Some("(i32.const 16)"), ..Guest::default() };
+    assert_eq!(guest.stage(terms()).plugin.start(), Err("it acts as time goes by: set `tick`".into()));
+    let mut ticking = terms();
+    ticking.tick = Some(Duration::from_secs(1));
+    assert_eq!(guest.stage(ticking).plugin.start(), Ok(()));
+}
+
+#[test]
 fn what_a_plugin_says_of_its_settings_is_told() {
     let configure = format!("(return (i32.const {ANSWER}))");
     let guest =

@@ -119,6 +119,19 @@ fn what_a_call_emits_is_bounded_in_bytes_too() {
     }
 }
 
+#[test]
+fn what_a_start_on_trial_changes_does_not_come_true() {
+    let items = format!("{EMIT} {}", INCREMENT.replace("512", "540"));
+    let count = "(call $increment (i32.const 540) (i32.const 4) (i64.const 1) (i32.const 528))";
+    let guest = Guest { items: &items, configure: &format!("{PUBLISH} {count}"), ..Guest::default() };
+    let mut bench = guest.stage(terms(&[Grant::Emit, Grant::Kv]));
+    assert_eq!((bench.plugin.start(), bench.kv.len()), (Ok(()), 0));
+    let report = bench.report();
+    assert_eq!((report.health.as_str(), report.instances, report.made), ("ready", 0, 0));
+    assert_eq!(bench.judge(&["a"]).added.len(), 1);
+    assert_eq!((bench.report().instances, bench.report().made, bench.kv.len()), (1, 1, 1));
+}
+
 const CONTEXT: &str = r#"
     (import "stile:filter/context@1.0.0" "user-property" (func $user (param i32 i32 i32 i32)))
     (data (i32.const 512) "unit")"#;

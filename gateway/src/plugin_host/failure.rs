@@ -57,9 +57,10 @@ impl FailureKind {
         }
     }
 
-    /// Whether the instance may be used again. After all others nobody knows in what state it is.
+    /// Whether the instance may be used again. After all others nobody knows in what state it is, and a batch that it calls
+    /// invalid is judged again, one by one: what it counted already must not count twice.
     pub(super) fn leaves_the_instance(self) -> bool {
-        matches!(self, Self::Invalid | Self::Unavailable)
+        self == Self::Unavailable
     }
 }
 

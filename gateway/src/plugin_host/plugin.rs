@@ -33,7 +33,7 @@ pub struct Plugin {
     quarantine: Quarantine,
     instance: Option<Instance>,
     next_tick: Option<Instant>,
-    /// Messages that one call may have: halved when a batch was too much, and slowly more again.
+    /// Messages that one call may have: halved when a batch was too much, and one more after each call with so many.
     at_once: usize,
     /// The beat at which its CPU time was noted last.
     noted: u64,
@@ -118,27 +118,39 @@ impl Plugin {
         given
     }
 
-    /// Judges messages that fit into one call.
-    fn judge(&mut self, batch: &[Message], judged: &mut Judged) {
+    /// Judges messages that fit into one call. Whether it managed.
+    fn judge(&mut self, batch: &[Message], judged: &mut Judged) -> bool {
         if self.left_alone() {
             self.own.status.edit(|report| report.skipped += batch.len() as u64);
-            return judged.verdicts.extend(batch.iter().map(|_| self.policy(DropReason::PluginFailed)));
+            judged.verdicts.extend(batch.iter().map(|_| self.policy(DropReason::PluginFailed)));
+            return false;
         }
         match self.call(&mut judged.added, |instance, sandbox| instance.process(sandbox, batch)) {
             Ok(answer) => {
-                self.at_once = (self.at_once + 1).min(BATCH);
+                if batch.len() >= self.at_once {
+                    self.at_once = (self.at_once + 1).min(BATCH);
+                }
                 self.decided(batch, answer, judged);
+                true
             }
             Err(failure) if batch.len() == 1 || !failure.may_be_one_message() => {
                 self.incident(&failure);
                 self.own.status.edit(|report| report.failed += batch.len() as u64);
                 judged.verdicts.extend(batch.iter().map(|_| self.policy(DropReason::PluginFailed)));
+                false
             }
             Err(failure) => {
-                if matches!(failure.kind, FailureKind::CpuTime | FailureKind::Memory) {
+                let too_much = matches!(failure.kind, FailureKind::CpuTime | FailureKind::Memory);
+                if too_much {
                     self.at_once = batch.len() / 2;
                 }
-                batch.iter().for_each(|message| self.judge(std::slice::from_ref(message), judged));
+                let singly = batch.iter().filter(|message| self.judge(std::slice::from_ref(message), judged)).count();
+                let managed = singly == batch.len();
+                // It fails only in company. Too much at once is no fault of its own: the next batches are smaller.
+                if managed && !too_much {
+                    self.incident(&failure);
+                }
+                managed
             }
         }
     }
@@ -149,7 +161,7 @@ impl Plugin {
         self.quarantine.until().is_some() && !self.quarantine.release(Instant::now())
     }
 
-    /// A message, a start or a tick that it failed at.
+    /// A message, a batch, a start or a tick that it failed at.
     fn incident(&mut self, failure: &Failure) {
         let name = &*self.own.terms.name;
         if failure.kind == FailureKind::Unavailable {

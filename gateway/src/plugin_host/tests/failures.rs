@@ -58,13 +58,25 @@ fn one_that_can_do_nothing_now_keeps_its_instance_and_its_good_name() {
 }
 
 #[test]
-fn one_that_says_it_is_broken_is_made_anew_and_one_that_refuses_its_input_is_not() {
-    for (kind, number, instances) in [(FailureKind::Invalid, 0, 1), (FailureKind::Broken, 2, 2)] {
+fn one_that_says_it_is_broken_or_refuses_its_input_is_made_anew() {
+    for (kind, number) in [(FailureKind::Invalid, 0), (FailureKind::Broken, 2)] {
         let mut bench = Guest { answer: Image::error(number, "so it is"), ..Guest::default() }.stage(terms());
         assert_eq!(bench.words(&["a"]), ["drop plugin-failed"]);
         assert_eq!(bench.words(&["a"]), ["drop plugin-failed"]);
-        assert_eq!((bench.report().failures_of(kind), bench.report().instances), (2, instances), "{kind}");
+        assert_eq!((bench.report().failures_of(kind), bench.report().instances), (2, 2), "{kind}");
     }
+}
+
+#[test]
+fn one_that_fails_only_in_company_is_left_alone_at_last() {
+    let mut limited = terms();
+    limited.limits.failures = 2;
+    let process = "(if (i32.gt_u (local.get $len) (i32.const 1)) (then (unreachable)))";
+    let mut bench = Guest { process, ..Guest::default() }.stage(limited);
+    assert_eq!(bench.words(&["a", "b"]), ["pass"; 2]);
+    assert_eq!(bench.report().health, Health::Ready);
+    assert_eq!(bench.words(&["a", "b"]), ["pass"; 2]);
+    assert_eq!((bench.report().health, bench.report().failed), (Health::Quarantined, 0));
 }
 
 #[test]

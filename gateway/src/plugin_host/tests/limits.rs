@@ -78,6 +78,18 @@ fn a_batch_that_takes_too_long_is_judged_in_smaller_parts() {
 }
 
 #[test]
+fn what_is_too_much_at_once_is_no_incident_and_the_next_batches_are_smaller() {
+    let process = "(if (i32.gt_u (local.get $len) (i32.const 8)) (then (loop $on (br $on))))";
+    let mut limited = terms();
+    limited.limits.failures = 1;
+    let mut bench = Guest { process, ..Guest::default() }.stage(limited);
+    assert_eq!(bench.words(&["a"; 64]), ["pass"; 64]);
+    assert_eq!(bench.words(&["a"; 64]), ["pass"; 64]);
+    assert_eq!((bench.report().health.as_str(), bench.report().failed), ("ready", 0));
+    assert_eq!(bench.report().failures_of(FailureKind::CpuTime), 3, "with 64, with 32 and with 16, and then no more");
+}
+
+#[test]
 fn the_ticker_rests_while_nothing_runs_and_wakes_for_the_next_call() {
     let mut bench = Guest { on_x: "(loop $on (br $on))", ..Guest::default() }.stage(terms());
     let deadline = Instant::now() + Duration::from_secs(10);

@@ -34,9 +34,18 @@ pub(super) struct Change {
     payload: Option<Bytes>,
     qos: Option<QoS>,
     retain: Option<bool>,
-    content_type: Option<String>,
+    said: Said,
     set: Vec<Property>,
     unset: Vec<String>,
+}
+
+/// What a plugin says of a message besides its user properties. In a change what is none stays, and what is empty goes.
+#[derive(Debug, Default)]
+struct Said {
+    content_type: Option<String>,
+    response_topic: Option<String>,
+    correlation: Option<Bytes>,
+    expiry: Option<u32>,
 }
 
 /// What becomes of a message that does not simply pass.
@@ -101,7 +110,9 @@ impl<'a> Checks<'a> {
             return Err(format!("makes more than {} messages in one call", self.terms.limits.drafts));
         }
         let topic = self.topic(&draft.topic)?;
-        let mut properties = Properties { content_type: text(draft.content_type)?, ..Properties::default() };
+        let said = Said::checked(draft.content_type, draft.response_topic, draft.correlation, draft.expiry)?;
+        let mut properties = Properties::default();
+        said.apply(&mut properties);
         carriable(&draft.properties, &[])?;
         properties.user = draft.properties.into_iter().map(|Property { name, value }| (name, value)).collect();
         Ok(Outgoing {
@@ -120,7 +131,7 @@ impl<'a> Checks<'a> {
             payload: patch.payload.map(payload).transpose()?,
             qos: patch.qos.map(qos),
             retain: patch.retain,
-            content_type: text(patch.content_type)?,
+            said: Said::checked(patch.content_type, patch.response_topic, patch.correlation, patch.expiry)?,
             set: patch.set,
             unset: patch.unset,
         })
@@ -155,6 +166,42 @@ fn text(given: Option<String>) -> Result<Option<String>, String> {
     given.map(|text| carried(&text).map(|()| text)).transpose()
 }
 
+impl Said {
+    fn checked(
+        content_type: Option<String>,
+        response_topic: Option<String>,
+        correlation: Option<Vec<u8>>,
+        expiry: Option<u32>,
+    ) -> Result<Self, String> {
+        let response_topic = text(response_topic)?;
+        if let Some(name) = response_topic.as_deref().filter(|name| !name.is_empty()) {
+            Topic::new(name).map_err(|error| format!("the response topic {error}"))?;
+        }
+        if correlation.as_ref().is_some_and(|bytes| bytes.len() > TOPIC_MAX_BYTES) {
+            return Err(format!("correlation data of more than {TOPIC_MAX_BYTES} bytes"));
+        }
+        let correlation = correlation.map(Bytes::from);
+        Ok(Self { content_type: text(content_type)?, response_topic, correlation, expiry })
+    }
+
+    fn is_empty(&self) -> bool {
+        matches!(self, Self { content_type: None, response_topic: None, correlation: None, expiry: None })
+    }
+
+    fn apply(self, properties: &mut Properties) {
+        set(&mut properties.content_type, self.content_type, String::is_empty);
+        set(&mut properties.response_topic, self.response_topic, String::is_empty);
+        set(&mut properties.correlation, self.correlation, Bytes::is_empty);
+        set(&mut properties.expiry, self.expiry, |seconds| *seconds == 0);
+    }
+}
+
+fn set<T>(place: &mut Option<T>, value: Option<T>, is_empty: impl Fn(&T) -> bool) {
+    if let Some(value) = value {
+        *place = Some(value).filter(|value| !is_empty(value));
+    }
+}
+
 /// Whether user properties, and names of those to be taken away, are what one message may have.
 fn carriable(properties: &[Property], names: &[String]) -> Result<(), String> {
     for Property { name, value } in properties {
@@ -176,8 +223,10 @@ fn property(property: &Property) -> usize {
 
 /// What a message that a plugin makes weighs.
 pub(super) fn weight(draft: &Draft) -> usize {
-    let content_type = draft.content_type.as_ref().map_or(0, String::len);
-    draft.topic.len() + draft.payload.len() + content_type + draft.properties.iter().map(property).sum::<usize>()
+    let texts = [&draft.content_type, &draft.response_topic].into_iter().flatten().map(String::len).sum::<usize>();
+    let correlation = draft.correlation.as_ref().map_or(0, Vec::len);
+    let properties = draft.properties.iter().map(property).sum::<usize>();
+    draft.topic.len() + draft.payload.len() + texts + correlation + properties
 }
 
 impl Change {
@@ -189,7 +238,7 @@ impl Change {
         changed.retain = self.retain.unwrap_or(changed.retain);
         let new_payload = self.payload.is_some();
         changed.payload = self.payload.unwrap_or(changed.payload);
-        let untouched = self.content_type.is_none() && self.set.is_empty() && self.unset.is_empty();
+        let untouched = self.said.is_empty() && self.set.is_empty() && self.unset.is_empty();
         if untouched && (!new_payload || changed.properties.is_none()) {
             return changed;
         }
@@ -198,7 +247,7 @@ impl Change {
             // It was said of the old one.
             properties.payload_is_text = None;
         }
-        properties.content_type = self.content_type.or(properties.content_type.take());
+        self.said.apply(properties);
         let gone: HashSet<_> = self.unset.iter().chain(self.set.iter().map(|set| &set.name)).collect();
         properties.user.retain(|(name, _)| !gone.contains(name));
         properties.user.extend(self.set.into_iter().map(|set| (set.name, set.value)));

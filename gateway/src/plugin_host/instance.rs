@@ -90,7 +90,9 @@ impl Instance {
 
     fn configure(&mut self) -> Result<(), Failure> {
         let own = Arc::clone(&self.store.data().own);
-        let setup = Setup { name: &own.terms.name, config: &own.terms.settings, max_batch: BATCH as u32 };
+        let grants: Vec<_> = own.terms.grants.iter().map(|grant| grant.as_str()).collect();
+        let (name, config) = (&*own.terms.name, &*own.terms.settings);
+        let setup = Setup { name, config, max_batch: BATCH as u32, grants: &grants };
         match self.filter.stile_filter_filter().call_configure(&mut self.store, setup) {
             Err(error) => Err(of(&self.store, &error)),
             Ok(answer) => answer.map_err(by_itself),

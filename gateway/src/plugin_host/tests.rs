@@ -7,3 +7,4 @@ mod image;
 mod imports;
 mod limits;
 mod loading;
+mod released;

@@ -26,7 +26,7 @@ pub mod manifest;
 
 use std::time::Duration;
 
-pub use host::{Grant, Host, Level};
+pub use host::{DataError, Grant, Host, KvError, Level};
 pub use message::{Message, Origin, Property, Qos, Radio};
 pub use time::{Period, Time};
 pub use verdict::{Draft, Error, Patch, Verdict};

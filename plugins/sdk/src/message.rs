@@ -28,6 +28,8 @@ pub enum Origin {
     Gateway,
     /// A filter made it.
     Filter,
+    /// Somewhere that this version of the SDK has no word for.
+    Other,
 }
 
 /// How far the wall clock could be trusted when the message was received.

@@ -1,6 +1,7 @@
 //! What a filter says of a message, and what it makes.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use crate::message::{Property, Qos};
 
@@ -34,6 +35,12 @@ pub struct Draft {
     pub retain: bool,
     /// MIME type of the payload.
     pub content_type: Option<String>,
+    /// Where an answer to it is awaited: a topic name.
+    pub response_topic: Option<String>,
+    /// What the answer will be known by.
+    pub correlation: Option<Vec<u8>>,
+    /// For how long it is worth delivering, in whole seconds; without it, for ever.
+    pub expiry: Option<Duration>,
     /// User properties, in order.
     pub properties: Vec<Property>,
 }
@@ -56,8 +63,14 @@ pub struct Patch {
     pub qos: Option<Qos>,
     /// Whether to keep it.
     pub retain: Option<bool>,
-    /// Another MIME type.
+    /// Another MIME type; an empty one takes it away.
     pub content_type: Option<String>,
+    /// Where an answer is awaited; an empty one takes it away.
+    pub response_topic: Option<String>,
+    /// What the answer will be known by; an empty one takes it away.
+    pub correlation: Option<Vec<u8>>,
+    /// For how long from now it is worth delivering, in whole seconds; zero takes the limit away.
+    pub expiry: Option<Duration>,
     /// User properties to set: any of the same name go first.
     pub set: Vec<Property>,
     /// Names of user properties to take away.

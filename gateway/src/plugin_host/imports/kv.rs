@@ -39,8 +39,8 @@ impl Host for State {
         Ok(self.kv.increment(key, by).map_err(KvError::from))
     }
 
-    fn keys(&mut self, prefix: String, limit: u32) -> wasmtime::Result<Vec<String>> {
+    fn keys(&mut self, prefix: String, after: Option<String>, limit: u32) -> wasmtime::Result<Vec<String>> {
         self.granted(Grant::Kv)?;
-        Ok(self.kv.keys(&prefix, limit as usize))
+        Ok(self.kv.keys(&prefix, after.as_deref(), limit as usize))
     }
 }

@@ -125,9 +125,14 @@ impl Transaction {
         Ok(number)
     }
 
-    pub(in crate::plugin_host) fn keys(&self, prefix: &str, limit: usize) -> Vec<String> {
+    /// Those that begin with `prefix` and come after the key `after`.
+    pub(in crate::plugin_host) fn keys(&self, prefix: &str, after: Option<&str>, limit: usize) -> Vec<String> {
         let limit = limit.min(KEYS);
-        let from = (Bound::Included(prefix), Bound::Unbounded);
+        let from = match after {
+            Some(after) if after >= prefix => Bound::Excluded(after),
+            _ => Bound::Included(prefix),
+        };
+        let from = (from, Bound::Unbounded);
         let table = self.kv.lock();
         let kept = table.entries.range::<str, _>(from).take_while(|(key, _)| key.starts_with(prefix));
         let kept = kept.filter(|(key, entry)| !self.changes.contains_key(*key) && entry.live());
@@ -175,10 +180,10 @@ mod tests {
         call.set("a".into(), b"2", None).unwrap();
         call.set("b".into(), b"2", None).unwrap();
         assert!(call.delete("a") && !call.delete("a"));
-        assert_eq!(call.keys("", 10), ["b"]);
+        assert_eq!(call.keys("", None, 10), ["b"]);
         call.rollback();
         assert_eq!(call.get("a").as_deref(), Some(&b"1"[..]));
-        assert_eq!(call.keys("", 10), ["a"]);
+        assert_eq!(call.keys("", None, 10), ["a"]);
         assert_eq!(kv.bytes(), 66);
     }
 
@@ -198,7 +203,7 @@ mod tests {
         assert!(call.delete("b"));
         assert_eq!(call.set("a".into(), b"1", None), Ok(()));
         call.commit();
-        assert_eq!((kv.bytes(), call.keys("", 1)), (132, vec!["a".to_owned()]));
+        assert_eq!((kv.bytes(), call.keys("", None, 1)), (132, vec!["a".to_owned()]));
         assert_eq!(call.set("k".repeat(513), b"", None), Err(Refused::TooLarge));
         assert_eq!(call.set("a".into(), &[0; 65_537], None), Err(Refused::TooLarge));
     }
@@ -219,6 +224,24 @@ mod tests {
         assert_eq!((call.changes.len(), call.more, call.less), (1, 0, 69));
         call.commit();
         assert!(kv.is_empty());
+    }
+
+    #[test]
+    fn keys_come_in_portions_that_leave_none_out() {
+        let kv = Kv::default();
+        let mut call = transaction(&kv, 10_000);
+        for key in ["a", "b1", "b3"] {
+            call.set(key.into(), b"", None).unwrap();
+        }
+        call.commit();
+        for key in ["b2", "b4", "c"] {
+            call.set(key.into(), b"", None).unwrap();
+        }
+        assert_eq!(call.keys("b", None, 2), ["b1", "b2"]);
+        assert_eq!(call.keys("b", Some("b2"), 2), ["b3", "b4"]);
+        assert!(call.keys("b", Some("b4"), 2).is_empty());
+        assert_eq!(call.keys("b", Some("a"), 1), ["b1"], "a place before the prefix is its beginning");
+        assert!(call.keys("b", Some("c"), 9).is_empty());
     }
 
     #[test]

@@ -3,9 +3,9 @@
 use super::guest::Guest;
 use super::image::{ANSWER, Act, Image};
 use crate::config::OnFailure;
-use crate::message::{Origin, QoS, RadioMeta, TopicFilter};
+use crate::message::{Origin, Properties, QoS, RadioMeta, TopicFilter};
 use crate::pipeline::{Processor, Verdict};
-use crate::plugin_host::answer::Checks;
+use crate::plugin_host::answer::{Checks, Outcome};
 use crate::plugin_host::bindings::stile::filter::types::{Action, Decision, Patch, Property};
 use crate::plugin_host::{FailureKind, Terms};
 
@@ -113,13 +113,63 @@ fn decisions_that_fall_are_refused_and_each_message_judged_alone() {
     assert_eq!(bench.report().failures_of(FailureKind::Output), 3, "the batch and each of its messages");
 }
 
+fn nothing() -> Patch {
+    Patch {
+        topic: None,
+        payload: None,
+        qos: None,
+        retain: None,
+        content_type: None,
+        response_topic: None,
+        correlation: None,
+        expiry: None,
+        set: Vec::new(),
+        unset: Vec::new(),
+    }
+}
+
+/// What becomes of a message with these properties.
+fn patched(properties: Properties, patch: Patch) -> Result<Option<Properties>, String> {
+    let terms = dropping();
+    let mut message = Guest::default().stage(dropping()).message("x");
+    message.properties = Some(properties.into());
+    let decided = Checks::new(&terms, 0).decisions(vec![Decision { index: 0, action: Action::Modify(patch) }], 1)?;
+    let Some((0, Outcome::Modify(change))) = decided.into_iter().next() else { panic!("it is modified") };
+    Ok(change.apply(&message).properties.map(|properties| (*properties).clone()))
+}
+
+#[test]
+fn what_a_patch_leaves_empty_goes_and_what_it_does_not_name_stays() {
+    let had = Properties {
+        content_type: Some("text/plain".into()),
+        response_topic: Some("answers".into()),
+        correlation: Some("7".into()),
+        expiry: Some(60),
+        ..Properties::default()
+    };
+    assert_eq!(patched(had.clone(), nothing()), Ok(Some(had.clone())));
+    let other = Patch { response_topic: Some("here".into()), expiry: Some(5), ..nothing() };
+    let changed = Properties { response_topic: Some("here".into()), expiry: Some(5), ..had.clone() };
+    assert_eq!(patched(had.clone(), other), Ok(Some(changed)));
+    let empty = Patch {
+        content_type: Some(String::new()),
+        response_topic: Some(String::new()),
+        correlation: Some(Vec::new()),
+        expiry: Some(0),
+        ..nothing()
+    };
+    assert_eq!(patched(had.clone(), empty), Ok(None));
+    let wrong = Patch { response_topic: Some("a/#".into()), ..nothing() };
+    assert!(patched(had, wrong).unwrap_err().contains("the response topic"));
+}
+
 #[test]
 fn user_properties_weigh_something_even_without_texts() {
     let terms = dropping();
     let answer = |set: usize, unset: usize| {
         let set = vec![Property { name: String::new(), value: String::new() }; set];
         let unset = vec![String::new(); unset];
-        let patch = Patch { topic: None, payload: None, qos: None, retain: None, content_type: None, set, unset };
+        let patch = Patch { set, unset, ..nothing() };
         Checks::new(&terms, 0).decisions(vec![Decision { index: 0, action: Action::Modify(patch) }], 1).map(|_| ())
     };
     assert_eq!(answer(13_107, 0), Ok(()));

@@ -45,7 +45,7 @@ impl Guest<'_> {
               (local.set $at (i32.and (i32.add (global.get $heap) (i32.const 7)) (i32.const -8)))
               (global.set $heap (i32.add (local.get $at) (local.get $size)))
               (local.get $at))
-            (func (export "stile:filter/filter@1.0.0#configure") (param i32 i32 i32 i32 i32) (result i32)
+            (func (export "stile:filter/filter@1.0.0#configure") (param i32 i32 i32 i32 i32 i32 i32) (result i32)
               {configure} (i32.const 16))
             (func (export "stile:filter/filter@1.0.0#process") (param $list i32) (param $len i32) (result i32)
               (local $i i32) (local $at i32)

@@ -3,6 +3,10 @@
 /// Where the answer of `process` lies. Untouched memory there means: all pass.
 pub(super) const ANSWER: usize = 1024;
 
+/// Bytes of a record with a draft, and of one with a decision.
+const DRAFT: usize = 72;
+const DECISION: usize = 96;
+
 /// An answer as it lies in memory from [`ANSWER`] on.
 #[derive(Default)]
 pub(super) struct Image(Vec<u8>);
@@ -63,12 +67,12 @@ impl Image {
     }
 
     fn put_drafts(&mut self, at: usize, drafts: &[(&str, &[u8])]) {
-        let place = self.room(40 * drafts.len());
+        let place = self.room(DRAFT * drafts.len());
         self.list(at, place, drafts.len());
         for (number, (topic, payload)) in drafts.iter().enumerate() {
-            self.bytes(place + 40 * number, topic.as_bytes());
-            self.bytes(place + 40 * number + 8, payload);
-            self.0[place + 40 * number + 16] = 2;
+            self.bytes(place + DRAFT * number, topic.as_bytes());
+            self.bytes(place + DRAFT * number + 8, payload);
+            self.0[place + DRAFT * number + 16] = 2;
         }
     }
 
@@ -76,10 +80,10 @@ impl Image {
     pub(super) fn decisions(decisions: &[(usize, Act<'_>)]) -> Self {
         let mut image = Self::default();
         image.room(12);
-        let place = image.room(64 * decisions.len());
+        let place = image.room(DECISION * decisions.len());
         image.list(4, place, decisions.len());
         for (number, (index, act)) in decisions.iter().enumerate() {
-            let at = place + 64 * number;
+            let at = place + DECISION * number;
             image.number(at, *index);
             image.act(at + 4, act);
         }

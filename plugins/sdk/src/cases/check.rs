@@ -62,8 +62,9 @@ fn message(shown: &Shown, received: Time) -> Result<Message, String> {
         id: "00000000-0000-0000-0000-000000000000".to_owned(),
         origin_name: shown.from.clone(),
         content_type: shown.content_type.clone(),
+        response_topic: shown.response_topic.clone(),
+        correlation: shown.correlation.clone().map(String::into_bytes),
         user_properties: properties(shown),
-        ..Default::default()
     };
     let mut message = Message::new(&shown.topic, shown.payload()?).with(details);
     (message.qos, message.retain, message.received) = (shown.qos()?, shown.retain, received);
@@ -98,9 +99,17 @@ fn changed(came: &Message, patch: &Patch) -> Draft {
         payload: patch.payload.clone().unwrap_or_else(|| came.payload.clone()),
         qos: patch.qos.unwrap_or(came.qos),
         retain: patch.retain.unwrap_or(came.retain),
-        content_type: patch.content_type.clone().or_else(|| came.content_type()),
+        content_type: text(&patch.content_type, came.content_type()),
+        response_topic: text(&patch.response_topic, came.response_topic()),
+        correlation: patch.correlation.clone().or_else(|| came.correlation()).filter(|bytes| !bytes.is_empty()),
+        expiry: patch.expiry.filter(|expiry| !expiry.is_zero()),
         properties,
     }
+}
+
+/// What is set in the place of what was there; an empty text takes it away.
+fn text(set: &Option<String>, had: Option<String>) -> Option<String> {
+    set.clone().or(had).filter(|text| !text.is_empty())
 }
 
 /// What came out against what should have.
@@ -120,6 +129,9 @@ fn compare(what: &str, wanted: &[Shown], drafts: &[Draft], came: Option<&Message
             && same_payload(wanted, &draft.payload)?
             && (wanted.qos()?, wanted.retain) == (draft.qos, draft.retain)
             && wanted.content_type == draft.content_type
+            && wanted.response_topic == draft.response_topic
+            && wanted.correlation.as_ref().map(String::as_bytes) == draft.correlation.as_deref()
+            && wanted.expiry.map(u64::from) == draft.expiry.map(|expiry| expiry.as_secs())
             && properties(wanted) == had;
         if !same {
             return Err(format!("{what}: {}, not {wanted:?}", told_draft(draft)));
@@ -159,6 +171,8 @@ fn told(verdict: &Verdict) -> String {
 
 fn told_draft(draft: &Draft) -> String {
     let payload = String::from_utf8_lossy(&draft.payload);
-    let Draft { topic, qos, retain, content_type, properties, .. } = draft;
-    format!("{topic} {payload} ({qos:?}, retain {retain}, {content_type:?}, {properties:?})")
+    let Draft { topic, qos, retain, content_type, response_topic, correlation, expiry, properties, .. } = draft;
+    let correlation = correlation.as_deref().map(String::from_utf8_lossy);
+    let more = format!("{content_type:?}, {response_topic:?}, {correlation:?}, {expiry:?}, {properties:?}");
+    format!("{topic} {payload} ({qos:?}, retain {retain}, {more})")
 }

@@ -100,6 +100,12 @@ pub struct Shown {
     pub retain: bool,
     /// MIME type.
     pub content_type: Option<String>,
+    /// Where an answer is awaited.
+    pub response_topic: Option<String>,
+    /// What the answer will be known by, as text.
+    pub correlation: Option<String>,
+    /// Of what goes on: seconds for which it is worth delivering.
+    pub expiry: Option<u32>,
     /// User properties.
     #[serde(default)]
     pub properties: BTreeMap<String, String>,

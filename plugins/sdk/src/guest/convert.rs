@@ -1,5 +1,7 @@
 //! Moves values between the bindings' types and the crate's own. Copies no text.
 
+use std::time::Duration;
+
 use super::types;
 use crate::message::{Clock, Message, More, Origin, Property, Qos, Radio};
 use crate::time::Time;
@@ -24,6 +26,7 @@ impl Message {
                 types::Origin::Client => Origin::Client,
                 types::Origin::Gateway => Origin::Gateway,
                 types::Origin::Filter => Origin::Filter,
+                types::Origin::Other => Origin::Other,
             },
             radio: message.radio.map(|radio| Radio {
                 rssi_dbm: radio.rssi_dbm,
@@ -78,6 +81,9 @@ impl From<Draft> for types::Draft {
             qos: draft.qos.into(),
             retain: draft.retain,
             content_type: draft.content_type,
+            response_topic: draft.response_topic,
+            correlation: draft.correlation,
+            expiry: draft.expiry.map(seconds),
             properties: draft.properties.into_iter().map(Into::into).collect(),
         }
     }
@@ -91,10 +97,17 @@ impl From<Patch> for types::Patch {
             qos: patch.qos.map(Into::into),
             retain: patch.retain,
             content_type: patch.content_type,
+            response_topic: patch.response_topic,
+            correlation: patch.correlation,
+            expiry: patch.expiry.map(seconds),
             set: patch.set.into_iter().map(Into::into).collect(),
             unset: patch.unset,
         }
     }
+}
+
+fn seconds(time: Duration) -> u32 {
+    u32::try_from(time.as_secs()).unwrap_or(u32::MAX)
 }
 
 impl From<Error> for types::Error {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{KvError, Level};
+use super::{DataError, KvError, Level};
 use crate::guest::{clock, data, emit, kv, log, metrics, random};
 use crate::time::Time;
 use crate::verdict::Draft;
@@ -73,16 +73,16 @@ impl Gateway {
         kv::increment(key, by).map_err(why)
     }
 
-    pub(super) fn keys(&self, prefix: &str, limit: u32) -> Vec<String> {
-        kv::keys(prefix, limit)
+    pub(super) fn keys(&self, prefix: &str, after: Option<&str>, limit: u32) -> Vec<String> {
+        kv::keys(prefix, after, limit)
     }
 
-    pub(super) fn size(&self, name: &str) -> Option<u64> {
-        data::size(name)
+    pub(super) fn size(&self, name: &str) -> Result<u64, DataError> {
+        data::size(name).map_err(unread)
     }
 
-    pub(super) fn read(&self, name: &str, offset: u64, length: u32) -> Option<Vec<u8>> {
-        data::read(name, offset, length)
+    pub(super) fn read(&self, name: &str, offset: u64, length: u32) -> Result<Vec<u8>, DataError> {
+        data::read(name, offset, length).map_err(unread)
     }
 }
 
@@ -91,6 +91,14 @@ fn why(error: kv::KvError) -> KvError {
         kv::KvError::TooLarge => KvError::TooLarge,
         kv::KvError::Quota => KvError::Quota,
         kv::KvError::NotANumber => KvError::NotANumber,
+        kv::KvError::Unavailable => KvError::Unavailable,
+    }
+}
+
+fn unread(error: data::DataError) -> DataError {
+    match error {
+        data::DataError::Absent => DataError::Absent,
+        data::DataError::Unreadable(why) => DataError::Unreadable(why),
     }
 }
 

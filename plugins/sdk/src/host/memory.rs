@@ -5,9 +5,13 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Grant, Host, KvError, Level};
+use super::{DataError, Grant, Host, KvError, Level};
 use crate::time::Time;
 use crate::verdict::Draft;
+
+/// The most keys and the most bytes of a data file that one call gives, as in the gateway.
+const KEYS: u32 = 4096;
+const READ_BYTES: u32 = 1 << 20;
 
 /// What is kept under a key, and until when.
 type Value = (Vec<u8>, Option<Time>);
@@ -159,11 +163,12 @@ impl Gateway {
         Ok(now)
     }
 
-    pub(super) fn keys(&self, prefix: &str, limit: u32) -> Vec<String> {
+    pub(super) fn keys(&self, prefix: &str, after: Option<&str>, limit: u32) -> Vec<String> {
         self.need(Grant::Kv);
         self.forget();
-        let kept = self.kept.borrow();
-        kept.keys().filter(|key| key.starts_with(prefix)).take(limit as usize).cloned().collect()
+        let (kept, limit) = (self.kept.borrow(), limit.min(KEYS) as usize);
+        let later = kept.keys().filter(|key| after.is_none_or(|after| key.as_str() > after));
+        later.filter(|key| key.starts_with(prefix)).take(limit).cloned().collect()
     }
 
     /// What was to be kept until now goes.
@@ -172,16 +177,19 @@ impl Gateway {
         self.kept.borrow_mut().retain(|_, (_, until)| until.is_none_or(|until| until > now));
     }
 
-    pub(super) fn size(&self, name: &str) -> Option<u64> {
-        self.need(Grant::Data);
-        self.data.get(name).map(|bytes| bytes.len() as u64)
+    pub(super) fn size(&self, name: &str) -> Result<u64, DataError> {
+        self.file(name).map(|bytes| bytes.len() as u64)
     }
 
-    pub(super) fn read(&self, name: &str, offset: u64, length: u32) -> Option<Vec<u8>> {
-        self.need(Grant::Data);
-        let bytes = self.data.get(name)?;
+    pub(super) fn read(&self, name: &str, offset: u64, length: u32) -> Result<Vec<u8>, DataError> {
+        let bytes = self.file(name)?;
         let start = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
-        let end = start.saturating_add(length as usize).min(bytes.len());
-        Some(bytes[start..end].to_vec())
+        let end = start.saturating_add(length.min(READ_BYTES) as usize).min(bytes.len());
+        Ok(bytes[start..end].to_vec())
+    }
+
+    fn file(&self, name: &str) -> Result<&[u8], DataError> {
+        self.need(Grant::Data);
+        self.data.get(name).map(Vec::as_slice).ok_or(DataError::Absent)
     }
 }

@@ -64,6 +64,8 @@ pub enum KvError {
     Quota,
     /// `increment` on a value that is no number.
     NotANumber,
+    /// Nothing can be kept now, such as on a disk that fails.
+    Unavailable,
 }
 
 impl Display for KvError {
@@ -72,7 +74,26 @@ impl Display for KvError {
             Self::TooLarge => "a key or value is too long to be kept",
             Self::Quota => "the quota of kept values is used up",
             Self::NotANumber => "the kept value is no number",
+            Self::Unavailable => "nothing can be kept now",
         })
+    }
+}
+
+/// Why nothing was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DataError {
+    /// The operator gave no file of that name.
+    Absent,
+    /// It is there and can't be read.
+    Unreadable(String),
+}
+
+impl Display for DataError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Absent => f.write_str("there is no such data file: name it under `[plugin.data]`"),
+            Self::Unreadable(why) => write!(f, "the data file can't be read: {why}"),
+        }
     }
 }
 
@@ -157,9 +178,14 @@ impl Kv<'_> {
         self.0.increment(key, by)
     }
 
-    /// The keys that begin with `prefix`, in the order of their bytes, at most `limit`.
+    /// The keys that begin with `prefix`, in the order of their bytes, at most `limit` and at most 4,096.
     pub fn keys(&self, prefix: &str, limit: u32) -> Vec<String> {
-        self.0.keys(prefix, limit)
+        self.0.keys(prefix, None, limit)
+    }
+
+    /// Those of them that come after the key `after`: whoever wants all asks again with the last one that it got.
+    pub fn keys_after(&self, prefix: &str, after: &str, limit: u32) -> Vec<String> {
+        self.0.keys(prefix, Some(after), limit)
     }
 }
 
@@ -168,13 +194,13 @@ impl Kv<'_> {
 pub struct Data<'a>(&'a Gateway);
 
 impl Data<'_> {
-    /// Length in bytes; none if there is no such file.
-    pub fn size(&self, name: &str) -> Option<u64> {
+    /// Length in bytes.
+    pub fn size(&self, name: &str) -> Result<u64, DataError> {
         self.0.size(name)
     }
 
-    /// At most `length` bytes from `offset`; fewer at the end; none if there is no such file.
-    pub fn read(&self, name: &str, offset: u64, length: u32) -> Option<Vec<u8>> {
+    /// At most `length` bytes from `offset`, and at most 1 MiB at once; fewer at the end, none behind it.
+    pub fn read(&self, name: &str, offset: u64, length: u32) -> Result<Vec<u8>, DataError> {
         self.0.read(name, offset, length)
     }
 }

@@ -1,26 +1,28 @@
 //! Cayenne LPP, the Low Power Payload that many LoRa devices speak, to SenML (RFC 8428).
 //!
-//! `kinds.rs` is the table of data types, `source.rs` finds the bytes in a message.
+//! `kinds.rs` is the table of data types.
 
 mod kinds;
-mod source;
 
 use stile_filter::senml::{self, Pack};
+use stile_filter::uplink::{Format, Source};
 use stile_filter::{Deserialize, Error, Filter, Host, JsonSchema, Message, Patch, Verdict};
 
-use source::Encoding;
-
 /// What the operator can set.
-#[derive(Deserialize, JsonSchema, Default)]
-#[serde(crate = "stile_filter::serde", deny_unknown_fields, default, rename_all = "kebab-case")]
+#[derive(Deserialize, JsonSchema)]
+#[serde(crate = "stile_filter::serde", deny_unknown_fields, rename_all = "kebab-case")]
 #[schemars(crate = "stile_filter::schemars")]
 struct Settings {
-    /// How the bytes are written.
-    encoding: Encoding,
-    /// Where they stand in a JSON payload, as a JSON Pointer such as `/data`; empty where the payload is nothing else.
-    field: String,
+    /// Where a message has the bytes.
+    #[serde(default = "bytes")]
+    source: Source,
     /// What stands in front of each name; the message's topic and a `/` where nothing is said.
+    #[serde(default)]
     base_name: String,
+}
+
+fn bytes() -> Source {
+    Source::of(Format::Bytes)
 }
 
 struct Lpp(Settings);
@@ -30,19 +32,15 @@ impl Filter for Lpp {
     const TOPICS: &'static [&'static str] = &["lora/+/up"];
 
     fn new(settings: Settings, _: &Host) -> Result<Self, Error> {
-        let invalid = |what: String| Err(Error::Invalid(what));
-        if !settings.field.is_empty() && !settings.field.starts_with('/') {
-            return invalid(format!("`field` is no JSON Pointer; write `/{}`", settings.field));
-        }
         if settings.base_name != senml::name(&settings.base_name) {
-            return invalid("`base-name` has letters, digits and -:./_ alone, a letter or digit first".to_owned());
+            let what = "`base-name` has letters, digits and -:./_ alone, a letter or digit first";
+            return Err(Error::Invalid(what.to_owned()));
         }
         Ok(Self(settings))
     }
 
     fn process(&mut self, message: &Message, _: &Host) -> Verdict {
-        let pack = source::bytes(message, self.0.encoding, &self.0.field).and_then(|bytes| self.pack(message, &bytes));
-        match pack {
+        match self.0.source.bytes(message).and_then(|bytes| self.pack(message, &bytes)) {
             Ok(pack) => {
                 let content_type = Some("application/senml+json".to_owned());
                 Verdict::Modify(Patch { content_type, ..Patch::payload(pack.json()) })

@@ -6,13 +6,15 @@
 //! The crate compiles twice. As a component's part it hands everything on to the gateway (`guest/`). Natively it stands
 //! for the gateway in memory (`host/memory.rs`), so that a filter's tests are plain `cargo test`, without WebAssembly;
 //! `cases` runs those that are written as files. `message`, `verdict`, `host` and `time` are what a filter sees, the
-//! same both times; `senml` and `ngsi` write payloads that others understand; `manifest` is what stands in the component for whoever installs it.
+//! same both times; `uplink` finds what a LoRaWAN device sent, `senml` and `ngsi` write payloads that others understand;
+//! `manifest` is what stands in the component for whoever installs it.
 
 pub mod host;
 pub mod message;
 pub mod ngsi;
 pub mod senml;
 pub mod time;
+pub mod uplink;
 pub mod verdict;
 
 #[cfg(not(target_family = "wasm"))]

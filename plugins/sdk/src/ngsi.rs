@@ -9,7 +9,7 @@ use crate::Time;
 pub struct Entity(Map<String, Value>);
 
 impl Entity {
-    /// One of this type; its id is `urn:ngsi-ld:TYPE:NAME`.
+    /// One of this type; its id is `urn:ngsi-ld:TYPE:NAME`. What may not stand in a URN is written with `%` (RFC 8141).
     #[must_use]
     pub fn new(kind: &str, name: &str) -> Self {
         let mut fields = Map::new();
@@ -61,7 +61,17 @@ impl Entity {
 }
 
 fn urn(kind: &str, name: &str) -> Value {
-    json!(format!("urn:ngsi-ld:{kind}:{name}"))
+    use std::fmt::Write as _;
+
+    let mut urn = format!("urn:ngsi-ld:{kind}:");
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~:".contains(&byte) {
+            urn.push(char::from(byte));
+        } else {
+            let _ = write!(urn, "%{byte:02X}");
+        }
+    }
+    Value::String(urn)
 }
 
 #[cfg(test)]
@@ -87,5 +97,10 @@ mod tests {
         });
         let json = entity.json(Some("https://example.org/c.jsonld"));
         assert_eq!(serde_json::from_slice::<Value>(&json).unwrap(), wanted);
+    }
+
+    #[test]
+    fn an_id_has_nothing_that_a_urn_must_not_have() {
+        assert_eq!(urn("Street", "St. John's/\u{e4}"), json!("urn:ngsi-ld:Street:St.%20John%27s%2F%C3%A4"));
     }
 }

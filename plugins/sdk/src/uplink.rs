@@ -43,7 +43,8 @@ pub struct Uplink {
     pub port: Option<u8>,
     /// The payload of the frame. Empty for a frame that has none, which devices send to keep in touch.
     pub bytes: Vec<u8>,
-    event: Value,
+    /// All that the network server says; null where payloads are bytes alone.
+    pub event: Value,
 }
 
 impl Default for Source {

@@ -51,6 +51,7 @@ pages! {
     the_filter_redact_works: "docs/plugin-redact.md",
     the_filter_lpp_works: "docs/plugin-lpp.md",
     the_filter_geofence_works: "docs/plugin-geofence.md",
+    the_filter_parking_works: "docs/plugin-parking.md",
     plugins_work: "docs/plugins.md",
     troubleshooting_works: "docs/troubleshooting.md",
 }

@@ -24,9 +24,9 @@ use shard::{Entry, SHARDS, Shard};
 use told::{Counts, Teller};
 use tps110::Report;
 
-/// The most bays, and the most streets, that one tick tells. The rest waits for the next: what has gone silent all at once
-/// must not be more than a call may cost.
-const MOST_TOLD: usize = 250;
+/// The most bays, and the most streets, that one tick tells. The rest waits for the next: bays that have gone silent all
+/// at once must not be more than a call may cost.
+const MOST_TOLD: usize = 100;
 
 struct Parking {
     source: Source,

@@ -14,8 +14,8 @@ pub(crate) struct Settings {
     /// Where a message has what the sensor sent.
     #[serde(default)]
     pub(crate) source: Source,
-    /// For other sensors than Bosch's TPS110: where the event (or, with `bytes`, the payload) says `true` for a bay that is
-    /// taken and `false` for a free one, as a JSON Pointer such as `/object/occupied`.
+    /// For other sensors than Bosch's TPS110: where the event (or, with `bytes`, the payload) says `true` for a bay that
+    /// is taken and `false` for a free one, as a JSON Pointer such as `/object/occupied`.
     #[serde(default)]
     pub(crate) occupied: String,
     /// The streets and the devices of their bays.

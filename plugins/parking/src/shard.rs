@@ -1,5 +1,5 @@
-//! What is kept of bays, many in one value: ten thousand values would be more to keep than the bays are, and more calls than
-//! a tick has time for. A bay's device says which value it is in, so that a message costs one of them.
+//! What is kept of bays, many in one value: ten thousand values would be more to keep than the bays are, and more calls
+//! than a tick has time for. A bay's device says which value it is in, so that a message costs one of them.
 
 use std::ops::Range;
 

@@ -70,7 +70,8 @@ impl Source {
 
     /// What a device sent; the error says why a message has nothing.
     pub fn read(&self, message: &Message) -> Result<Uplink, &'static str> {
-        // ChirpStack: api/proto/integration/integration.proto, UplinkEvent. The Things Stack: Data Formats, Uplink Messages.
+        // ChirpStack: api/proto/integration/integration.proto, UplinkEvent.
+        // The Things Stack: Data Formats, Uplink Messages.
         match self.format {
             Format::Chirpstack => event(message, ["/deviceInfo/devEui", "/fPort", "/data"]),
             Format::TheThingsStack => {

@@ -52,6 +52,7 @@ pages! {
     the_filter_lpp_works: "docs/plugin-lpp.md",
     the_filter_geofence_works: "docs/plugin-geofence.md",
     the_filter_parking_works: "docs/plugin-parking.md",
+    the_filter_water_works: "docs/plugin-water.md",
     plugins_work: "docs/plugins.md",
     troubleshooting_works: "docs/troubleshooting.md",
 }

@@ -1,12 +1,14 @@
 //! Parking bays: which are free, and how many of a street.
 //!
-//! Each sensor is one bay. `tps110.rs` reads what it sends, `bay.rs` decides what is to be told, `told.rs` tells it.
+//! Each sensor is one bay. `tps110.rs` reads what it sends, `bay.rs` decides what is to be told of it, `streets.rs` what of
+//! streets, `told.rs` tells it.
 //! All that is known is kept by the gateway (`shard.rs`): an instance begins where the one before it ended, but for the
 //! streets, which it tells anew.
 
 mod bay;
 mod settings;
 mod shard;
+mod streets;
 mod told;
 mod tps110;
 
@@ -21,12 +23,16 @@ use stile_filter::{Draft, Error, Filter, Grant, Host, Level, Message, Period, Ti
 use bay::{Bay, Patience, Status};
 use settings::Settings;
 use shard::{Entry, SHARDS, Shard};
-use told::{Counts, Teller};
+use streets::{Counts, Streets};
+use told::Teller;
 use tps110::Report;
 
 /// The most bays, and the most streets, that one tick tells. The rest waits for the next: bays that have gone silent all
 /// at once must not be more than a call may cost.
 const MOST_TOLD: usize = 100;
+
+/// When a tick has looked at so many bays, it leaves the other values to the next.
+const MOST_LOOKED_AT: usize = 2_500;
 
 struct Parking {
     source: Source,
@@ -37,16 +43,17 @@ struct Parking {
     patience: Patience,
     forget_after: Duration,
     teller: Teller,
-    /// What was told of streets, and of which one last.
-    told: BTreeMap<String, Counts>,
-    last: String,
+    /// The value that the next tick begins with, and what those before it have of each street.
+    next: u32,
+    counting: BTreeMap<String, Counts>,
+    streets: Streets,
 }
 
 impl Filter for Parking {
     type Settings = Settings;
     const TOPICS: &'static [&'static str] = &["application/+/device/+/event/up"];
     const GRANTS: &'static [Grant] = &[Grant::Kv];
-    const TICK: Option<Duration> = Some(Duration::from_secs(10));
+    const TICK: Option<Duration> = Some(Duration::from_secs(5));
 
     fn new(settings: Settings, _: &Host) -> Result<Self, Error> {
         settings.check().map_err(Error::Invalid)?;
@@ -55,8 +62,20 @@ impl Filter for Parking {
         let (Period(debounce), Period(stale), Period(forget_after)) =
             (settings.debounce, settings.stale_after, settings.forget_after);
         let (patience, teller) = (Patience { debounce, stale }, Teller { topic, retain });
-        let (told, last) = (BTreeMap::new(), String::new());
-        Ok(Self { source, occupied, homes, street_field, street_level, patience, forget_after, teller, told, last })
+        let (counting, streets) = (BTreeMap::new(), Streets::default());
+        Ok(Self {
+            source,
+            occupied,
+            homes,
+            street_field,
+            street_level,
+            patience,
+            forget_after,
+            teller,
+            next: 0,
+            counting,
+            streets,
+        })
     }
 
     fn process(&mut self, message: &Message, host: &Host) -> Verdict {
@@ -64,11 +83,18 @@ impl Filter for Parking {
     }
 
     fn tick(&mut self, now: Time, host: &Host) -> Result<Vec<Draft>, Error> {
-        let (mut drafts, mut streets) = (Vec::new(), BTreeMap::new());
-        for number in 0..SHARDS {
-            self.look(&mut Shard::numbered(number, host), now, &mut drafts, &mut streets, host);
+        let (mut drafts, mut looked_at) = (Vec::new(), 0);
+        let mut counting = std::mem::take(&mut self.counting);
+        while self.next < SHARDS && looked_at < MOST_LOOKED_AT {
+            looked_at += self.look(&mut Shard::numbered(self.next, host), now, &mut drafts, &mut counting, host);
+            self.next += 1;
         }
-        self.tell_streets(streets, now, &mut drafts);
+        if self.next == SHARDS {
+            self.next = 0;
+            self.streets.counted(std::mem::take(&mut counting));
+        }
+        self.counting = counting;
+        drafts.extend(self.streets.news(MOST_TOLD).iter().map(|(name, counts)| self.teller.street(name, *counts, now)));
         Ok(drafts)
     }
 }
@@ -77,6 +103,9 @@ impl Parking {
     fn judge(&self, message: &Message, host: &Host) -> Result<Verdict, Cow<'static, str>> {
         let (uplink, at) = (self.source.read(message)?, message.received);
         let report = self.report(&uplink)?;
+        if let Report::Startup { start, .. } = &report {
+            host.log(Level::Info, format_args!("{} has started: {start}", uplink.device));
+        }
         let street = self.street(message, &uplink);
         let mut shard = Shard::of(&uplink.device, host);
         let mut bay = shard.find(&uplink.device).unwrap_or_else(|| Bay::new(at));
@@ -88,18 +117,12 @@ impl Parking {
         if bay.settle(at, self.patience) {
             tell(bay, None);
         }
-        let (status, temperature) = match report {
-            Report::Status { occupied } => (Some(Status::of(occupied)), None),
-            Report::Heartbeat { occupied, temperature } => (Some(Status::of(occupied)), temperature),
-            Report::Startup { occupied, ref start } => {
-                host.log(Level::Info, format_args!("{} has started: {start}", uplink.device));
-                (Some(Status::of(occupied)), None)
-            }
-            Report::Other => (None, None),
-        };
+        let status = report.occupied().map(Status::of);
         bay.report(status, at);
-        if bay.settle(at, self.patience) || matches!(report, Report::Heartbeat { .. }) {
-            tell(bay, temperature);
+        match (bay.settle(at, self.patience), report) {
+            (_, Report::Heartbeat { temperature, .. }) => tell(bay, temperature),
+            (true, _) => tell(bay, None),
+            (false, _) => {}
         }
         shard.put(&Entry { device: &uplink.device, street: &street, bay })?;
         shard.keep(host).map_err(|error| error.to_string())?;
@@ -116,13 +139,7 @@ impl Parking {
         if self.occupied.is_empty() {
             return tps110::read(uplink.port, &uplink.bytes);
         }
-        let occupied = match &uplink.event {
-            Value::Null => {
-                let payload: Value = serde_json::from_slice(&uplink.bytes).map_err(|_| "the payload is no JSON")?;
-                payload.pointer(&self.occupied).and_then(Value::as_bool)
-            }
-            event => event.pointer(&self.occupied).and_then(Value::as_bool),
-        };
+        let occupied = uplink.json()?.pointer(&self.occupied).and_then(Value::as_bool);
         occupied.map(|occupied| Report::Status { occupied }).ok_or("`occupied` is neither true nor false there")
     }
 
@@ -136,7 +153,7 @@ impl Parking {
         said.or_else(|| message.level(self.street_level?)).unwrap_or_default().into()
     }
 
-    /// Goes through the bays of a value: tells what is due, forgets who is gone, counts the others.
+    /// Goes through the bays of a value: tells what is due, forgets who is gone, counts the others. How many it has.
     fn look(
         &self,
         shard: &mut Shard,
@@ -144,9 +161,10 @@ impl Parking {
         drafts: &mut Vec<Draft>,
         streets: &mut BTreeMap<String, Counts>,
         host: &Host,
-    ) {
-        let (mut changed, mut gone) = (Vec::new(), Vec::new());
+    ) -> usize {
+        let (mut changed, mut gone, mut count) = (Vec::new(), Vec::new(), 0);
         for (place, entry) in shard.entries() {
+            count += 1;
             if now.since(entry.bay.heard) >= self.forget_after {
                 gone.push(place);
                 continue;
@@ -162,7 +180,7 @@ impl Parking {
             }
         }
         if changed.is_empty() && gone.is_empty() {
-            return;
+            return count;
         }
         changed.iter().for_each(|(place, bay)| shard.set(place, *bay));
         shard.forget(gone);
@@ -170,32 +188,7 @@ impl Parking {
             // It is told again at the next tick: better twice than never.
             host.log(Level::Warn, format_args!("what was told is not kept: {error}"));
         }
-    }
-
-    /// Tells the streets in which a number has changed.
-    fn tell_streets(&mut self, mut streets: BTreeMap<String, Counts>, now: Time, drafts: &mut Vec<Draft>) {
-        // Bays that are in no street make none.
-        streets.remove("");
-        // A street whose last bay is forgotten has none.
-        for name in self.told.keys() {
-            if !streets.contains_key(name) {
-                streets.insert(name.clone(), Counts::default());
-            }
-        }
-        streets.retain(|name, counts| self.told.get(name) != Some(counts));
-        let mut news: Vec<_> = streets.into_iter().collect();
-        // Each has its turn, though others change at every tick.
-        let turn = news.partition_point(|(name, _)| *name <= self.last);
-        news.rotate_left(turn);
-        for (name, counts) in news.into_iter().take(MOST_TOLD) {
-            drafts.push(self.teller.street(&name, counts, now));
-            self.last.clone_from(&name);
-            if counts == Counts::default() {
-                self.told.remove(&name);
-            } else {
-                self.told.insert(name, counts);
-            }
-        }
+        count
     }
 }
 

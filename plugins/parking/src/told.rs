@@ -3,8 +3,8 @@
 use stile_filter::ngsi::Entity;
 use stile_filter::{Draft, Qos, Time};
 
-use crate::bay::{Bay, Status};
 use crate::shard::Entry;
+use crate::streets::Counts;
 
 const CONTEXT: &str = "https://raw.githubusercontent.com/smart-data-models/dataModel.Parking/master/context.jsonld";
 
@@ -12,24 +12,6 @@ const CONTEXT: &str = "https://raw.githubusercontent.com/smart-data-models/dataM
 pub(crate) struct Teller {
     pub(crate) topic: String,
     pub(crate) retain: bool,
-}
-
-/// How many bays of a street are what.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Counts {
-    pub(crate) free: u32,
-    pub(crate) occupied: u32,
-    pub(crate) unknown: u32,
-}
-
-impl Counts {
-    pub(crate) fn add(&mut self, bay: Bay) {
-        match bay.told {
-            Status::Free => self.free += 1,
-            Status::Occupied => self.occupied += 1,
-            Status::Unknown => self.unknown += 1,
-        }
-    }
 }
 
 impl Teller {

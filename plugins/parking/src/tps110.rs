@@ -24,6 +24,18 @@ pub(crate) struct Start {
     codes: [u16; 3],
 }
 
+impl Report {
+    /// Whether the bay is taken, where it says so.
+    pub(crate) fn occupied(&self) -> Option<bool> {
+        match self {
+            Self::Status { occupied } | Self::Heartbeat { occupied, .. } | Self::Startup { occupied, .. } => {
+                Some(*occupied)
+            }
+            Self::Other => None,
+        }
+    }
+}
+
 /// Reads the bytes of a port; where that is not known, their length says which one it is.
 pub(crate) fn read(port: Option<u8>, bytes: &[u8]) -> Result<Report, &'static str> {
     let occupied = |status: u8| status & 1 == 1;

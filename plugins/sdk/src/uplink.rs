@@ -1,6 +1,8 @@
 //! Finds what a device sent in a message: in an application event of a LoRaWAN network server, or in a plain payload.
 //! Never reads what the bytes mean.
 
+use std::borrow::Cow;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
@@ -88,6 +90,14 @@ impl Source {
 }
 
 impl Uplink {
+    /// What devices say in JSON: all that the network server says, decoded payloads among it; for bytes alone, these.
+    pub fn json(&self) -> Result<Cow<'_, Value>, &'static str> {
+        match &self.event {
+            Value::Null => serde_json::from_slice(&self.bytes).map(Cow::Owned).map_err(|_| "the payload is no JSON"),
+            event => Ok(Cow::Borrowed(event)),
+        }
+    }
+
     /// A text that the network server says besides, by its JSON Pointer, such as `/deviceInfo/deviceName`. None where
     /// payloads are bytes alone.
     #[must_use]
@@ -184,6 +194,17 @@ mod tests {
         let uplink = read(Format::TheThingsStack, message).unwrap();
         assert_eq!((uplink.device.as_str(), uplink.port), ("0004a30b001c0530", Some(1)));
         assert_eq!(uplink.bytes, [0x82, 0x41, 0xec, 0xff]);
+    }
+
+    #[test]
+    fn json_is_the_event_or_the_payload() {
+        let event = r#"{ "deviceInfo": { "devEui": "0101010101010101" }, "object": { "t": 1 } }"#;
+        for (format, payload, place) in
+            [(Format::Chirpstack, event, "/object/t"), (Format::Bytes, r#"{ "t": 1 }"#, "/t")]
+        {
+            assert_eq!(read(format, payload).unwrap().json().unwrap().pointer(place), Some(&Value::from(1)));
+        }
+        assert_eq!(read(Format::Bytes, "{").unwrap().json(), Err("the payload is no JSON"));
     }
 
     #[test]

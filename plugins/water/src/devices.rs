@@ -1,6 +1,5 @@
 //! What water sensors and meters send.
 
-use serde_json::Value;
 use stile_filter::uplink::Uplink;
 use stile_filter::{Deserialize, JsonSchema};
 
@@ -94,14 +93,7 @@ fn dragino(port: Option<u8>, bytes: &[u8]) -> Result<Reading, &'static str> {
 
 /// What a network server has decoded, or a payload in JSON, by JSON Pointers; empty where there is no such reading.
 pub(crate) fn json(uplink: &Uplink, wet: &str, count: &str) -> Result<Reading, &'static str> {
-    let payload;
-    let all = match &uplink.event {
-        Value::Null => {
-            payload = serde_json::from_slice(&uplink.bytes).map_err(|_| "the payload is no JSON")?;
-            &payload
-        }
-        event => event,
-    };
+    let all = uplink.json()?;
     let found = |place: &str| Some(place).filter(|place| !place.is_empty()).and_then(|place| all.pointer(place));
     let wet = found(wet).map(|wet| wet.as_bool().ok_or("`leak` is neither true nor false there"));
     let count = found(count).map(|count| count.as_f64().ok_or("`volume` is no number there"));

@@ -115,3 +115,48 @@ fn a_second_start_compiles_nothing_and_a_newer_component_is_taken_at_a_reload() 
     assert_eq!(entries(), 2);
     client.expect_silence(Duration::from_millis(50));
 }
+
+#[test]
+fn a_meter_on_a_serial_port_becomes_readings_with_units() {
+    let radio = "[[radio]]\nname = \"p1\"\nkind = \"simulated\"\ndevice = \"dsmr-p1\"\nperiod = \"100ms\"\n";
+    let meter = plugin("meter", &built("meter"), "serial/p1/up", "grants = [\"kv\", \"emit\"]\non-failure = \"drop\"");
+    let stile = Stile::start(&format!("{radio}\n{meter}"));
+    let client = Client::connect(stile.mqtt, "c");
+    client.subscribe("serial/p1/up", QoS::AtLeastOnce);
+    let (first, second) = (client.next().json(), client.next().json());
+    let reading = |pack: &serde_json::Value, name: &str| {
+        pack.as_array().unwrap().iter().find(|record| record["n"] == name).cloned().unwrap_or_default()
+    };
+    for pack in [&first, &second] {
+        assert_eq!(pack[0]["bn"], "serial/p1/up/", "{pack}");
+        assert_eq!(
+            (&reading(pack, "energy-import-t1")["u"], &reading(pack, "1/gas")["u"]),
+            (&"Wh".into(), &"m3".into())
+        );
+    }
+    assert!(reading(&second, "energy-import-t1-delta")["v"].is_number(), "{second}");
+    assert_eq!(stile.metric("stile_plugin_decisions_total{plugin=\"meter\",decision=\"reject\"}"), 0.0);
+}
+
+#[test]
+fn a_thermostat_is_asked_and_its_next_word_confirms_it() {
+    let settings = "grants = [\"kv\", \"emit\"]\n[plugin.settings.thermostats]\n\
+        hall = { device = \"24e124126d000002\", model = \"wt101\" }\n[plugin.settings.downlink]\n\
+        topic = \"t/down/{device}\"\nformat = \"hex\"\n[plugin.settings.source]\nformat = \"hex\"\ndevice-level = 2";
+    let file = built("thermostat");
+    let (_stile, client) = start(
+        &plugin("thermostat", &file, "+/+/24e124126d000002", settings)
+            .replace("topics = [", "topics = [\"thermostat/+/set\", "),
+    );
+    client.subscribe("thermostat/#", QoS::AtLeastOnce);
+    client.publish("thermostat/hall/set", QoS::AtLeastOnce, false, r#"{"target":21}"#);
+    let state = |wanted: &str| {
+        let fits = |state: &serde_json::Value| state["state"] == wanted;
+        client.next_where(|message| message.topic.ends_with("/state") && fits(&message.json())).json()
+    };
+    let down = client.next();
+    assert_eq!((down.topic.as_str(), down.text()), ("t/down/24e124126d000002", "ffb1150500"));
+    assert_eq!(state("asked")["asked"], 21.0);
+    client.publish("a/b/24e124126d000002", QoS::AtLeastOnce, false, "0467d200");
+    assert_eq!(state("confirmed")["target"], 21.0);
+}

@@ -55,6 +55,7 @@ pages! {
     the_filter_water_works: "docs/plugin-water.md",
     the_filter_meter_works: "docs/plugin-meter.md",
     the_filter_thermostat_works: "docs/plugin-thermostat.md",
+    the_filter_falls_works: "docs/plugin-falls.md",
     plugins_work: "docs/plugins.md",
     troubleshooting_works: "docs/troubleshooting.md",
 }

@@ -131,7 +131,7 @@ impl Filter for Falls {
         if let Some(place) = ack::place(&self.settings.topic, &message.topic) {
             return ack::judge(&self.settings, place, message, host);
         }
-        let Some(sensor) = self.settings.sensors.iter().find(|sensor| sensor.wants(&message.topic)) else {
+        let Some(sensor) = self.settings.sensors.iter().find(|sensor| sensor.wants(message)) else {
             return Verdict::Pass;
         };
         let heard = match sensor.read(message, &mut self.tails) {

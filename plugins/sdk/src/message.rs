@@ -108,6 +108,19 @@ impl Message {
     pub fn level(&self, place: usize) -> Option<&str> {
         self.topic.split('/').nth(place)
     }
+
+    /// Whether its topic fits a filter such as `lora/+/up` (MQTT 5.0, section 4.7).
+    pub fn fits(&self, filter: &str) -> bool {
+        let (mut filter, mut topic) = (filter.split('/'), self.topic.split('/'));
+        loop {
+            match (filter.next(), topic.next()) {
+                (Some("#"), _) | (None, None) => return true,
+                (Some("+"), Some(_)) => {}
+                (Some(wanted), Some(level)) if wanted == level => {}
+                _ => return false,
+            }
+        }
+    }
 }
 
 #[cfg(target_family = "wasm")]
@@ -242,6 +255,24 @@ mod told {
         /// All user properties, in order.
         pub fn user_properties(&self) -> Vec<Property> {
             self.more.user_properties.clone()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn topics_fit_filters_as_in_mqtt() {
+        let fits = |filter: &str, topic: &str| Message::new(topic, "").fits(filter);
+        for (filter, topic) in
+            [("a/+/c", "a/b/c"), ("#", "a/b"), ("a/#", "a"), ("a/#", "a/b/c"), ("+", "a"), ("a/b", "a/b")]
+        {
+            assert!(fits(filter, topic), "{filter} {topic}");
+        }
+        for (filter, topic) in [("a/+", "a"), ("a/+", "a/b/c"), ("a/b", "a/c"), ("a", "a/b"), ("a/b", "a")] {
+            assert!(!fits(filter, topic), "{filter} {topic}");
         }
     }
 }

@@ -56,6 +56,7 @@ pages! {
     the_filter_meter_works: "docs/plugin-meter.md",
     the_filter_thermostat_works: "docs/plugin-thermostat.md",
     the_filter_falls_works: "docs/plugin-falls.md",
+    the_filter_telecare_works: "docs/plugin-telecare.md",
     plugins_work: "docs/plugins.md",
     troubleshooting_works: "docs/troubleshooting.md",
 }

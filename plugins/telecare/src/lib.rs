@@ -1,0 +1,155 @@
+//! Homes in which nobody moves although at that time somebody always does, and homes that are cold or damp, from
+//! sensors of Elsys and Milesight. The readings go on as SenML.
+//!
+//! `elsys.rs` and `milesight.rs` decode, `reading.rs` is what they give. `motion.rs` and `climate.rs` judge, and are
+//! pure. `kept.rs` keeps what they remember, `alerts.rs` tells what they found, `settings.rs` is what the operator
+//! says.
+
+mod alerts;
+mod climate;
+mod elsys;
+mod kept;
+mod milesight;
+mod motion;
+mod reading;
+mod settings;
+#[cfg(test)]
+mod weeks;
+
+use std::time::Duration;
+
+use stile_filter::message::Clock;
+use stile_filter::{Draft, Error, Filter, Grant, Host, Message, Patch, Period, Time, Verdict};
+
+use alerts::Kind;
+use kept::{SHARDS, Sensor};
+use reading::Readings;
+use settings::Settings;
+
+struct Telecare {
+    settings: Settings,
+    /// The first time that this instance saw. What was silent before may have been the gateway.
+    begun: Option<Time>,
+    /// Which part of what is kept the next tick looks at. In the first round it tells all alerts again.
+    shard: u8,
+    first_round: bool,
+}
+
+impl Filter for Telecare {
+    type Settings = Settings;
+    const TOPICS: &'static [&'static str] = &["application/+/device/+/event/up"];
+    const GRANTS: &'static [Grant] = &[Grant::Kv, Grant::Emit];
+    const TICK: Option<Duration> = Some(Duration::from_secs(10));
+
+    fn new(settings: Settings, _: &Host) -> Result<Self, Error> {
+        settings.check().map_err(Error::Invalid)?;
+        Ok(Self { settings, begun: None, shard: 0, first_round: true })
+    }
+
+    fn process(&mut self, message: &Message, host: &Host) -> Verdict {
+        self.begun_by(message.received);
+        let (sensor, readings) = match self.settings.read(message) {
+            Ok(Some(read)) => read,
+            Ok(None) => return Verdict::Pass,
+            Err(why) => return Verdict::Reject(why.into()),
+        };
+        match readings.stopped {
+            Some(why) if readings.all.is_empty() => return Verdict::Reject(why.into()),
+            Some(_) => host.count("cut_short", 1),
+            None => {}
+        }
+        // By a clock that is wrong, night is day.
+        if message.clock == Clock::Unsynchronised {
+            host.count("not_judged", 1);
+        } else {
+            self.judge(&sensor, &readings, message.received, host);
+        }
+        if readings.all.is_empty() {
+            return Verdict::Pass;
+        }
+        let content_type = Some("application/senml+json".to_owned());
+        let senml = readings.senml(&sensor.home, &sensor.device, message.received);
+        Verdict::Modify(Patch { content_type, ..Patch::payload(senml) })
+    }
+
+    fn tick(&mut self, now: Time, host: &Host) -> Result<Vec<Draft>, Error> {
+        let begun = self.begun_by(now);
+        let (sensors, homes) = (kept::sensors(self.shard, host), kept::homes(self.shard, host));
+        for sensor in &sensors {
+            self.look(sensor, begun, now, host);
+        }
+        for home in homes.iter().filter(|_| self.first_round) {
+            let motion = kept::motion(home, host);
+            if motion.missing {
+                alerts::missing(&self.settings, home, &motion, host);
+            }
+        }
+        self.shard = (self.shard + 1) % SHARDS;
+        self.first_round &= self.shard != 0;
+        Ok(Vec::new())
+    }
+}
+
+impl Telecare {
+    /// The clock may have been set back meanwhile.
+    fn begun_by(&mut self, now: Time) -> Time {
+        *self.begun.insert(self.begun.map_or(now, |begun| begun.min(now)))
+    }
+
+    fn judge(&self, sensor: &Sensor, readings: &Readings, at: Time, host: &Host) {
+        let minute = minutes(at);
+        let mut climate = kept::climate(sensor, host);
+        let mut changed = Vec::new();
+        if let Some(degrees) = readings.get("temperature") {
+            let rule = self.settings.climate();
+            changed.extend(climate.temperature(minute, degrees, rule).then_some(Kind::Cold));
+            if let Some(percent) = readings.get("humidity") {
+                changed.extend(climate.humidity(minute, percent, degrees, rule).then_some(Kind::Damp));
+            }
+        }
+        changed.extend(std::mem::take(&mut climate.silent).then_some(Kind::Silent));
+        climate.last = minute;
+        for kind in changed {
+            alerts::of_sensor(&self.settings, kind, sensor, &climate, host);
+        }
+        kept::keep_climate(sensor, &climate, host);
+        if let Some(moved) = readings.motion() {
+            let mut motion = kept::motion(&sensor.home, host);
+            if motion.heard(minute, moved, self.settings.motion()) {
+                alerts::missing(&self.settings, &sensor.home, &motion, host);
+            }
+            kept::keep_motion(&sensor.home, &motion, host);
+        }
+    }
+
+    /// Whether a sensor is silent; in the first round, tells its alerts again: a stop may have taken them on their way.
+    fn look(&self, sensor: &Sensor, begun: Time, now: Time, host: &Host) {
+        let mut climate = kept::climate(sensor, host);
+        let told = [(Kind::Cold, climate.cold), (Kind::Damp, climate.damp), (Kind::Silent, climate.silent)];
+        for (kind, _) in told.iter().filter(|(_, open)| *open && self.first_round) {
+            alerts::of_sensor(&self.settings, *kind, sensor, &climate, host);
+        }
+        let Period(after) = self.settings.silent_after;
+        let last = alerts::time(climate.last).max(begun);
+        if !climate.silent && now.since(last) >= after {
+            climate.silent = true;
+            alerts::of_sensor(&self.settings, Kind::Silent, sensor, &climate, host);
+            kept::keep_climate(sensor, &climate, host);
+        }
+    }
+}
+
+/// Minutes since 1970, until the year 10136.
+fn minutes(time: Time) -> u32 {
+    u32::try_from(time.0 / 60_000_000).unwrap_or(u32::MAX)
+}
+
+stile_filter::export!(Telecare, timed);
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn its_cases_go_as_they_say() {
+        stile_filter::cases::play::<super::Telecare>(env!("CARGO_MANIFEST_DIR"));
+    }
+}

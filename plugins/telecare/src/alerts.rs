@@ -25,7 +25,6 @@ pub(crate) fn time(minute: u32) -> Time {
 /// Tells whether motion is missing in a home.
 pub(crate) fn missing(settings: &Settings, home: &str, motion: &Motion, host: &Host) {
     let mut payload = begun("missing", motion.missing, home);
-    // Where nobody ever moved nothing is missing.
     payload["last-motion"] = json!(time(motion.last).to_string());
     publish(format!("{}/{home}/missing", settings.topic), &payload, motion.missing, host);
 }

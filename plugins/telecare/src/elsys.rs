@@ -35,7 +35,7 @@ static KINDS: [Kind; 28] = [
     (0x19, 2, true, None),
     (0x1a, 1, false, None),
     (0x1b, 4, false, None),
-    (0x1c, 2, false, Some(("tvoc", "ppb", 1.0))),
+    (0x1c, 2, false, Some(("tvoc", "ppm", 1000.0))),
 ];
 
 /// Reads a payload up to its end, or to what is unknown: how long that is nobody can say.

@@ -9,7 +9,7 @@ pub(crate) fn read(mut bytes: &[u8]) -> Readings {
     loop {
         let (reading, rest) = match bytes {
             [] => break,
-            [0x01, 0x75, battery, rest @ ..] => (("battery", "/100", f64::from(*battery) / 100.0), rest),
+            [0x01, 0x75, battery, rest @ ..] => (("battery", "%EL", f64::from(*battery)), rest),
             [0x03, 0x67, low, high, rest @ ..] => (("temperature", "Cel", number(&[*high, *low], true) / 10.0), rest),
             [0x04, 0x68, humidity, rest @ ..] => (("humidity", "%RH", f64::from(*humidity) / 2.0), rest),
             // What it says of itself when it joins.

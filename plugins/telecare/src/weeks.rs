@@ -58,8 +58,10 @@ impl Dice {
 /// From one minute to another, since the first week began.
 type Span = (u32, u32);
 
+/// Spans stand in the order of their days.
 fn within(minute: u32, spans: &[Span]) -> bool {
-    spans.iter().any(|(from, to)| (*from..*to).contains(&minute))
+    let mut near = spans.iter().take_while(|(from, _)| *from < minute + 2 * DAY);
+    near.any(|(from, to)| (*from..*to).contains(&minute))
 }
 
 /// A home: what happens in it, and what goes wrong.
@@ -152,6 +154,12 @@ impl Home {
 
     /// What an ERS says of ten minutes: temperature, humidity, motion.
     fn payload(&mut self, minute: u32) -> Vec<u8> {
+        if minute.is_multiple_of(DAY) {
+            // What is over is looked at no more.
+            for spans in [&mut self.still, &mut self.wet, &mut self.airing] {
+                spans.retain(|(_, to)| *to > minute);
+            }
+        }
         let still = within(minute, &self.still);
         let seen = self.dice.happens(if still { 0.0 } else { self.seen });
         let night = !(360..1320).contains(&(minute % DAY)) && self.dice.happens(self.nightly);

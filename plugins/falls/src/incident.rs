@@ -12,8 +12,8 @@ const OPEN: &str = "open/";
 /// In front of a place where one was acknowledged just now.
 const QUIET: &str = "quiet/";
 
-/// The most open incidents that are looked at in one tick.
-const MOST_OPEN: u32 = 500;
+/// The most open incidents that are looked at in one tick; the next one goes on behind them.
+const MOST: u32 = 200;
 
 /// What began it.
 #[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq)]
@@ -66,9 +66,15 @@ mod micros {
     }
 }
 
-/// All that are open.
-pub(crate) fn open(host: &Host) -> Vec<Incident> {
-    let keys = host.kv().keys(OPEN, MOST_OPEN);
+/// How many are open; 4,096 if there are more.
+pub(crate) fn count(host: &Host) -> usize {
+    host.kv().keys(OPEN, u32::MAX).len()
+}
+
+/// The next that are open, behind `after`, which moves on; none behind the last.
+pub(crate) fn next(after: &mut Option<String>, host: &Host) -> Vec<Incident> {
+    let keys = host.kv().keys_after(OPEN, after.as_deref().unwrap_or_default(), MOST);
+    *after = if keys.len() < MOST as usize { None } else { keys.last().cloned() };
     keys.iter().filter_map(|key| Incident::at(key.strip_prefix(OPEN)?, host)).collect()
 }
 

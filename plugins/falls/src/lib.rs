@@ -113,6 +113,8 @@ struct Falls {
     silence: Silence,
     /// The first time that this instance saw. What was told before, another told.
     begun: Option<Time>,
+    /// Up to where ticks have looked at open incidents, in this round.
+    looked_at: Option<String>,
 }
 
 impl Filter for Falls {
@@ -123,7 +125,7 @@ impl Filter for Falls {
 
     fn new(settings: Settings, _: &Host) -> Result<Self, Error> {
         settings.check().map_err(Error::Invalid)?;
-        Ok(Self { settings, tails: Tails::default(), silence: Silence::default(), begun: None })
+        Ok(Self { settings, tails: Tails::default(), silence: Silence::default(), begun: None, looked_at: None })
     }
 
     fn process(&mut self, message: &Message, host: &Host) -> Verdict {
@@ -156,10 +158,9 @@ impl Filter for Falls {
 
     fn tick(&mut self, now: Time, host: &Host) -> Result<Vec<Draft>, Error> {
         let begun = self.begun_by(now);
-        let open = incident::open(host);
-        #[expect(clippy::cast_precision_loss, reason = "at most some hundreds")]
-        host.gauge("incidents_open", open.len() as f64);
-        for mut incident in open {
+        #[expect(clippy::cast_precision_loss, reason = "at most some thousands")]
+        host.gauge("incidents_open", incident::count(host) as f64);
+        for mut incident in incident::next(&mut self.looked_at, host) {
             let level = self.settings.level(&incident, now);
             if incident.told < begun || incident.is_due(level, self.settings.remind, now) {
                 incident.level = level;

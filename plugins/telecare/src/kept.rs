@@ -1,4 +1,4 @@
-//! What is kept, under `h00/HOME` and `s00/HOME/DEVICE`. The two digits are a shard, so that each tick looks at a part.
+//! What is kept, under `h/HOME` and `s/HOME/DEVICE`.
 
 use std::time::Duration;
 
@@ -7,11 +7,8 @@ use stile_filter::{Host, Level};
 use crate::climate::Climate;
 use crate::motion::Motion;
 
-/// How many parts there are.
-pub(crate) const SHARDS: u8 = 64;
-
-/// The most sensors of a shard that a tick looks at.
-const MOST: u32 = 1000;
+/// How much a tick looks at. Each is a few calls to the gateway, and a tick has its budget as well.
+const MOST: u32 = 200;
 
 /// What was not heard of for so long is forgotten.
 const FORGOTTEN: Duration = Duration::from_secs(60 * 86_400);
@@ -23,37 +20,37 @@ pub(crate) struct Sensor {
     pub(crate) device: String,
 }
 
-fn shard(home: &str) -> u8 {
-    home.bytes().fold(0_u8, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte)) % SHARDS
+/// Something that is kept.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Kept {
+    Home(String),
+    Sensor(Sensor),
 }
 
 fn home_key(home: &str) -> String {
-    format!("h{:02}/{home}", shard(home))
+    format!("h/{home}")
 }
 
 fn sensor_key(Sensor { home, device }: &Sensor) -> String {
     // A sensor that is a home of its own is named once.
     let device = if device == home { "" } else { device };
-    format!("s{:02}/{home}/{device}", shard(home))
+    format!("s/{home}/{device}")
 }
 
-/// The homes of a shard.
-pub(crate) fn homes(shard: u8, host: &Host) -> Vec<String> {
-    let prefix = format!("h{shard:02}/");
-    let keys = host.kv().keys(&prefix, MOST);
-    keys.iter().filter_map(|key| Some(key.strip_prefix(&prefix)?.to_owned())).collect()
+/// The next part of what is kept, behind `after`, which moves on; none behind the last.
+pub(crate) fn next(after: &mut Option<String>, host: &Host) -> Vec<Kept> {
+    let keys = host.kv().keys_after("", after.as_deref().unwrap_or_default(), MOST);
+    *after = if keys.len() < MOST as usize { None } else { keys.last().cloned() };
+    keys.iter().filter_map(|key| kept(key)).collect()
 }
 
-/// The sensors of a shard.
-pub(crate) fn sensors(shard: u8, host: &Host) -> Vec<Sensor> {
-    let prefix = format!("s{shard:02}/");
-    let keys = host.kv().keys(&prefix, MOST);
-    let sensors = keys.iter().filter_map(|key| {
-        let (home, device) = key.strip_prefix(&prefix)?.split_once('/')?;
-        let device = if device.is_empty() { home } else { device };
-        Some(Sensor { home: home.to_owned(), device: device.to_owned() })
-    });
-    sensors.collect()
+fn kept(key: &str) -> Option<Kept> {
+    if let Some(home) = key.strip_prefix("h/") {
+        return Some(Kept::Home(home.to_owned()));
+    }
+    let (home, device) = key.strip_prefix("s/")?.split_once('/')?;
+    let device = if device.is_empty() { home } else { device };
+    Some(Kept::Sensor(Sensor { home: home.to_owned(), device: device.to_owned() }))
 }
 
 /// What is known of a home; of a new one, nothing.
@@ -98,23 +95,31 @@ mod tests {
         keep_climate(&Sensor { home: eui.clone(), device: eui.clone() }, &Climate::default(), &host);
         let keys = host.kv().keys("", 9);
         let bytes: usize = keys.iter().map(|key| key.len() + host.kv().get(key).unwrap().len() + ENTRY).sum();
-        assert_eq!((keys.len(), bytes), (2, 255));
+        assert_eq!((keys.len(), bytes), (2, 251));
         let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/plugin-telecare.md"));
         assert!(page.unwrap().contains(&format!("takes {bytes} bytes")));
     }
 
     #[test]
-    fn what_is_kept_is_found_in_its_shard_and_in_no_other() {
+    fn all_that_is_kept_is_walked_through_once_a_round() {
         let host = Host::in_memory(&[Grant::Kv]);
         let sensor = |home: &str, device: &str| Sensor { home: home.to_owned(), device: device.to_owned() };
-        let kept = [sensor("a", "a"), sensor("flat-12", "a"), sensor("flat-12", "b"), sensor("\u{e4}", "c")];
-        for one in &kept {
+        let others = (0..300).map(|number| sensor(&format!("{number:03}"), "a"));
+        let wanted: Vec<_> = others.chain([sensor("b", "a"), sensor("b", "d"), sensor("c", "c")]).collect();
+        for one in &wanted {
             keep_climate(one, &Climate::default(), &host);
             keep_motion(&one.home, &Motion::default(), &host);
         }
-        let mut found: Vec<_> = (0..SHARDS).flat_map(|shard| sensors(shard, &host)).collect();
-        found.sort_by_key(|sensor| (sensor.home.clone(), sensor.device.clone()));
-        assert_eq!(found, kept);
-        assert_eq!((0..SHARDS).flat_map(|shard| homes(shard, &host)).count(), 3);
+        let (mut after, mut found) = (None, Vec::new());
+        for round in 1.. {
+            found.extend(next(&mut after, &host));
+            if after.is_none() {
+                assert_eq!(round, 4);
+                break;
+            }
+        }
+        assert_eq!(found.iter().filter(|kept| matches!(kept, Kept::Home(_))).count(), 302);
+        let sensors = wanted.into_iter().map(Kept::Sensor);
+        assert!(sensors.eq(found.into_iter().filter(|kept| matches!(kept, Kept::Sensor(_)))));
     }
 }

@@ -22,7 +22,7 @@ use stile_filter::message::Clock;
 use stile_filter::{Draft, Error, Filter, Grant, Host, Message, Patch, Period, Time, Verdict};
 
 use alerts::Kind;
-use kept::{SHARDS, Sensor};
+use kept::{Kept, Sensor};
 use reading::Readings;
 use settings::Settings;
 
@@ -30,8 +30,8 @@ struct Telecare {
     settings: Settings,
     /// The first time that this instance saw. What was silent before may have been the gateway.
     begun: Option<Time>,
-    /// Which part of what is kept the next tick looks at. In the first round it tells all alerts again.
-    shard: u8,
+    /// Up to where ticks have looked at what is kept, in this round. In the first they tell all alerts again.
+    looked_at: Option<String>,
     first_round: bool,
 }
 
@@ -43,7 +43,7 @@ impl Filter for Telecare {
 
     fn new(settings: Settings, _: &Host) -> Result<Self, Error> {
         settings.check().map_err(Error::Invalid)?;
-        Ok(Self { settings, begun: None, shard: 0, first_round: true })
+        Ok(Self { settings, begun: None, looked_at: None, first_round: true })
     }
 
     fn process(&mut self, message: &Message, host: &Host) -> Verdict {
@@ -74,18 +74,19 @@ impl Filter for Telecare {
 
     fn tick(&mut self, now: Time, host: &Host) -> Result<Vec<Draft>, Error> {
         let begun = self.begun_by(now);
-        let (sensors, homes) = (kept::sensors(self.shard, host), kept::homes(self.shard, host));
-        for sensor in &sensors {
-            self.look(sensor, begun, now, host);
-        }
-        for home in homes.iter().filter(|_| self.first_round) {
-            let motion = kept::motion(home, host);
-            if motion.missing {
-                alerts::missing(&self.settings, home, &motion, host);
+        for kept in kept::next(&mut self.looked_at, host) {
+            match kept {
+                Kept::Sensor(sensor) => self.look(&sensor, begun, now, host),
+                Kept::Home(home) if self.first_round => {
+                    let motion = kept::motion(&home, host);
+                    if motion.missing {
+                        alerts::missing(&self.settings, &home, &motion, host);
+                    }
+                }
+                Kept::Home(_) => {}
             }
         }
-        self.shard = (self.shard + 1) % SHARDS;
-        self.first_round &= self.shard != 0;
+        self.first_round &= self.looked_at.is_some();
         Ok(Vec::new())
     }
 }

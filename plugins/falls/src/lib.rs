@@ -107,12 +107,17 @@ impl Settings {
     }
 }
 
+/// The longest between two calls, of which ticks are many.
+const LEAP: Duration = Duration::from_secs(600);
+
 struct Falls {
     settings: Settings,
     tails: Tails,
     silence: Silence,
-    /// The first time that this instance saw. What was told before, another told.
-    begun: Option<Time>,
+    /// The time of the last call.
+    now: Option<Time>,
+    /// Since when this instance runs, by a clock that did not leap. What was told before, another told.
+    begun: Time,
     /// Up to where ticks have looked at open incidents, in this round.
     looked_at: Option<String>,
 }
@@ -125,7 +130,14 @@ impl Filter for Falls {
 
     fn new(settings: Settings, _: &Host) -> Result<Self, Error> {
         settings.check().map_err(Error::Invalid)?;
-        Ok(Self { settings, tails: Tails::default(), silence: Silence::default(), begun: None, looked_at: None })
+        Ok(Self {
+            settings,
+            tails: Tails::default(),
+            silence: Silence::default(),
+            now: None,
+            begun: Time(0),
+            looked_at: None,
+        })
     }
 
     fn process(&mut self, message: &Message, host: &Host) -> Verdict {
@@ -168,7 +180,7 @@ impl Filter for Falls {
             }
         }
         if let Some(Period(after)) = self.settings.silent_after {
-            self.silence.look(&self.settings, after, now, host);
+            self.silence.look(&self.settings, after, (begun, now), host);
         }
         Ok(Vec::new())
     }
@@ -183,9 +195,13 @@ impl Settings {
 }
 
 impl Falls {
-    /// The clock may have been set back meanwhile.
+    /// Takes note of the time. A clock that leaps was set, or nothing ran for as long.
     fn begun_by(&mut self, now: Time) -> Time {
-        *self.begun.insert(self.begun.map_or(now, |begun| begun.min(now)))
+        if self.now.is_none_or(|then| now.since(then).max(then.since(now)) > LEAP) {
+            self.begun = now;
+        }
+        self.now = Some(now);
+        self.begun
     }
 
     fn reported(&self, heard: &Heard, report: Report, at: Time, host: &Host) {

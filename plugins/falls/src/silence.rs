@@ -38,18 +38,16 @@ impl Silence {
         }
     }
 
-    /// Tells of those that were not heard of for so long.
-    pub(crate) fn look(&mut self, settings: &Settings, after: Duration, now: Time, host: &Host) {
+    /// Tells of those that were not heard of for so long, although it was listened for them.
+    pub(crate) fn look(&mut self, settings: &Settings, after: Duration, (begun, now): (Time, Time), host: &Host) {
         let known = host.kv().keys(RADARS, u32::try_from(MOST_RADARS).unwrap_or(u32::MAX));
         for device in known.iter().filter_map(|key| key.strip_prefix(RADARS)) {
-            let last = self.0.entry(device.to_owned()).or_insert(now);
-            // A clock that was set back: from now on.
-            *last = (*last).min(now);
-            if now.since(*last) < after {
+            let last = *self.0.entry(device.to_owned()).or_insert(now);
+            if now.since(last.max(begun)) < after {
                 continue;
             }
             let mut radar = Radar::of(device, host);
-            if !radar.silent && tell(settings, device, true, *last, host) {
+            if !radar.silent && tell(settings, device, true, last, host) {
                 radar.silent = true;
                 radar.keep(device, host);
             }

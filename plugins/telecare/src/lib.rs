@@ -18,7 +18,6 @@ mod weeks;
 
 use std::time::Duration;
 
-use stile_filter::message::Clock;
 use stile_filter::{Draft, Error, Filter, Grant, Host, Message, Patch, Period, Time, Verdict};
 
 use alerts::Kind;
@@ -28,8 +27,11 @@ use settings::Settings;
 
 struct Telecare {
     settings: Settings,
-    /// The first time that this instance saw. What was silent before may have been the gateway.
-    begun: Option<Time>,
+    /// The time of the last call.
+    now: Option<Time>,
+    /// Since when this instance has heard what comes, by a clock that did not leap. What was silent before may not have
+    /// been the sensor.
+    begun: Time,
     /// Up to where ticks have looked at what is kept, in this round. In the first they tell all alerts again.
     looked_at: Option<String>,
     first_round: bool,
@@ -43,7 +45,7 @@ impl Filter for Telecare {
 
     fn new(settings: Settings, _: &Host) -> Result<Self, Error> {
         settings.check().map_err(Error::Invalid)?;
-        Ok(Self { settings, begun: None, looked_at: None, first_round: true })
+        Ok(Self { settings, now: None, begun: Time(0), looked_at: None, first_round: true })
     }
 
     fn process(&mut self, message: &Message, host: &Host) -> Verdict {
@@ -58,12 +60,7 @@ impl Filter for Telecare {
             Some(_) => host.count("cut_short", 1),
             None => {}
         }
-        // By a clock that is wrong, night is day.
-        if message.clock == Clock::Unsynchronised {
-            host.count("not_judged", 1);
-        } else {
-            self.judge(&sensor, &readings, message.received, host);
-        }
+        self.judge(&sensor, &readings, message.received, host);
         if readings.all.is_empty() {
             return Verdict::Pass;
         }
@@ -92,9 +89,13 @@ impl Filter for Telecare {
 }
 
 impl Telecare {
-    /// The clock may have been set back meanwhile.
+    /// Takes note of the time. A clock that leaps was set, or nothing ran for as long.
     fn begun_by(&mut self, now: Time) -> Time {
-        *self.begun.insert(self.begun.map_or(now, |begun| begun.min(now)))
+        if self.now.is_none_or(|then| now.since(then).max(then.since(now)) > LEAP) {
+            self.begun = now;
+        }
+        self.now = Some(now);
+        self.begun
     }
 
     fn judge(&self, sensor: &Sensor, readings: &Readings, at: Time, host: &Host) {
@@ -139,6 +140,9 @@ impl Telecare {
         }
     }
 }
+
+/// The longest between two calls, of which ticks are many.
+const LEAP: Duration = Duration::from_secs(3600);
 
 /// Minutes since 1970, until the year 10136.
 fn minutes(time: Time) -> u32 {

@@ -102,12 +102,14 @@ impl Gateway {
         let supervisor = Supervisor::default();
         let (pipeline, delivered) = Pipeline::new(random()?);
         pipeline.clock().set_quality(clock::quality());
-        let (store, stored) = open_store(&settings, &supervisor)?;
+        let (store, mut stored) = open_store(&settings, &supervisor)?;
+        let memories = std::mem::take(&mut stored.memories);
         let broker_settings = Arc::new(settings.broker.clone());
         let (users, kept) = (UsersFile::of(&settings.gateway.data_dir), (store.clone(), stored));
         let broker = Broker::start(broker_settings, users, delivered, Arc::clone(&pipeline), kept, &supervisor).await?;
         let radios = Arc::new(Radios::new(Arc::clone(&pipeline), supervisor.clone()));
-        let plugins = Arc::new(Plugins::new(Arc::clone(&pipeline), &settings.gateway.data_dir));
+        let plugins =
+            Arc::new(Plugins::new(Arc::clone(&pipeline), &settings.gateway.data_dir, store.clone(), memories));
         // Before anything brings messages: what a plugin is to take out must not go past it.
         plugins.set(&settings.plugin).await?;
         let sources = Arc::new(Sources {

@@ -2,7 +2,9 @@
 //! them on the messages' way.
 //!
 //! A plugin that can't be loaded does not keep the gateway from starting: its messages go by `on-failure`, and it is shown
-//! as failed. On a reload its predecessor goes on instead.
+//! as failed. On a reload its predecessor goes on instead. `memories.rs` keeps what each remembers.
+
+mod memories;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -13,12 +15,15 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 
+use self::memories::Memories;
+
 use crate::config::{self, OnFailure};
 use crate::message::Message;
 use crate::pipeline::{DropReason, Fallback, Judged, Pipeline, Processor, Stage, StageError, Stamp, Verdict};
 use crate::plugin_host::cache::{Bounds, Cache, Key, fingerprint};
 use crate::plugin_host::compile::{COMPONENT_MAX_BYTES, Compiler};
-use crate::plugin_host::{Kv, LoadError, Loaded, Plugin, Sandbox, Status, Terms};
+use crate::plugin_host::{LoadError, Loaded, Plugin, Sandbox, Status, Terms};
+use crate::store::{Store, StoredMemory};
 
 /// How long messages may take to come through the stages of before, when others take their place.
 /// Publishers wait meanwhile, so it is less than a session may take to change hands.
@@ -53,13 +58,18 @@ struct Present {
 }
 
 impl Plugins {
-    /// None yet.
-    pub fn new(pipeline: Arc<Pipeline>, data_dir: &Path) -> Self {
+    /// None yet; `memories` is what they left in the store.
+    pub fn new(
+        pipeline: Arc<Pipeline>,
+        data_dir: &Path,
+        store: Store,
+        memories: BTreeMap<Arc<str>, StoredMemory>,
+    ) -> Self {
         let maker = Maker {
             cache: Cache::of(data_dir, Bounds::default()),
             compiler: Compiler::default(),
             sandbox: std::sync::Mutex::default(),
-            memories: std::sync::Mutex::default(),
+            memories: Memories::new(store, pipeline.stamp().clone(), memories),
         };
         Self { pipeline, maker: Arc::new(maker), present: Mutex::default(), shown: RwLock::default() }
     }
@@ -83,6 +93,8 @@ impl Plugins {
             next.push(Present { settings: settings.clone(), shown: made.shown });
         }
         self.pipeline.set_stages(stages, CHANGE_PATIENCE).await?;
+        // Now that those that went are at work no more. One that is not enabled is named nevertheless.
+        self.maker.memories.tend(|name| settings.iter().any(|plugin| plugin.name == name));
         let shown = next.iter().map(|present| present.shown.clone()).collect();
         *self.shown.write().unwrap_or_else(PoisonError::into_inner) = shown;
         *present = next.into_iter().map(|present| (present.settings.name.clone(), present)).collect();
@@ -154,7 +166,7 @@ impl Processor for Absent {
             OnFailure::Pass => Verdict::Pass,
             OnFailure::Drop => Verdict::Drop(DropReason::PluginFailed),
         };
-        Judged { verdicts: batch.iter().map(verdict).collect(), added: Vec::new() }
+        Judged { verdicts: batch.iter().map(verdict).collect(), ..Judged::default() }
     }
 }
 
@@ -171,7 +183,7 @@ struct Maker {
     /// Made with the first plugin: a gateway without any does not pay for it.
     sandbox: std::sync::Mutex<Option<Arc<Sandbox>>>,
     /// What each remembers, by name. Outlives its versions.
-    memories: std::sync::Mutex<BTreeMap<String, Kv>>,
+    memories: Memories,
 }
 
 impl Maker {
@@ -191,7 +203,7 @@ impl Maker {
             let sandbox = self.sandbox()?;
             let loaded = self.load(&sandbox, &component)?;
             let terms = Terms::of(settings)?;
-            let kv = lock(&self.memories).entry(settings.name.clone()).or_default().clone();
+            let kv = self.memories.of(&settings.name);
             let plugin = Plugin::new(loaded, terms, stamp, kv);
             plugin.start()?;
             Ok(plugin)

@@ -6,6 +6,7 @@
 
 mod certificates;
 mod daemon;
+mod guest;
 mod http;
 mod killing;
 mod mosquitto;
@@ -24,6 +25,7 @@ use std::time::{Duration, Instant};
 
 pub use certificates::Authority;
 pub use daemon::Stile;
+pub use guest::counter;
 pub use http::get;
 pub use mosquitto::{MosquittoSub, mosquitto_pub};
 pub use mqtt::{Client, Received, V5Client};

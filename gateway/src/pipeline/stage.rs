@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::DropReason;
-use crate::message::{Message, TopicFilter};
+use crate::message::{Message, Receipt, TopicFilter};
 
 /// What a stage makes of one message.
 #[derive(Debug)]
@@ -28,12 +28,20 @@ pub struct Judged {
     pub verdicts: Vec<Verdict>,
     /// Messages besides. They go on from the next stage, behind the batch.
     pub added: Vec<Message>,
+    /// It changed what is to outlive the process: nobody who waits for a message of the batch is told before
+    /// [`sync`](Processor::sync).
+    pub remembered: bool,
 }
 
 /// What a stage does. It runs on a thread of the stage's own, so it may take its time.
 pub trait Processor: Send {
     /// Judges a batch: messages of the stage's topics, in the order in which they came.
     fn process(&mut self, batch: &[Message]) -> Judged;
+
+    /// Settles a receipt when all that the batches so far changed is safe.
+    fn sync(&mut self, receipt: Receipt) {
+        receipt.settle();
+    }
 
     /// When [`tick`](Self::tick) wants to be called next; the thread waits for messages until then.
     fn tick_at(&self) -> Option<Instant> {

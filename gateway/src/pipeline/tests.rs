@@ -19,7 +19,7 @@ struct Rule<F>(F);
 
 impl<F: FnMut(&Message) -> Verdict + Send> Processor for Rule<F> {
     fn process(&mut self, batch: &[Message]) -> Judged {
-        Judged { verdicts: batch.iter().map(&mut self.0).collect(), added: Vec::new() }
+        Judged { verdicts: batch.iter().map(&mut self.0).collect(), ..Judged::default() }
     }
 }
 
@@ -191,7 +191,7 @@ impl Processor for Breaks {
         assert!(batch.iter().all(|message| message.topic.as_str() == "good"), "a message that it can't stand");
         Judged {
             verdicts: if self.0 == Fallback::Pass { vec![Verdict::Filter] } else { Vec::new() },
-            added: Vec::new(),
+            ..Judged::default()
         }
     }
 }
@@ -223,7 +223,7 @@ struct Ticks(Option<Message>, Instant);
 
 impl Processor for Ticks {
     fn process(&mut self, batch: &[Message]) -> Judged {
-        Judged { verdicts: batch.iter().map(|_| Verdict::Pass).collect(), added: Vec::new() }
+        Judged { verdicts: batch.iter().map(|_| Verdict::Pass).collect(), ..Judged::default() }
     }
 
     fn tick_at(&self) -> Option<Instant> {

@@ -222,7 +222,7 @@ impl Run {
         let (messages, riders): (Vec<_>, Vec<_>) = batch.drain(..).map(Item::apart).unzip();
         let Some((line, at)) = riders.first().map(|rider: &Rider| (Arc::clone(&rider.line), rider.at)) else { return };
         let judged = self.call(|processor| processor.as_mut().map(|processor| processor.process(&messages))).flatten();
-        let Judged { mut verdicts, added } = judged.unwrap_or_default();
+        let Judged { mut verdicts, added, remembered } = judged.unwrap_or_default();
         if self.processor.is_some() && verdicts.len() != messages.len() {
             self.set_aside(&format!("{} verdicts for {} messages", verdicts.len(), messages.len()));
             verdicts.clear();
@@ -232,6 +232,9 @@ impl Run {
             Fallback::Pass => Verdict::Pass,
             Fallback::Drop => Verdict::Drop(DropReason::PluginFailed),
         });
+        if remembered {
+            self.sync(&riders);
+        }
         // What was added came of the whole batch, so whoever waits for one of it waits for that too.
         let held = (!added.is_empty()).then(|| riders.iter().filter_map(|rider| rider.receipt.as_ref()));
         let held = held.and_then(|receipts| receipts.map(Receipt::branch).reduce(Receipt::and));
@@ -239,6 +242,15 @@ impl Run {
             self.follow(verdict, message, rider, waker);
         }
         self.add(&line, at, added, held, waker);
+    }
+
+    /// Whoever waits for a message of the batch waits for what the batch changed too.
+    fn sync(&mut self, riders: &[Rider]) {
+        let waiting = riders.iter().filter_map(|rider| rider.receipt.clone()).reduce(Receipt::and);
+        if let Some(waiting) = waiting {
+            // One that panics loses the promise.
+            self.call(|processor| processor.as_mut().map(|processor| processor.sync(waiting)));
+        }
     }
 
     fn follow(&self, verdict: Verdict, message: Message, rider: Rider, waker: &Waker) {

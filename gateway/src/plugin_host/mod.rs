@@ -32,7 +32,7 @@ mod ticker;
 mod view;
 
 pub use failure::FailureKind;
-pub use kv::Kv;
+pub use kv::{Disk, Kv};
 pub use plugin::Plugin;
 pub use sandbox::{LoadError, Loaded, Sandbox};
 pub use status::{Figure, Health, Report, Status};

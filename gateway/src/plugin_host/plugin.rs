@@ -19,7 +19,7 @@ use super::sandbox::{Loaded, Sandbox};
 use super::state::Own;
 use super::status::{Health, Status};
 use super::terms::Terms;
-use crate::message::Message;
+use crate::message::{Message, Receipt};
 use crate::pipeline::{DropReason, Judged, Processor, Stamp};
 
 /// The share of a plugin's memory that the payloads and topics of one call may take: lowering needs room besides.
@@ -222,7 +222,12 @@ impl Processor for Plugin {
             rest = later;
         }
         self.note_time();
+        judged.remembered = self.own.kv.take_changed();
         judged
+    }
+
+    fn sync(&mut self, receipt: Receipt) {
+        self.own.kv.sync(receipt);
     }
 
     fn tick_at(&self) -> Option<Instant> {

@@ -17,9 +17,11 @@ use super::rows::Stored;
 use crate::message::TopicFilter;
 
 mod load;
+mod memories;
 
-/// Counts up with the layout. It stands in the file as its user version.
-const LAYOUT: i64 = 1;
+/// What each layout added to the one before, from the first on. The layout's number stands in the file as its user version.
+const LAYOUTS: [&str; 2] = [TABLES, memories::TABLES];
+const LAYOUT: i64 = LAYOUTS.len() as i64;
 /// Stands in the file with the layout added, as its application id, so that a flipped bit is not taken for a newer
 /// version: the letters `St`.
 const MARK: i64 = 0x5374_0000;
@@ -133,10 +135,14 @@ impl Database {
             return Err(damaged("its header"));
         }
         let database = Self(connection);
-        if database.layout()? == 0 {
+        let layout = database.layout()?;
+        let older = usize::try_from(layout).ok().and_then(|layout| LAYOUTS.get(layout..)).filter(|new| !new.is_empty());
+        if let Some(new) = older {
+            // Whose number was damaged has these tables already, which is an error here.
             database.0.execute_batch(&format!(
-                "BEGIN IMMEDIATE; {TABLES} PRAGMA user_version = {LAYOUT};
+                "BEGIN IMMEDIATE; {} PRAGMA user_version = {LAYOUT};
                 PRAGMA application_id = {}; COMMIT",
+                new.concat(),
                 MARK + LAYOUT
             ))?;
         }
@@ -163,7 +169,7 @@ impl Database {
     /// Lets go all that is not in `stored`: rows of sessions that are gone, and what can't be read.
     fn rewrite(&mut self, stored: &Stored) -> Result<(), rusqlite::Error> {
         let transaction = self.0.transaction()?;
-        for table in ["retained", "session", "subscription", "queued", "received"] {
+        for table in ["retained", "session", "subscription", "queued", "received", "memory", "left_memory"] {
             transaction.execute(&format!("DELETE FROM {table}"), [])?;
         }
         put(&transaction, &Batch::of(stored))?;
@@ -178,6 +184,9 @@ fn put(transaction: &Transaction<'_>, batch: &Batch) -> Result<(), rusqlite::Err
     }
     for (number, queued) in &batch.queued {
         write_queued(transaction, number.cast_signed(), queued)?;
+    }
+    for (owner, memory) in &batch.memories {
+        memories::write(transaction, owner, memory)?;
     }
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! What outlives the process: retained messages and the sessions of MQTT clients, in one SQLite file.
+//! What outlives the process: retained messages, the sessions of MQTT clients and what plugins remember, in one SQLite
+//! file.
 //!
 //! Owns `<data-dir>/stile.db`. Never decides what is kept, and nobody waits for it: changes are noted in memory
 //! (`pending.rs`) and one unit writes them together, in one transaction with one wait for the disk (`writer.rs`).
@@ -7,7 +8,8 @@
 //!
 //! How soon a change is written depends on who waits for it. Somebody does: at once, and what comes meanwhile goes
 //! into the next transaction. Somebody does, and the client it is for is there: in `GRACE`, since its acknowledgement
-//! probably comes sooner and then nothing need be written at all. Nobody does: within `LAZY`.
+//! probably comes sooner and then nothing need be written at all. Nobody does: within `LAZY`, and what plugins remember
+//! within `SLOW`, since they may change it with every message.
 
 mod database;
 mod pending;
@@ -20,15 +22,15 @@ use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-pub use self::rows::{QueuedRow, SessionRow, Stored, StoredSession, SubscriptionRow};
+pub use self::rows::{Lasts, MemoryRow, QueuedRow, SessionRow, Stored, StoredMemory, StoredSession, SubscriptionRow};
 
 use self::database::Database;
-use self::pending::Pending;
+use self::pending::{Memory, Pending, Remembered};
 use crate::message::{Message, Publication, Receipt, Topic, TopicFilter};
 
 /// The file's name in the data folder.
@@ -38,6 +40,8 @@ const GRACE: Duration = Duration::from_millis(20);
 /// How long a change that nobody waits for may stay in memory: what a power cut can cost of messages that nobody was
 /// told to be safe.
 const LAZY: Duration = Duration::from_secs(1);
+/// The same for what plugins remember.
+const SLOW: Duration = Duration::from_secs(3);
 
 /// Why the file can't be used. A damaged file is none of these: it is set aside.
 #[derive(Debug, thiserror::Error)]
@@ -225,5 +229,30 @@ impl Store {
     /// Keeps a subscription, or with `None` lets it go. `name` is the filter as the client wrote it, with `$share`.
     pub fn subscribe(&self, session: u64, name: &TopicFilter, row: Option<SubscriptionRow>, receipt: Receipt) {
         self.change(Duration::ZERO, |pending, due| pending.subscribe(session, name.clone(), row, receipt, due));
+    }
+
+    /// Notes what one call of a plugin changed of what it remembers; `None`: the key goes. It reaches the disk together or
+    /// not at all, and not before what earlier calls changed. `true` says that the plugin had nothing under the key.
+    /// Whoever waits for it asks by [`sync`](Self::sync).
+    pub fn remember(&self, owner: &Arc<str>, changes: Vec<(String, Option<MemoryRow>, bool)>) {
+        self.change(SLOW, |pending, due| {
+            let memory = pending.memory(owner, due);
+            changes.into_iter().for_each(|(key, row, fresh)| memory.put(key, Remembered { row, fresh }));
+        });
+    }
+
+    /// Notes when the settings ceased to name a plugin; `None`: they name it.
+    pub fn leave_memory(&self, owner: &Arc<str>, left: Option<SystemTime>) {
+        self.change(LAZY, |pending, due| pending.memory(owner, due).left = Some(left));
+    }
+
+    /// Lets all go that a plugin remembers.
+    pub fn end_memory(&self, owner: &Arc<str>) {
+        self.change(LAZY, |pending, due| *pending.memory(owner, due) = Memory::end());
+    }
+
+    /// Bytes of a plugin's keys that could not be taken from the disk yet, because that fails; 0 as long as it does not.
+    pub fn undeleted(&self, owner: &str) -> usize {
+        if self.figures().failing.load(Ordering::Relaxed) { self.pending().gone(owner) } else { 0 }
     }
 }

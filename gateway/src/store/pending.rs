@@ -2,12 +2,16 @@
 //!
 //! Bounded by what it mirrors, also while the disk fails: there is one entry for each retained topic, each session and
 //! each message that waits for a client, all of which have limits of their own, and one for each thing on disk that has
-//! gone. What comes and goes without having been on disk leaves nothing behind.
+//! gone. What comes and goes without having been on disk leaves nothing behind. `memories.rs` is about plugins.
+
+mod memories;
 
 use std::collections::HashMap;
 use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Instant;
+
+pub(super) use memories::{Memory, Remembered};
 
 use super::rows::{QueuedRow, SessionRow, SubscriptionRow};
 use crate::message::{Message, Publication, Receipt, Topic, TopicFilter};
@@ -52,6 +56,8 @@ pub(super) struct Batch {
     pub(super) retained: HashMap<Topic, Kept>,
     pub(super) sessions: HashMap<u64, Session>,
     pub(super) queued: HashMap<u64, Queued>,
+    /// By the plugins' names.
+    pub(super) memories: HashMap<Arc<str>, Memory>,
     /// Settled when all of it is on disk.
     receipts: Vec<Receipt>,
     /// By when it is to be written.
@@ -67,13 +73,15 @@ impl Batch {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.retained.is_empty() && self.sessions.is_empty() && self.queued.is_empty() && self.receipts.is_empty()
+        let nothing = self.retained.is_empty() && self.sessions.is_empty() && self.queued.is_empty();
+        nothing && self.memories.is_empty() && self.receipts.is_empty()
     }
 
     /// How many things change.
     pub(super) fn len(&self) -> usize {
         let parts = |session: &Session| session.subscriptions.len() + session.received.len() + 1;
-        self.retained.len() + self.queued.len() + self.sessions.values().map(parts).sum::<usize>()
+        let memories = self.memories.values().map(Memory::len).sum::<usize>();
+        self.retained.len() + self.queued.len() + self.sessions.values().map(parts).sum::<usize>() + memories
     }
 
     /// Puts later changes over these.
@@ -110,6 +118,9 @@ impl Batch {
                 }
             }
         }
+        for (owner, memory) in later.memories {
+            self.memories.entry(owner).or_default().absorb(memory);
+        }
         self.receipts.extend(later.receipts);
     }
 
@@ -132,6 +143,7 @@ impl Batch {
     fn note_failure(&mut self) {
         self.retained.values_mut().for_each(|kept| kept.fresh = false);
         self.sessions.values_mut().for_each(|session| session.fresh = false);
+        self.memories.values_mut().for_each(Memory::note_failure);
         // Those who wait are sent away in the end; what they waited with must not pile up.
         let (awaited, given_up): (Vec<_>, Vec<_>) = self.receipts.drain(..).partition(Receipt::is_awaited);
         self.receipts = awaited;
@@ -309,5 +321,15 @@ impl Pending {
         let batch = self.ready(due);
         batch.sessions.entry(number).or_default().subscriptions.insert(name, row);
         batch.receipts.push(receipt);
+    }
+
+    /// What is to be written of a plugin's memory.
+    pub(super) fn memory(&mut self, owner: &Arc<str>, due: Instant) -> &mut Memory {
+        self.ready(due).memories.entry(Arc::clone(owner)).or_default()
+    }
+
+    /// What the keys of a plugin weigh that are to go from the disk.
+    pub(super) fn gone(&self, owner: &str) -> usize {
+        self.ready.memories.get(owner).map_or(0, Memory::gone)
     }
 }

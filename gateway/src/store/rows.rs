@@ -1,5 +1,6 @@
 //! What can be kept, as the other rooms see it.
 
+use std::collections::BTreeMap;
 use std::num::{NonZeroU16, NonZeroU32};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -69,6 +70,33 @@ pub struct StoredSession {
     pub queued: Vec<(u64, QueuedRow)>,
 }
 
+/// How much longer something is to be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lasts {
+    /// The time that was left; whole seconds are kept, and what has begun of one.
+    pub left: Duration,
+    /// When that was left, where the wall clock could be trusted.
+    pub at: Option<SystemTime>,
+}
+
+/// A value that a plugin remembers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemoryRow {
+    /// The value.
+    pub value: Arc<[u8]>,
+    /// `None`: for as long as the plugin wants it.
+    pub lasts: Option<Lasts>,
+}
+
+/// What one plugin remembers, as it was found at the start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StoredMemory {
+    /// Keys and values.
+    pub entries: Vec<(String, MemoryRow)>,
+    /// When the settings ceased to name the plugin; `None` while they do, and where nobody could tell the time.
+    pub left: Option<SystemTime>,
+}
+
 /// All that was found at the start.
 #[derive(Debug, Default)]
 pub struct Stored {
@@ -79,6 +107,8 @@ pub struct Stored {
     /// Messages of shared subscriptions that a member gave back when its session ended and that no other had got yet,
     /// with the numbers of the rows.
     pub homeless: Vec<(u64, QueuedRow)>,
+    /// What plugins remember, by their names.
+    pub memories: BTreeMap<Arc<str>, StoredMemory>,
     /// Rows that could not be read and were let go.
     pub unreadable: u64,
     /// Where a damaged file was moved to. What could be read of it is in here.

@@ -1,5 +1,7 @@
 //! The store with real files: what is promised is there after the process is gone, and damage costs only itself.
 
+mod memories;
+
 use std::num::{NonZeroU16, NonZeroU32};
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -18,7 +18,7 @@ struct Held(threads::Receiver<()>);
 impl Processor for Held {
     fn process(&mut self, batch: &[Message]) -> Judged {
         let _ = self.0.recv_timeout(LONG);
-        Judged { verdicts: batch.iter().map(|_| Verdict::Filter).collect(), added: Vec::new() }
+        Judged { verdicts: batch.iter().map(|_| Verdict::Filter).collect(), ..Judged::default() }
     }
 }
 

@@ -87,7 +87,7 @@ struct Alarms(Stamp);
 impl Processor for Alarms {
     fn process(&mut self, batch: &[Message]) -> Judged {
         let alarm = self.0.message(Origin::Plugin("alarms".into()), topic("alarm"), "!");
-        Judged { verdicts: batch.iter().map(|_| Verdict::Filter).collect(), added: vec![alarm] }
+        Judged { verdicts: batch.iter().map(|_| Verdict::Filter).collect(), added: vec![alarm], ..Judged::default() }
     }
 }
 
@@ -133,4 +133,34 @@ async fn nothing_is_acknowledged_of_what_is_cut_off() {
     assert_eq!(judged.promise(), Promise::Lost);
     assert!(notes.lock().unwrap().is_empty());
     assert_eq!(ledger(&pipeline).in_flight, 0);
+}
+
+/// Keeps back the receipts of what it is to remember.
+struct Remembers(threads::Sender<Receipt>);
+
+impl Processor for Remembers {
+    fn process(&mut self, batch: &[Message]) -> Judged {
+        let remembered = batch.iter().any(|message| message.topic.as_str() == "a");
+        Judged { verdicts: batch.iter().map(|_| Verdict::Pass).collect(), remembered, ..Judged::default() }
+    }
+
+    fn sync(&mut self, receipt: Receipt) {
+        self.0.send(receipt).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_acknowledgement_waits_for_what_the_stage_remembers_of_the_batch() {
+    let (to_test, kept) = threads::channel();
+    let (pipeline, mut delivered) = path(vec![stage("remembers", "#", Remembers(to_test))]).await;
+    let awaited = publish(&pipeline, "a").await;
+    assert!(pipeline.drain(PATIENCE).await);
+    hand_on(delivered.try_recv().unwrap()).unwrap().settle();
+    assert_eq!(awaited.promise(), Promise::Open, "delivered, and not remembered yet");
+    kept.recv_timeout(PATIENCE).unwrap().settle();
+    assert_eq!(awaited.promise(), Promise::Kept);
+    let awaited = publish(&pipeline, "b").await;
+    assert!(pipeline.drain(PATIENCE).await);
+    hand_on(delivered.try_recv().unwrap()).unwrap().settle();
+    assert_eq!(awaited.promise(), Promise::Kept, "nothing was to be remembered");
 }

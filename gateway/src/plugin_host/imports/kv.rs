@@ -13,6 +13,7 @@ impl From<Refused> for KvError {
             Refused::TooLarge => Self::TooLarge,
             Refused::Quota => Self::Quota,
             Refused::NotANumber => Self::NotANumber,
+            Refused::Unavailable => Self::Unavailable,
         }
     }
 }

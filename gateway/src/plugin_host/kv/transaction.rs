@@ -20,6 +20,7 @@ pub(in crate::plugin_host) enum Refused {
     TooLarge,
     Quota,
     NotANumber,
+    Unavailable,
 }
 
 /// What one call sees and changes.
@@ -31,19 +32,21 @@ pub(in crate::plugin_host) struct Transaction {
     /// By how much the changes raise what is kept, beside what they free.
     more: usize,
     less: usize,
+    /// The disk has failed for so long that nothing more may be kept.
+    stuck: bool,
 }
 
 impl Transaction {
     pub(in crate::plugin_host) fn new(kv: Kv, quota: usize) -> Self {
-        Self { kv, quota, changes: BTreeMap::new(), more: 0, less: 0 }
+        Self { kv, quota, changes: BTreeMap::new(), more: 0, less: 0, stuck: false }
     }
 
     /// A call begins: what has had its time must not keep it from its quota.
-    pub(in crate::plugin_host) fn begin(&self) {
-        let mut table = self.kv.lock();
-        if table.bytes / 3 > self.quota / 4 {
-            table.sweep(Instant::now());
+    pub(in crate::plugin_host) fn begin(&mut self) {
+        if self.kv.bytes() / 3 > self.quota / 4 {
+            self.kv.sweep();
         }
+        self.stuck = self.kv.is_stuck(self.quota);
     }
 
     fn entry(&self, key: &str) -> Option<Entry> {
@@ -72,6 +75,9 @@ impl Transaction {
     fn put(&mut self, key: String, entry: Entry) -> Result<(), Refused> {
         if key.len() > KEY_BYTES || entry.value.len() > VALUE_BYTES {
             return Err(Refused::TooLarge);
+        }
+        if self.stuck {
+            return Err(Refused::Unavailable);
         }
         let (more, less) = self.replaced(&key);
         let more = more + cost(&key, &entry);
@@ -148,10 +154,7 @@ impl Transaction {
     /// The call ended well: all changes at once.
     pub(in crate::plugin_host) fn commit(&mut self) {
         if !self.changes.is_empty() {
-            let mut table = self.kv.lock();
-            for (key, entry) in std::mem::take(&mut self.changes) {
-                table.put(key, entry);
-            }
+            self.kv.change(std::mem::take(&mut self.changes));
         }
         self.rollback();
     }

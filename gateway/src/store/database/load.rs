@@ -7,8 +7,9 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use rusqlite::{Connection, Row};
 
-use super::super::pending::{Batch, Kept, Queued, Session};
+use super::super::pending::{Batch, Kept, Memory, Queued, Session};
 use super::super::rows::{QueuedRow, SessionRow, Stored, StoredSession, SubscriptionRow};
+use super::memories;
 use crate::message::{Message, MessageId, QoS, TopicFilter};
 
 /// Reads all tables into `stored`, as far as that goes. Says whether there are rows that are of no use.
@@ -32,7 +33,7 @@ struct Reader<'a> {
 }
 
 /// What became of one row.
-enum Taken {
+pub(super) enum Taken {
     Yes,
     Stray,
 }
@@ -71,7 +72,10 @@ impl Reader<'_> {
             }
             Some(belonging(found, queued.session, |session| session.queued.push((number, queued))))
         });
-        read_retained.and(read_sessions).and(read_subscriptions).and(read_received).and(read_queued)
+        let read_memories = self.each("SELECT * FROM memory", |row| memories::read(row, &mut stored.memories));
+        let read_left = self.each("SELECT * FROM left_memory", |row| memories::read_left(row, &mut stored.memories));
+        let read_sessions = read_sessions.and(read_subscriptions).and(read_received).and(read_queued);
+        read_retained.and(read_sessions).and(read_memories).and(read_left)
     }
 
     /// Reads the rows of a query one by one.
@@ -175,6 +179,10 @@ impl Batch {
         for message in &stored.retained {
             batch.retain(message.topic.clone(), Kept { message: Some(Arc::clone(message)), fresh: true });
         }
+        let memories = stored.memories.iter();
+        batch
+            .memories
+            .extend(memories.map(|(owner, memory)| (Arc::clone(owner), Memory::of(&memory.entries, memory.left))));
         let homeless = stored.homeless.iter();
         batch.queued.extend(homeless.map(|(row, queued)| (*row, Queued::Put(queued.clone(), Vec::new()))));
         for session in &stored.sessions {

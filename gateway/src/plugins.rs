@@ -22,6 +22,7 @@ use crate::message::Message;
 use crate::pipeline::{DropReason, Fallback, Judged, Pipeline, Processor, Stage, StageError, Stamp, Verdict};
 use crate::plugin_host::cache::{Bounds, Cache, Key, fingerprint};
 use crate::plugin_host::compile::{COMPONENT_MAX_BYTES, Compiler};
+use crate::plugin_host::engine::Code;
 use crate::plugin_host::{LoadError, Loaded, Plugin, Sandbox, Status, Terms};
 use crate::store::{Store, StoredMemory};
 
@@ -68,7 +69,7 @@ impl Plugins {
         let maker = Maker {
             cache: Cache::of(data_dir, Bounds::default()),
             compiler: Compiler::default(),
-            sandbox: std::sync::Mutex::default(),
+            sandboxes: std::sync::Mutex::default(),
             memories: Memories::new(store, pipeline.stamp().clone(), memories),
         };
         Self { pipeline, maker: Arc::new(maker), present: Mutex::default(), shown: RwLock::default() }
@@ -180,8 +181,8 @@ struct Unfit {
 struct Maker {
     cache: Cache,
     compiler: Compiler,
-    /// Made with the first plugin: a gateway without any does not pay for it.
-    sandbox: std::sync::Mutex<Option<Arc<Sandbox>>>,
+    /// Each made with the first plugin that needs it: a gateway without any does not pay for it.
+    sandboxes: std::sync::Mutex<BTreeMap<Code, Arc<Sandbox>>>,
     /// What each remembers, by name. Outlives its versions.
     memories: Memories,
 }
@@ -200,8 +201,7 @@ impl Maker {
             return Ok(None);
         }
         let made = || -> Result<Plugin, String> {
-            let sandbox = self.sandbox()?;
-            let loaded = self.load(&sandbox, &component)?;
+            let loaded = self.load(&component, Code::of(&settings.limits))?;
             let terms = Terms::of(settings)?;
             let kv = self.memories.of(&settings.name);
             let plugin = Plugin::new(loaded, terms, stamp, kv);
@@ -214,18 +214,19 @@ impl Maker {
         }
     }
 
-    fn sandbox(&self) -> Result<Arc<Sandbox>, String> {
-        let mut sandbox = lock(&self.sandbox);
-        if let Some(sandbox) = &*sandbox {
+    fn sandbox(&self, code: Code) -> Result<Arc<Sandbox>, String> {
+        let mut sandboxes = lock(&self.sandboxes);
+        if let Some(sandbox) = sandboxes.get(&code) {
             return Ok(Arc::clone(sandbox));
         }
-        let new = Sandbox::new().map_err(|error| error.to_string())?;
-        Ok(Arc::clone(sandbox.insert(new)))
+        let new = Sandbox::of(code).map_err(|error| error.to_string())?;
+        Ok(Arc::clone(sandboxes.entry(code).or_insert(new)))
     }
 
     /// From the cache, or compiled now.
-    fn load(&self, sandbox: &Arc<Sandbox>, component: &[u8]) -> Result<Loaded, String> {
-        let key = Key::of(component);
+    fn load(&self, component: &[u8], code: Code) -> Result<Loaded, String> {
+        let sandbox = self.sandbox(code)?;
+        let key = Key::of(component, code);
         if let Some(compiled) = self.cache.load(&key) {
             match sandbox.load(&compiled) {
                 Ok(loaded) => return Ok(loaded),
@@ -233,7 +234,7 @@ impl Maker {
                 Err(error) => return Err(error.to_string()),
             }
         }
-        let compiled = self.compiler.compile(component).map_err(|error| error.to_string())?;
+        let compiled = self.compiler.making(code).compile(component).map_err(|error| error.to_string())?;
         let loaded = sandbox.load(&compiled).map_err(|error| error.to_string())?;
         self.cache.store(&key, &compiled);
         Ok(loaded)

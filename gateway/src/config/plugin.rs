@@ -113,6 +113,9 @@ pub struct Limits {
     /// CPU time of one call; 1 ms to 1 min.
     #[serde(with = "duration")]
     pub cpu: Duration,
+    /// Fuel of one call, about one for each instruction; 1000 to 10^15. `None`: it is not counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fuel: Option<u64>,
     /// Messages that one call may make; 1 to 10000.
     pub drafts: usize,
     /// Bytes of what it remembers; 0 to 64 MiB.
@@ -129,6 +132,7 @@ impl Default for Limits {
         Self {
             memory: 16 << 20,
             cpu: Duration::from_millis(50),
+            fuel: None,
             drafts: 1000,
             kv_bytes: 1 << 20,
             failures: 5,

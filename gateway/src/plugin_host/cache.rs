@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use ring::digest::{Context, SHA256, digest};
 use wasmtime::Config;
 
-use super::engine;
+use super::engine::{self, Code};
 use folder::Folder;
 
 /// Where it is in the data folder.
@@ -47,8 +47,8 @@ pub struct Key(String);
 
 impl Key {
     /// The key of a component on this machine and this gateway: another version, processor or engine makes another key.
-    pub fn of(component: &[u8]) -> Self {
-        Self::with(component, &environment(&engine::config(false)))
+    pub fn of(component: &[u8], code: Code) -> Self {
+        Self::with(component, &environment(&engine::config(false, code)))
     }
 
     fn with(component: &[u8], environment: &str) -> Self {

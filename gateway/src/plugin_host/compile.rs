@@ -20,6 +20,8 @@ use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
+use super::engine::Code;
+
 /// The hidden verb.
 pub const VERB: &str = "compile-plugin";
 
@@ -89,6 +91,7 @@ impl fmt::Display for Said<'_> {
 pub struct Compiler {
     program: PathBuf,
     budget: Budget,
+    code: Code,
 }
 
 impl Default for Compiler {
@@ -101,7 +104,13 @@ impl Default for Compiler {
 impl Compiler {
     /// One whose children are `program compile-plugin`.
     pub fn new(program: impl Into<PathBuf>, budget: Budget) -> Self {
-        Self { program: program.into(), budget }
+        Self { program: program.into(), budget, code: Code::default() }
+    }
+
+    /// The same, whose children make this code.
+    #[must_use]
+    pub fn making(&self, code: Code) -> Self {
+        Self { code, ..self.clone() }
     }
 
     /// The compiled form of `component`, for this machine and [`super::engine::config`]. Blocks for as long as that takes.
@@ -122,6 +131,7 @@ impl Compiler {
         command.arg(VERB);
         command.arg("--cpu-seconds").arg(self.budget.cpu_seconds.to_string());
         command.arg("--memory").arg(self.budget.memory.to_string());
+        command.args((self.code == Code::Metered).then_some("--fuel"));
         command.env_clear().current_dir("/").process_group(0);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command

@@ -14,6 +14,8 @@ pub enum FailureKind {
     Trap,
     /// It used more CPU time than a call may.
     CpuTime,
+    /// It used more fuel than a call may.
+    Fuel,
     /// It needed more memory than it may have.
     Memory,
     /// Its answer is not what it has to be.
@@ -30,10 +32,11 @@ pub enum FailureKind {
 
 impl FailureKind {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Start,
         Self::Trap,
         Self::CpuTime,
+        Self::Fuel,
         Self::Memory,
         Self::Output,
         Self::Misuse,
@@ -48,6 +51,7 @@ impl FailureKind {
             Self::Start => "start",
             Self::Trap => "trap",
             Self::CpuTime => "cpu-time",
+            Self::Fuel => "fuel",
             Self::Memory => "memory",
             Self::Output => "output",
             Self::Misuse => "misuse",
@@ -95,6 +99,9 @@ impl Failure {
         let Some(trap) = error.downcast_ref::<Trap>() else {
             return Self::new(FailureKind::Output, error.root_cause().to_string());
         };
+        if *trap == Trap::OutOfFuel {
+            return Self::new(FailureKind::Fuel, "used more fuel than it may in one call");
+        }
         if full {
             return Self::new(FailureKind::Memory, format!("needs more memory than it may have ({trap})"));
         }

@@ -1,7 +1,6 @@
 //! One running instance of a plugin, and its calls. It is thrown away when a call fails.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use wasmtime::component::TypedFunc;
 use wasmtime::{Store, UpdateDeadline};
@@ -23,7 +22,7 @@ pub(super) const BATCH: usize = 64;
 /// The most bytes that one call may give back or hand to an import, as they arrive on this side. So many may all messages
 /// have that it emits.
 pub(super) const ANSWER_BYTES: usize = 8 << 20;
-/// Making an instance and its `configure` may take so many times a call's CPU time.
+/// Making an instance and its `configure` may take so many times a call's CPU time and fuel.
 const START_TIMES: u32 = 20;
 
 type Tick = TypedFunc<(u64,), (Result<Vec<Draft>, Error>,)>;
@@ -68,8 +67,7 @@ impl Instance {
             }
             Ok(UpdateDeadline::Continue(1))
         });
-        let most = own.terms.limits.cpu.saturating_mul(START_TIMES);
-        begin(&mut store, most);
+        begin(&mut store, START_TIMES);
         let _running = loaded.sandbox.ticker.run();
         let configured = Self::link(store, loaded).and_then(|mut instance| instance.configure().map(|()| instance));
         configured.map_err(|failure| Failure::new(FailureKind::Start, failure.text))
@@ -101,8 +99,7 @@ impl Instance {
 
     /// Judges a batch.
     pub(super) fn process(&mut self, sandbox: &Sandbox, batch: &[Message]) -> Result<Answer, Failure> {
-        let most = self.store.data().own.terms.limits.cpu;
-        begin(&mut self.store, most);
+        begin(&mut self.store, 1);
         if self.asks {
             self.store.data_mut().show(batch);
         }
@@ -117,8 +114,7 @@ impl Instance {
     /// Lets it act as time goes by.
     pub(super) fn tick(&mut self, sandbox: &Sandbox) -> Result<Vec<Outgoing>, Failure> {
         let Some(tick) = self.tick else { return Ok(Vec::new()) };
-        let most = self.store.data().own.terms.limits.cpu;
-        begin(&mut self.store, most);
+        begin(&mut self.store, 1);
         let running = sandbox.ticker.run();
         let answer = tick.call(&mut self.store, (unix_micros(),)).map(|(answer,)| answer);
         drop(running);
@@ -162,9 +158,15 @@ impl Instance {
     }
 }
 
-fn begin(store: &mut Store<State>, most: Duration) {
+/// A call begins, which may cost so many times what a usual one may.
+fn begin(store: &mut Store<State>, times: u32) {
+    let limits = &store.data().own.terms.limits;
+    let (cpu, fuel) = (limits.cpu.saturating_mul(times), limits.fuel);
+    if let Some(fuel) = fuel {
+        store.set_fuel(fuel.saturating_mul(times.into())).expect("a plugin with a limit of fuel has metered code");
+    }
     store.set_epoch_deadline(1);
-    store.data_mut().begin(most);
+    store.data_mut().begin(cpu);
 }
 
 fn of(store: &Store<State>, error: &wasmtime::Error) -> Failure {

@@ -35,6 +35,8 @@ pub struct Plugin {
     next_tick: Option<Instant>,
     /// Messages that one call may have: halved when a batch was too much, and one more after each call with so many.
     at_once: usize,
+    /// The most that it ever is.
+    most_at_once: usize,
     /// The beat at which its CPU time was noted last.
     noted: u64,
 }
@@ -51,8 +53,11 @@ impl Plugin {
         let now = Instant::now();
         let quarantine = Quarantine::new(terms.limits.failures, terms.limits.within);
         let next_tick = terms.tick.filter(|_| loaded.ticks()).and_then(|period| now.checked_add(period));
+        // Alone, each message has the same fuel whatever comes with it.
+        let most_at_once = if terms.limits.fuel.is_some() { 1 } else { BATCH };
         let own = Own { terms, status: Arc::default(), kv, gate: Gate::new(now), began: now };
-        Self { loaded, own: Arc::new(own), stamp, quarantine, instance: None, next_tick, at_once: BATCH, noted: 0 }
+        let (instance, at_once) = (None, most_at_once);
+        Self { loaded, own: Arc::new(own), stamp, quarantine, instance, next_tick, at_once, most_at_once, noted: 0 }
     }
 
     /// How it is, for operators.
@@ -128,7 +133,7 @@ impl Plugin {
         match self.call(&mut judged.added, |instance, sandbox| instance.process(sandbox, batch)) {
             Ok(answer) => {
                 if batch.len() >= self.at_once {
-                    self.at_once = (self.at_once + 1).min(BATCH);
+                    self.at_once = (self.at_once + 1).min(self.most_at_once);
                 }
                 self.decided(batch, answer, judged);
                 true

@@ -7,7 +7,7 @@ use wasmtime::component::{Component, ComponentExportIndex, HasSelf, InstancePre,
 use wasmtime::{Engine, Precompiled};
 
 use super::bindings::{MessageFilter, MessageFilterIndices};
-use super::engine;
+use super::engine::{self, Code};
 use super::failure::one_line;
 use super::state::State;
 use super::ticker::Ticker;
@@ -65,8 +65,16 @@ impl Sandbox {
     /// # Errors
     /// [`LoadError::Engine`].
     pub fn new() -> Result<Arc<Self>, LoadError> {
+        Self::of(Code::default())
+    }
+
+    /// Makes one for code of this kind; it loads no other.
+    ///
+    /// # Errors
+    /// [`LoadError::Engine`].
+    pub fn of(code: Code) -> Result<Arc<Self>, LoadError> {
         let wrong = |error: wasmtime::Error| LoadError::Engine(cause(&error));
-        let engine = Engine::new(&engine::config(false)).map_err(wrong)?;
+        let engine = Engine::new(&engine::config(false, code)).map_err(wrong)?;
         let mut linker = Linker::new(&engine);
         MessageFilter::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state).map_err(wrong)?;
         let ticker = Ticker::start(engine.clone()).map_err(|error| LoadError::Engine(error.to_string()))?;

@@ -100,6 +100,7 @@ fn limits(mut section: Section<'_>) -> Limits {
     let read = Limits {
         memory: s.integer("memory", 65_536..=1 << 30).unwrap_or(usual.memory),
         cpu: s.duration("cpu", Duration::from_millis(1)..=60 * second).unwrap_or(usual.cpu),
+        fuel: s.integer("fuel", 1000..=1_000_000_000_000_000),
         drafts: s.integer("drafts", 1..=10_000).unwrap_or(usual.drafts),
         kv_bytes: s.integer("kv-bytes", 0..=64 << 20).unwrap_or(usual.kv_bytes),
         failures: s.integer("failures", 1..=1000).unwrap_or(usual.failures),

@@ -175,7 +175,7 @@ stile.toml:89:8: | this whole number is out of range
 stile.toml:90:9: | plugins get their settings as JSON, which has no NaN
 stile.toml:92:10: | `memory` in [plugin.limits] is 1, which is out of range
 stile.toml:93:7: | `cpu` in [plugin.limits] is a whole number, not a text
-stile.toml:94:1: | unknown key `fuel` in [plugin.limits]
+stile.toml:94:8: | `fuel` in [plugin.limits] is 1, which is out of range
 stile.toml:95:1: | `data` in [[plugin]] names files that the plugin may not read
 stile.toml:96:1: | `a b` in [plugin.data] is no name that a plugin can ask for
 stile.toml:97:5: | `c` in [plugin.data] is no path

@@ -45,8 +45,9 @@ fn another_component_gateway_or_processor_is_another_key() {
     for (at, one) in keys.iter().enumerate() {
         assert!(keys.iter().skip(at + 1).all(|other| one != other), "{one:?}");
     }
-    assert_eq!(Key::of(b"x"), Key::of(b"x"));
-    let (usual, mut other) = (environment(&engine::config(false)), engine::config(false));
+    assert_eq!(Key::of(b"x", Code::Timed), Key::of(b"x", Code::Timed));
+    assert_ne!(Key::of(b"x", Code::Timed), Key::of(b"x", Code::Metered));
+    let (usual, mut other) = (environment(&engine::config(false, Code::Timed)), engine::config(false, Code::Timed));
     assert_ne!(usual, environment(other.epoch_interruption(false)));
     assert!(usual.contains(env!("CARGO_PKG_VERSION")) && usual.contains(std::env::consts::ARCH), "{usual}");
 }

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use wasmtime::Engine;
 
 use super::{Budget, COMPONENT_MAX_BYTES, sandbox};
-use crate::plugin_host::engine;
+use crate::plugin_host::engine::{self, Code};
 use crate::plugin_host::format::check_component;
 
 /// The exit code of a child whose component is not good.
@@ -15,9 +15,9 @@ pub const REFUSED: u8 = 3;
 ///
 /// # Errors
 /// Why the component is not good, in one line.
-pub fn run(budget: Budget, mut input: impl Read, mut output: impl Write) -> Result<(), String> {
+pub fn run(budget: Budget, code: Code, mut input: impl Read, mut output: impl Write) -> Result<(), String> {
     // Before the sandbox: it looks at the machine's processor.
-    let engine = Engine::new(&engine::config(true)).map_err(|error| format!("{error:#}"))?;
+    let engine = Engine::new(&engine::config(true, code)).map_err(|error| format!("{error:#}"))?;
     sandbox::enter(budget)?;
     let mut component = Vec::new();
     let most = COMPONENT_MAX_BYTES as u64 + 1;

@@ -29,6 +29,9 @@ fn what_the_child_writes_is_the_compiled_code() {
     assert_eq!(child("exec /bin/cat", patience, &large).unwrap(), large, "more than a pipe holds, both ways at once");
     let told = child("/bin/cat > /dev/null; echo \"$@\"", patience, COMPONENT).unwrap();
     assert_eq!(String::from_utf8(told).unwrap(), format!("{VERB} --cpu-seconds 7 --memory 1073741824\n"));
+    let metered = Compiler::new("/bin/echo", Budget::default()).making(Code::Metered);
+    let told = String::from_utf8(metered.compile(COMPONENT).unwrap()).unwrap();
+    assert!(told.ends_with(" --fuel\n"), "{told}");
 }
 
 #[test]

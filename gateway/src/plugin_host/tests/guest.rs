@@ -8,6 +8,7 @@ use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use super::image::{ANSWER, Image};
 use crate::message::{Message, Origin, Topic};
 use crate::pipeline::{Judged, Pipeline, Processor, Stamp, Verdict};
+use crate::plugin_host::engine::Code;
 use crate::plugin_host::{FailureKind, Kv, Loaded, Plugin, Report, Sandbox, Terms, engine};
 
 /// A plugin: what is put into its parts.
@@ -70,7 +71,9 @@ impl Guest<'_> {
 
     /// In a stage of its own with these terms.
     pub(super) fn stage(&self, terms: Terms) -> Bench {
-        Bench::new(load(&Sandbox::new().unwrap(), &self.component()), terms)
+        let code = Code::of(&terms.limits);
+        let compiled = compile_as(code, &self.component());
+        Bench::new(Sandbox::of(code).unwrap().load(&compiled).unwrap(), terms)
     }
 }
 
@@ -86,7 +89,11 @@ pub(super) fn component(text: &str, world: &str) -> Vec<u8> {
 
 /// Compiles in this process, which the daemon never does.
 pub(super) fn compile(component: &[u8]) -> Vec<u8> {
-    Engine::new(&engine::config(true)).unwrap().precompile_component(component).unwrap()
+    compile_as(Code::Timed, component)
+}
+
+fn compile_as(code: Code, component: &[u8]) -> Vec<u8> {
+    Engine::new(&engine::config(true, code)).unwrap().precompile_component(component).unwrap()
 }
 
 pub(super) fn load(sandbox: &Arc<Sandbox>, component: &[u8]) -> Loaded {

@@ -103,3 +103,50 @@ fn the_ticker_rests_while_nothing_runs_and_wakes_for_the_next_call() {
     assert_eq!(bench.words(&["x"]), ["drop plugin-failed"], "a rested ticker cuts too");
     rests(&bench);
 }
+
+/// A plugin that goes round a hundred times for each byte of a payload that begins with `x`, with so much fuel.
+fn metered(fuel: u64) -> super::guest::Bench {
+    let on_x = "(local.set $at (i32.mul (i32.load offset=12 (local.get $at)) (i32.const 100))) (loop $on
+        (br_if $on (local.tee $at (i32.sub (local.get $at) (i32.const 1)))))";
+    let mut terms = Terms { on_failure: OnFailure::Drop, ..Terms::new("test") };
+    terms.limits.cpu = Duration::from_secs(60);
+    terms.limits.fuel = Some(fuel);
+    terms.limits.failures = 1000;
+    Guest { on_x, ..Guest::default() }.stage(terms)
+}
+
+/// The length of the longest payload that it manages, between others.
+fn longest(bench: &mut super::guest::Bench, others: usize) -> usize {
+    let (mut good, mut bad) = (1, 100_000);
+    while bad - good > 1 {
+        let length = usize::midpoint(good, bad);
+        let mut batch = vec!["y"; others];
+        let payload = "x".repeat(length);
+        batch.insert(others / 2, &payload);
+        let words = bench.words(&batch);
+        assert!(words.iter().enumerate().all(|(at, word)| at == others / 2 || word == "pass"), "{words:?}");
+        if words[others / 2] == "pass" { good = length } else { bad = length }
+    }
+    good
+}
+
+#[test]
+fn with_fuel_the_same_message_is_cut_at_the_same_place_whatever_comes_with_it() {
+    let first = longest(&mut metered(1_000_000), 0);
+    assert!((1000..4000).contains(&first), "some 400 instructions a byte: {first}");
+    let mut bench = metered(1_000_000);
+    assert_eq!((longest(&mut bench, 63), longest(&mut bench, 2)), (first, first));
+    let report = bench.report();
+    assert_eq!((report.failures_of(FailureKind::Fuel), report.failures_of(FailureKind::CpuTime)), (report.failed, 0));
+    assert!(report.last_error.unwrap().0.contains("more fuel than it may"));
+    assert!(longest(&mut metered(2_000_000), 0) > first * 3 / 2);
+}
+
+#[test]
+fn one_that_starts_with_too_little_fuel_does_not_start() {
+    let mut metered = terms();
+    metered.limits.fuel = Some(1000);
+    let guest = Guest { configure: "(loop $on (br $on))", ..Guest::default() };
+    let error = guest.stage(metered).plugin.start().unwrap_err();
+    assert!(error.contains("fuel"), "{error}");
+}

@@ -20,7 +20,7 @@ fn what_the_gateway_did_not_compile_is_refused() {
 
 #[test]
 fn a_core_module_is_refused() {
-    let engine = wasmtime::Engine::new(&crate::plugin_host::engine::config(true)).unwrap();
+    let engine = wasmtime::Engine::new(&crate::plugin_host::engine::config(true, Default::default())).unwrap();
     let module = engine.precompile_module(&wat::parse_str("(module)").unwrap()).unwrap();
     let error = Sandbox::new().unwrap().load(&module).unwrap_err();
     assert!(matches!(error, LoadError::NotCompiled(_)), "{error}");

@@ -3,6 +3,7 @@
 //! | Room | Owns |
 //! |---|---|
 //! | [`message`] | what travels: a message, its topic, its origin and times |
+//! | [`component`] | what a plugin's file is |
 //! | [`config`] | typed settings; load, check, diff |
 //! | [`pipeline`] | the one path; the ledger that counts every message |
 //! | [`radio`] | bytes and frames to messages and back |
@@ -22,6 +23,7 @@ pub mod broker;
 mod certificate;
 pub mod cli;
 pub mod clock;
+pub mod component;
 pub mod config;
 mod data_dir;
 pub mod logging;

@@ -7,8 +7,6 @@
 mod memories;
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -16,12 +14,12 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 use self::memories::Memories;
-
+use crate::component::{fingerprint, read};
 use crate::config::{self, OnFailure};
 use crate::message::Message;
 use crate::pipeline::{DropReason, Fallback, Judged, Pipeline, Processor, Stage, StageError, Stamp, Verdict};
-use crate::plugin_host::cache::{Bounds, Cache, Key, fingerprint};
-use crate::plugin_host::compile::{COMPONENT_MAX_BYTES, Compiler};
+use crate::plugin_host::cache::{Bounds, Cache, Key};
+use crate::plugin_host::compile::Compiler;
 use crate::plugin_host::engine::Code;
 use crate::plugin_host::{LoadError, Loaded, Plugin, Sandbox, Status, Terms};
 use crate::store::{Store, StoredMemory};
@@ -243,14 +241,4 @@ impl Maker {
 
 fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn read(file: &Path) -> Result<Vec<u8>, String> {
-    let mut bytes = Vec::new();
-    let read = File::open(file).and_then(|file| file.take(COMPONENT_MAX_BYTES as u64 + 1).read_to_end(&mut bytes));
-    read.map_err(|error| error.to_string())?;
-    if bytes.len() > COMPONENT_MAX_BYTES {
-        return Err(format!("it has more than {COMPONENT_MAX_BYTES} bytes"));
-    }
-    Ok(bytes)
 }

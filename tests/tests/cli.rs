@@ -7,7 +7,8 @@ use std::process::Stdio;
 
 use stile_tests::{Stile, binary, check, command};
 
-const VERBS: [&str; 10] = ["run", "check", "clients", "config", "demo", "tap", "top", "user", "completions", "man"];
+const VERBS: [&str; 11] =
+    ["run", "check", "clients", "config", "demo", "plugin", "tap", "top", "user", "completions", "man"];
 
 /// Runs it with variables: exit code, standard output, standard error.
 fn with_env(arguments: &[&str], variables: &[(&str, &str)]) -> (i32, String, String) {
@@ -35,6 +36,8 @@ fn version_and_help_are_there_for_every_verb_with_examples_that_parse() {
         &["clients"],
         &["config"],
         &["demo"],
+        &["plugin"],
+        &["plugin", "inspect"],
         &["tap"],
         &["top"],
         &["user"],

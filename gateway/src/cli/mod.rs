@@ -8,6 +8,7 @@ mod clients;
 mod compile_plugin;
 mod config;
 mod demo;
+mod plugin;
 mod run;
 mod shell;
 mod socket;
@@ -36,6 +37,7 @@ Examples:
   stile config example > stile.toml         a commented file to start from
   stile check stile.toml                    everything that is wrong with it, at once
   stile run --config stile.toml             the gateway
+  stile plugin inspect parking.wasm         what a plugin is and asks for
   stile tap 'serial/+/up'                   live messages of the running gateway
   stile user add anna --all                 somebody who may connect")]
 struct Arguments {
@@ -51,6 +53,7 @@ enum Verb {
     Clients(clients::Arguments),
     Config(config::Arguments),
     Demo(demo::Arguments),
+    Plugin(plugin::Arguments),
     Tap(tap::Arguments),
     Top(top::Arguments),
     User(user::Arguments),
@@ -95,6 +98,7 @@ pub fn main() -> ExitCode {
         Verb::Clients(arguments) => clients::run(&arguments),
         Verb::Config(arguments) => config::run(&arguments),
         Verb::Demo(arguments) => demo::run(&arguments),
+        Verb::Plugin(arguments) => plugin::run(&arguments),
         Verb::Tap(arguments) => tap::run(&arguments),
         Verb::Top(arguments) => top::run(&arguments),
         Verb::User(arguments) => user::run(&arguments),

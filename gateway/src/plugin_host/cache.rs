@@ -7,13 +7,13 @@
 
 mod folder;
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use ring::digest::{Context, SHA256, digest};
 use wasmtime::Config;
 
 use super::engine::{self, Code};
+use crate::component::hex;
 use folder::Folder;
 
 /// Where it is in the data folder.
@@ -60,11 +60,6 @@ impl Key {
     }
 }
 
-/// The SHA-256 of a component, in hex.
-pub fn fingerprint(component: &[u8]) -> String {
-    hex(digest(&SHA256, component).as_ref())
-}
-
 /// Everything that compiled code depends on besides the component.
 fn environment(config: &Config) -> String {
     let (arch, os) = (std::env::consts::ARCH, std::env::consts::OS);
@@ -76,14 +71,6 @@ fn processor() -> String {
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let line = text.lines().find(|line| line.starts_with("flags") || line.starts_with("Features"));
     line.unwrap_or_default().to_owned()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing into a `String` cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// The folder of compiled plugins.

@@ -21,12 +21,10 @@ use std::time::Duration;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::engine::Code;
+use crate::component::MAX_BYTES;
 
 /// The hidden verb.
 pub const VERB: &str = "compile-plugin";
-
-/// The largest component taken, in bytes. Python's are 18 MB.
-pub const COMPONENT_MAX_BYTES: usize = 64 << 20;
 
 /// The most compiled code taken from a child, in bytes.
 const COMPILED_MAX_BYTES: usize = 512 << 20;
@@ -55,8 +53,8 @@ impl Default for Budget {
 /// Why there is no compiled code.
 #[derive(Debug, thiserror::Error)]
 pub enum CompileError {
-    /// More than [`COMPONENT_MAX_BYTES`].
-    #[error("it has {0} bytes, and at most {COMPONENT_MAX_BYTES} are taken")]
+    /// More than [`MAX_BYTES`].
+    #[error("it has {0} bytes, and at most {MAX_BYTES} are taken")]
     TooLarge(usize),
     /// The child could not be started or asked.
     #[error("the compiler could not be started: {0}")]
@@ -118,7 +116,7 @@ impl Compiler {
     /// # Errors
     /// In words that go behind the file's name.
     pub fn compile(&self, component: &[u8]) -> Result<Vec<u8>, CompileError> {
-        if component.len() > COMPONENT_MAX_BYTES {
+        if component.len() > MAX_BYTES {
             return Err(CompileError::TooLarge(component.len()));
         }
         let child = self.command().spawn().map_err(CompileError::Start)?;

@@ -6,7 +6,7 @@
 //! what becomes of those that it fails at (`quarantine.rs`: when it is left alone). `instance.rs` is one running instance
 //! and its calls, `state.rs` and `imports/` what that can reach, `budget.rs` and `room.rs` what holds it, `answer.rs`
 //! what its answers must be. `status.rs` tells operators.
-//! `compile.rs` makes compiled code in a child process, `cache.rs` keeps it, `format.rs` knows components by their first bytes.
+//! `compile.rs` makes compiled code in a child process, `cache.rs` keeps it.
 
 mod answer;
 mod bindings;
@@ -15,7 +15,6 @@ pub mod cache;
 pub mod compile;
 pub mod engine;
 mod failure;
-pub mod format;
 mod imports;
 mod instance;
 mod kv;

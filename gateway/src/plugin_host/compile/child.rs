@@ -4,9 +4,9 @@ use std::io::{Read, Write};
 
 use wasmtime::Engine;
 
-use super::{Budget, COMPONENT_MAX_BYTES, sandbox};
+use super::{Budget, sandbox};
+use crate::component::{MAX_BYTES, check_component};
 use crate::plugin_host::engine::{self, Code};
-use crate::plugin_host::format::check_component;
 
 /// The exit code of a child whose component is not good.
 pub const REFUSED: u8 = 3;
@@ -20,10 +20,10 @@ pub fn run(budget: Budget, code: Code, mut input: impl Read, mut output: impl Wr
     let engine = Engine::new(&engine::config(true, code)).map_err(|error| format!("{error:#}"))?;
     sandbox::enter(budget)?;
     let mut component = Vec::new();
-    let most = COMPONENT_MAX_BYTES as u64 + 1;
+    let most = MAX_BYTES as u64 + 1;
     input.by_ref().take(most).read_to_end(&mut component).map_err(|error| error.to_string())?;
-    if component.len() > COMPONENT_MAX_BYTES {
-        return Err(format!("it has more than {COMPONENT_MAX_BYTES} bytes"));
+    if component.len() > MAX_BYTES {
+        return Err(format!("it has more than {MAX_BYTES} bytes"));
     }
     check_component(&component)?;
     let compiled = engine.precompile_component(&component).map_err(|error| format!("{error:#}"))?;

@@ -1,4 +1,11 @@
-//! What a file is by its first bytes.
+//! A component's file: how it is read, and what it is by its first bytes.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+/// The largest component taken, in bytes. Python's are 18 MB.
+pub const MAX_BYTES: usize = 64 << 20;
 
 /// What every WebAssembly binary begins with.
 const MAGIC: &[u8] = b"\0asm";
@@ -6,6 +13,20 @@ const MAGIC: &[u8] = b"\0asm";
 /// Version and layer of a core module, and of a component (Component Model, Binary.md).
 const CORE: &[u8] = &[1, 0, 0, 0];
 const COMPONENT: &[u8] = &[0x0d, 0, 1, 0];
+
+/// All bytes of a file that may be a component.
+///
+/// # Errors
+/// That it can't be read, or is too large, in words that go behind the file's name.
+pub fn read(file: &Path) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    let read = File::open(file).and_then(|file| file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes));
+    read.map_err(|error| error.to_string())?;
+    if bytes.len() > MAX_BYTES {
+        return Err(format!("it has more than {MAX_BYTES} bytes"));
+    }
+    Ok(bytes)
+}
 
 /// Whether `bytes` begin like a component.
 ///

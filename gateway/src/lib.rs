@@ -3,7 +3,7 @@
 //! | Room | Owns |
 //! |---|---|
 //! | [`message`] | what travels: a message, its topic, its origin and times |
-//! | [`component`] | what a plugin's file is |
+//! | [`component`], [`signature`] | what a plugin's file is; who signed it |
 //! | [`config`] | typed settings; load, check, diff |
 //! | [`pipeline`] | the one path; the ledger that counts every message |
 //! | [`radio`] | bytes and frames to messages and back |
@@ -35,6 +35,7 @@ pub mod plugin_host;
 pub mod plugins;
 pub mod radio;
 mod reload;
+pub mod signature;
 pub mod store;
 pub mod supervisor;
 pub mod systemd;
@@ -113,7 +114,7 @@ impl Gateway {
         let plugins =
             Arc::new(Plugins::new(Arc::clone(&pipeline), &settings.gateway.data_dir, store.clone(), memories));
         // Before anything brings messages: what a plugin is to take out must not go past it.
-        plugins.set(&settings.plugin).await?;
+        plugins.set(&settings.plugin, &settings.plugins).await?;
         let sources = Arc::new(Sources {
             id: settings.gateway.id.clone(),
             pipeline: Arc::clone(&pipeline),

@@ -1,9 +1,13 @@
-//! Plugins as stages: part of the wiring. Finds or makes the compiled code of each plugin that the settings name, and puts
-//! them on the messages' way.
+//! Plugins as stages: part of the wiring. Finds or makes the compiled code of each plugin that the settings name, and
+//! puts them on the messages' way.
 //!
-//! A plugin that can't be loaded does not keep the gateway from starting: its messages go by `on-failure`, and it is shown
-//! as failed. On a reload its predecessor goes on instead. `memories.rs` keeps what each remembers.
+//! A plugin that can't be loaded does not keep the gateway from starting: its messages go by `on-failure`, and it is
+//! shown as failed. On a reload its predecessor goes on instead, unless nobody that is trusted signed that either.
+//! `fit.rs` asks of a component what can be asked before it is compiled, `maker.rs` makes a plugin of it, `memories.rs`
+//! keeps what each remembers.
 
+pub mod fit;
+mod maker;
 mod memories;
 
 use std::collections::BTreeMap;
@@ -13,15 +17,14 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 
+use self::fit::Fit;
+use self::maker::{Maker, Unfit};
 use self::memories::Memories;
-use crate::component::{fingerprint, read};
-use crate::config::{self, OnFailure};
-use crate::message::Message;
-use crate::pipeline::{DropReason, Fallback, Judged, Pipeline, Processor, Stage, StageError, Stamp, Verdict};
-use crate::plugin_host::cache::{Bounds, Cache, Key};
-use crate::plugin_host::compile::Compiler;
-use crate::plugin_host::engine::Code;
-use crate::plugin_host::{LoadError, Loaded, Plugin, Sandbox, Status, Terms};
+use crate::config::{self, OnFailure, Require, Trust};
+use crate::message::{Message, TopicFilter};
+use crate::pipeline::{DropReason, Fallback, Judged, Pipeline, Processor, Stage, StageError, Verdict};
+use crate::plugin_host::{Plugin, Status};
+use crate::signature::Signer;
 use crate::store::{Store, StoredMemory};
 
 /// How long messages may take to come through the stages of before, when others take their place.
@@ -52,8 +55,31 @@ pub struct Plugins {
 
 /// What stands on the messages' way under one name.
 struct Present {
+    /// As they are written.
     settings: config::Plugin,
     shown: Shown,
+    running: Option<Running>,
+}
+
+/// What is to be known of a plugin that runs.
+#[derive(Clone)]
+struct Running {
+    /// What it judges: that of its settings or of its manifest.
+    topics: Vec<TopicFilter>,
+    signer: Signer,
+}
+
+impl Running {
+    /// Whether it may go on where its successor can't be loaded: keys that are not trusted any more end their plugins
+    /// too.
+    fn may_go_on(&self, trust: &Trust) -> bool {
+        let trusts = |key| trust.trusted_keys.values().any(|trusted| trusted == key);
+        match (&trust.require, &self.signer) {
+            (Require::Nothing, _) => true,
+            (Require::Signed, Signer::Trusted(_, key) | Signer::Unknown(Some(key))) => trusts(key),
+            (Require::Signed, Signer::Nobody | Signer::Unknown(None)) => false,
+        }
+    }
 }
 
 impl Plugins {
@@ -64,12 +90,7 @@ impl Plugins {
         store: Store,
         memories: BTreeMap<Arc<str>, StoredMemory>,
     ) -> Self {
-        let maker = Maker {
-            cache: Cache::of(data_dir, Bounds::default()),
-            compiler: Compiler::default(),
-            sandboxes: std::sync::Mutex::default(),
-            memories: Memories::new(store, pipeline.stamp().clone(), memories),
-        };
+        let maker = Maker::new(data_dir, Memories::new(store, pipeline.stamp().clone(), memories));
         Self { pipeline, maker: Arc::new(maker), present: Mutex::default(), shown: RwLock::default() }
     }
 
@@ -82,14 +103,15 @@ impl Plugins {
     ///
     /// # Errors
     /// [`StageError`]; then all stay what they were. That one can't be loaded is no error here: it is logged and shown.
-    pub async fn set(&self, settings: &[config::Plugin]) -> Result<(), StageError> {
+    pub async fn set(&self, settings: &[config::Plugin], trust: &Trust) -> Result<(), StageError> {
         let mut present = self.present.lock().await;
         let (mut stages, mut next) = (Vec::new(), Vec::new());
         for settings in settings.iter().filter(|plugin| plugin.enabled) {
             let old = present.get(&settings.name);
-            let made = self.make(settings, old).await;
-            stages.push(stage(settings, made.processor));
-            next.push(Present { settings: settings.clone(), shown: made.shown });
+            let made = self.make(settings, trust, old).await;
+            let topics = made.running.as_ref().map_or(&settings.topics, |running| &running.topics);
+            stages.push(stage(settings, topics.clone(), made.processor));
+            next.push(Present { settings: settings.clone(), shown: made.shown, running: made.running });
         }
         self.pipeline.set_stages(stages, CHANGE_PATIENCE).await?;
         // Now that those that went are at work no more. One that is not enabled is named nevertheless.
@@ -100,36 +122,32 @@ impl Plugins {
         Ok(())
     }
 
-    async fn make(&self, settings: &config::Plugin, old: Option<&Present>) -> Made {
-        let (maker, wanted, stamp) = (Arc::clone(&self.maker), settings.clone(), self.pipeline.stamp().clone());
+    async fn make(&self, settings: &config::Plugin, trust: &Trust, old: Option<&Present>) -> Made {
+        let (maker, stamp) = (Arc::clone(&self.maker), self.pipeline.stamp().clone());
+        let (wanted, rules) = (settings.clone(), trust.clone());
         let same = old.filter(|old| old.settings == *settings && old.shown.load_error.is_none());
         let known = same.and_then(|old| old.shown.hash.clone());
         // Reading, compiling and starting block.
-        let made = tokio::task::spawn_blocking(move || maker.make(&wanted, known.as_deref(), stamp)).await;
+        let made = tokio::task::spawn_blocking(move || maker.make(&wanted, &rules, known.as_deref(), stamp)).await;
         let made = made.unwrap_or_else(|panic| Err(Unfit { hash: None, why: panic.to_string() }));
         match (made, old) {
-            (Ok(Some((plugin, hash))), _) => {
-                let shown = Shown {
-                    name: settings.name.clone(),
-                    hash: Some(hash),
-                    load_error: None,
-                    status: Some(plugin.status()),
-                };
-                Made { processor: Some(Box::new(plugin)), shown }
+            (Ok((fit, hash, Some(plugin))), _) => Made::present(plugin, hash, fit),
+            (Ok((fit, ..)), Some(old)) => Made { processor: None, shown: old.shown.clone(), running: Some(fit.into()) },
+            (Ok(_), None) => Made::absent(settings, Unfit { hash: None, why: "it is not there".into() }, None),
+            (Err(unfit), old) => {
+                let may_go_on = |running: &Running| running.may_go_on(trust);
+                Made::absent(settings, unfit, old.filter(|old| old.running.as_ref().is_some_and(may_go_on)))
             }
-            (Ok(None), Some(old)) => Made { processor: None, shown: old.shown.clone() },
-            (Ok(None), None) => Made::absent(settings, Unfit { hash: None, why: "it is not there".into() }, None),
-            (Err(unfit), old) => Made::absent(settings, unfit, old),
         }
     }
 }
 
-fn stage(settings: &config::Plugin, processor: Option<Box<dyn Processor>>) -> Stage {
+fn stage(settings: &config::Plugin, topics: Vec<TopicFilter>, processor: Option<Box<dyn Processor>>) -> Stage {
     let fallback = match settings.on_failure {
         OnFailure::Pass => Fallback::Pass,
         OnFailure::Drop => Fallback::Drop,
     };
-    Stage { name: settings.name.as_str().into(), topics: settings.topics.clone(), fallback, processor }
+    Stage { name: settings.name.as_str().into(), topics, fallback, processor }
 }
 
 /// What is to stand under one name, and how it is shown.
@@ -137,9 +155,31 @@ struct Made {
     /// `None`: what stands there goes on.
     processor: Option<Box<dyn Processor>>,
     shown: Shown,
+    running: Option<Running>,
+}
+
+impl From<Fit> for Running {
+    fn from(fit: Fit) -> Self {
+        Self { topics: fit.settings.topics, signer: fit.signer }
+    }
 }
 
 impl Made {
+    /// For one that is loaded. Says what was taken of its manifest.
+    fn present(plugin: Plugin, hash: String, fit: Fit) -> Self {
+        let name = fit.settings.name.clone();
+        let version = fit.manifest.as_ref().map_or("", |manifest| manifest.version.as_str());
+        let topics = fit.settings.topics.iter().map(TopicFilter::as_str).collect::<Vec<_>>().join(" ");
+        let tick = fit.settings.tick.map_or("none".into(), |tick| humantime::format_duration(tick).to_string());
+        log::info!(
+            plugin = name, version = version, sha256 = hash, signer = signer_text(&fit.signer), topics = topics,
+            tick = tick;
+            "a plugin is loaded"
+        );
+        let shown = Shown { name, hash: Some(hash), load_error: None, status: Some(plugin.status()) };
+        Self { processor: Some(Box::new(plugin)), shown, running: Some(fit.into()) }
+    }
+
     /// For one that can't be loaded.
     fn absent(settings: &config::Plugin, unfit: Unfit, old: Option<&Present>) -> Self {
         let Unfit { hash, why } = unfit;
@@ -152,7 +192,17 @@ impl Made {
         );
         let shown = Shown { name: settings.name.clone(), hash, load_error: Some(why), status };
         let processor = (!goes_on).then(|| Box::new(Absent(settings.on_failure)) as Box<dyn Processor>);
-        Self { processor, shown }
+        let running = old.and_then(|old| old.running.clone());
+        Self { processor, shown, running }
+    }
+}
+
+fn signer_text(signer: &Signer) -> String {
+    match signer {
+        Signer::Nobody => "nobody".into(),
+        Signer::Unknown(Some(key)) => format!("{key}, which is not trusted"),
+        Signer::Unknown(None) => "a key that is not trusted".into(),
+        Signer::Trusted(name, _) => name.clone(),
     }
 }
 
@@ -166,76 +216,6 @@ impl Processor for Absent {
             OnFailure::Drop => Verdict::Drop(DropReason::PluginFailed),
         };
         Judged { verdicts: batch.iter().map(verdict).collect(), ..Judged::default() }
-    }
-}
-
-/// Why a plugin can't be loaded.
-struct Unfit {
-    hash: Option<String>,
-    why: String,
-}
-
-/// What it takes to make one. Blocks.
-struct Maker {
-    cache: Cache,
-    compiler: Compiler,
-    /// Each made with the first plugin that needs it: a gateway without any does not pay for it.
-    sandboxes: std::sync::Mutex<BTreeMap<Code, Arc<Sandbox>>>,
-    /// What each remembers, by name. Outlives its versions.
-    memories: Memories,
-}
-
-impl Maker {
-    /// Loads a plugin and starts it, with the SHA-256 of its component. `None`: it is the one with the hash `known`.
-    fn make(
-        &self,
-        settings: &config::Plugin,
-        known: Option<&str>,
-        stamp: Stamp,
-    ) -> Result<Option<(Plugin, String)>, Unfit> {
-        let component = read(&settings.file).map_err(|why| Unfit { hash: None, why })?;
-        let hash = fingerprint(&component);
-        if known == Some(&hash) {
-            return Ok(None);
-        }
-        let made = || -> Result<Plugin, String> {
-            let loaded = self.load(&component, Code::of(&settings.limits))?;
-            let terms = Terms::of(settings)?;
-            let kv = self.memories.of(&settings.name);
-            let plugin = Plugin::new(loaded, terms, stamp, kv);
-            plugin.start()?;
-            Ok(plugin)
-        };
-        match made() {
-            Ok(plugin) => Ok(Some((plugin, hash))),
-            Err(why) => Err(Unfit { hash: Some(hash), why }),
-        }
-    }
-
-    fn sandbox(&self, code: Code) -> Result<Arc<Sandbox>, String> {
-        let mut sandboxes = lock(&self.sandboxes);
-        if let Some(sandbox) = sandboxes.get(&code) {
-            return Ok(Arc::clone(sandbox));
-        }
-        let new = Sandbox::of(code).map_err(|error| error.to_string())?;
-        Ok(Arc::clone(sandboxes.entry(code).or_insert(new)))
-    }
-
-    /// From the cache, or compiled now.
-    fn load(&self, component: &[u8], code: Code) -> Result<Loaded, String> {
-        let sandbox = self.sandbox(code)?;
-        let key = Key::of(component, code);
-        if let Some(compiled) = self.cache.load(&key) {
-            match sandbox.load(&compiled) {
-                Ok(loaded) => return Ok(loaded),
-                Err(LoadError::NotCompiled(_)) => self.cache.forget(&key),
-                Err(error) => return Err(error.to_string()),
-            }
-        }
-        let compiled = self.compiler.making(code).compile(component).map_err(|error| error.to_string())?;
-        let loaded = sandbox.load(&compiled).map_err(|error| error.to_string())?;
-        self.cache.store(&key, &compiled);
-        Ok(loaded)
     }
 }
 

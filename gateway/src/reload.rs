@@ -122,7 +122,7 @@ impl Gateway {
 
     /// Also where the settings are the same: a component may be another.
     async fn reload_plugins(&mut self, new: &Settings) {
-        if let Err(error) = self.sources.plugins.set(&new.plugin).await {
+        if let Err(error) = self.sources.plugins.set(&new.plugin, &new.plugins).await {
             log::error!(error:% = error; "plugins could not be changed; those of before go on");
         }
     }

@@ -3,9 +3,11 @@
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use serde_json::Value;
 
 use super::{ConfigFile, complain, say, wrong_settings};
-use crate::config;
+use crate::component::{Manifest, Shape, read};
+use crate::config::{self, MASK, Settings};
 
 /// Print an example of the settings, or those in effect
 #[derive(Debug, clap::Args)]
@@ -43,7 +45,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
                 for warning in &loaded.warnings {
                     complain(&warning.to_string());
                 }
-                say(config::effective(&loaded.settings).trim_end());
+                say(config::effective(&without_secrets(loaded.settings)).trim_end());
             }
             Ok(loaded) => {
                 for file in &loaded.files {
@@ -54,4 +56,25 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         },
     }
     ExitCode::SUCCESS
+}
+
+/// With a mask in the place of what plugins call a secret. Where nothing says what is one, every text may be.
+fn without_secrets(mut settings: Settings) -> Settings {
+    for plugin in &mut settings.plugin {
+        let manifest = read(&plugin.file).and_then(|bytes| Manifest::of(&Shape::of(&bytes)?));
+        match manifest {
+            Ok(Some(manifest)) => plugin.settings = manifest.settings.masked(&plugin.settings, MASK),
+            _ => mask_texts(&mut plugin.settings),
+        }
+    }
+    settings
+}
+
+fn mask_texts(value: &mut Value) {
+    match value {
+        Value::String(text) => MASK.clone_into(text),
+        Value::Array(items) => items.iter_mut().for_each(mask_texts),
+        Value::Object(object) => object.values_mut().for_each(mask_texts),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
 }

@@ -19,6 +19,10 @@ const COMPONENT: &[u8] = &[0x0d, 0, 1, 0];
 /// # Errors
 /// That it can't be read, or is too large, in words that go behind the file's name.
 pub fn read(file: &Path) -> Result<Vec<u8>, String> {
+    // A pipe would block for ever, so it is refused unopened.
+    if !file.metadata().map_err(|error| error.to_string())?.is_file() {
+        return Err("it is no regular file".into());
+    }
     let mut bytes = Vec::new();
     let read = File::open(file).and_then(|file| file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes));
     read.map_err(|error| error.to_string())?;

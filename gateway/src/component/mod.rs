@@ -1,14 +1,27 @@
 //! What a plugin's file is, found without running or compiling it.
 //!
-//! `file.rs` reads it and knows a component by its first bytes. Never judges whether this gateway would run it.
+//! `file.rs` reads it and knows a component by its first bytes, `shape.rs` finds what it imports and exports,
+//! `manifest.rs` what its author says of it, and `schema.rs` holds settings against what the manifest allows. All of it
+//! is bounded by the file's size: whoever wrote the file is not trusted. Never judges whether an operator wants it.
 
 mod file;
+mod manifest;
+mod schema;
+mod shape;
+#[cfg(test)]
+mod tests;
 
 use std::fmt::Write as _;
 
 use ring::digest::{SHA256, digest};
 
 pub use file::{MAX_BYTES, check_component, read};
+pub use manifest::Manifest;
+pub use schema::{Key, Mismatch, Schema};
+pub use shape::{PACKAGE, Shape, foreign, interface};
+
+/// The longest text of others that a message repeats, in characters.
+const SHOWN_MAX_CHARACTERS: usize = 200;
 
 /// The SHA-256 of a component, in hex.
 pub fn fingerprint(component: &[u8]) -> String {
@@ -22,4 +35,10 @@ pub fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+/// What an author wrote, fit for a log line: one line, no control characters, not too long.
+pub fn plain(text: &str) -> String {
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    words.chars().take(SHOWN_MAX_CHARACTERS).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

@@ -13,6 +13,8 @@ pub enum Change {
     Broker,
     /// `[admin]`.
     Admin,
+    /// `[plugins]`.
+    Plugins,
     /// A radio of this name is gone.
     RadioRemoved(String),
     /// The radio of this name has other settings.
@@ -37,6 +39,7 @@ pub fn diff(old: &Settings, new: &Settings) -> Vec<Change> {
         (old.log != new.log, Change::Log),
         (old.broker != new.broker, Change::Broker),
         (old.admin != new.admin, Change::Admin),
+        (old.plugins != new.plugins, Change::Plugins),
     ];
     let mut changes: Vec<Change> = sections.into_iter().filter(|(differs, _)| *differs).map(|(_, unit)| unit).collect();
     let radios = Names { removed: Change::RadioRemoved, changed: Change::RadioChanged, added: Change::RadioAdded };

@@ -7,6 +7,7 @@ use super::notes::{Notes, Source};
 use super::problem::{Problem, Problems};
 use super::settings::Settings;
 use super::tree::Table;
+use super::written::Written;
 use super::{environment, files, read, tree};
 
 /// Settings that can be used, and what was noticed on the way.
@@ -18,6 +19,8 @@ pub struct Loaded {
     pub warnings: Vec<Problem>,
     /// The files they come from, in order; the main file first.
     pub files: Vec<PathBuf>,
+    /// Where each plugin is written, in the order of `settings.plugin`.
+    pub plugins: Vec<Written>,
 }
 
 /// Reads `file`, then `conf.d/*.toml` beside it in name order, then the `STILE_*` variables among `env`, and checks
@@ -58,10 +61,10 @@ fn load_with(
         }
     }
     environment::apply(&mut root, env, &notes);
-    let settings = read::settings(root, &main, &notes, has_users);
+    let (settings, plugins) = read::settings(root, &main, &notes, has_users);
     let problems = Problems(notes.into_sorted(&files));
     if problems.errors() > 0 {
         return Err(problems);
     }
-    Ok(Loaded { settings, warnings: problems.0, files })
+    Ok(Loaded { settings, warnings: problems.0, files, plugins })
 }

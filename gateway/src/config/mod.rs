@@ -25,9 +25,11 @@ mod suggest;
 mod tests;
 mod text;
 mod tree;
+mod trust;
 mod user;
 mod users;
 mod usual;
+mod written;
 
 pub use broker::Broker;
 pub use diff::{Change, diff};
@@ -40,12 +42,14 @@ pub use radio::{
     Ask, Crc, Endian, Envelope, FlowControl, Framing, Line, LineEnding, ModbusRead, ModbusType, Parity, Poll, Port,
     Radio, RadioKind, Serial, Simulated, SimulatedDevice, UsbMatch,
 };
-pub use secret::Secret;
+pub use secret::{MASK, Secret};
 pub use settings::{Admin, Gateway, Log, LogFormat, LogLevel, Settings};
 // `radio` names them as `super::duration` and so on.
 use text::{duration, hex_bytes, hex16};
+pub use trust::{Require, Trust};
 pub use user::{Allowed, Credential, FileUser, Group, User};
 pub use users::{is_user_name, parse_users, right};
+pub use written::Written;
 
 /// A commented file with every section and its defaults. It passes the check as it is.
 pub fn example() -> &'static str {

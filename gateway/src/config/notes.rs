@@ -10,7 +10,7 @@ use super::problem::{Place, Problem, Severity};
 const PROBLEMS_MAX: usize = 1000;
 
 /// The text of one file.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) struct Source {
     /// As the caller gave it.
     pub(super) path: PathBuf,
@@ -19,7 +19,7 @@ pub(super) struct Source {
 }
 
 /// Where something stands. Cheap to make and to clone: lines are counted only when a problem is reported.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum Spot {
     /// A byte offset in a file.
     File(Arc<Source>, usize),

@@ -20,8 +20,8 @@ pub struct Plugin {
     pub file: PathBuf,
     /// Whether messages go through it.
     pub enabled: bool,
-    /// The messages it judges; at least one filter.
-    #[serde(with = "filters")]
+    /// The messages it judges. None: those that its manifest says.
+    #[serde(with = "filters", skip_serializing_if = "Vec::is_empty")]
     pub topics: Vec<TopicFilter>,
     /// What becomes of a message that it fails at.
     pub on_failure: OnFailure,
@@ -30,7 +30,7 @@ pub struct Plugin {
     /// What it may publish: topics of the messages that it makes, and of those that it moves.
     #[serde(with = "filters")]
     pub publish: Vec<TopicFilter>,
-    /// Time between its ticks. One that acts as time goes by needs it.
+    /// Time between its ticks. `None`: what its manifest says.
     #[serde(with = "duration::option", skip_serializing_if = "Option::is_none")]
     pub tick: Option<Duration>,
     /// What it may cost.

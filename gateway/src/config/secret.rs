@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 
 /// What is shown in place of a secret.
-pub(in crate::config) const MASK: &str = "********";
+pub const MASK: &str = "********";
 
 /// A password or token. `Debug`, `Display` and `Serialize` give a mask; only [`Secret::expose`] gives the text.
 #[derive(Clone, PartialEq, Eq)]

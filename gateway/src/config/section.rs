@@ -14,6 +14,7 @@ use super::notes::{Notes, Spot};
 use super::problem::{Place, plain};
 use super::suggest::nearest;
 use super::tree::{Entry, Kind, Node, Table, Value};
+use super::written::Written;
 
 /// A table that is being read. Every method that gives `None` has noted why, unless the key is just not there.
 pub(super) struct Section<'n> {
@@ -166,6 +167,19 @@ impl<'n> Section<'n> {
             _ => (self.spot.clone(), Table::new()),
         };
         Section::new(title, spot, table, self.notes)
+    }
+
+    /// The table at `key`, whatever its keys are.
+    pub(super) fn table(&mut self, key: &'static str) -> Option<Table> {
+        match self.node(key, &[Kind::Table])?.value {
+            Value::Table(table) => Some(table),
+            _ => None,
+        }
+    }
+
+    /// Where all of it is written.
+    pub(super) fn written(&self) -> Written {
+        Written::of(&self.spot, &self.table)
     }
 
     /// The tables of the list at `key`; not more than `most`.

@@ -9,6 +9,7 @@ use super::broker::Broker;
 use super::plugin::Plugin;
 use super::radio::Radio;
 use super::text::off_or_address;
+use super::trust::Trust;
 
 /// All settings, checked: what is here fits together.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
@@ -25,6 +26,8 @@ pub struct Settings {
     /// `[[radio]]`, in the order of the files.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub radio: Vec<Radio>,
+    /// `[plugins]`.
+    pub plugins: Trust,
     /// `[[plugin]]`, in the order of the files, which is the order of messages' way.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub plugin: Vec<Plugin>,

@@ -1,6 +1,7 @@
 //! The settings as a whole: files on disk in, settings or problems out.
 
 mod accepted;
+mod plugins;
 mod refused;
 mod robust;
 

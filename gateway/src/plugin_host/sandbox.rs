@@ -11,9 +11,8 @@ use super::engine::{self, Code};
 use super::failure::one_line;
 use super::state::State;
 use super::ticker::Ticker;
+use crate::component::{PACKAGE, foreign, interface};
 
-/// The package of `wit/`. Whatever else a component imports, Stile does not have.
-const PACKAGE: &str = "stile:filter/";
 /// The interface that every plugin exports.
 const FILTER: &str = "stile:filter/filter@1.0.0";
 /// The interface that some export.
@@ -29,10 +28,7 @@ pub enum LoadError {
     #[error("is no compiled plugin of this version of Stile: {0}")]
     NotCompiled(String),
     /// It imports what no plugin is given.
-    #[error(
-        "imports `{0}`, which Stile gives to no plugin: there are no files, no network and no WASI; build it for \
-         wasm32-unknown-unknown with the SDK"
-    )]
+    #[error("{}", foreign(.0))]
     Foreign(String),
     /// It imports something of Stile's that this version does not have.
     #[error("needs something that this version of Stile does not have: {0}; install a newer Stile or an older plugin")]
@@ -121,12 +117,6 @@ fn exports_filter(shape: &ComponentType, engine: &Engine) -> bool {
     exports.any(|(name, item)| {
         name.starts_with("stile:filter/filter@1.") && matches!(item.ty, ComponentItem::ComponentInstance(_))
     })
-}
-
-/// `kv` of `stile:filter/kv@1.0.0`.
-fn interface(name: &str) -> &str {
-    let bare = name.strip_prefix(PACKAGE).unwrap_or(name);
-    bare.split('@').next().unwrap_or(bare)
 }
 
 /// A component that can be a plugin. Instances of it are made quickly.

@@ -58,6 +58,7 @@ pages! {
     the_filter_falls_works: "docs/plugin-falls.md",
     the_filter_telecare_works: "docs/plugin-telecare.md",
     plugins_work: "docs/plugins.md",
+    signing_plugins_works: "docs/sign-plugins.md",
     troubleshooting_works: "docs/troubleshooting.md",
 }
 

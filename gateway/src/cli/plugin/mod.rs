@@ -1,16 +1,28 @@
-//! `stile plugin`: what authors and operators do with plugins; one file a verb.
+//! `stile plugin`: what authors and operators do with plugins; one file a verb. `text.rs` is how they are shown.
 
 mod inspect;
+mod keys;
+mod sign;
+mod text;
+mod verify;
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Subcommand;
 
-/// Look at plugins
+use super::{ConfigFile, DEFAULT_CONFIG};
+use crate::config::{Problems, Trust};
+use crate::signature::PrivateKey;
+
+/// Look at plugins, sign them, and find out who signed them
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  stile plugin inspect parking.wasm")]
+  stile plugin inspect parking.wasm
+  stile plugin keys anna.key
+  stile plugin sign --key anna.key parking.wasm
+  stile plugin verify parking.wasm")]
 pub(super) struct Arguments {
     #[command(subcommand)]
     what: What,
@@ -19,10 +31,47 @@ pub(super) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum What {
     Inspect(inspect::Arguments),
+    Keys(keys::Arguments),
+    Sign(sign::Arguments),
+    Verify(verify::Arguments),
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     match &arguments.what {
         What::Inspect(arguments) => inspect::run(arguments),
+        What::Keys(arguments) => keys::run(arguments),
+        What::Sign(arguments) => sign::run(arguments),
+        What::Verify(arguments) => verify::run(arguments),
     }
+}
+
+/// Where the keys are that are trusted.
+#[derive(Debug, clap::Args)]
+struct Keys {
+    /// The settings whose [plugins] says which keys are trusted; without it /etc/stile/stile.toml, if it is there
+    #[arg(long = "config", value_name = "FILE", env = "STILE_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+impl Keys {
+    /// What the settings say; nothing where nobody named any and the usual ones are not there.
+    fn trust(&self) -> Result<Trust, Problems> {
+        let usual = Path::new(DEFAULT_CONFIG);
+        let config = self.config.as_deref().or_else(|| usual.exists().then_some(usual));
+        let Some(config) = config else { return Ok(Trust::default()) };
+        ConfigFile { config: config.to_owned() }.load_before_users().map(|settings| settings.plugins)
+    }
+}
+
+/// Reads the file of a private key. It has less than 200 bytes.
+fn private_key(file: &Path) -> Result<PrivateKey, String> {
+    const MAX_BYTES: u64 = 4096;
+    let shown = file.display();
+    let length =
+        std::fs::metadata(file).map_err(|error| format!("{shown}: {error}; `stile plugin keys` makes one"))?.len();
+    if length > MAX_BYTES {
+        return Err(format!("{shown} is no private key: it has {length} bytes"));
+    }
+    let text = std::fs::read_to_string(file).map_err(|error| format!("{shown}: {error}"))?;
+    PrivateKey::read(&text).map_err(|why| format!("{shown} is no private key: {why}; `stile plugin keys` makes one"))
 }

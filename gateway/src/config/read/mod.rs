@@ -10,6 +10,7 @@ mod poll;
 mod ports;
 mod radio;
 mod tls;
+mod trust;
 pub(super) mod users;
 
 use std::fs;
@@ -21,6 +22,7 @@ use super::section::{Section, Unique};
 use super::settings::{Admin, Gateway, Log, Settings};
 use super::text::off_or_address;
 use super::tree::Table;
+use super::written::Written;
 use ports::Ports;
 
 /// More radios than this are refused.
@@ -32,8 +34,13 @@ const PLUGINS_MAX: usize = 64;
 /// The longest name of a gateway, radio or poll, in characters.
 const NAME_MAX_CHARACTERS: usize = 64;
 
-/// Reads all settings. What has a problem is left out or at its default; the notes say so.
-pub(super) fn settings(root: Table, main: &Arc<Source>, notes: &Notes, has_users: fn(&Path) -> bool) -> Settings {
+/// Reads all settings, and where each plugin is written. What has a problem is left out or at its default; the notes say so.
+pub(super) fn settings(
+    root: Table,
+    main: &Arc<Source>,
+    notes: &Notes,
+    has_users: fn(&Path) -> bool,
+) -> (Settings, Vec<Written>) {
     let mut top = Section::new("the settings", Spot::File(Arc::clone(main), 0), root, notes);
     let mut ports = Ports::default();
     let gateway = gateway(top.section("gateway", "[gateway]"));
@@ -49,14 +56,15 @@ pub(super) fn settings(root: Table, main: &Arc<Source>, notes: &Notes, has_users
         .filter_map(|section| radio::read(section, &mut names, &mut devices))
         .collect();
     let mut names = Unique::new("plugin");
-    let plugin = top
+    let (plugin, written) = top
         .sections("plugin", "[[plugin]]", PLUGINS_MAX)
         .into_iter()
         .filter_map(|section| plugin::read(section, &mut names))
-        .collect();
+        .unzip();
+    let plugins = trust::read(top.section("plugins", "[plugins]"));
     top.finish();
     ports.check(notes);
-    Settings { gateway, log, broker, admin, radio, plugin }
+    (Settings { gateway, log, broker, admin, radio, plugins, plugin }, written)
 }
 
 fn gateway(mut section: Section<'_>) -> Gateway {

@@ -10,10 +10,11 @@ use serde::de::value::Error;
 
 use super::filters::{filters, texts};
 use super::{NAME_MAX_CHARACTERS, json, name, name_character};
-use crate::config::plugin::{Grant, Limits, Plugin};
+use crate::config::plugin::{Grant, Limits, OnFailure, Plugin};
 use crate::config::problem::plain;
 use crate::config::section::{Section, Unique};
-use crate::config::tree::{Kind, Node, Table, Value};
+use crate::config::tree::{Kind, Node, Value};
+use crate::config::written::Written;
 use crate::message::TopicFilter;
 
 /// More data files of one plugin than this are refused.
@@ -25,8 +26,9 @@ const TICK: std::ops::RangeInclusive<Duration> = Duration::from_millis(100)..=Du
 /// Interfaces that every plugin may use, so that nobody need grant them.
 const ALWAYS: [&str; 4] = ["context", "log", "metrics", "clock"];
 
-/// Reads one plugin. `names` are those of all.
-pub(super) fn read(mut section: Section<'_>, names: &mut Unique) -> Option<Plugin> {
+/// Reads one plugin, and where it is written. `names` are those of all.
+pub(super) fn read(mut section: Section<'_>, names: &mut Unique) -> Option<(Plugin, Written)> {
+    let written = section.written();
     let s = &mut section;
     let name = name(s, "name");
     s.require("name", "write `name = \"...\"`; what the plugin remembers belongs to it");
@@ -36,35 +38,33 @@ pub(super) fn read(mut section: Section<'_>, names: &mut Unique) -> Option<Plugi
     let file = s.path("file");
     s.require("file", "write `file = \"...\"` with the component, such as \"parking.wasm\"");
     let enabled = s.boolean("enabled").unwrap_or(true);
-    let topics = topics(s);
     let on_failure = s.choice("on-failure").unwrap_or_default();
+    let topics = topics(s, on_failure);
     let grants = grants(s);
     let publish = filters(s, "publish", "parking/#").or_else(|| TopicFilter::new("#").ok().map(|all| vec![all]));
     let tick = s.duration("tick", TICK);
     let limits = limits(s.section("limits", "[plugin.limits]"));
-    let settings = json::object(table(s, "settings").unwrap_or_default(), s.notes);
+    let settings = json::object(s.table("settings").unwrap_or_default(), s.notes);
     let data = data(s, grants.contains(&Grant::Data));
     section.finish();
     let (topics, publish) = (topics?, publish?);
-    Some(Plugin {
-        name: name?,
-        file: file?,
-        enabled,
-        topics,
-        on_failure,
-        grants,
-        publish,
-        tick,
-        limits,
-        settings,
-        data,
-    })
+    let plugin =
+        Plugin { name: name?, file: file?, enabled, topics, on_failure, grants, publish, tick, limits, settings, data };
+    Some((plugin, written))
 }
 
-fn topics(section: &mut Section<'_>) -> Option<Vec<TopicFilter>> {
+/// The topics; none where those of its manifest are to be taken. Where the component can't be read nobody knows these,
+/// so what must not go past a plugin that fails is named here.
+fn topics(section: &mut Section<'_>, on_failure: OnFailure) -> Option<Vec<TopicFilter>> {
     let topics = filters(section, "topics", "lora/+/up");
     let remedy = "write `topics = [\"lora/+/up\"]` with the filters of the messages it is to judge";
-    section.require("topics", remedy);
+    if !section.has("topics") && on_failure != OnFailure::Pass {
+        let what = "`topics` is missing in [[plugin]]: `on-failure` needs them where the plugin can't be read";
+        section.notes.missing(section.spot("on-failure"), what, remedy);
+    }
+    if !section.has("topics") {
+        return Some(Vec::new());
+    }
     if topics.as_ref().is_some_and(Vec::is_empty) {
         section.refuse("topics", "is empty, so that the plugin would judge nothing", remedy);
     }
@@ -110,16 +110,8 @@ fn limits(mut section: Section<'_>) -> Limits {
     read
 }
 
-/// The table at `key`, whatever its keys are.
-fn table(section: &mut Section<'_>, key: &'static str) -> Option<Table> {
-    match section.node(key, &[Kind::Table])?.value {
-        Value::Table(table) => Some(table),
-        _ => None,
-    }
-}
-
 fn data(section: &mut Section<'_>, granted: bool) -> BTreeMap<String, PathBuf> {
-    let Some(table) = table(section, "data") else { return BTreeMap::new() };
+    let Some(table) = section.table("data") else { return BTreeMap::new() };
     if table.len() > DATA_FILES_MAX {
         section.refuse("data", format!("has {} files", table.len()), format!("write at most {DATA_FILES_MAX}"));
         return BTreeMap::new();

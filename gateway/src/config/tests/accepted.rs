@@ -136,7 +136,7 @@ fn without_folders(plugin: Plugin) -> Plugin {
 }
 
 #[test]
-fn a_plugin_needs_a_name_a_file_and_topics_and_the_rest_has_defaults() {
+fn a_plugin_needs_a_name_and_a_file_and_the_rest_has_defaults() {
     let loaded = loaded("[[plugin]]\nname = 'a'\nfile = '/b.wasm'\ntopics = ['c/#']");
     assert_eq!(loaded.settings.plugin, [Plugin::new("a", "/b.wasm", "c/#")]);
 }

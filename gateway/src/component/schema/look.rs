@@ -1,0 +1,138 @@
+//! What a schema tells an operator: the keys, and which of them are secrets.
+
+use serde_json::{Map, Value};
+
+use super::{STEPS_MAX, Schema};
+use crate::component::plain;
+
+/// The most keys that are told.
+const KEYS_MAX: usize = 200;
+
+/// How deep secrets are looked for.
+const DEPTH_MAX: usize = 32;
+
+/// A key of the settings, for an operator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// Its name.
+    pub name: String,
+    /// What it takes, in words of JSON Schema: `string`, `array of string`.
+    pub kind: String,
+    /// Its default as JSON, where there is one.
+    pub default: Option<String>,
+    /// What its author says of it.
+    pub description: String,
+    /// Whether it must be there.
+    pub required: bool,
+    /// Whether it is not to be shown.
+    pub secret: bool,
+}
+
+impl Schema {
+    /// The keys of the settings, in the schema's order.
+    pub fn keys(&self) -> Vec<Key> {
+        let text = |schema: &Value, key: &str| schema.get(key).and_then(Value::as_str).map(plain).unwrap_or_default();
+        let required = self.0.get("required").and_then(Value::as_array);
+        let properties = self.0.get("properties").and_then(Value::as_object);
+        let key = |(name, schema): (&String, &Value)| Key {
+            name: plain(name),
+            kind: self.kind(schema, 0),
+            default: schema.get("default").map(|default| plain(&default.to_string())),
+            description: text(schema, "description"),
+            required: required.is_some_and(|keys| keys.iter().any(|key| key == name.as_str())),
+            secret: secret(schema),
+        };
+        properties.into_iter().flatten().take(KEYS_MAX).map(key).collect()
+    }
+
+    fn kind(&self, schema: &Value, depth: usize) -> String {
+        let of = |key: &str| schema.get(key).filter(|inner| inner.is_object() && depth < DEPTH_MAX);
+        if let Some(Value::String(reference)) = schema.get("$ref")
+            && depth < DEPTH_MAX
+        {
+            return Self::resolve(&self.0, reference).map_or("anything".into(), |to| self.kind(to, depth + 1));
+        }
+        let names: Vec<&str> = match schema.get("type") {
+            Some(Value::String(kind)) => vec![kind],
+            Some(Value::Array(kinds)) => {
+                kinds.iter().filter_map(Value::as_str).filter(|kind| *kind != "null").collect()
+            }
+            _ => Vec::new(),
+        };
+        let inner = of("items").or_else(|| of("additionalProperties")).map(|inner| self.kind(inner, depth + 1));
+        let kind = match schema.get("enum").and_then(Value::as_array) {
+            Some(values) => values.iter().take(20).map(Value::to_string).collect::<Vec<_>>().join(" or "),
+            None if names.is_empty() => "anything".into(),
+            None => names.join(" or "),
+        };
+        plain(&inner.map_or(kind.clone(), |inner| format!("{kind} of {inner}")))
+    }
+
+    /// The settings with a mask in the place of each secret.
+    pub fn masked(&self, settings: &Value, mask: &str) -> Value {
+        let mut masked = settings.clone();
+        Masking { root: &self.0, mask, steps: 0 }.value(&self.0, &mut masked, 0);
+        masked
+    }
+}
+
+struct Masking<'a> {
+    root: &'a Value,
+    mask: &'a str,
+    steps: usize,
+}
+
+impl Masking<'_> {
+    /// Alternatives may each call something else a secret: what one of them does is masked. So is whatever a schema
+    /// makes too hard to find out.
+    fn value(&mut self, schema: &Value, value: &mut Value, depth: usize) {
+        self.steps += 1;
+        if secret(schema) || depth > DEPTH_MAX || self.steps > STEPS_MAX {
+            *value = Value::String(self.mask.into());
+            return;
+        }
+        if let Some(to) = schema.get("$ref").and_then(Value::as_str).and_then(|to| Schema::resolve(self.root, to).ok())
+        {
+            self.value(to, value, depth + 1);
+        }
+        for key in ["anyOf", "oneOf", "allOf"] {
+            for one in schema.get(key).and_then(Value::as_array).into_iter().flatten() {
+                self.value(one, value, depth + 1);
+            }
+        }
+        match value {
+            Value::Object(object) => {
+                for (key, value) in object {
+                    let known = schema.get("properties").and_then(|properties| properties.get(key));
+                    let patterns = schema.get("patternProperties").and_then(Value::as_object);
+                    match known.or_else(|| schema.get("additionalProperties")) {
+                        Some(schema) if known.is_some() || patterns.is_none() => self.value(schema, value, depth + 1),
+                        _ => patterns.into_iter().flatten().for_each(|(_, one)| self.value(one, value, depth + 1)),
+                    }
+                }
+            }
+            Value::Array(items) => {
+                for (place, item) in items.iter_mut().enumerate() {
+                    let first = schema.get("prefixItems").and_then(|first| first.get(place));
+                    if let Some(schema) = first.or_else(|| schema.get("items")) {
+                        self.value(schema, item, depth + 1);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whether the author calls it a secret: `writeOnly` (Validation, 9.4), or the `format` that OpenAPI has for passwords.
+fn secret(schema: &Value) -> bool {
+    schema.get("writeOnly") == Some(&Value::Bool(true))
+        || schema.get("format").is_some_and(|format| format == "password")
+}
+
+/// What to do about a key that is not known.
+pub(super) fn known(properties: Option<&Map<String, Value>>) -> String {
+    let names = properties.into_iter().flatten().take(KEYS_MAX).map(|(name, _)| name.as_str());
+    let names = names.collect::<Vec<_>>().join("`, `");
+    if names.is_empty() { "remove it".into() } else { plain(&format!("remove it; known are: `{names}`")) }
+}

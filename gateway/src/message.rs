@@ -67,6 +67,19 @@ impl Origin {
     }
 }
 
+impl Origin {
+    /// Reads what [`Display`](fmt::Display) writes; `None` for anything else.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.split_once(':') {
+            Some(("radio", name)) => Some(Self::Radio(name.into())),
+            Some(("client", id)) => Some(Self::Client(id.into())),
+            Some(("plugin", name)) => Some(Self::Plugin(name.into())),
+            None if text == "gateway" => Some(Self::Gateway),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -157,6 +170,16 @@ impl Message {
         match std::str::from_utf8(&self.payload) {
             Ok(text) => ("text", text.to_owned()),
             Err(_) => ("base64", base64::engine::general_purpose::STANDARD.encode(&self.payload)),
+        }
+    }
+
+    /// The bytes of a payload that was written by [`Message::readable_payload`]; `None` where nothing could have been
+    /// written like that.
+    pub fn read_payload(encoding: &str, written: String) -> Option<Vec<u8>> {
+        match encoding {
+            "text" => Some(written.into_bytes()),
+            "base64" => base64::engine::general_purpose::STANDARD.decode(written).ok(),
+            _ => None,
         }
     }
 

@@ -18,6 +18,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 use self::fit::Fit;
+pub use self::maker::load;
 use self::maker::{Maker, Unfit};
 use self::memories::Memories;
 use crate::config::{self, OnFailure, Require, Trust};

@@ -1,11 +1,12 @@
 //! The components in target/plugins, as `make plugins` left them: that each is what its manifest says, asks for nothing
-//! that it does not need, and tells nothing of the machine that built it. Runs none of them.
+//! that it does not need, tells nothing of the machine that built it, and passes its cases in the gateway's sandbox.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use stile_tests::check;
 use wasmparser::{Parser, Payload};
 
 /// What every filter may import unasked.
@@ -110,5 +111,19 @@ fn no_component_tells_where_it_was_built() {
         for place in [root().to_str().unwrap(), &home, "registry/src"] {
             assert!(!text.contains(place), "{name} names {place}");
         }
+    }
+}
+
+/// The same files that the filter passes natively. Whatever language it is in.
+#[test]
+fn every_component_passes_its_cases_in_the_sandbox() {
+    let filters = filters();
+    for (name, ..) in filters {
+        let component = root().join(format!("target/plugins/{name}.wasm"));
+        let cases = root().join(format!("plugins/{name}/cases"));
+        let count = std::fs::read_dir(&cases).unwrap().count();
+        let (code, out, err) = check(&["plugin", "test", component.to_str().unwrap(), cases.to_str().unwrap()]);
+        assert_eq!((code, err.as_str()), (0, ""), "{name}: {out}");
+        assert!(out.contains(&format!("{count} of {count} good")), "{name}: {out}");
     }
 }

@@ -17,7 +17,8 @@ struct Inner {
 pub struct Stamp(Arc<Inner>);
 
 impl Stamp {
-    pub(super) fn new(run: u64) -> Self {
+    /// Begins a run; `run` is a random number.
+    pub fn new(run: u64) -> Self {
         Self(Arc::new(Inner { ids: MessageIds::new(run), clock: Clock::default() }))
     }
 

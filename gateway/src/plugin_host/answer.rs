@@ -8,7 +8,8 @@ use bytes::Bytes;
 use super::bindings::stile::filter::types::{Action, Decision, Draft, Patch, Property};
 use super::terms::Terms;
 use super::view::qos;
-use crate::message::{Message, Properties, QoS, TOPIC_MAX_BYTES, Topic};
+use crate::message::{Message, Origin, Properties, QoS, TOPIC_MAX_BYTES, Topic};
+use crate::pipeline::Stamp;
 
 /// The longest payload of a message that a plugin makes or changes.
 pub(super) const PAYLOAD_BYTES: usize = 1 << 20;
@@ -25,6 +26,17 @@ pub(super) struct Outgoing {
     pub(super) qos: QoS,
     pub(super) retain: bool,
     pub(super) properties: Option<Arc<Properties>>,
+}
+
+impl Outgoing {
+    /// The message, of which the host says who made it and when.
+    pub(super) fn stamped(self, stamp: &Stamp, origin: Origin) -> Message {
+        let mut message = stamp.message(origin, self.topic, self.payload);
+        message.qos = self.qos;
+        message.retain = self.retain;
+        message.properties = self.properties;
+        message
+    }
 }
 
 /// What is to be changed in a message.

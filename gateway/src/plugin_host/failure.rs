@@ -76,10 +76,11 @@ impl fmt::Display for FailureKind {
 
 /// One failed call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Failure {
-    pub(super) kind: FailureKind,
+pub struct Failure {
+    /// What kind of failure.
+    pub kind: FailureKind,
     /// For people, in one line.
-    pub(super) text: String,
+    pub text: String,
 }
 
 /// The longest text of a failure; a plugin writes some of them.

@@ -11,7 +11,6 @@ use super::bindings::exports::stile::filter::filter::Setup;
 use super::bindings::stile::filter::types::{Draft, Error};
 use super::budget::thread_time;
 use super::failure::{Failure, FailureKind, Stop};
-use super::imports::clock::unix_micros;
 use super::sandbox::{Loaded, Sandbox};
 use super::state::{Own, State};
 use super::view::view;
@@ -43,8 +42,13 @@ pub(super) struct Instance {
 }
 
 impl Instance {
-    /// Makes an instance and configures it.
+    /// Makes an instance and configures it. Whatever it fails of, the failure is one of kind [`FailureKind::Start`].
     pub(super) fn start(loaded: &Loaded, own: &Arc<Own>) -> Result<(Self, Vec<Outgoing>), Failure> {
+        Self::make(loaded, own).map_err(at_start)
+    }
+
+    /// Makes an instance and configures it. A failure is of the kind that it would have in any other call.
+    pub(super) fn make(loaded: &Loaded, own: &Arc<Own>) -> Result<(Self, Vec<Outgoing>), Failure> {
         let mut instance = Self::configured(loaded, own)?;
         let emitted = instance.store.data_mut().commit();
         Ok((instance, emitted))
@@ -52,7 +56,7 @@ impl Instance {
 
     /// Sees whether it can be started. Nothing of it comes true.
     pub(super) fn trial(loaded: &Loaded, own: &Arc<Own>) -> Result<(), Failure> {
-        Self::configured(loaded, own).map(drop)
+        Self::configured(loaded, own).map(drop).map_err(at_start)
     }
 
     /// What its `configure` changed is still kept aside.
@@ -69,8 +73,7 @@ impl Instance {
         });
         begin(&mut store, START_TIMES);
         let _running = loaded.sandbox.ticker.run();
-        let configured = Self::link(store, loaded).and_then(|mut instance| instance.configure().map(|()| instance));
-        configured.map_err(|failure| Failure::new(FailureKind::Start, failure.text))
+        Self::link(store, loaded).and_then(|mut instance| instance.configure().map(|()| instance))
     }
 
     fn link(mut store: Store<State>, loaded: &Loaded) -> Result<Self, Failure> {
@@ -116,7 +119,8 @@ impl Instance {
         let Some(tick) = self.tick else { return Ok(Vec::new()) };
         begin(&mut self.store, 1);
         let running = sandbox.ticker.run();
-        let answer = tick.call(&mut self.store, (unix_micros(),)).map(|(answer,)| answer);
+        let now = self.store.data().own.clock.now();
+        let answer = tick.call(&mut self.store, (now,)).map(|(answer,)| answer);
         drop(running);
         #[expect(
             clippy::redundant_closure_for_method_calls,
@@ -167,6 +171,10 @@ fn begin(store: &mut Store<State>, times: u32) {
     }
     store.set_epoch_deadline(1);
     store.data_mut().begin(cpu);
+}
+
+fn at_start(failure: Failure) -> Failure {
+    Failure::new(FailureKind::Start, failure.text)
 }
 
 fn of(store: &Store<State>, error: &wasmtime::Error) -> Failure {

@@ -55,6 +55,13 @@ impl Table {
         old.is_some()
     }
 
+    /// So much time has gone by.
+    fn age(&mut self, by: Duration) {
+        for until in self.entries.values_mut().filter_map(|entry| entry.until.as_mut()) {
+            *until = until.checked_sub(by).unwrap_or_else(Instant::now);
+        }
+    }
+
     /// Keys whose time is over; none when they have been looked for just now.
     fn over(&mut self, now: Instant) -> Vec<String> {
         if self.swept.is_some_and(|swept| now.duration_since(swept) < SWEEP) {
@@ -96,6 +103,12 @@ impl Kv {
     fn lock(&self) -> MutexGuard<'_, Table> {
         // Each entry is put in one step, so a poisoned table is as good as a sound one.
         self.0.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets so much time go by for all that is kept for a while: where messages are played again, time does not pass by
+    /// itself.
+    pub(super) fn age(&self, by: Duration) {
+        self.lock().age(by);
     }
 
     /// Bytes that count towards the quota.

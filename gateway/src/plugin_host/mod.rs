@@ -5,7 +5,7 @@
 //! `engine.rs` is what compiled code depends on, `sandbox.rs` loads it, `plugin.rs` judges messages with it and decides
 //! what becomes of those that it fails at (`quarantine.rs`: when it is left alone). `instance.rs` is one running instance
 //! and its calls, `state.rs` and `imports/` what that can reach, `budget.rs` and `room.rs` what holds it, `answer.rs`
-//! what its answers must be. `status.rs` tells operators.
+//! what its answers must be. `status.rs` tells operators. `workbench.rs` asks a plugin outside of any pipeline, for authors.
 //! `compile.rs` makes compiled code in a child process, `cache.rs` keeps it.
 
 mod answer;
@@ -29,10 +29,12 @@ mod terms;
 mod tests;
 mod ticker;
 mod view;
+mod workbench;
 
-pub use failure::FailureKind;
+pub use failure::{Failure, FailureKind};
 pub use kv::{Disk, Kv};
 pub use plugin::Plugin;
 pub use sandbox::{LoadError, Loaded, Sandbox};
 pub use status::{Figure, Health, Report, Status};
 pub use terms::Terms;
+pub use workbench::{Judgement, Workbench};

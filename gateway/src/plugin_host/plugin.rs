@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use super::budget::thread_time;
 use super::failure::{Failure, FailureKind};
+use super::imports::clock::Clock;
 use super::imports::log::Gate;
 use super::instance::{BATCH, Instance};
 use super::kv::Kv;
@@ -55,7 +56,7 @@ impl Plugin {
         let next_tick = terms.tick.filter(|_| loaded.ticks()).and_then(|period| now.checked_add(period));
         // Alone, each message has the same fuel whatever comes with it.
         let most_at_once = if terms.limits.fuel.is_some() { 1 } else { BATCH };
-        let own = Own { terms, status: Arc::default(), kv, gate: Gate::new(now), began: now };
+        let own = Own { terms, status: Arc::default(), kv, gate: Gate::new(now), clock: Clock::Machine(now) };
         let (instance, at_once) = (None, most_at_once);
         Self { loaded, own: Arc::new(own), stamp, quarantine, instance, next_tick, at_once, most_at_once, noted: 0 }
     }

@@ -119,7 +119,8 @@ fn exports_filter(shape: &ComponentType, engine: &Engine) -> bool {
     })
 }
 
-/// A component that can be a plugin. Instances of it are made quickly.
+/// A component that can be a plugin. Instances of it are made quickly; a clone shares its code.
+#[derive(Clone)]
 pub struct Loaded {
     /// The one whose beat its budget goes by.
     pub(super) sandbox: Arc<Sandbox>,

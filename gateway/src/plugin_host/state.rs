@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::answer::Outgoing;
 use super::budget::Budget;
 use super::failure::Stop;
+use super::imports::clock::Clock;
 use super::imports::log::Gate;
 use super::kv::{Kv, Transaction};
 use super::room::Room;
@@ -21,8 +22,7 @@ pub(super) struct Own {
     pub(super) status: Arc<Status>,
     pub(super) kv: Kv,
     pub(super) gate: Gate,
-    /// Where its monotonic clock begins.
-    pub(super) began: Instant,
+    pub(super) clock: Clock,
 }
 
 /// What `context` tells of a message besides its record.

@@ -62,7 +62,9 @@ impl Maker {
             return Ok((fit, hash, None));
         }
         let made = || -> Result<Plugin, String> {
-            let loaded = self.load(&component, Code::of(&settings.limits))?;
+            let code = Code::of(&settings.limits);
+            let sandbox = self.sandbox(code)?;
+            let loaded = load(&self.cache, &self.compiler, &sandbox, code, &component)?;
             let terms = Terms::of(&fit.settings)?;
             let kv = self.memories.of(&settings.name);
             let plugin = Plugin::new(loaded, terms, stamp, kv);
@@ -83,21 +85,29 @@ impl Maker {
         let new = Sandbox::of(code).map_err(|error| error.to_string())?;
         Ok(Arc::clone(sandboxes.entry(code).or_insert(new)))
     }
+}
 
-    /// From the cache, or compiled now.
-    fn load(&self, component: &[u8], code: Code) -> Result<Loaded, String> {
-        let sandbox = self.sandbox(code)?;
-        let key = Key::of(component, code);
-        if let Some(compiled) = self.cache.load(&key) {
-            match sandbox.load(&compiled) {
-                Ok(loaded) => return Ok(loaded),
-                Err(LoadError::NotCompiled(_)) => self.cache.forget(&key),
-                Err(error) => return Err(error.to_string()),
-            }
+/// A component's compiled code, from the cache or made now. Blocks for as long as compiling takes. `code`: the sandbox's.
+///
+/// # Errors
+/// Why it can't be compiled or can't be a plugin, in words that go behind the file's name.
+pub fn load(
+    cache: &Cache,
+    compiler: &Compiler,
+    sandbox: &Arc<Sandbox>,
+    code: Code,
+    component: &[u8],
+) -> Result<Loaded, String> {
+    let key = Key::of(component, code);
+    if let Some(compiled) = cache.load(&key) {
+        match sandbox.load(&compiled) {
+            Ok(loaded) => return Ok(loaded),
+            Err(LoadError::NotCompiled(_)) => cache.forget(&key),
+            Err(error) => return Err(error.to_string()),
         }
-        let compiled = self.compiler.making(code).compile(component).map_err(|error| error.to_string())?;
-        let loaded = sandbox.load(&compiled).map_err(|error| error.to_string())?;
-        self.cache.store(&key, &compiled);
-        Ok(loaded)
     }
+    let compiled = compiler.making(code).compile(component).map_err(|error| error.to_string())?;
+    let loaded = sandbox.load(&compiled).map_err(|error| error.to_string())?;
+    cache.store(&key, &compiled);
+    Ok(loaded)
 }

@@ -1,8 +1,20 @@
-//! `stile plugin`: what authors and operators do with plugins; one file a verb. `text.rs` is how they are shown.
+//! `stile plugin`: what authors and operators do with plugins; one file a verb.
+//!
+//! `candidate.rs` loads a component that is tried out, `subject.rs` and `capture.rs` play cases and captures against it;
+//! `language/` knows projects. `text.rs` is how plugins are shown, `figures.rs` how times and sizes are.
 
+mod bench;
+mod build;
+mod candidate;
+mod capture;
+mod figures;
 mod inspect;
 mod keys;
+mod language;
+mod new;
 mod sign;
+mod subject;
+mod test;
 mod text;
 mod verify;
 
@@ -15,11 +27,15 @@ use super::{ConfigFile, DEFAULT_CONFIG};
 use crate::config::{Problems, Trust};
 use crate::signature::PrivateKey;
 
-/// Look at plugins, sign them, and find out who signed them
+/// Make plugins, try them out, sign them, and find out who signed them
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  stile plugin inspect parking.wasm
+  stile plugin new parking                  a small project to begin from
+  stile plugin build parking                makes parking/parking.wasm
+  stile plugin test parking/parking.wasm    plays its cases
+  stile plugin bench parking/parking.wasm --case parking/cases/low-readings-end-here.json
+  stile plugin inspect parking.wasm         what it is and asks for
   stile plugin keys anna.key
   stile plugin sign --key anna.key parking.wasm
   stile plugin verify parking.wasm")]
@@ -30,6 +46,10 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    New(new::Arguments),
+    Build(build::Arguments),
+    Test(test::Arguments),
+    Bench(bench::Arguments),
     Inspect(inspect::Arguments),
     Keys(keys::Arguments),
     Sign(sign::Arguments),
@@ -38,6 +58,10 @@ enum What {
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     match &arguments.what {
+        What::New(arguments) => new::run(arguments),
+        What::Build(arguments) => build::run(arguments),
+        What::Test(arguments) => test::run(arguments),
+        What::Bench(arguments) => bench::run(arguments),
         What::Inspect(arguments) => inspect::run(arguments),
         What::Keys(arguments) => keys::run(arguments),
         What::Sign(arguments) => sign::run(arguments),

@@ -57,14 +57,8 @@ impl Plugin {
         }
     }
 
-    /// The host says who made it and when.
     fn stamped(&self, draft: Outgoing) -> Message {
-        let origin = Origin::Plugin(Arc::clone(&self.own.terms.name));
-        let mut message = self.stamp.message(origin, draft.topic, draft.payload);
-        message.qos = draft.qos;
-        message.retain = draft.retain;
-        message.properties = draft.properties;
-        message
+        draft.stamped(&self.stamp, Origin::Plugin(Arc::clone(&self.own.terms.name)))
     }
 
     /// What becomes of a message that it fails at or rejects.

@@ -40,7 +40,7 @@ fn play(case: &Case, step: &Step, subject: &mut dyn Subject) -> Result<(), Strin
     let now = case.time(step);
     let (came, verdict) = match &step.what {
         What::In(shown) => {
-            let message = message(shown, now)?;
+            let message = shown.message(now)?;
             let verdict = subject.process(&message).map_err(|error| format!("the call failed: {error:?}"))?;
             (Some(message), verdict)
         }
@@ -57,18 +57,21 @@ fn play(case: &Case, step: &Step, subject: &mut dyn Subject) -> Result<(), Strin
     compare("published", &step.emits, &subject.published(), came.as_ref())
 }
 
-fn message(shown: &Shown, received: Time) -> Result<Message, String> {
-    let details = crate::message::Details {
-        id: "00000000-0000-0000-0000-000000000000".to_owned(),
-        origin_name: shown.from.clone(),
-        content_type: shown.content_type.clone(),
-        response_topic: shown.response_topic.clone(),
-        correlation: shown.correlation.clone().map(String::into_bytes),
-        user_properties: properties(shown),
-    };
-    let mut message = Message::new(&shown.topic, shown.payload()?).with(details);
-    (message.qos, message.retain, message.received) = (shown.qos()?, shown.retain, received);
-    Ok(message)
+impl Shown {
+    /// The message that a step shows, as a filter sees it.
+    pub fn message(&self, received: Time) -> Result<Message, String> {
+        let details = crate::message::Details {
+            id: "00000000-0000-0000-0000-000000000000".to_owned(),
+            origin_name: self.from.clone(),
+            content_type: self.content_type.clone(),
+            response_topic: self.response_topic.clone(),
+            correlation: self.correlation.clone().map(String::into_bytes),
+            user_properties: properties(self),
+        };
+        let mut message = Message::new(&self.topic, self.payload()?).with(details);
+        (message.qos, message.retain, message.received) = (self.qos()?, self.retain, received);
+        Ok(message)
+    }
 }
 
 fn properties(shown: &Shown) -> Vec<Property> {

@@ -42,6 +42,7 @@ pub mod systemd;
 pub mod tls;
 pub mod users;
 mod wait;
+mod whole_file;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -50,8 +51,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 
-use crate::admin::Sources;
+use crate::admin::{ReloadAsked, Sources};
 use crate::broker::Broker;
 use crate::config::{Door, Settings};
 use crate::data_dir::DataDir;
@@ -69,6 +71,9 @@ const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
 /// How long one listener may take to let its clients go when it is closed by a reload.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 
+/// Requests for a reload that may wait; more wait with whoever makes them.
+const RELOADS: usize = 4;
+
 /// The gateway, running.
 pub struct Gateway {
     settings: Settings,
@@ -80,6 +85,7 @@ pub struct Gateway {
     /// Where clients can connect, by the address in the settings; the two differ where the settings say port 0.
     mqtt: BTreeMap<(Door, SocketAddr), SocketAddr>,
     admin: Option<SocketAddr>,
+    reloads: Option<mpsc::Receiver<ReloadAsked>>,
     /// Goes last.
     _data_dir: DataDir,
 }
@@ -115,6 +121,7 @@ impl Gateway {
             Arc::new(Plugins::new(Arc::clone(&pipeline), &settings.gateway.data_dir, store.clone(), memories));
         // Before anything brings messages: what a plugin is to take out must not go past it.
         plugins.set(&settings.plugin, &settings.plugins).await?;
+        let (reload, reloads) = mpsc::channel(RELOADS);
         let sources = Arc::new(Sources {
             id: settings.gateway.id.clone(),
             pipeline: Arc::clone(&pipeline),
@@ -123,6 +130,7 @@ impl Gateway {
             store: store.clone(),
             radios: Arc::clone(&radios),
             plugins,
+            reload,
             port: admin::PortStats::default(),
             serving: AtomicBool::new(false),
         });
@@ -155,6 +163,7 @@ impl Gateway {
             sources,
             mqtt: BTreeMap::new(),
             admin: None,
+            reloads: Some(reloads),
             _data_dir: data_dir,
         };
         gateway.open_admin(admin_listener);
@@ -196,6 +205,11 @@ impl Gateway {
     /// Where the admin page is, unless it is off.
     pub fn admin_address(&self) -> Option<SocketAddr> {
         self.admin
+    }
+
+    /// Those who ask over the socket that the settings be read again. Whoever takes them answers them; there is one taker.
+    pub fn take_reloads(&mut self) -> Option<mpsc::Receiver<ReloadAsked>> {
+        self.reloads.take()
     }
 
     /// Waits until something that the gateway can't do without has failed, and says what.

@@ -3,9 +3,8 @@
 //! Owns the file: how it is read, and that a change of it happens whole or not at all and never two at once. Never
 //! decides who may do what, and never hashes.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -13,6 +12,7 @@ use serde::Serialize;
 
 use crate::config::{self, Credential, FileUser, Place, Problem, Problems, Severity};
 use crate::message::TopicFilter;
+use crate::whole_file;
 
 /// The longest file taken: a thousand users with many rights each are far below.
 const MAX_BYTES: u64 = 4 << 20;
@@ -87,37 +87,12 @@ impl UsersFile {
         change(&mut users)?;
         let text = write_out(&users).map_err(|error| format!("the users can't be written: {error}"))?;
         self.parse(&text).map_err(|problems| format!("not written: {problems}"))?;
-        self.write(&text).map_err(explain)
-    }
-
-    /// The whole file or nothing, also when the power fails in between.
-    fn write(&self, text: &str) -> io::Result<()> {
-        let new = self.path.with_extension("toml.new");
-        // What a cut-off run left behind may have other rights.
-        if let Err(error) = fs::remove_file(&new)
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            return Err(error);
-        }
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-        let mut file = self.give_to_owner(file)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&new, &self.path)?;
-        File::open(self.folder())?.sync_all()
+        // The gateway's user may change it too.
+        whole_file::write(&self.path, text.as_bytes(), 0o600, self.folder()).map_err(explain)
     }
 
     fn folder(&self) -> &Path {
         self.path.parent().unwrap_or(Path::new("."))
-    }
-
-    /// Made by root, it is for the gateway to read and for its user to change. Only for a file that was just made.
-    fn give_to_owner(&self, file: File) -> io::Result<File> {
-        let owner = fs::metadata(self.folder())?;
-        if file.metadata()?.uid() == 0 && owner.uid() != 0 {
-            fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
-        }
-        Ok(file)
     }
 }
 
@@ -173,6 +148,7 @@ fn texts(filters: &[TopicFilter]) -> Vec<&str> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
     use std::time::{Duration, UNIX_EPOCH};
 

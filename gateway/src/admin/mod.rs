@@ -1,6 +1,6 @@
 //! What operators and their tools look through: metrics, health, live messages. The only room that names axum.
 //!
-//! Owns the HTTP side. Never changes anything itself: it has the broker read the users again or send a client away, and
+//! Owns the HTTP side. Never changes anything itself: it has the settings or the users read again or a client sent away, and
 //! hands on the streams of MQTT clients that come over WebSocket. On the TCP address stands what anybody who reaches it may read;
 //! messages and the ledger as JSON stand on a socket in the data folder that only the gateway's own user can open.
 
@@ -8,6 +8,7 @@ mod clients;
 mod live;
 mod metrics;
 mod mqtt;
+mod plugins;
 mod port;
 
 use std::io;
@@ -24,6 +25,7 @@ use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 pub use self::port::PortStats;
@@ -39,6 +41,9 @@ pub const SOCKET: &str = "stile.sock";
 
 /// How long requests that are under way when the gateway stops may take.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
+
+/// Somebody who asks that the settings be read again: is told when that is done, or why it is not.
+pub type ReloadAsked = oneshot::Sender<Result<(), String>>;
 
 /// What the pages are made from.
 pub struct Sources {
@@ -56,6 +61,8 @@ pub struct Sources {
     pub radios: Arc<Radios>,
     /// The plugins, and how they are.
     pub plugins: Arc<Plugins>,
+    /// Where it is asked that the settings be read again.
+    pub reload: mpsc::Sender<ReloadAsked>,
     /// What the port counts.
     pub port: PortStats,
     /// Set while the gateway serves: after its start and before its end.
@@ -141,6 +148,8 @@ pub async fn serve_socket(
         .route("/ledger", get(ledger))
         .route("/tap", get(live::tap))
         .route("/users/reload", post(reload_users))
+        .route("/reload", post(reload))
+        .route("/plugins", get(plugins::list))
         .route("/clients", get(clients::list))
         .route("/clients/{id}/disconnect", post(clients::disconnect));
     let router = routes.with_state(sources).layer(axum::Extension(live::Stop(stop.clone())));
@@ -190,6 +199,21 @@ async fn reload_users(State(sources): State<Arc<Sources>>) -> (StatusCode, Strin
     match sources.broker.reload_users().await {
         Ok(()) => (StatusCode::OK, "done\n".to_owned()),
         Err(problems) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{problems}\n")),
+    }
+}
+
+/// The settings have changed. Answered when they are in force, or were refused.
+async fn reload(State(sources): State<Arc<Sources>>) -> (StatusCode, String) {
+    let (asked, told) = oneshot::channel();
+    // Either ends with the gateway, and nobody else takes or answers.
+    let answer = match sources.reload.send(asked).await {
+        Ok(()) => told.await,
+        Err(_) => return (StatusCode::SERVICE_UNAVAILABLE, "the gateway is stopping\n".to_owned()),
+    };
+    match answer {
+        Ok(Ok(())) => (StatusCode::OK, "done\n".to_owned()),
+        Ok(Err(problems)) => (StatusCode::CONFLICT, format!("{problems}\n")),
+        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the gateway is stopping\n".to_owned()),
     }
 }
 

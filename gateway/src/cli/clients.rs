@@ -7,7 +7,7 @@ use http_body_util::BodyExt;
 use serde_json::Value;
 
 use super::socket::Which;
-use super::text::{escape, visible};
+use super::text::{columns, escape, visible};
 use super::{fail, runtime, say};
 
 /// List a running gateway's MQTT clients, or send one away
@@ -83,15 +83,7 @@ fn table(all: &Value) -> String {
     let clients: Vec<_> = all["clients"].as_array().into_iter().flatten().collect();
     let mut rows = vec![TITLES.map(str::to_owned)];
     rows.extend(clients.iter().map(|client| row(client)));
-    let widths: Vec<_> =
-        (0..TITLES.len()).map(|at| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0)).collect();
-    let line = |row: &[String; 10]| {
-        let cells = row.iter().zip(&widths).enumerate();
-        let cells =
-            cells.map(|(at, (cell, width))| if at < 5 { format!("{cell:<width$}") } else { format!("{cell:>width$}") });
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    let mut lines: Vec<_> = rows.iter().map(line).collect();
+    let mut lines = columns(&rows, 5);
     let there = clients.iter().filter(|client| client["connected"] == true).count();
     lines.push(format!("\n{there} connected, {} away", clients.len() - there));
     let errors = clients.iter().filter_map(|client| Some((text(client, "id"), client["last_error"].as_str()?)));

@@ -22,7 +22,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{Loaded, Problems, Settings};
+use crate::config::{Loaded, Problems};
 
 /// Wrong settings.
 const EX_CONFIG: u8 = 78;
@@ -77,8 +77,8 @@ impl ConfigFile {
     }
 
     /// For the verb that adds the first user: that there is none is no problem yet.
-    fn load_before_users(&self) -> Result<Settings, Problems> {
-        crate::config::load_before_users(&self.config, environment()).map(|loaded| loaded.settings)
+    fn load_before_users(&self) -> Result<Loaded, Problems> {
+        crate::config::load_before_users(&self.config, environment())
     }
 }
 

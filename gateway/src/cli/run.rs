@@ -4,8 +4,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc::Receiver;
 
 use super::{ConfigFile, fail, runtime, wrong_settings};
+use crate::admin::ReloadAsked;
 use crate::config::Loaded;
 use crate::{Gateway, logging, systemd};
 
@@ -64,20 +66,26 @@ pub(super) async fn serve(
     log::info!(version = env!("CARGO_PKG_VERSION"), radios = radios; "ready");
     systemd::ready(&format!("{radios} radios"));
     started(&gateway);
+    let mut reloads = gateway.take_reloads();
     let failure = loop {
-        tokio::select! {
+        let asked = tokio::select! {
             failure = gateway.critical_failure() => break Some(failure),
             _ = signals.terminate.recv() => break None,
             _ = signals.interrupt.recv() => break None,
-            _ = signals.hangup.recv() => {
-                let Some(file) = file else { break None };
-                // Compiling a plugin takes its time; a reload that is given up on the way out harms nobody.
-                tokio::select! {
-                    () = reload(&mut gateway, file) => {}
-                    _ = signals.terminate.recv() => break None,
-                    _ = signals.interrupt.recv() => break None,
-                }
-            }
+            _ = signals.hangup.recv() => None,
+            Some(asked) = next(&mut reloads) => Some(asked),
+        };
+        let Some(file) = file else {
+            let Some(asked) = asked else { break None };
+            // Whoever asked may have gone.
+            let _ = asked.send(Err("this gateway's settings are in no file".to_owned()));
+            continue;
+        };
+        // Compiling a plugin takes its time; a reload that is given up on the way out harms nobody.
+        tokio::select! {
+            done = reload(&mut gateway, file) => drop(asked.map(|asked| asked.send(done))),
+            _ = signals.terminate.recv() => break None,
+            _ = signals.interrupt.recv() => break None,
         }
     };
     systemd::stopping();
@@ -89,25 +97,32 @@ pub(super) async fn serve(
     }
 }
 
-/// Reads the settings again. Wrong ones are logged and the last good ones go on.
-async fn reload(gateway: &mut Gateway, file: &ConfigFile) {
+async fn next(reloads: &mut Option<Receiver<ReloadAsked>>) -> Option<ReloadAsked> {
+    reloads.as_mut()?.recv().await
+}
+
+/// Reads the settings again. Wrong ones are logged, and told to whoever asked, and the last good ones go on.
+async fn reload(gateway: &mut Gateway, file: &ConfigFile) -> Result<(), String> {
     systemd::reloading();
-    let file = file.clone();
-    // In a thread of its own: a slow disk must not hold up messages.
-    match tokio::task::spawn_blocking(move || file.load()).await {
-        Ok(Ok(loaded)) => {
-            for warning in &loaded.warnings {
-                log::warn!("{warning}");
-            }
-            match gateway.reload(loaded.settings).await {
-                Ok(changes) => log::info!(changes = changes.len(); "reload done"),
-                Err(error) => log::error!(error:% = error; "reload refused; the old settings go on"),
-            }
-        }
-        Ok(Err(problems)) => log::error!(error:% = problems; "reload refused; the old settings go on"),
-        Err(panic) => log::error!(error:% = panic; "reload refused; the old settings go on"),
+    let done = read_again(gateway, file).await;
+    if let Err(error) = &done {
+        log::error!(error:% = error; "reload refused; the old settings go on");
     }
     systemd::ready("settings reloaded");
+    done
+}
+
+async fn read_again(gateway: &mut Gateway, file: &ConfigFile) -> Result<(), String> {
+    let file = file.clone();
+    // In a thread of its own: a slow disk must not hold up messages.
+    let loaded = tokio::task::spawn_blocking(move || file.load()).await.map_err(|panic| panic.to_string())?;
+    let loaded = loaded.map_err(|problems| problems.to_string())?;
+    for warning in &loaded.warnings {
+        log::warn!("{warning}");
+    }
+    let changes = gateway.reload(loaded.settings).await.map_err(|error| error.to_string())?;
+    log::info!(changes = changes.len(); "reload done");
+    Ok(())
 }
 
 struct Signals {

@@ -11,7 +11,7 @@ use tokio::net::UnixStream;
 
 use super::ConfigFile;
 use crate::admin;
-use crate::config::{Problems, Settings};
+use crate::config::{Loaded, Problems};
 
 /// Which running gateway is meant.
 #[derive(Debug, clap::Args)]
@@ -34,7 +34,7 @@ impl Which {
     }
 
     /// The settings, good or lacking users alone.
-    pub(super) fn settings_before_users(&self) -> Result<Settings, Problems> {
+    pub(super) fn before_users(&self) -> Result<Loaded, Problems> {
         self.file.load_before_users()
     }
 
@@ -56,39 +56,42 @@ impl Which {
     async fn ask(&self, method: Method, target: &str) -> Result<Incoming, anyhow::Error> {
         let path = self.socket()?;
         let stream = UnixStream::connect(&path).await.map_err(|error| explain(&path, &error))?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-        // Ends with the connection; the process does too.
-        tokio::spawn(connection);
-        let request =
-            hyper::Request::builder().method(method).uri(target).header("host", "stile").body(Empty::<Bytes>::new())?;
-        let response = sender.send_request(request).await?;
-        if !response.status().is_success() {
-            let text = response.into_body().collect().await?.to_bytes();
-            anyhow::bail!("{}", String::from_utf8_lossy(&text).trim_end());
-        }
-        Ok(response.into_body())
+        send(stream, method, target).await
     }
 }
 
 /// Has the gateway with this data folder do something. `false` when none is running there.
 pub(super) async fn post(data_dir: &Path, target: &str) -> Result<bool, anyhow::Error> {
+    Ok(ask(data_dir, Method::POST, target).await?.is_some())
+}
+
+/// Asks the gateway with this data folder for `target`. `None` when none is running there.
+pub(super) async fn get(data_dir: &Path, target: &str) -> Result<Option<Incoming>, anyhow::Error> {
+    ask(data_dir, Method::GET, target).await
+}
+
+async fn ask(data_dir: &Path, method: Method, target: &str) -> Result<Option<Incoming>, anyhow::Error> {
     let path = admin::socket_path(data_dir);
-    let stream = match UnixStream::connect(&path).await {
-        Ok(stream) => stream,
+    match UnixStream::connect(&path).await {
+        Ok(stream) => send(stream, method, target).await.map(Some),
         // Without a gateway the socket is not there, or nobody listens on it any more.
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => return Ok(false),
-        Err(error) => return Err(explain(&path, &error)),
-    };
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => Ok(None),
+        Err(error) => Err(explain(&path, &error)),
+    }
+}
+
+async fn send(stream: UnixStream, method: Method, target: &str) -> Result<Incoming, anyhow::Error> {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     // Ends with the connection; the process does too.
     tokio::spawn(connection);
-    let request = hyper::Request::post(target).header("host", "stile").body(Empty::<Bytes>::new())?;
+    let request =
+        hyper::Request::builder().method(method).uri(target).header("host", "stile").body(Empty::<Bytes>::new())?;
     let response = sender.send_request(request).await?;
     if !response.status().is_success() {
         let text = response.into_body().collect().await?.to_bytes();
         anyhow::bail!("{}", String::from_utf8_lossy(&text).trim_end());
     }
-    Ok(true)
+    Ok(response.into_body())
 }
 
 fn explain(path: &Path, error: &std::io::Error) -> anyhow::Error {

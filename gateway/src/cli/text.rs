@@ -15,6 +15,21 @@ pub(super) fn escape(text: &str) -> String {
     text.bytes().map(|b| if plain(&b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
 }
 
+/// Rows as lines, in columns as wide as they must be; the first `left` of them stand to the left, the others to the right.
+pub(super) fn columns<const N: usize>(rows: &[[String; N]], left: usize) -> Vec<String> {
+    let widths: Vec<_> = (0..N).map(|at| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0)).collect();
+    let line = |row: &[String; N]| {
+        let cells = row.iter().zip(&widths).enumerate();
+        let cells = cells.map(
+            |(at, (cell, width))| {
+                if at < left { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+            },
+        );
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -153,7 +153,7 @@ struct Found {
 impl Place {
     /// Settings that lack nothing but users will do: the first one is about to be added.
     fn find(&self) -> Result<Found, Problems> {
-        let settings = self.which.settings_before_users()?;
+        let settings = self.which.before_users()?.settings;
         let data_dir = self.which.named_data_dir().unwrap_or_else(|| settings.gateway.data_dir.clone());
         let file = UsersFile::of(&data_dir);
         Ok(Found { settings, data_dir, file })

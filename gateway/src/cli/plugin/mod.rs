@@ -1,7 +1,8 @@
 //! `stile plugin`: what authors and operators do with plugins; one file a verb.
 //!
 //! `candidate.rs` loads a component that is tried out, `subject.rs` and `capture.rs` play cases and captures against it;
-//! `language/` knows projects. `text.rs` is how plugins are shown, `figures.rs` how times and sizes are.
+//! `language/` knows projects; `place.rs` is the gateway whose plugins are changed. `text.rs` is how plugins are shown,
+//! `figures.rs` how times and sizes are.
 
 mod bench;
 mod build;
@@ -9,11 +10,16 @@ mod candidate;
 mod capture;
 mod figures;
 mod inspect;
+mod install;
 mod keys;
 mod language;
+mod list;
 mod new;
+mod place;
+mod rollback;
 mod sign;
 mod subject;
+mod switch;
 mod test;
 mod text;
 mod verify;
@@ -27,7 +33,7 @@ use super::{ConfigFile, DEFAULT_CONFIG};
 use crate::config::{Problems, Trust};
 use crate::signature::PrivateKey;
 
-/// Make plugins, try them out, sign them, and find out who signed them
+/// Make plugins, try them out, sign, install and look at them
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -38,7 +44,10 @@ Examples:
   stile plugin inspect parking.wasm         what it is and asks for
   stile plugin keys anna.key
   stile plugin sign --key anna.key parking.wasm
-  stile plugin verify parking.wasm")]
+  stile plugin verify parking.wasm
+  stile plugin install parking.wasm         puts it on the messages' way
+  stile plugin list                         how all plugins are
+  stile plugin disable parking              has messages go past it")]
 pub(super) struct Arguments {
     #[command(subcommand)]
     what: What,
@@ -54,6 +63,11 @@ enum What {
     Keys(keys::Arguments),
     Sign(sign::Arguments),
     Verify(verify::Arguments),
+    Install(install::Arguments),
+    Rollback(rollback::Arguments),
+    List(list::Arguments),
+    Enable(switch::Enable),
+    Disable(switch::Disable),
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
@@ -66,6 +80,11 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         What::Keys(arguments) => keys::run(arguments),
         What::Sign(arguments) => sign::run(arguments),
         What::Verify(arguments) => verify::run(arguments),
+        What::Install(arguments) => install::run(arguments),
+        What::Rollback(arguments) => rollback::run(arguments),
+        What::List(arguments) => list::run(arguments),
+        What::Enable(arguments) => switch::enable(arguments),
+        What::Disable(arguments) => switch::disable(arguments),
     }
 }
 
@@ -83,7 +102,7 @@ impl Keys {
         let usual = Path::new(DEFAULT_CONFIG);
         let config = self.config.as_deref().or_else(|| usual.exists().then_some(usual));
         let Some(config) = config else { return Ok(Trust::default()) };
-        ConfigFile { config: config.to_owned() }.load_before_users().map(|settings| settings.plugins)
+        ConfigFile { config: config.to_owned() }.load_before_users().map(|loaded| loaded.settings.plugins)
     }
 }
 

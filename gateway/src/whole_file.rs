@@ -1,0 +1,74 @@
+//! Writing a file whole or not at all, also when the power fails in between.
+//!
+//! Owns how that is done, and to whom the file then belongs. Never knows what it is for.
+
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::path::{Path, PathBuf};
+
+/// Puts `bytes` in the place of the file at `path`, with this mode. Made by root, it belongs to whoever `model` belongs to:
+/// it is for the gateway to read.
+///
+/// # Errors
+/// What the system says; the file is what it was.
+pub(crate) fn write(path: &Path, bytes: &[u8], mode: u32, model: &Path) -> io::Result<()> {
+    let new = beside(path);
+    // What a cut-off run left behind may have other rights.
+    remove(&new)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+    give(&file, model)?;
+    file.write_all(bytes)?;
+    file.set_permissions(Permissions::from_mode(mode))?;
+    file.sync_all()?;
+    fs::rename(&new, path)?;
+    sync_folder(path)
+}
+
+/// What a file is called until it is whole.
+pub(crate) fn beside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    name.into()
+}
+
+/// Sees that nothing is there.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Makes what was renamed in the folder of `path` outlast a power cut.
+pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
+}
+
+/// Only for a file that was just made: whoever owns the folder could put a link to any other in its place.
+fn give(file: &File, model: &Path) -> io::Result<()> {
+    let owner = fs::metadata(model)?;
+    if file.metadata()?.uid() == 0 {
+        fchown(file, Some(owner.uid()), Some(owner.gid()))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_gets_its_mode_whatever_was_left_behind_and_a_link_leads_nowhere() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, elsewhere) = (dir.path().join("a.toml"), dir.path().join("elsewhere"));
+        std::os::unix::fs::symlink(&elsewhere, beside(&path)).unwrap();
+        for (text, mode) in [("one", 0o640), ("two", 0o600)] {
+            write(&path, text.as_bytes(), mode, dir.path()).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+            assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, mode);
+        }
+        assert!(!elsewhere.exists() && !beside(&path).exists());
+    }
+}

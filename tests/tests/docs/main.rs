@@ -26,7 +26,8 @@ macro_rules! pages {
         const PAGES: &[&str] = &[$($path),*];
         $(#[test]
         fn $test() {
-            walk($path, &blocks(&read($path)).unwrap_or_else(|what| panic!("{}: {what}", $path)));
+            let page = read($path);
+            walk($path, page::given(&page), &blocks(&page).unwrap_or_else(|what| panic!("{}: {what}", $path)));
         })*
     };
 }
@@ -47,6 +48,7 @@ pages! {
     running_as_a_service_works: "docs/run-as-a-service.md",
     messages_and_topics_work: "docs/messages-and-topics.md",
     writing_a_filter_works: "docs/write-a-filter.md",
+    testing_a_filter_works: "docs/test-a-filter.md",
     the_filter_downsample_works: "docs/plugin-downsample.md",
     the_filter_redact_works: "docs/plugin-redact.md",
     the_filter_lpp_works: "docs/plugin-lpp.md",
@@ -170,7 +172,7 @@ fn a_block_without_a_known_mark_is_refused() {
 }
 
 fn walk_of(page: &str) -> bool {
-    std::panic::catch_unwind(|| walk("a made-up page", &blocks(page).unwrap())).is_ok()
+    std::panic::catch_unwind(|| walk("a made-up page", None, &blocks(page).unwrap())).is_ok()
 }
 
 #[test]

@@ -55,6 +55,11 @@ pub(crate) fn blocks(page: &str) -> Result<Vec<Block>, String> {
     Ok(found)
 }
 
+/// The filter that a page has at hand.
+pub(crate) fn given(page: &str) -> Option<&str> {
+    page.lines().find_map(|line| line.strip_prefix("<!-- given: ")?.strip_suffix(" -->"))
+}
+
 /// The file that a line in front of a block names as the block's source.
 pub(crate) fn source(before: &str) -> Option<&str> {
     before.strip_prefix("<!-- from ")?.strip_suffix(" -->")

@@ -21,9 +21,13 @@ pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
-/// Goes through a page from its top. Panics at the first thing that is not as the page says.
-pub(crate) fn walk(name: &str, blocks: &[Block]) {
+/// Goes through a page from its top. Panics at the first thing that is not as the page says. `given`: the filter that the
+/// page has at hand.
+pub(crate) fn walk(name: &str, given: Option<&str>, blocks: &[Block]) {
     let mut walk = Walk { dir: tempfile::tempdir().unwrap(), gateway: None, printed: None };
+    if let Some(filter) = given {
+        walk.give(filter);
+    }
     for block in blocks {
         if let Err(what) = walk.step(block) {
             panic!("{name}, line {}: {what}\n{}", block.line, block.text);
@@ -60,6 +64,17 @@ impl Walk {
                 self.run("stile check fragment/stile.toml", 0)
             }
             Kind::Manual | Kind::Shown => Ok(()),
+        }
+    }
+
+    fn give(&self, filter: &str) {
+        let built = root().join(format!("target/plugins/{filter}.wasm"));
+        assert!(built.exists(), "{} is not there; make plugins", built.display());
+        std::fs::copy(built, self.dir.path().join(format!("{filter}.wasm"))).unwrap();
+        for case in std::fs::read_dir(root().join(format!("plugins/{filter}/cases"))).unwrap() {
+            let case = case.unwrap();
+            let text = std::fs::read_to_string(case.path()).unwrap();
+            self.write(&format!("cases/{}", case.file_name().display()), &text);
         }
     }
 

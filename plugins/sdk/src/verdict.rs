@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use crate::message::{Property, Qos};
+use crate::message::{Message, Property, Qos};
 
 /// What becomes of a message.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,6 +49,22 @@ impl Draft {
     /// A draft with quality of service 0 that is not kept.
     pub fn new(topic: impl Into<String>, payload: impl Into<Vec<u8>>) -> Self {
         Self { topic: topic.into(), payload: payload.into(), ..Self::default() }
+    }
+
+    /// A message as it came, to go on beside others in [`Verdict::Replace`]. How long it is still worth delivering is not
+    /// known here, so it has no expiry.
+    pub fn like(message: &Message) -> Self {
+        Self {
+            topic: message.topic.clone(),
+            payload: message.payload.clone(),
+            qos: message.qos,
+            retain: message.retain,
+            content_type: message.content_type(),
+            response_topic: message.response_topic(),
+            correlation: message.correlation(),
+            expiry: None,
+            properties: message.user_properties(),
+        }
     }
 }
 

@@ -59,6 +59,7 @@ pages! {
     the_filter_thermostat_works: "docs/plugin-thermostat.md",
     the_filter_falls_works: "docs/plugin-falls.md",
     the_filter_telecare_works: "docs/plugin-telecare.md",
+    the_filter_threshold_works: "docs/plugin-threshold.md",
     plugins_work: "docs/plugins.md",
     signing_plugins_works: "docs/sign-plugins.md",
     troubleshooting_works: "docs/troubleshooting.md",

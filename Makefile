@@ -43,7 +43,7 @@ check: setup-check fmt clippy ## the everyday loop: format, lints, unit tests
 
 .PHONY: plugins
 plugins: ## the filters of plugins/ as components, in target/plugins
-	@bash tests/setup.sh demo
+	@bash tests/setup.sh plugins
 	$(call step,plugins)
 	bash plugins/build.sh
 

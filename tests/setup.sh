@@ -2,9 +2,11 @@
 # Installs what a make target needs, and only what is missing. It starts, stops and configures no service of the system.
 #
 #   tests/setup.sh demo    a C linker and Rust
-#   tests/setup.sh check   the same, rustfmt and clippy
+#   tests/setup.sh plugins the same, and what makes components of JavaScript, Python and C: Node with componentize-qjs,
+#                          Python with componentize-py (both under target/tools), clang, lld and wasi-libc
+#   tests/setup.sh check   as for demo, rustfmt and clippy
 #   tests/setup.sh audit   the same, cargo-deny and cargo-audit
-#   tests/setup.sh test    the same, the Mosquitto clients, curl and openssl (the documentation's commands are tests),
+#   tests/setup.sh test    the same, all for plugins, the Mosquitto clients, curl and openssl (the documentation's commands are tests),
 #                          ip and ss, and under tests/.venv two stock clients, of PyPI and of npm, with Python and Node for them
 #   tests/setup.sh fuzz    a C++ compiler, Rust, its nightly toolchain and cargo-fuzz
 #   tests/setup.sh bench   a C linker, Rust, the Mosquitto clients, and a Mosquitto broker unpacked under target/tools
@@ -154,33 +156,52 @@ need_iproute2() {
     { have ip && have ss; } || apt_install iproute2
 }
 
-# The client of PyPI, pinned by its hash, in an environment of its own. $CLIENTS is where both are.
-need_paho() {
-    local wanted=tests/clients/requirements.txt
-    ! cmp -s "$wanted" "$CLIENTS/python/requirements.txt" || return 0
+# need_pypi WANTED INTO: what requirements.txt WANTED pins by hashes, in an environment of its own.
+need_pypi() {
+    ! cmp -s "$1" "$2/requirements.txt" || return 0
     if ! have python3 || ! python3 -c 'import venv, ensurepip' 2>/dev/null; then apt_install python3 python3-venv; fi
-    say "installing paho-mqtt under $CLIENTS"
-    python3 -m venv --clear "$CLIENTS/python" &&
-        "$CLIENTS/python/bin/pip" install -q --disable-pip-version-check --require-hashes -r "$wanted" ||
-        fail "pip could not install paho-mqtt (see above)"
+    say "installing what $1 names under $2"
+    python3 -m venv --clear "$2" && "$2/bin/pip" install -q --disable-pip-version-check --require-hashes -r "$1" ||
+        fail "pip could not install it (see above)"
     # Last, so that it says that all went well.
-    cp "$wanted" "$CLIENTS/python/"
+    cp "$1" "$2/requirements.txt"
 }
 
-# The client of npm, pinned by its lock file.
-need_mqtt_js() {
-    local lock=tests/clients/package-lock.json
-    ! cmp -s "$lock" "$CLIENTS/node/done" || return 0
+# need_npm FROM INTO: what the folder FROM pins by its lock file.
+need_npm() {
+    ! cmp -s "$1/package-lock.json" "$2/done" || return 0
     have node && have npm || apt_install nodejs npm
     node -e "process.exit(process.versions.node.split('.')[0] < $NODE_VERSION ? 1 : 0)" ||
         fail "node $(node --version) is too old: $NODE_VERSION or later is needed"
-    say "installing mqtt of npm under $CLIENTS"
-    rm -rf "$CLIENTS/node"
-    mkdir -p "$CLIENTS/node"
-    cp tests/clients/package.json "$lock" "$CLIENTS/node/"
-    (cd "$CLIENTS/node" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) ||
-        fail "npm could not install mqtt (see above)"
-    cp "$lock" "$CLIENTS/node/done"
+    say "installing what $1/package.json names under $2"
+    rm -rf "$2"
+    mkdir -p "$2"
+    cp "$1/package.json" "$1/package-lock.json" "$2/"
+    (cd "$2" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) || fail "npm could not install it (see above)"
+    cp "$1/package-lock.json" "$2/done"
+}
+
+need_paho() {
+    need_pypi tests/clients/requirements.txt "$CLIENTS/python"
+}
+
+need_mqtt_js() {
+    need_npm tests/clients "$CLIENTS/node"
+}
+
+# A compiler for WebAssembly with a C library. The last package is what the compiler itself calls.
+need_wasi_c() {
+    local builtins
+    builtins=$(clang --target=wasm32-wasi --print-libgcc-file-name 2>/dev/null || true)
+    have clang && have wasm-ld && [ -f /usr/include/wasm32-wasi/stdlib.h ] && [ -f "$builtins" ] ||
+        apt_install clang lld wasi-libc libclang-rt-dev-wasm32
+}
+
+# Languages of filters besides Rust.
+need_languages() {
+    need_npm plugins/threshold/js "$TOOLS/js"
+    need_pypi plugins/threshold/python/requirements.txt "$TOOLS/python"
+    need_wasi_c
 }
 
 # need_client NEED WHAT: a client without which its tests are skipped, and say so.
@@ -223,6 +244,11 @@ demo)
     need_linker
     need_rust
     ;;
+plugins)
+    need_linker
+    need_rust
+    need_languages
+    ;;
 check)
     need_linker
     need_rust
@@ -235,6 +261,7 @@ audit | test)
     need_cargo_tool cargo-deny "$CARGO_DENY_VERSION"
     need_cargo_tool cargo-audit "$CARGO_AUDIT_VERSION"
     [ "$1" = audit ] || { need_mosquitto_clients && need_curl && need_openssl && need_iproute2; }
+    [ "$1" = audit ] || need_languages
     [ "$1" = audit ] || { need_client need_paho paho-mqtt && need_client need_mqtt_js 'mqtt of npm'; }
     ;;
 fuzz)
@@ -250,7 +277,7 @@ bench)
     need_mosquitto_broker
     ;;
 *)
-    fail "usage: tests/setup.sh demo|check|audit|test|fuzz|bench"
+    fail "usage: tests/setup.sh demo|plugins|check|audit|test|fuzz|bench"
     ;;
 esac
 say "all that 'make $1' needs is here"

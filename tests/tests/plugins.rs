@@ -163,3 +163,20 @@ fn a_thermostat_is_asked_and_its_next_word_confirms_it() {
     client.publish("a/b/24e124126d000002", QoS::AtLeastOnce, false, "0467d200");
     assert_eq!(state("confirmed")["target"], 21.0);
 }
+
+/// In Python it does too, but compiling that takes longer than a test waits for a gateway.
+#[test]
+fn a_filter_does_the_same_in_each_language() {
+    for name in ["threshold", "threshold-js", "threshold-c"] {
+        let more = "grants = [\"kv\"]\n[plugin.settings]\nlimit = 30";
+        let (stile, client) = start(&plugin("threshold", &built(name), "t/#", more));
+        let seen = through(&client, &["20", "20", "31", "no number"]);
+        let [first, high, alert, passed] = seen.as_slice() else { panic!("{name}: {seen:?}") };
+        assert_eq!([first, high, passed], ["20", "31", "no number"], "{name}");
+        let alert: serde_json::Value = serde_json::from_str(alert).unwrap();
+        assert_eq!((alert["reading"].as_f64(), alert["limit"].as_f64()), (Some(31.0), Some(30.0)), "{name}");
+        let metric = |what: &str| stile.metric(&format!("stile_plugin_{what}"));
+        assert_eq!(metric("filtered_total{plugin=\"threshold\",reason=\"unchanged\"}"), 1.0, "{name}");
+        assert_eq!(metric("state{plugin=\"threshold\",state=\"ready\"}"), 1.0, "{name}");
+    }
+}

@@ -76,8 +76,10 @@ fn kind(info: &str, before: &str) -> Result<Kind, String> {
         "toml fragment" => Ok(Kind::Fragment),
         "json" => Ok(Kind::Printed),
         "text" => Ok(Kind::Shown),
-        "rust" | "json source" if source(before).is_some() => Ok(Kind::Shown),
-        "rust" | "json source" => Err("a piece of source needs its file in front: <!-- from ... -->".to_owned()),
+        "rust" | "js" | "python" | "c" | "json source" if source(before).is_some() => Ok(Kind::Shown),
+        "rust" | "js" | "python" | "c" | "json source" => {
+            Err("a piece of source needs its file in front: <!-- from ... -->".to_owned())
+        }
         _ => match info.strip_prefix("sh exit=").map(str::parse) {
             Some(Ok(code)) => Ok(Kind::Run(code)),
             _ => Err(format!("no known mark: `{info}`; see docs/README.md")),

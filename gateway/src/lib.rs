@@ -112,13 +112,13 @@ impl Gateway {
         let (pipeline, delivered) = Pipeline::new(random()?);
         pipeline.clock().set_quality(clock::quality());
         let (store, mut stored) = open_store(&settings, &supervisor)?;
-        let memories = std::mem::take(&mut stored.memories);
+        let data_folder = &settings.gateway.data_dir;
+        let plugins = Plugins::new(Arc::clone(&pipeline), data_folder, store.clone(), &mut stored);
         let broker_settings = Arc::new(settings.broker.clone());
         let (users, kept) = (UsersFile::of(&settings.gateway.data_dir), (store.clone(), stored));
         let broker = Broker::start(broker_settings, users, delivered, Arc::clone(&pipeline), kept, &supervisor).await?;
         let radios = Arc::new(Radios::new(Arc::clone(&pipeline), supervisor.clone()));
-        let plugins =
-            Arc::new(Plugins::new(Arc::clone(&pipeline), &settings.gateway.data_dir, store.clone(), memories));
+        let plugins = Arc::new(plugins);
         // Before anything brings messages: what a plugin is to take out must not go past it.
         plugins.set(&settings.plugin, &settings.plugins).await?;
         let (reload, reloads) = mpsc::channel(RELOADS);
@@ -259,7 +259,7 @@ impl Gateway {
         let ledger = self.sources.pipeline.ledger().snapshot();
         log::info!(
             received = ledger.received_total(), delivered = ledger.delivered, filtered = ledger.filtered,
-            dropped = ledger.dropped_total(), in_flight = ledger.in_flight, balances = ledger.balances();
+            dropped = ledger.dropped_total(), held = ledger.held, in_flight = ledger.in_flight, balances = ledger.balances();
             "stopped"
         );
         // The next start would remove it too.

@@ -17,7 +17,7 @@ use base64::Engine;
 use bytes::Bytes;
 
 pub use id::{MessageId, MessageIds};
-pub use receipt::{Awaited, Promise, Publication, Receipt};
+pub use receipt::{Awaited, Note, Promise, Publication, Receipt};
 pub use record::RecordError;
 pub use time::{Clock, ClockQuality, Received};
 pub use topic::{TOPIC_MAX_BYTES, Topic, TopicError, TopicFilter};
@@ -149,7 +149,22 @@ pub struct Message {
     pub properties: Option<Arc<Properties>>,
 }
 
+impl Properties {
+    /// Bytes of its texts.
+    fn weight(&self) -> usize {
+        let texts = [&self.content_type, &self.response_topic].into_iter().flatten().map(String::len);
+        let user = self.user.iter().map(|(name, value)| name.len() + value.len());
+        texts.chain(user).sum::<usize>() + self.correlation.as_ref().map_or(0, Bytes::len)
+    }
+}
+
 impl Message {
+    /// Bytes of its payload and its texts: what it weighs in queues of the pipeline.
+    pub fn weight(&self) -> usize {
+        let properties = self.properties.as_deref().map_or(0, Properties::weight);
+        self.payload.len() + self.topic.as_str().len() + properties
+    }
+
     /// A message with QoS 1, not retained, without properties. Fields can be changed afterwards: each is valid by type.
     pub fn new(id: MessageId, received: Received, origin: Origin, topic: Topic, payload: impl Into<Bytes>) -> Self {
         Self {

@@ -23,10 +23,12 @@ use self::maker::{Maker, Unfit};
 use self::memories::Memories;
 use crate::config::{self, OnFailure, Require, Trust};
 use crate::message::{Message, TopicFilter};
-use crate::pipeline::{DropReason, Fallback, Judged, Pipeline, Processor, Stage, StageError, Verdict};
+use crate::pipeline::{
+    DropReason, Fallback, Held, Judged, Pipeline, Processor, Shelf, ShelfCounts, Stage, StageError, Verdict,
+};
 use crate::plugin_host::{Plugin, Status};
 use crate::signature::Signer;
-use crate::store::{Store, StoredMemory};
+use crate::store::{Store, Stored};
 
 /// How long messages may take to come through the stages of before, when others take their place.
 /// Publishers wait meanwhile, so it is less than a session may take to change hands.
@@ -84,20 +86,20 @@ impl Running {
 }
 
 impl Plugins {
-    /// None yet; `memories` is what they left in the store.
-    pub fn new(
-        pipeline: Arc<Pipeline>,
-        data_dir: &Path,
-        store: Store,
-        memories: BTreeMap<Arc<str>, StoredMemory>,
-    ) -> Self {
-        let maker = Maker::new(data_dir, Memories::new(store, pipeline.stamp().clone(), memories));
+    /// None yet; takes what they left in the store.
+    pub fn new(pipeline: Arc<Pipeline>, data_dir: &Path, store: Store, stored: &mut Stored) -> Self {
+        let maker = Maker::new(data_dir, Memories::new(store, &pipeline, stored));
         Self { pipeline, maker: Arc::new(maker), present: Mutex::default(), shown: RwLock::default() }
     }
 
     /// How they are, in the order of the messages' way.
     pub fn shown(&self) -> Vec<Shown> {
         self.shown.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What is held for a plugin.
+    pub fn held(&self, name: &str) -> ShelfCounts {
+        self.maker.memories.shelf(name).counts()
     }
 
     /// Puts these on the messages' way. What has neither other settings nor another file goes on as it is.
@@ -111,7 +113,9 @@ impl Plugins {
             let old = present.get(&settings.name);
             let made = self.make(settings, trust, old).await;
             let topics = made.running.as_ref().map_or(&settings.topics, |running| &running.topics);
-            stages.push(stage(settings, topics.clone(), made.processor));
+            let shelf = self.maker.memories.shelf(&settings.name);
+            shelf.set_room(settings.limits.held_bytes);
+            stages.push(stage(settings, topics.clone(), made.processor, shelf));
             next.push(Present { settings: settings.clone(), shown: made.shown, running: made.running });
         }
         self.pipeline.set_stages(stages, CHANGE_PATIENCE).await?;
@@ -143,12 +147,18 @@ impl Plugins {
     }
 }
 
-fn stage(settings: &config::Plugin, topics: Vec<TopicFilter>, processor: Option<Box<dyn Processor>>) -> Stage {
+fn stage(
+    settings: &config::Plugin,
+    topics: Vec<TopicFilter>,
+    processor: Option<Box<dyn Processor>>,
+    shelf: Arc<Shelf>,
+) -> Stage {
     let fallback = match settings.on_failure {
         OnFailure::Pass => Fallback::Pass,
         OnFailure::Drop => Fallback::Drop,
+        OnFailure::Hold => Fallback::Hold,
     };
-    Stage { name: settings.name.as_str().into(), topics, fallback, processor }
+    Stage { name: settings.name.as_str().into(), topics, fallback, shelf: Some(shelf), processor }
 }
 
 /// What is to stand under one name, and how it is shown.
@@ -215,8 +225,13 @@ impl Processor for Absent {
         let verdict = |_: &Message| match self.0 {
             OnFailure::Pass => Verdict::Pass,
             OnFailure::Drop => Verdict::Drop(DropReason::PluginFailed),
+            OnFailure::Hold => Verdict::Hold(Held::Waits),
         };
         Judged { verdicts: batch.iter().map(verdict).collect(), ..Judged::default() }
+    }
+
+    fn is_ready(&self) -> bool {
+        self.0 != OnFailure::Hold
     }
 }
 

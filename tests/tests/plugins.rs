@@ -180,3 +180,15 @@ fn a_filter_does_the_same_in_each_language() {
         assert_eq!(metric("state{plugin=\"threshold\",state=\"ready\"}"), 1.0, "{name}");
     }
 }
+
+#[test]
+fn a_pipe_in_the_place_of_a_component_holds_up_no_reload() {
+    let (stile, client) = start("");
+    let pipe = stile.dir.path().join("pipe.wasm");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let verdict = stile.reload("", &plugin("pipe", &pipe, "t/#", ""));
+    assert_eq!(verdict["message"], "reload done", "{verdict}");
+    let told = stile.wait_log("a plugin could not be loaded; without a predecessor its messages go by on-failure");
+    assert_eq!(told["error"], "it is no regular file");
+    assert_eq!(through(&client, &["1"]), ["1"]);
+}

@@ -77,6 +77,7 @@ fn ledger(page: &mut Page, s: &Snapshot) {
     page.single("stile_messages_delivered_total", "counter", "Messages that reached the outputs.", s.delivered);
     page.single("stile_messages_filtered_total", "counter", "Messages taken out by plugins.", s.filtered);
     page.by_label("stile_messages_dropped_total", "Messages and frames let go.", "reason", pairs(&s.dropped));
+    page.single("stile_messages_held", "gauge", "Messages held for plugins.", s.held);
     page.single("stile_messages_in_flight", "gauge", "Messages under way.", s.in_flight);
 }
 

@@ -182,7 +182,7 @@ impl Broker {
     ) -> Result<Self, UnitError> {
         let stats = Arc::new(Stats::default());
         let notes = store.clone();
-        pipeline.note_with(move |publication, receipt| notes.receive(publication, receipt));
+        pipeline.note_with(move |note, receipt| notes.note(note, receipt));
         let users = Users::new(users);
         let accounts = Arc::new(Accounts::new(Arc::clone(&settings), MoreUsers::None, &stats));
         // Told by the one who reads; a gateway does not stay down for it.

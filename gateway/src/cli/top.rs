@@ -86,7 +86,7 @@ fn table(now: &Value, last: Option<&Value>, interval: Duration) -> String {
 /// The ledger's numbers that are worth a line: all totals, and the reasons that have happened.
 fn rows(now: &Value) -> Vec<String> {
     let mut rows = Vec::new();
-    for part in ["received", "added", "filtered", "delivered", "dropped", "in_flight"] {
+    for part in ["received", "added", "filtered", "delivered", "dropped", "held", "in_flight"] {
         match &now["ledger"][part] {
             Value::Object(parts) => {
                 let seen = parts.iter().filter(|(_, n)| part == "received" || n.as_u64() != Some(0));

@@ -76,6 +76,8 @@ pub enum OnFailure {
     Pass,
     /// It ends here, counted.
     Drop,
+    /// It is held until the plugin can judge it.
+    Hold,
 }
 
 /// An interface that the operator grants. `log`, `metrics`, `clock` and `context` every plugin may use.
@@ -120,6 +122,8 @@ pub struct Limits {
     pub drafts: usize,
     /// Bytes of what it remembers; 0 to 64 MiB.
     pub kv_bytes: usize,
+    /// Bytes of the messages that are held for it; 0 to 64 MiB.
+    pub held_bytes: usize,
     /// So many failures within `within` end it until it is tried again; 1 to 1000.
     pub failures: usize,
     /// 1 s to 24 h.
@@ -135,6 +139,7 @@ impl Default for Limits {
             fuel: None,
             drafts: 1000,
             kv_bytes: 1 << 20,
+            held_bytes: 1 << 20,
             failures: 5,
             within: Duration::from_secs(60),
         }

@@ -25,6 +25,15 @@ pub struct Publication {
     pub packet_id: NonZeroU16,
 }
 
+/// What is noted together with what a message leaves behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Note {
+    /// That it came.
+    Publication(Publication),
+    /// That it was held, by its number in the store, and is held no more.
+    Held(u64),
+}
+
 #[derive(Debug)]
 struct State {
     outstanding: AtomicUsize,
@@ -34,7 +43,7 @@ struct State {
     /// Its message has been given to a stage, and something that came of it has not been handed on yet.
     judged: AtomicBool,
     told: Arc<Notify>,
-    publication: Option<Publication>,
+    note: Option<Note>,
 }
 
 /// One holder's part of one promise.
@@ -110,13 +119,23 @@ pub struct Awaited(Arc<State>);
 impl Receipt {
     /// Makes both ends; `told` is notified when the promise is fulfilled or lost.
     pub fn new(told: Arc<Notify>, publication: Option<Publication>) -> (Self, Awaited) {
+        Self::noting(told, publication.map(Note::Publication))
+    }
+
+    /// For a message that was held, of which nobody waits any more: that it is held no more is noted with what it leaves
+    /// behind.
+    pub fn held(number: u64) -> Self {
+        Self::noting(Arc::default(), Some(Note::Held(number))).0
+    }
+
+    fn noting(told: Arc<Notify>, note: Option<Note>) -> (Self, Awaited) {
         let state = Arc::new(State {
             outstanding: AtomicUsize::new(1),
             branches: AtomicUsize::new(1),
             lost: AtomicBool::new(false),
             judged: AtomicBool::new(false),
             told,
-            publication,
+            note,
         });
         let first = Part { state: Arc::clone(&state), settled: false, branch: true };
         (Self { first, more: Vec::new() }, Awaited(state))
@@ -158,16 +177,16 @@ impl Receipt {
         self.into_parts().for_each(Part::settle);
     }
 
-    /// A message has been handed on, or goes nowhere. Settles its part, but gives the last one of a QoS 2 publication to
-    /// `note`, to be settled when the publication is noted.
-    pub fn end(self, mut note: impl FnMut(Publication, Self)) {
+    /// A message has been handed on, or goes nowhere. Settles its part, but gives the last one of what is to be noted (a
+    /// publication of QoS 2, the end of a message that was held) to `note`, to be settled when that is done.
+    pub fn end(self, mut note: impl FnMut(Note, Self)) {
         for part in self.into_parts() {
             let last = part.is_last();
             if last {
                 part.state.judged.store(false, Ordering::Relaxed);
             }
-            match part.state.publication {
-                Some(publication) if last => note(publication, Self { first: part, more: Vec::new() }),
+            match part.state.note {
+                Some(what) if last => note(what, Self { first: part, more: Vec::new() }),
                 _ => part.settle(),
             }
         }
@@ -249,8 +268,8 @@ mod tests {
     /// Ends a branch; says whether it was the last, which then keeps its part.
     fn ends_last(receipt: Receipt) -> Option<Receipt> {
         let mut last = None;
-        receipt.end(|publication, receipt| {
-            assert_eq!(publication, PUBLICATION);
+        receipt.end(|note, receipt| {
+            assert_eq!(note, Note::Publication(PUBLICATION));
             assert!(last.replace(receipt).is_none());
         });
         last

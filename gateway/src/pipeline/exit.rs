@@ -7,10 +7,10 @@ use tokio::sync::broadcast;
 
 use super::fanout::Fanout;
 use super::{Closed, Delivered, DropReason, Ledger, Output, Ticket};
-use crate::message::{Message, Publication, Receipt, Topic};
+use crate::message::{Message, Note, Receipt, Topic};
 
-/// Takes the note of a publication that left nothing behind.
-pub(super) type Noter = dyn Fn(Publication, Receipt) + Send + Sync;
+/// Takes the note of a message that left nothing behind.
+pub(super) type Noter = dyn Fn(Note, Receipt) + Send + Sync;
 
 /// See the module's head.
 pub(super) struct Exit {
@@ -50,9 +50,9 @@ impl Exit {
     /// A message ends on its way, as it was meant to. Its publisher need not send it again.
     pub(super) fn end(&self, receipt: Option<Receipt>) {
         let Some(receipt) = receipt else { return };
-        receipt.end(|publication, receipt| match self.noter.get() {
-            Some(note) => note(publication, receipt),
-            // Nobody keeps publications, so nothing is promised by a note of one.
+        receipt.end(|what, receipt| match self.noter.get() {
+            Some(note) => note(what, receipt),
+            // Nobody keeps notes, so nothing is promised by one.
             None => receipt.settle(),
         });
     }

@@ -31,11 +31,13 @@ pub enum DropReason {
     PluginFailed,
     /// A plugin could not judge it, and the policy is to drop then.
     PluginRejected,
+    /// It was to be held for a plugin, and there was no room. Its publisher is not told that it was taken.
+    HeldFull,
 }
 
 impl DropReason {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::FrameTooLong,
         Self::FrameChecksum,
         Self::FrameMalformed,
@@ -45,6 +47,7 @@ impl DropReason {
         Self::ShuttingDown,
         Self::PluginFailed,
         Self::PluginRejected,
+        Self::HeldFull,
     ];
 
     /// The word for metrics, logs and pages.
@@ -59,6 +62,7 @@ impl DropReason {
             Self::ShuttingDown => "shutting-down",
             Self::PluginFailed => "plugin-failed",
             Self::PluginRejected => "plugin-rejected",
+            Self::HeldFull => "held-full",
         }
     }
 }
@@ -79,11 +83,13 @@ pub enum Door {
     Client,
     /// The gateway's own states and results.
     Gateway,
+    /// Held for a plugin when the gateway stopped before.
+    Held,
 }
 
 impl Door {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 3] = [Self::Radio, Self::Client, Self::Gateway];
+    pub const ALL: [Self; 4] = [Self::Radio, Self::Client, Self::Gateway, Self::Held];
 
     /// The word for metrics and pages.
     pub fn as_str(self) -> &'static str {
@@ -91,6 +97,7 @@ impl Door {
             Self::Radio => "radio",
             Self::Client => "client",
             Self::Gateway => "gateway",
+            Self::Held => "held",
         }
     }
 }
@@ -102,6 +109,7 @@ struct Counts {
     delivered: u64,
     filtered: u64,
     dropped: [u64; DropReason::ALL.len()],
+    held: u64,
     in_flight: u64,
 }
 
@@ -121,7 +129,7 @@ impl Ledger {
             c.received[door as usize] += 1;
             c.in_flight += 1;
         });
-        Ticket { ledger: Some(Arc::clone(self)) }
+        Ticket { ledger: Some(Arc::clone(self)), held: false }
     }
 
     /// Takes in a message that a stage made.
@@ -130,7 +138,7 @@ impl Ledger {
             c.added += 1;
             c.in_flight += 1;
         });
-        Ticket { ledger: Some(Arc::clone(self)) }
+        Ticket { ledger: Some(Arc::clone(self)), held: false }
     }
 
     /// Counts what never became a message: received and dropped at once.
@@ -150,6 +158,7 @@ impl Ledger {
             delivered: c.delivered,
             filtered: c.filtered,
             dropped: DropReason::ALL.iter().map(|r| (r.as_str(), c.dropped[*r as usize])).collect(),
+            held: c.held,
             in_flight: c.in_flight,
         }
     }
@@ -160,16 +169,42 @@ impl Ledger {
 #[must_use = "a ticket that is let go counts its message as abandoned"]
 pub struct Ticket {
     ledger: Option<Arc<Ledger>>,
+    /// It is counted as held, and not as under way.
+    held: bool,
 }
 
 impl Ticket {
-    fn end(mut self, change: impl FnOnce(&mut Counts)) {
+    fn close(&mut self, change: impl FnOnce(&mut Counts)) {
         if let Some(ledger) = self.ledger.take() {
             ledger.edit(|c| {
-                c.in_flight -= 1;
+                *column(c, self.held) -= 1;
                 change(c);
             });
         }
+    }
+
+    fn end(mut self, change: impl FnOnce(&mut Counts)) {
+        self.close(change);
+    }
+
+    fn turn(&mut self, held: bool) {
+        if let Some(ledger) = self.ledger.as_ref().filter(|_| self.held != held) {
+            ledger.edit(|c| {
+                *column(c, self.held) -= 1;
+                *column(c, held) += 1;
+            });
+            self.held = held;
+        }
+    }
+
+    /// It is held until it can be judged.
+    pub fn hold(&mut self) {
+        self.turn(true);
+    }
+
+    /// It is under way again.
+    pub fn resume(&mut self) {
+        self.turn(false);
     }
 
     /// It reached the outputs.
@@ -190,13 +225,12 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        if let Some(ledger) = self.ledger.take() {
-            ledger.edit(|c| {
-                c.in_flight -= 1;
-                c.dropped[DropReason::Abandoned as usize] += 1;
-            });
-        }
+        self.close(|c| c.dropped[DropReason::Abandoned as usize] += 1);
     }
+}
+
+fn column(counts: &mut Counts, held: bool) -> &mut u64 {
+    if held { &mut counts.held } else { &mut counts.in_flight }
 }
 
 /// The ledger at one moment.
@@ -212,6 +246,8 @@ pub struct Snapshot {
     pub filtered: u64,
     /// Went no further, by reason.
     pub dropped: BTreeMap<&'static str, u64>,
+    /// Held for plugins.
+    pub held: u64,
     /// Under way.
     pub in_flight: u64,
 }
@@ -227,9 +263,10 @@ impl Snapshot {
         self.dropped.values().sum()
     }
 
-    /// Whether received + added = delivered + filtered + dropped + in flight.
+    /// Whether received + added = delivered + filtered + dropped + held + in flight.
     pub fn balances(&self) -> bool {
-        self.received_total() + self.added == self.delivered + self.filtered + self.dropped_total() + self.in_flight
+        let gone = self.delivered + self.filtered + self.dropped_total();
+        self.received_total() + self.added == gone + self.held + self.in_flight
     }
 }
 

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use super::exit::Exit;
 use super::worker::Worker;
-use super::{Closed, Fallback, Ticket};
+use super::{Closed, Fallback, Held, Shelf, Ticket};
 use crate::message::{Message, Receipt, Topic, TopicFilter};
 
 /// A stage's place in the line.
@@ -16,6 +16,7 @@ pub(super) struct Place {
     pub(super) worker: Arc<Worker>,
     pub(super) topics: Vec<TopicFilter>,
     pub(super) fallback: Fallback,
+    pub(super) shelf: Option<Arc<Shelf>>,
 }
 
 impl Place {
@@ -40,6 +41,8 @@ pub(super) struct Item {
     pub(super) line: Arc<Line>,
     /// The stage's place.
     pub(super) at: usize,
+    /// It was taken from the stage's shelf: its number, and where it lay.
+    pub(super) laid: Option<(u64, Held)>,
 }
 
 impl Line {
@@ -62,7 +65,11 @@ impl Line {
         match next {
             Some((at, place)) => {
                 receipt.iter().for_each(Receipt::judged);
-                place.worker.queue().push(Item { message, ticket, receipt, line: Arc::clone(self), at }).await
+                place
+                    .worker
+                    .queue()
+                    .push(Item { message, ticket, receipt, line: Arc::clone(self), at, laid: None })
+                    .await
             }
             None => self.exit.deliver(message, ticket, receipt).await,
         }

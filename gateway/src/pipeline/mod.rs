@@ -3,6 +3,7 @@
 //! Owns the path and the ledger. Never touches a socket, a file or a port.
 //! `ledger.rs` counts, `stamp.rs` makes messages. `stage.rs` says what may stand in between: each stage has a thread
 //! (`worker.rs`) and a queue (`queue.rs`), `line.rs` is the way through them, `stages.rs` puts others in their place.
+//! `shelf.rs` holds what a stage could not judge.
 //! `exit.rs` hands messages to the broker, by `fanout.rs`, and to each `output.rs`.
 
 mod exit;
@@ -11,6 +12,7 @@ mod ledger;
 mod line;
 mod output;
 mod queue;
+mod shelf;
 mod stage;
 mod stages;
 mod stamp;
@@ -28,13 +30,14 @@ pub use fanout::{FANOUT_QUEUE, Intake, ShortWay};
 pub use ledger::{Door, DropReason, Ledger, Snapshot, Ticket};
 pub use output::Output;
 pub use queue::{BATCH, STAGE_QUEUE, STAGE_QUEUE_BYTES};
+pub use shelf::{HELD_MIN_BYTES, Held, Keeper, Shelf, ShelfCounts};
 pub use stage::{Fallback, Judged, Processor, Stage, StageError, Verdict};
 pub use stages::StageCounts;
 pub use stamp::Stamp;
 
 use self::exit::Exit;
 use self::stages::Stages;
-use crate::message::{Clock, Message, Origin, Publication, Receipt, Received, Topic};
+use crate::message::{Clock, Message, Note, Origin, Receipt, Received, Topic};
 
 /// Messages that a watcher (`stile tap`) may lag behind. Policy: drop oldest; the watcher is told how many it missed.
 pub const TAP_QUEUE: usize = 1024;
@@ -146,6 +149,13 @@ impl Pipeline {
         }
     }
 
+    /// Makes a shelf with room for so many bytes. What an earlier run left on it is taken in by a door of its own.
+    pub fn shelf(&self, keeper: Box<dyn Keeper>, room: usize, left: Vec<(u64, Held, Arc<Message>)>) -> Arc<Shelf> {
+        let left = left.into_iter();
+        let left = left.map(|(number, held, message)| (number, held, message, self.exit.ledger.receive(Door::Held)));
+        Arc::new(Shelf::new(keeper, room, left.collect()))
+    }
+
     /// Whether there are stages, so that a message that was taken in may not have been handed on yet.
     pub fn has_stages(&self) -> bool {
         self.stages.any()
@@ -177,9 +187,9 @@ impl Pipeline {
         self.stages.counts()
     }
 
-    /// Names who notes a QoS 2 publication of which the stages left nothing: the receipt is to be settled when that is
+    /// Names who notes the end of a message of which the stages left nothing: the receipt is to be settled when that is
     /// on disk. The first one stands.
-    pub fn note_with(&self, note: impl Fn(Publication, Receipt) + Send + Sync + 'static) {
+    pub fn note_with(&self, note: impl Fn(Note, Receipt) + Send + Sync + 'static) {
         // A second one would be a mistake of the wiring; the first is as good.
         let _ = self.exit.noter.set(Box::new(note));
     }

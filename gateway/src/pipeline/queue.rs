@@ -54,8 +54,7 @@ impl Default for Queue {
 }
 
 fn weight(message: &Message) -> u32 {
-    let bytes = message.payload.len() + message.topic.as_str().len();
-    let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+    let bytes = u32::try_from(message.weight()).unwrap_or(u32::MAX);
     bytes.clamp(STAGE_QUEUE_BYTES / STAGE_QUEUE, STAGE_QUEUE_BYTES)
 }
 
@@ -137,6 +136,11 @@ impl Queue {
         // Not under the lock: with the last message its stages may go, and with those this very queue is closed.
         drop(state);
         left.into_iter().for_each(|(item, _)| item.ticket.dropped(DropReason::ShuttingDown));
+    }
+
+    /// Whether nothing is taken any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().closed
     }
 
     /// How many messages wait.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::DropReason;
+use super::{DropReason, Held, Shelf};
 use crate::message::{Message, Receipt, TopicFilter};
 
 /// What a stage makes of one message.
@@ -19,6 +19,8 @@ pub enum Verdict {
     Replace(Vec<Message>),
     /// It ends here, because the stage failed at it or refused it.
     Drop(DropReason),
+    /// It is laid on the stage's shelf, to be judged later. Where the stage has none, it is dropped as `plugin-failed`.
+    Hold(Held),
 }
 
 /// What a stage makes of a batch.
@@ -37,6 +39,16 @@ pub struct Judged {
 pub trait Processor: Send {
     /// Judges a batch: messages of the stage's topics, in the order in which they came.
     fn process(&mut self, batch: &[Message]) -> Judged;
+
+    /// Judges one message again that lay apart. That it fails once more tells nothing of the stage.
+    fn judge_again(&mut self, message: &Message) -> Judged {
+        self.process(std::slice::from_ref(message))
+    }
+
+    /// Whether it can judge anything now. What waits on the shelf is kept back as long as it can't.
+    fn is_ready(&self) -> bool {
+        true
+    }
 
     /// Settles a receipt when all that the batches so far changed is safe.
     fn sync(&mut self, receipt: Receipt) {
@@ -62,6 +74,8 @@ pub enum Fallback {
     Pass,
     /// It is dropped as `plugin-failed`.
     Drop,
+    /// It is held until another processor takes over.
+    Hold,
 }
 
 /// A stage as it is asked for.
@@ -72,6 +86,8 @@ pub struct Stage {
     pub topics: Vec<TopicFilter>,
     /// What to do when the processor breaks.
     pub fallback: Fallback,
+    /// Where messages are held.
+    pub shelf: Option<Arc<Shelf>>,
     /// What it does. `None`: the stage of that name goes on with what it has.
     pub processor: Option<Box<dyn Processor>>,
 }

@@ -46,6 +46,8 @@ pub struct StageCounts {
     pub replaced: u64,
     /// Those that it failed at or refused.
     pub dropped: u64,
+    /// Those that were held until it can judge them.
+    pub held: u64,
     /// Messages that it made.
     pub added: u64,
     /// Times that its processor broke.
@@ -226,7 +228,7 @@ impl Plan {
             return Err(StageError::Twice(Arc::clone(&twice.name)));
         }
         let mut plan = Self { places: Vec::new(), successors: Vec::new() };
-        for Stage { name, topics, fallback, processor } in stages {
+        for Stage { name, topics, fallback, shelf, processor } in stages {
             let present = old.iter().map(|place| &place.worker).find(|worker| *worker.name() == name);
             let worker = match (present, processor) {
                 (Some(worker), processor) => {
@@ -238,7 +240,7 @@ impl Plan {
                 }
                 (None, None) => return Err(StageError::Unknown(name)),
             };
-            plan.places.push(Place { worker, topics, fallback });
+            plan.places.push(Place { worker, topics, fallback, shelf });
         }
         Ok(plan)
     }
@@ -263,6 +265,7 @@ fn counts(worker: &Worker) -> StageCounts {
         filtered: read(&figures.filtered),
         replaced: read(&figures.replaced),
         dropped: read(&figures.dropped),
+        held: read(&figures.held),
         added: read(&figures.added),
         failures: read(&figures.failures),
         broken: figures.broken.load(Ordering::Relaxed),

@@ -1,7 +1,8 @@
 //! The path's promises, held against stages made for it. `changes.rs`: other stages while messages come; `order.rs`:
-//! order and the ledger under load; `receipts.rs`: what an acknowledgement waits for.
+//! order and the ledger under load; `receipts.rs`: what an acknowledgement waits for; `held.rs`: what is held until it can be judged.
 
 mod changes;
+mod held;
 mod order;
 mod receipts;
 
@@ -25,7 +26,7 @@ impl<F: FnMut(&Message) -> Verdict + Send> Processor for Rule<F> {
 
 fn stage(name: &str, filter: &str, processor: impl Processor + 'static) -> Stage {
     let topics = vec![TopicFilter::new(filter).unwrap()];
-    Stage { name: name.into(), topics, fallback: Fallback::Drop, processor: Some(Box::new(processor)) }
+    Stage { name: name.into(), topics, fallback: Fallback::Drop, shelf: None, processor: Some(Box::new(processor)) }
 }
 
 fn rule(name: &str, filter: &str, rule: impl FnMut(&Message) -> Verdict + Send + 'static) -> Stage {

@@ -1,4 +1,6 @@
-//! A stage's thread: takes what waits, has it judged, hands each message on.
+//! A stage's thread: takes what waits, has it judged, hands each message on. `held.rs`: what it lays on its shelf.
+
+mod held;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -10,9 +12,10 @@ use std::time::Instant;
 
 use tokio::sync::oneshot;
 
+use self::held::Back;
 use super::line::{Item, Line};
 use super::queue::{Queue, Taken};
-use super::{DropReason, Fallback, Judged, Processor, Verdict};
+use super::{DropReason, Fallback, Held, Judged, Processor, Verdict};
 use crate::message::{Message, Receipt};
 
 /// What a stage has done so far.
@@ -24,6 +27,7 @@ pub(super) struct Figures {
     pub(super) filtered: AtomicU64,
     pub(super) replaced: AtomicU64,
     pub(super) dropped: AtomicU64,
+    pub(super) held: AtomicU64,
     pub(super) added: AtomicU64,
     pub(super) failures: AtomicU64,
     /// The processor broke, and is not asked any more.
@@ -66,7 +70,7 @@ impl Worker {
             figures: Figures::default(),
         });
         let (ending, ended) = oneshot::channel::<()>();
-        let run = Run { shared: Arc::clone(&shared), processor: Some(processor) };
+        let run = Run { shared: Arc::clone(&shared), processor: Some(processor), took_over: true, patient_until: None };
         let thread = std::thread::Builder::new().name(name.to_string()).spawn(move || {
             run.run();
             drop(ending);
@@ -143,6 +147,10 @@ struct Run {
     shared: Arc<Shared>,
     /// `None` when it broke.
     processor: Option<Box<dyn Processor>>,
+    /// Another processor has taken over, or the first: what is on the shelf may fare better.
+    took_over: bool,
+    /// Until when the shelf is left alone, since nothing could be judged.
+    patient_until: Option<Instant>,
 }
 
 impl Run {
@@ -151,17 +159,25 @@ impl Run {
         let mut batch = Vec::new();
         loop {
             self.make_way();
-            let due = self.due();
+            if self.judge_held(&waker) {
+                continue;
+            }
+            let ticks = self.due();
+            let due = ticks.into_iter().chain(self.look_again_at()).min();
             match self.shared.queue.take(&mut batch, due) {
                 Taken::Batch => {
                     // What came after a replacement is the successor's.
                     self.make_way();
-                    self.judge(&mut batch, &waker);
+                    if self.must_wait(&batch) {
+                        batch.drain(..).for_each(|item| self.hold(item));
+                    } else {
+                        self.judge(&mut batch, false, &waker);
+                    }
                 }
                 Taken::Awoken => {}
                 Taken::Closed => break,
             }
-            if due.is_some_and(|due| due <= Instant::now()) {
+            if ticks.is_some_and(|due| due <= Instant::now()) {
                 self.tick(&waker);
             }
         }
@@ -174,6 +190,7 @@ impl Run {
         if let Some(successor) = successor {
             self.call(|processor| drop(processor.replace(successor)));
             self.shared.figures.broken.store(false, Ordering::Relaxed);
+            self.took_over = true;
         }
     }
 
@@ -217,11 +234,18 @@ impl Run {
         self.add(&line, at, added.unwrap_or_default(), None, waker);
     }
 
-    fn judge(&mut self, batch: &mut Vec<Item>, waker: &Waker) {
+    /// Judges a batch; `again`: it is one message that lay apart.
+    fn judge(&mut self, batch: &mut Vec<Item>, again: bool, waker: &Waker) {
         count(&self.shared.figures.taken, batch.len());
         let (messages, riders): (Vec<_>, Vec<_>) = batch.drain(..).map(Item::apart).unzip();
         let Some((line, at)) = riders.first().map(|rider: &Rider| (Arc::clone(&rider.line), rider.at)) else { return };
-        let judged = self.call(|processor| processor.as_mut().map(|processor| processor.process(&messages))).flatten();
+        let judged = self.call(|processor| {
+            processor.as_mut().map(|processor| match &messages[..] {
+                [message] if again => processor.judge_again(message),
+                _ => processor.process(&messages),
+            })
+        });
+        let judged = judged.flatten();
         let Judged { mut verdicts, added, remembered } = judged.unwrap_or_default();
         if self.processor.is_some() && verdicts.len() != messages.len() {
             self.set_aside(&format!("{} verdicts for {} messages", verdicts.len(), messages.len()));
@@ -231,6 +255,7 @@ impl Run {
         verdicts.resize_with(messages.len(), || match fallback {
             Fallback::Pass => Verdict::Pass,
             Fallback::Drop => Verdict::Drop(DropReason::PluginFailed),
+            Fallback::Hold => Verdict::Hold(Held::Waits),
         });
         if remembered {
             self.sync(&riders);
@@ -238,9 +263,11 @@ impl Run {
         // What was added came of the whole batch, so whoever waits for one of it waits for that too.
         let held = (!added.is_empty()).then(|| riders.iter().filter_map(|rider| rider.receipt.as_ref()));
         let held = held.and_then(|receipts| receipts.map(Receipt::branch).reduce(Receipt::and));
+        let mut back = Vec::new();
         for ((message, rider), verdict) in messages.into_iter().zip(riders).zip(verdicts) {
-            self.follow(verdict, message, rider, waker);
+            self.follow(verdict, message, rider, &mut back, waker);
         }
+        self.lay_back(&line, at, back);
         self.add(&line, at, added, held, waker);
     }
 
@@ -253,9 +280,10 @@ impl Run {
         }
     }
 
-    fn follow(&self, verdict: Verdict, message: Message, rider: Rider, waker: &Waker) {
+    /// Does with a message what the verdict says. One that is to be held and came from the shelf goes to `back`.
+    fn follow(&self, verdict: Verdict, message: Message, rider: Rider, back: &mut Back, waker: &Waker) {
         let figures = &self.shared.figures;
-        let Rider { ticket, receipt, line, at } = rider;
+        let Rider { ticket, receipt, line, at, laid } = rider;
         let message = match verdict {
             Verdict::Pass => {
                 count(&figures.passed, 1);
@@ -275,6 +303,7 @@ impl Run {
                 ticket.dropped(reason);
                 return line.exit.end(receipt);
             }
+            Verdict::Hold(held) => return self.lay(message, Rider { ticket, receipt, line, at, laid }, held, back),
             Verdict::Replace(several) => {
                 count(&figures.replaced, 1);
                 ticket.filtered();
@@ -302,11 +331,12 @@ struct Rider {
     receipt: Option<Receipt>,
     line: Arc<Line>,
     at: usize,
+    laid: Option<(u64, Held)>,
 }
 
 impl Item {
     fn apart(self) -> (Message, Rider) {
-        let Self { message, ticket, receipt, line, at } = self;
-        (message, Rider { ticket, receipt, line, at })
+        let Self { message, ticket, receipt, line, at, laid } = self;
+        (message, Rider { ticket, receipt, line, at, laid })
     }
 }

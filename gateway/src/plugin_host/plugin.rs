@@ -21,9 +21,9 @@ use super::state::Own;
 use super::status::{Health, Status};
 use super::terms::Terms;
 use crate::message::{Message, Receipt};
-use crate::pipeline::{DropReason, Judged, Processor, Stamp};
+use crate::pipeline::{DropReason, Held, Judged, Processor, Stamp, Verdict};
 
-/// The share of a plugin's memory that the payloads and topics of one call may take: lowering needs room besides.
+/// The share of a plugin's memory that the messages of one call may take: lowering needs room besides.
 const BATCH_SHARE: usize = 8;
 
 /// One plugin. Lives on the thread of its stage.
@@ -38,6 +38,10 @@ pub struct Plugin {
     at_once: usize,
     /// The most that it ever is.
     most_at_once: usize,
+    /// The message that it judges lay apart, since it failed at it before.
+    again: bool,
+    /// A message of this batch has to wait, and so do those behind it.
+    waits: bool,
     /// The beat at which its CPU time was noted last.
     noted: u64,
 }
@@ -58,7 +62,19 @@ impl Plugin {
         let most_at_once = if terms.limits.fuel.is_some() { 1 } else { BATCH };
         let own = Own { terms, status: Arc::default(), kv, gate: Gate::new(now), clock: Clock::Machine(now) };
         let (instance, at_once) = (None, most_at_once);
-        Self { loaded, own: Arc::new(own), stamp, quarantine, instance, next_tick, at_once, most_at_once, noted: 0 }
+        Self {
+            loaded,
+            own: Arc::new(own),
+            stamp,
+            quarantine,
+            instance,
+            next_tick,
+            at_once,
+            most_at_once,
+            again: false,
+            waits: false,
+            noted: 0,
+        }
     }
 
     /// How it is, for operators.
@@ -128,7 +144,7 @@ impl Plugin {
     fn judge(&mut self, batch: &[Message], judged: &mut Judged) -> bool {
         if self.left_alone() {
             self.own.status.edit(|report| report.skipped += batch.len() as u64);
-            judged.verdicts.extend(batch.iter().map(|_| self.policy(DropReason::PluginFailed)));
+            self.fail(batch, Held::Waits, judged);
             return false;
         }
         match self.call(&mut judged.added, |instance, sandbox| instance.process(sandbox, batch)) {
@@ -142,7 +158,8 @@ impl Plugin {
             Err(failure) if batch.len() == 1 || !failure.may_be_one_message() => {
                 self.incident(&failure);
                 self.own.status.edit(|report| report.failed += batch.len() as u64);
-                judged.verdicts.extend(batch.iter().map(|_| self.policy(DropReason::PluginFailed)));
+                let held = if failure.may_be_one_message() { Held::Apart } else { Held::Waits };
+                self.fail(batch, held, judged);
                 false
             }
             Err(failure) => {
@@ -161,8 +178,18 @@ impl Plugin {
         }
     }
 
-    /// Whether it is in quarantine. The first call after a pause is its trial.
+    /// These go by `on-failure`.
+    fn fail(&mut self, batch: &[Message], held: Held, judged: &mut Judged) {
+        judged.verdicts.extend(batch.iter().map(|_| self.policy(DropReason::PluginFailed, held)));
+        // Only where they are held is there an order to keep.
+        self.waits = matches!(judged.verdicts.last(), Some(Verdict::Hold(Held::Waits)));
+    }
+
+    /// Whether it is not to be called now. The first call after a pause is its trial.
     fn left_alone(&mut self) -> bool {
+        if self.waits {
+            return true;
+        }
         // No clock is read for a plugin that is well.
         self.quarantine.until().is_some() && !self.quarantine.release(Instant::now())
     }
@@ -172,6 +199,11 @@ impl Plugin {
         let name = &*self.own.terms.name;
         if failure.kind == FailureKind::Unavailable {
             // It is well and says so.
+            return;
+        }
+        if self.again {
+            // What lay apart is tried for its own sake.
+            log::info!(plugin = name, kind = failure.kind.as_str(), error = failure.text; "a plugin failed at a message again");
             return;
         }
         log::warn!(plugin = name, kind = failure.kind.as_str(), error = failure.text; "a plugin failed");
@@ -202,7 +234,7 @@ impl Plugin {
         let most = self.own.terms.limits.memory / BATCH_SHARE;
         let mut bytes = 0;
         let fits = batch.iter().take(self.at_once).take_while(|message| {
-            bytes += message.payload.len() + message.topic.as_str().len();
+            bytes += message.weight();
             bytes <= most
         });
         fits.count().max(1)
@@ -227,9 +259,21 @@ impl Processor for Plugin {
             self.judge(portion, &mut judged);
             rest = later;
         }
+        self.waits = false;
         self.note_time();
         judged.remembered = self.own.kv.take_changed();
         judged
+    }
+
+    fn judge_again(&mut self, message: &Message) -> Judged {
+        self.again = true;
+        let judged = self.process(std::slice::from_ref(message));
+        self.again = false;
+        judged
+    }
+
+    fn is_ready(&self) -> bool {
+        self.quarantine.until().is_none_or(|until| until <= Instant::now())
     }
 
     fn sync(&mut self, receipt: Receipt) {

@@ -1,6 +1,6 @@
-//! What plugins remember, by the names that they have in the settings.
+//! What plugins remember and what is held for them, by the names that they have in the settings.
 //!
-//! A plugin that the settings do not name any more may be back tomorrow, so its memory stays for [`KEPT`], counted by the
+//! A plugin that the settings do not name any more may be back tomorrow, so what it has stays for [`KEPT`], counted by the
 //! wall clock where that can be trusted, and for so many of them as [`LEFT_MAX`].
 
 use std::collections::BTreeMap;
@@ -8,9 +8,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use super::lock;
-use crate::pipeline::Stamp;
+use crate::message::{Message, Note, Receipt};
+use crate::pipeline::{Held, Keeper, Pipeline, Shelf};
 use crate::plugin_host::{Disk, Kv};
-use crate::store::{Store, StoredMemory};
+use crate::store::{HeldRow, Store, Stored, StoredMemory};
 
 /// How long a memory stays that no plugin has.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -19,6 +20,7 @@ const LEFT_MAX: usize = 16;
 
 struct Memory {
     kv: Kv,
+    shelf: Arc<Shelf>,
     /// When the settings ceased to name the plugin, as far as anybody could tell.
     left: Option<SystemTime>,
 }
@@ -26,32 +28,81 @@ struct Memory {
 /// See the module's head.
 pub(super) struct Memories {
     store: Store,
-    stamp: Stamp,
+    pipeline: Arc<Pipeline>,
     all: Mutex<BTreeMap<Arc<str>, Memory>>,
 }
 
-impl Memories {
-    /// Those that were found in the store.
-    pub(super) fn new(store: Store, stamp: Stamp, found: BTreeMap<Arc<str>, StoredMemory>) -> Self {
-        let all = found.into_iter().map(|(name, found)| {
-            let left = found.left;
-            let kv = Kv::kept(Disk::new(store.clone(), &name, stamp.clone()), found);
-            (name, Memory { kv, left })
-        });
-        let all = Mutex::new(all.collect());
-        Self { store, stamp, all }
+/// Keeps a shelf in the store.
+struct OnDisk {
+    store: Store,
+    owner: Arc<str>,
+}
+
+impl Keeper for OnDisk {
+    fn keep(&self, message: &Arc<Message>, held: Held, receipt: Option<Receipt>) -> u64 {
+        let apart = held == Held::Apart;
+        self.store.hold(HeldRow { owner: Arc::clone(&self.owner), apart, message: Arc::clone(message) }, receipt)
     }
 
-    /// That of a plugin.
+    fn set_apart(&self, number: u64) {
+        self.store.set_apart(number);
+    }
+
+    fn let_go(&self, number: u64) {
+        self.store.note(Note::Held(number), Receipt::held(number));
+    }
+}
+
+type Left = Vec<(u64, Held, Arc<Message>)>;
+
+impl Memories {
+    /// Takes those that were found in the store.
+    pub(super) fn new(store: Store, pipeline: &Arc<Pipeline>, stored: &mut Stored) -> Self {
+        let mut shelves: BTreeMap<Arc<str>, Left> = BTreeMap::new();
+        for (number, HeldRow { owner, apart, message }) in std::mem::take(&mut stored.held) {
+            let held = if apart { Held::Apart } else { Held::Waits };
+            shelves.entry(owner).or_default().push((number, held, message));
+        }
+        let mut found = std::mem::take(&mut stored.memories);
+        for owner in shelves.keys() {
+            found.entry(Arc::clone(owner)).or_default();
+        }
+        let memories = Self { store, pipeline: Arc::clone(pipeline), all: Mutex::default() };
+        let all = found.into_iter().map(|(name, found)| {
+            let left = shelves.remove(&name).unwrap_or_default();
+            let memory = memories.memory(&name, found, left);
+            (name, memory)
+        });
+        *lock(&memories.all) = all.collect();
+        memories
+    }
+
+    fn memory(&self, name: &Arc<str>, found: StoredMemory, held: Left) -> Memory {
+        let left = found.left;
+        let kv = Kv::kept(Disk::new(self.store.clone(), name, self.pipeline.stamp().clone()), found);
+        let keeper = OnDisk { store: self.store.clone(), owner: Arc::clone(name) };
+        Memory { kv, shelf: self.pipeline.shelf(Box::new(keeper), 0, held), left }
+    }
+
+    fn with<T>(&self, name: &str, get: impl FnOnce(&Memory) -> T) -> T {
+        let name: Arc<str> = name.into();
+        let new = || self.memory(&name, StoredMemory::default(), Vec::new());
+        get(lock(&self.all).entry(Arc::clone(&name)).or_insert_with(new))
+    }
+
+    /// What a plugin remembers.
     pub(super) fn of(&self, name: &str) -> Kv {
-        let disk = || Disk::new(self.store.clone(), name, self.stamp.clone());
-        let new = || Memory { kv: Kv::kept(disk(), StoredMemory::default()), left: None };
-        lock(&self.all).entry(name.into()).or_insert_with(new).kv.clone()
+        self.with(name, |memory| memory.kv.clone())
+    }
+
+    /// What is held for a plugin.
+    pub(super) fn shelf(&self, name: &str) -> Arc<Shelf> {
+        self.with(name, |memory| Arc::clone(&memory.shelf))
     }
 
     /// Notes which plugins the settings name, and lets go what has been left for too long.
     pub(super) fn tend(&self, named: impl Fn(&str) -> bool) {
-        let now = self.stamp.clock().now().trusted();
+        let now = self.pipeline.clock().now().trusted();
         let mut all = lock(&self.all);
         for (name, memory) in all.iter_mut() {
             let left = if named(name) { None } else { memory.left.or(now) };
@@ -68,9 +119,13 @@ impl Memories {
             let long =
                 now.zip(left).and_then(|(now, left)| now.duration_since(left).ok()).is_some_and(|age| age > KEPT);
             if long || at >= LEFT_MAX {
-                let keys = all.remove(&name).map_or(0, |memory| memory.kv.len());
+                let Some(Memory { kv, shelf, .. }) = all.remove(&name) else { continue };
+                let (keys, held) = (kv.len(), shelf.clear());
                 self.store.end_memory(&name);
-                log::info!(plugin = &*name, keys = keys; "what a plugin remembered was let go, as the settings do not name it");
+                log::warn!(
+                    plugin = &*name, keys = keys, held = held;
+                    "what a plugin left was let go, as the settings do not name it"
+                );
             }
         }
     }
@@ -87,10 +142,10 @@ mod tests {
         StoredMemory { entries: vec![("key".into(), MemoryRow { value: b"x"[..].into(), lasts: None })], left }
     }
 
-    fn memories(store: &Store, quality: ClockQuality, found: BTreeMap<Arc<str>, StoredMemory>) -> Memories {
+    fn memories(store: &Store, quality: ClockQuality, memories: BTreeMap<Arc<str>, StoredMemory>) -> Memories {
         let pipeline = Pipeline::new(7).0;
         pipeline.clock().set_quality(quality);
-        Memories::new(store.clone(), pipeline.stamp().clone(), found)
+        Memories::new(store.clone(), &pipeline, &mut Stored { memories, ..Stored::default() })
     }
 
     fn names(memories: &Memories) -> Vec<String> {

@@ -16,11 +16,12 @@ use super::pending::{Batch, Queued, Session};
 use super::rows::Stored;
 use crate::message::TopicFilter;
 
+mod held;
 mod load;
 mod memories;
 
 /// What each layout added to the one before, from the first on. The layout's number stands in the file as its user version.
-const LAYOUTS: [&str; 2] = [TABLES, memories::TABLES];
+const LAYOUTS: [&str; 3] = [TABLES, memories::TABLES, held::TABLES];
 const LAYOUT: i64 = LAYOUTS.len() as i64;
 /// Stands in the file with the layout added, as its application id, so that a flipped bit is not taken for a newer
 /// version: the letters `St`.
@@ -169,7 +170,8 @@ impl Database {
     /// Lets go all that is not in `stored`: rows of sessions that are gone, and what can't be read.
     fn rewrite(&mut self, stored: &Stored) -> Result<(), rusqlite::Error> {
         let transaction = self.0.transaction()?;
-        for table in ["retained", "session", "subscription", "queued", "received", "memory", "left_memory"] {
+        let kept = ["retained", "session", "subscription", "queued", "received", "memory", "left_memory", "held"];
+        for table in kept {
             transaction.execute(&format!("DELETE FROM {table}"), [])?;
         }
         put(&transaction, &Batch::of(stored))?;
@@ -184,6 +186,9 @@ fn put(transaction: &Transaction<'_>, batch: &Batch) -> Result<(), rusqlite::Err
     }
     for (number, queued) in &batch.queued {
         write_queued(transaction, number.cast_signed(), queued)?;
+    }
+    for (number, hold) in &batch.held.0 {
+        held::write(transaction, *number, hold)?;
     }
     for (owner, memory) in &batch.memories {
         memories::write(transaction, owner, memory)?;

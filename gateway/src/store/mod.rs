@@ -27,11 +27,13 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-pub use self::rows::{Lasts, MemoryRow, QueuedRow, SessionRow, Stored, StoredMemory, StoredSession, SubscriptionRow};
+pub use self::rows::{
+    HeldRow, Lasts, MemoryRow, QueuedRow, SessionRow, Stored, StoredMemory, StoredSession, SubscriptionRow,
+};
 
 use self::database::Database;
 use self::pending::{Memory, Pending, Remembered};
-use crate::message::{Message, Publication, Receipt, Topic, TopicFilter};
+use crate::message::{Message, Note, Publication, Receipt, Topic, TopicFilter};
 
 /// The file's name in the data folder.
 pub const FILE: &str = "stile.db";
@@ -85,6 +87,7 @@ struct Inner {
     database: Mutex<Database>,
     last_row: AtomicU64,
     last_session: AtomicU64,
+    last_held: AtomicU64,
     corrupted: CancellationToken,
     figures: Figures,
 }
@@ -111,6 +114,7 @@ impl Store {
             database: Mutex::new(database),
             last_row: AtomicU64::new(last_row.unwrap_or(0)),
             last_session: AtomicU64::new(last_session.unwrap_or(0)),
+            last_held: AtomicU64::new(stored.held.keys().copied().max().unwrap_or(0)),
             corrupted: CancellationToken::new(),
             figures: Figures::default(),
         }));
@@ -199,6 +203,26 @@ impl Store {
     /// Notes a QoS 2 message from a client.
     pub fn receive(&self, publication: Publication, receipt: Receipt) {
         self.change(Duration::ZERO, |pending, due| pending.receive(publication, true, receipt, due));
+    }
+
+    /// Notes what a message leaves to be noted: that it came, or that it is held no more.
+    pub fn note(&self, note: Note, receipt: Receipt) {
+        let patience = if receipt.is_awaited() { Duration::ZERO } else { LAZY };
+        self.change(patience, |pending, due| pending.note(note, receipt, due));
+    }
+
+    /// Holds a message for a plugin until [`note`](Self::note) says that it is held no more. Its receipt is ended, and
+    /// settled when the message is on disk, together with the note of its publication. Gives the row's number.
+    pub fn hold(&self, row: HeldRow, receipt: Option<Receipt>) -> u64 {
+        let number = self.0.last_held.fetch_add(1, Ordering::Relaxed) + 1;
+        let patience = if receipt.is_some() { Duration::ZERO } else { LAZY };
+        self.change(patience, |pending, due| pending.hold(number, row, receipt, due));
+        number
+    }
+
+    /// Notes that a plugin failed at a message that is held for it.
+    pub fn set_apart(&self, number: u64) {
+        self.change(LAZY, |pending, due| pending.set_apart(number, due));
     }
 
     /// Forgets a QoS 2 message from a client: its identifier is free for another.

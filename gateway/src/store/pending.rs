@@ -4,6 +4,7 @@
 //! each message that waits for a client, all of which have limits of their own, and one for each thing on disk that has
 //! gone. What comes and goes without having been on disk leaves nothing behind. `memories.rs` is about plugins.
 
+mod held;
 mod memories;
 
 use std::collections::HashMap;
@@ -11,10 +12,11 @@ use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Instant;
 
+pub(super) use held::{Hold, Holds};
 pub(super) use memories::{Memory, Remembered};
 
-use super::rows::{QueuedRow, SessionRow, SubscriptionRow};
-use crate::message::{Message, Publication, Receipt, Topic, TopicFilter};
+use super::rows::{HeldRow, QueuedRow, SessionRow, SubscriptionRow};
+use crate::message::{Message, Note, Publication, Receipt, Topic, TopicFilter};
 
 /// What becomes of a queued message.
 #[derive(Debug)]
@@ -56,6 +58,7 @@ pub(super) struct Batch {
     pub(super) retained: HashMap<Topic, Kept>,
     pub(super) sessions: HashMap<u64, Session>,
     pub(super) queued: HashMap<u64, Queued>,
+    pub(super) held: Holds,
     /// By the plugins' names.
     pub(super) memories: HashMap<Arc<str>, Memory>,
     /// Settled when all of it is on disk.
@@ -74,13 +77,13 @@ impl Batch {
 
     pub(super) fn is_empty(&self) -> bool {
         let nothing = self.retained.is_empty() && self.sessions.is_empty() && self.queued.is_empty();
-        nothing && self.memories.is_empty() && self.receipts.is_empty()
+        nothing && self.held.0.is_empty() && self.memories.is_empty() && self.receipts.is_empty()
     }
 
     /// How many things change.
     pub(super) fn len(&self) -> usize {
         let parts = |session: &Session| session.subscriptions.len() + session.received.len() + 1;
-        let memories = self.memories.values().map(Memory::len).sum::<usize>();
+        let memories = self.held.0.len() + self.memories.values().map(Memory::len).sum::<usize>();
         self.retained.len() + self.queued.len() + self.sessions.values().map(parts).sum::<usize>() + memories
     }
 
@@ -118,6 +121,7 @@ impl Batch {
                 }
             }
         }
+        self.held.absorb(later.held);
         for (owner, memory) in later.memories {
             self.memories.entry(owner).or_default().absorb(memory);
         }
@@ -171,6 +175,8 @@ pub(super) struct Pending {
     writing: bool,
     /// The highest row of a batch whose writing failed: of those up to it, nobody can tell whether the disk has them.
     tried_to: u64,
+    /// The same of messages that are held.
+    holds_tried_to: u64,
 }
 
 impl Pending {
@@ -196,13 +202,14 @@ impl Pending {
     }
 
     pub(super) fn written(&mut self) {
-        (self.writing, self.tried_to) = (false, 0);
+        (self.writing, self.tried_to, self.holds_tried_to) = (false, 0, 0);
     }
 
     /// Takes back what could not be written, below what has changed since.
     pub(super) fn give_back(&mut self, mut batch: Batch, due: Instant) {
         self.writing = false;
         self.tried_to = batch.queued.keys().copied().max().unwrap_or(0).max(self.tried_to);
+        self.holds_tried_to = batch.held.0.keys().copied().max().unwrap_or(0).max(self.holds_tried_to);
         batch.note_failure();
         batch.absorb(std::mem::take(&mut self.ready));
         batch.due = Some(due);
@@ -321,6 +328,37 @@ impl Pending {
         let batch = self.ready(due);
         batch.sessions.entry(number).or_default().subscriptions.insert(name, row);
         batch.receipts.push(receipt);
+    }
+
+    /// Holds a message, together with the note of its publication where there is one.
+    pub(super) fn hold(&mut self, number: u64, row: HeldRow, receipt: Option<Receipt>, due: Instant) {
+        let batch = self.grouped(due);
+        batch.held.0.insert(number, Hold::Put(row));
+        if let Some(receipt) = receipt {
+            batch.receipts.push(receipt.clone());
+            receipt.end(|note, receipt| self.note(note, receipt, due));
+        }
+    }
+
+    pub(super) fn set_apart(&mut self, number: u64, due: Instant) {
+        let batch = self.group.as_mut().filter(|group| group.held.0.contains_key(&number));
+        let batch = batch.unwrap_or(&mut self.ready);
+        batch.want(due);
+        batch.held.apart(number);
+    }
+
+    /// Notes what a message leaves to be noted.
+    pub(super) fn note(&mut self, note: Note, receipt: Receipt, due: Instant) {
+        match note {
+            Note::Publication(publication) => self.receive(publication, true, receipt, due),
+            Note::Held(number) => {
+                let known = number <= self.holds_tried_to;
+                let batch = self.grouped(due);
+                batch.held.end(number, known);
+                // Nobody waits for that.
+                receipt.settle();
+            }
+        }
     }
 
     /// What is to be written of a plugin's memory.

@@ -70,6 +70,17 @@ pub struct StoredSession {
     pub queued: Vec<(u64, QueuedRow)>,
 }
 
+/// A message that is held for a plugin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldRow {
+    /// The plugin's name.
+    pub owner: Arc<str>,
+    /// The plugin failed at this one; otherwise it could judge nothing.
+    pub apart: bool,
+    /// The message.
+    pub message: Arc<Message>,
+}
+
 /// How much longer something is to be kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lasts {
@@ -109,6 +120,8 @@ pub struct Stored {
     pub homeless: Vec<(u64, QueuedRow)>,
     /// What plugins remember, by their names.
     pub memories: BTreeMap<Arc<str>, StoredMemory>,
+    /// Messages that are held for plugins, by the numbers of the rows: oldest first.
+    pub held: BTreeMap<u64, HeldRow>,
     /// Rows that could not be read and were let go.
     pub unreadable: u64,
     /// Where a damaged file was moved to. What could be read of it is in here.

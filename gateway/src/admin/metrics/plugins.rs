@@ -2,7 +2,7 @@
 
 use super::Page;
 use crate::admin::Sources;
-use crate::pipeline::StageCounts;
+use crate::pipeline::{ShelfCounts, StageCounts};
 use crate::plugin_host::{FailureKind, Figure, Report};
 use crate::plugins::Shown;
 
@@ -11,6 +11,7 @@ struct Plugin {
     shown: Shown,
     report: Report,
     stage: Option<StageCounts>,
+    held: ShelfCounts,
 }
 
 /// All that is told of plugins.
@@ -19,6 +20,7 @@ pub(super) fn plugins(page: &mut Page, sources: &Sources) {
     let plugins = sources.plugins.shown().into_iter().map(|shown| Plugin {
         report: shown.status.as_ref().map(|status| status.report()).unwrap_or_default(),
         stage: stages.iter().find(|stage| *stage.name == *shown.name).cloned(),
+        held: sources.plugins.held(&shown.name),
         shown,
     });
     let plugins: Vec<_> = plugins.collect();
@@ -28,6 +30,7 @@ pub(super) fn plugins(page: &mut Page, sources: &Sources) {
     states(page, &plugins);
     counters(page, &plugins);
     by_kind(page, &plugins);
+    held(page, &plugins);
     own(page, &plugins);
 }
 
@@ -104,6 +107,19 @@ fn by_kind(page: &mut Page, plugins: &[Plugin]) {
             let labels = [("plugin", &*shown.name), ("kind", kind.as_str())];
             page.value("stile_plugin_failures_total", &labels, report.failures_of(kind));
         }
+    }
+}
+
+fn held(page: &mut Page, plugins: &[Plugin]) {
+    page.metric("stile_plugin_held", "gauge", "Messages held for the plugin.");
+    for Plugin { shown, held, .. } in plugins {
+        for (place, count) in [("waiting", held.waiting), ("apart", held.apart)] {
+            page.value("stile_plugin_held", &[("plugin", &shown.name), ("place", place)], count);
+        }
+    }
+    page.metric("stile_plugin_held_bytes", "gauge", "What they weigh.");
+    for Plugin { shown, held, .. } in plugins {
+        page.value("stile_plugin_held_bytes", &[("plugin", &shown.name)], held.bytes);
     }
 }
 

@@ -98,7 +98,7 @@ impl Desk {
     /// Ends what was begun: all of it has been handed on.
     pub(super) fn end(&mut self, window: impl Iterator<Item = Slot>) {
         for receipt in window.filter_map(|slot| slot.receipt) {
-            receipt.end(|publication, receipt| self.store.receive(publication, receipt));
+            receipt.end(|note, receipt| self.store.note(note, receipt));
         }
         self.store.close_group();
         self.in_window = false;

@@ -29,7 +29,8 @@ async fn start() -> (SocketAddr, threads::Sender<()>, Store, (Supervisor, tempfi
     let (word, told) = threads::channel();
     let topics = vec![TopicFilter::new("#").unwrap()];
     let processor: Box<dyn Processor> = Box::new(Held(told));
-    let stage = Stage { name: "held".into(), topics, fallback: Fallback::Pass, processor: Some(processor) };
+    let stage =
+        Stage { name: "held".into(), topics, fallback: Fallback::Pass, shelf: None, processor: Some(processor) };
     pipeline.set_stages(vec![stage], LONG).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let (store, stored) = Store::open(folder.path()).unwrap();

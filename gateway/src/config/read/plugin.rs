@@ -103,6 +103,7 @@ fn limits(mut section: Section<'_>) -> Limits {
         fuel: s.integer("fuel", 1000..=1_000_000_000_000_000),
         drafts: s.integer("drafts", 1..=10_000).unwrap_or(usual.drafts),
         kv_bytes: s.integer("kv-bytes", 0..=64 << 20).unwrap_or(usual.kv_bytes),
+        held_bytes: s.integer("held-bytes", 0..=64 << 20).unwrap_or(usual.held_bytes),
         failures: s.integer("failures", 1..=1000).unwrap_or(usual.failures),
         within: s.duration("within", second..=24 * 3600 * second).unwrap_or(usual.within),
     };

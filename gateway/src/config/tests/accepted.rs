@@ -78,11 +78,11 @@ name = "parking"
 file = "parking.wasm"
 enabled = false
 topics = ["lora/+/up", "$SYS/#"]
-on-failure = "drop"
+on-failure = "hold"
 grants = ["kv", "emit", "random", "data", "kv"]
 publish = ["parking/#"]
 tick = "1m 30s"
-limits = { memory = 65536, cpu = "1ms", fuel = 1000, drafts = 1, kv-bytes = 0, failures = 1000, within = "1s" }
+limits = { memory = 65536, cpu = "1ms", fuel = 1000, drafts = 1, kv-bytes = 0, held-bytes = 0, failures = 1000, within = "1s" }
 settings = { stale-after = "12h" }
 data = { streets = "streets.json" }
 "#;

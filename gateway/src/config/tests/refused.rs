@@ -86,7 +86,7 @@ device = 5
 name = "a"
 file = ""
 topics = []
-on-failure = "hold"
+on-failure = "keep"
 grants = ["log", "network", 1, "kv"]
 publish = ["a/#/b"]
 tick = "1ms"
@@ -165,7 +165,7 @@ stile.toml:75:42: | `start` in framing of [[radio]] is ``, which is not 1 to 8 b
 stile.toml:78:8: | `kind` in [[radio]] is `serail`, which is not known
 stile.toml:82:8: | `file` in [[plugin]] is ``, which is not a path
 stile.toml:83:10: | `topics` in [[plugin]] is empty
-stile.toml:84:14: | `on-failure` in [[plugin]] is `hold`, which is not known
+stile.toml:84:14: | `on-failure` in [[plugin]] is `keep`, which is not known
 stile.toml:85:10: | `grants` in [[plugin]] has `log`, which every plugin may use
 stile.toml:85:10: | `grants` in [[plugin]] has `network`, which is not known
 stile.toml:85:29: | `grants` in [[plugin]] has a whole number, which is not the name of an interface

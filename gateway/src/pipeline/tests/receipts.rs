@@ -3,7 +3,7 @@
 use std::num::NonZeroU16;
 
 use super::*;
-use crate::message::{Awaited, Promise};
+use crate::message::{Awaited, Promise, Publication};
 
 const PUBLICATION: Publication = Publication { session: 7, packet_id: NonZeroU16::MIN };
 
@@ -20,8 +20,8 @@ type Notes = Arc<Mutex<Vec<Receipt>>>;
 fn notes(pipeline: &Pipeline) -> Notes {
     let notes = Notes::default();
     let theirs = Arc::clone(&notes);
-    pipeline.note_with(move |publication, receipt| {
-        assert_eq!(publication, PUBLICATION);
+    pipeline.note_with(move |note, receipt| {
+        assert_eq!(note, Note::Publication(PUBLICATION));
         theirs.lock().unwrap().push(receipt);
     });
     notes

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Plugin;
 use crate::config::OnFailure;
 use crate::message::{Message, Origin};
-use crate::pipeline::{DropReason, Judged, Verdict};
+use crate::pipeline::{DropReason, Held, Judged, Verdict};
 use crate::plugin_host::answer::{Outcome, Outgoing};
 use crate::plugin_host::instance::Answer;
 use crate::plugin_host::status::Report;
@@ -44,7 +44,7 @@ impl Plugin {
             }
             Some(Outcome::Reject(why)) => {
                 report.reject(why);
-                self.policy(DropReason::PluginRejected)
+                self.policy(DropReason::PluginRejected, Held::Apart)
             }
         }
     }
@@ -61,11 +61,12 @@ impl Plugin {
         draft.stamped(&self.stamp, Origin::Plugin(Arc::clone(&self.own.terms.name)))
     }
 
-    /// What becomes of a message that it fails at or rejects.
-    pub(super) fn policy(&self, reason: DropReason) -> Verdict {
+    /// What becomes of a message that it fails at or rejects, or can't be asked about.
+    pub(super) fn policy(&self, reason: DropReason, held: Held) -> Verdict {
         match self.own.terms.on_failure {
             OnFailure::Pass => Verdict::Pass,
             OnFailure::Drop => Verdict::Drop(reason),
+            OnFailure::Hold => Verdict::Hold(held),
         }
     }
 }

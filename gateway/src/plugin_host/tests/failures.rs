@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::guest::Guest;
-use super::image::{ANSWER, Image};
+use super::image::{ANSWER, Act, Image};
 use crate::config::OnFailure;
-use crate::pipeline::Processor;
+use crate::pipeline::{Held, Processor, Verdict};
 use crate::plugin_host::{FailureKind, Health, Terms};
 
 fn terms() -> Terms {
@@ -121,4 +121,58 @@ fn a_tick_comes_neither_early_nor_to_a_plugin_without_a_timer() {
     let due = bench.plugin.tick_at().unwrap();
     assert!(bench.plugin.tick().is_empty());
     assert_eq!((bench.report().calls, bench.plugin.tick_at()), (0, Some(due)));
+}
+
+fn holding(failures: usize) -> Terms {
+    let mut terms = Terms { on_failure: OnFailure::Hold, ..Terms::new("test") };
+    terms.limits.failures = failures;
+    terms
+}
+
+#[test]
+fn where_messages_are_held_the_guilty_one_lies_apart_and_those_that_it_is_not_asked_about_wait() {
+    let mut bench = Guest { on_x: "(unreachable)", ..Guest::default() }.stage(holding(2));
+    assert_eq!(bench.words(&["a", "x", "b"]), ["pass", "hold apart", "pass"]);
+    assert!(bench.plugin.is_ready());
+    assert_eq!(bench.words(&["a", "x", "b"]), ["pass", "hold apart", "hold waits"]);
+    assert!(!bench.plugin.is_ready());
+    assert_eq!(bench.words(&["c"]), ["hold waits"]);
+}
+
+#[test]
+fn a_message_that_it_fails_at_again_tells_nothing_of_the_plugin() {
+    let mut bench = Guest { on_x: "(unreachable)", ..Guest::default() }.stage(holding(1));
+    let message = bench.message("x");
+    for _ in 0..3 {
+        let judged = bench.plugin.judge_again(&message);
+        assert!(matches!(judged.verdicts[..], [Verdict::Hold(Held::Apart)]), "{judged:?}");
+    }
+    assert_eq!((bench.report().health, bench.report().failed), (Health::Ready, 3));
+    assert_eq!(bench.words(&["x"]), ["hold apart"]);
+    assert_eq!(bench.report().health, Health::Quarantined);
+}
+
+#[test]
+fn where_something_is_missing_all_wait_and_none_overtakes_another() {
+    // The first call says that it is not there yet; all others go well.
+    let items = "(global $called (mut i32) (i32.const 0))";
+    let process = format!(
+        "(if (i32.eqz (global.get $called)) (then (global.set $called (i32.const 1)) (return (i32.const {ANSWER}))))"
+    );
+    let answer = Image::error(1, "no model yet");
+    let mut small = holding(1);
+    small.limits.fuel = Some(1_000_000);
+    let guest = Guest { items, process: &process, answer, only_x: true, ..Guest::default() };
+    let mut bench = guest.stage(small);
+    assert_eq!(bench.words(&["a", "b", "c"]), ["hold waits"; 3], "one by one, and the first had to wait");
+    assert!(bench.plugin.is_ready());
+    assert_eq!(bench.words(&["a", "b", "c"]), ["pass"; 3]);
+}
+
+#[test]
+fn what_it_rejects_lies_apart() {
+    let answer = Image::decisions(&[(0, Act::Reject("no number"))]);
+    let mut bench = Guest { answer, only_x: true, ..Guest::default() }.stage(holding(1));
+    assert_eq!(bench.words(&["x"]), ["hold apart"]);
+    assert_eq!((bench.report().rejected, bench.report().health), (1, Health::Ready));
 }

@@ -158,5 +158,6 @@ fn word(verdict: &Verdict) -> String {
         Verdict::Modify(message) => format!("modify {}", told(message)),
         Verdict::Replace(messages) => format!("replace {:?}", messages.iter().map(told).collect::<Vec<_>>()),
         Verdict::Drop(reason) => format!("drop {reason}"),
+        Verdict::Hold(held) => format!("hold {held:?}").to_lowercase(),
     }
 }

@@ -7,9 +7,9 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use rusqlite::{Connection, Row};
 
-use super::super::pending::{Batch, Kept, Memory, Queued, Session};
+use super::super::pending::{Batch, Hold, Kept, Memory, Queued, Session};
 use super::super::rows::{QueuedRow, SessionRow, Stored, StoredSession, SubscriptionRow};
-use super::memories;
+use super::{held, memories};
 use crate::message::{Message, MessageId, QoS, TopicFilter};
 
 /// Reads all tables into `stored`, as far as that goes. Says whether there are rows that are of no use.
@@ -74,8 +74,9 @@ impl Reader<'_> {
         });
         let read_memories = self.each("SELECT * FROM memory", |row| memories::read(row, &mut stored.memories));
         let read_left = self.each("SELECT * FROM left_memory", |row| memories::read_left(row, &mut stored.memories));
+        let read_held = self.each("SELECT * FROM held", |row| held::read(row, &mut stored.held));
         let read_sessions = read_sessions.and(read_subscriptions).and(read_received).and(read_queued);
-        read_retained.and(read_sessions).and(read_memories).and(read_left)
+        read_retained.and(read_sessions).and(read_memories).and(read_left).and(read_held)
     }
 
     /// Reads the rows of a query one by one.
@@ -103,11 +104,11 @@ fn belonging(found: &mut BTreeMap<u64, StoredSession>, session: u64, take: impl 
     }
 }
 
-fn number(row: &Row<'_>, column: usize) -> Option<u64> {
+pub(super) fn number(row: &Row<'_>, column: usize) -> Option<u64> {
     u64::try_from(row.get::<_, i64>(column).ok()?).ok()
 }
 
-fn message(row: &Row<'_>, column: usize) -> Option<Message> {
+pub(super) fn message(row: &Row<'_>, column: usize) -> Option<Message> {
     Message::from_record(row.get_ref(column).ok()?.as_blob().ok()?).ok()
 }
 
@@ -179,6 +180,7 @@ impl Batch {
         for message in &stored.retained {
             batch.retain(message.topic.clone(), Kept { message: Some(Arc::clone(message)), fresh: true });
         }
+        batch.held.0.extend(stored.held.iter().map(|(number, row)| (*number, Hold::Put(row.clone()))));
         let memories = stored.memories.iter();
         batch
             .memories

@@ -1,0 +1,197 @@
+//! Messages that a stage could not judge are held, in order, until it can.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use super::*;
+use crate::message::Promise;
+
+/// What a keeper was asked to keep: the text of each message, and whether it lay apart. Let go by the receipt's note.
+#[derive(Default)]
+struct Kept {
+    last: AtomicU64,
+    held: Mutex<Vec<(u64, String, Held)>>,
+}
+
+struct Keeps(Arc<Kept>);
+
+impl Keeper for Keeps {
+    fn keep(&self, message: &Arc<Message>, held: Held, receipt: Option<Receipt>) -> u64 {
+        let number = self.0.last.fetch_add(1, Ordering::Relaxed) + 1;
+        self.0.held.lock().unwrap().push((number, shown(message), held));
+        receipt.into_iter().for_each(|receipt| receipt.end(|_, receipt| receipt.settle()));
+        number
+    }
+
+    fn set_apart(&self, number: u64) {
+        self.0
+            .held
+            .lock()
+            .unwrap()
+            .iter_mut()
+            .filter(|(n, ..)| *n == number)
+            .for_each(|(.., held)| *held = Held::Apart);
+    }
+
+    fn let_go(&self, number: u64) {
+        self.0.held.lock().unwrap().retain(|(n, ..)| *n != number);
+    }
+}
+
+/// Can judge nothing while it is closed, and never what begins with a letter that it can't stand.
+struct Moody {
+    open: Arc<AtomicBool>,
+    hates: &'static [u8],
+    asked: Arc<AtomicU64>,
+}
+
+impl Processor for Moody {
+    fn process(&mut self, batch: &[Message]) -> Judged {
+        self.asked.fetch_add(batch.len() as u64, Ordering::Relaxed);
+        let open = self.open.load(Ordering::Relaxed);
+        let verdict = |message: &Message| match message.payload.first() {
+            _ if !open => Verdict::Hold(Held::Waits),
+            Some(first) if self.hates.contains(first) => Verdict::Hold(Held::Apart),
+            _ => Verdict::Pass,
+        };
+        Judged { verdicts: batch.iter().map(verdict).collect(), ..Judged::default() }
+    }
+
+    fn is_ready(&self) -> bool {
+        self.open.load(Ordering::Relaxed)
+    }
+}
+
+/// The path with such a stage, and what it is held by.
+struct Bench {
+    pipeline: Arc<Pipeline>,
+    delivered: Intake,
+    kept: Arc<Kept>,
+    shelf: Arc<Shelf>,
+    open: Arc<AtomicBool>,
+    asked: Arc<AtomicU64>,
+}
+
+impl Bench {
+    async fn new(open: bool, room: usize, left: Vec<(u64, Held, Arc<Message>)>) -> Self {
+        let (pipeline, delivered) = Pipeline::new(1);
+        let kept = Arc::<Kept>::default();
+        let shelf = pipeline.shelf(Box::new(Keeps(Arc::clone(&kept))), room, left);
+        let lets_go = Keeps(Arc::clone(&kept));
+        pipeline.note_with(move |note, receipt| {
+            let Note::Held(number) = note else { panic!("{note:?}") };
+            lets_go.let_go(number);
+            receipt.settle();
+        });
+        let open = Arc::new(AtomicBool::new(open));
+        let bench = Self { pipeline, delivered, kept, shelf, open, asked: Arc::default() };
+        bench.set(b"x").await;
+        bench
+    }
+
+    /// Has another processor take over.
+    async fn set(&self, hates: &'static [u8]) {
+        let moody = Moody { open: Arc::clone(&self.open), hates, asked: Arc::clone(&self.asked) };
+        let stage = Stage { shelf: Some(Arc::clone(&self.shelf)), ..stage("moody", "#", moody) };
+        self.pipeline.set_stages(vec![stage], PATIENCE).await.unwrap();
+    }
+
+    async fn publish(&self, payload: &'static str) -> Promise {
+        let (receipt, awaited) = Receipt::new(Arc::default(), None);
+        self.pipeline.ingest_for(from_radio(&self.pipeline, "t", payload), Some(receipt)).await.unwrap();
+        assert!(self.pipeline.drain(PATIENCE).await);
+        awaited.promise()
+    }
+
+    /// The payloads of the next so many messages. What is delivered leaves nothing behind here, so its notes are made.
+    async fn next(&mut self, count: usize) -> Vec<String> {
+        let mut came = Vec::new();
+        while came.len() < count {
+            let delivered = tokio::time::timeout(PATIENCE, self.delivered.recv()).await.unwrap().unwrap();
+            came.push(String::from_utf8(delivered.message.payload.to_vec()).unwrap());
+            let lets_go = Keeps(Arc::clone(&self.kept));
+            delivered.receipt.unwrap().end(|note, receipt| {
+                if let Note::Held(number) = note {
+                    lets_go.let_go(number);
+                }
+                receipt.settle();
+            });
+        }
+        came
+    }
+}
+
+#[tokio::test]
+async fn what_could_not_be_judged_goes_on_in_order_and_before_what_came_later() {
+    let mut bench = Bench::new(false, 1 << 20, Vec::new()).await;
+    for payload in ["a", "b", "c"] {
+        assert_eq!(bench.publish(payload).await, Promise::Kept, "it is safe where it is held");
+    }
+    assert_eq!(bench.asked.load(Ordering::Relaxed), 1, "those behind the first are not asked about");
+    assert_eq!((ledger(&bench.pipeline).held, ledger(&bench.pipeline).in_flight), (3, 0));
+    assert_eq!(bench.pipeline.stages()[0].held, 3);
+    bench.open.store(true, Ordering::Relaxed);
+    bench.publish("d").await;
+    assert_eq!(bench.next(4).await, ["a", "b", "c", "d"]);
+    until(|| bench.kept.held.lock().unwrap().is_empty()).await;
+    assert_eq!((ledger(&bench.pipeline).held, ledger(&bench.pipeline).delivered), (0, 4));
+    assert_eq!(bench.shelf.counts(), ShelfCounts::default());
+}
+
+#[tokio::test]
+async fn one_that_the_stage_fails_at_holds_up_no_other_and_is_tried_again_when_the_stage_has_changed() {
+    let mut bench = Bench::new(true, 1 << 20, Vec::new()).await;
+    for payload in ["a", "x1", "b", "x2"] {
+        bench.publish(payload).await;
+    }
+    assert_eq!(bench.next(2).await, ["a", "b"]);
+    assert_eq!(bench.shelf.counts(), ShelfCounts { waiting: 0, apart: 2, bytes: 512 });
+    let asked = bench.asked.load(Ordering::Relaxed);
+    bench.set(b"xy").await;
+    until(|| bench.asked.load(Ordering::Relaxed) == asked + 2).await;
+    until(|| ledger(&bench.pipeline).held == 2).await;
+    bench.set(b"").await;
+    assert_eq!(bench.next(2).await, ["x1", "x2"]);
+    until(|| bench.kept.held.lock().unwrap().is_empty()).await;
+    assert_eq!(ledger(&bench.pipeline).held, 0);
+}
+
+#[tokio::test]
+async fn where_there_is_no_room_the_newest_is_dropped_and_not_acknowledged() {
+    let bench = Bench::new(false, 2 * HELD_MIN_BYTES, Vec::new()).await;
+    assert_eq!(bench.publish("a").await, Promise::Kept);
+    assert_eq!(bench.publish("b").await, Promise::Kept);
+    assert_eq!(bench.publish("c").await, Promise::Lost);
+    assert_eq!((ledger(&bench.pipeline).held, ledger(&bench.pipeline).dropped["held-full"]), (2, 1));
+    assert_eq!(bench.shelf.clear(), 2);
+    assert_eq!((ledger(&bench.pipeline).held, ledger(&bench.pipeline).dropped["plugin-failed"]), (0, 2));
+    assert!(bench.kept.held.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_an_earlier_run_left_is_counted_in_and_judged_first() {
+    let pipeline = Pipeline::new(9).0;
+    let left = |number, held, payload| (number, held, Arc::new(from_radio(&pipeline, "t", payload)));
+    let left = vec![left(1, Held::Apart, "x"), left(2, Held::Waits, "a"), left(3, Held::Waits, "b")];
+    let mut bench = Bench::new(true, 0, left).await;
+    assert_eq!(bench.next(2).await, ["a", "b"]);
+    bench.publish("c").await;
+    assert_eq!(bench.next(1).await, ["c"]);
+    until(|| ledger(&bench.pipeline).in_flight == 0).await;
+    assert_eq!((ledger(&bench.pipeline).received["held"], ledger(&bench.pipeline).held), (3, 1));
+    bench.set(b"").await;
+    assert_eq!(bench.next(1).await, ["x"]);
+}
+
+#[tokio::test]
+async fn messages_of_a_stage_that_broke_are_held_until_another_takes_over() {
+    let mut bench = Bench::new(true, 1 << 20, Vec::new()).await;
+    let shelf = Some(Arc::clone(&bench.shelf));
+    let breaks = Stage { shelf, fallback: Fallback::Hold, ..stage("moody", "#", Breaks(Fallback::Drop)) };
+    bench.pipeline.set_stages(vec![breaks], PATIENCE).await.unwrap();
+    for payload in ["a", "b"] {
+        assert_eq!(bench.publish(payload).await, Promise::Kept);
+    }
+    assert!(bench.pipeline.stages()[0].broken);
+    bench.set(b"").await;
+    assert_eq!(bench.next(2).await, ["a", "b"]);
+}

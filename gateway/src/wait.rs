@@ -48,6 +48,15 @@ pub(crate) async fn read_or_write<S: AsyncRead + AsyncWrite + Unpin>(
     .await
 }
 
+/// Writes what a stream takes at once; `None` when it takes nothing now. Whoever goes on waits by [`read_or_write`].
+pub(crate) async fn try_write<S: AsyncWrite + Unpin>(stream: &mut S, unsent: &[u8]) -> Option<io::Result<usize>> {
+    poll_fn(|cx| match Pin::new(&mut *stream).poll_write(cx, unsent) {
+        Poll::Ready(wrote) => Poll::Ready(Some(wrote)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
+}
+
 /// Reads at most `room` bytes, and no more than [`READ_MAX`], to the end of `buffer`. What is read into stands on the
 /// stack and is copied from there: room in `buffer` itself would be held by each stream that has nothing to say.
 pub(crate) fn poll_read_some<S: AsyncRead>(

@@ -13,7 +13,7 @@ use super::{Connection, End, not_stored};
 use crate::broker::codec::ReasonCode;
 use crate::broker::registry::Hold;
 use crate::broker::stats::{Refusal, Stats};
-use crate::wait::{Moved, read_or_write};
+use crate::wait::{Moved, read_or_write, try_write};
 
 /// Bytes taken in one read.
 const READ_BYTES: usize = 8 * 1024;
@@ -27,6 +27,10 @@ const LEAVE: Duration = Duration::from_secs(2);
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Waits for one thing and does what it asks for.
     pub(super) async fn step(&mut self, hold: &mut Hold) -> Result<(), End> {
+        if self.write_now().await? {
+            // There may be more to write by now.
+            return Ok(());
+        }
         if self.out.is_empty() {
             self.unsent_since = None;
         } else {
@@ -48,14 +52,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     self.session.card.bytes_received(n);
                     self.handle_inbox().await
                 }
-                Ok(Moved::Wrote(0)) => Err(End::Lost("closed".to_owned())),
-                Ok(Moved::Wrote(n)) => {
-                    Stats::add(&self.shared.stats.bytes_sent, n as u64);
-                    self.session.card.bytes_sent(n);
-                    self.out.advance(n);
-                    self.unsent_since = None;
-                    Ok(())
-                }
+                Ok(Moved::Wrote(n)) => self.wrote(n),
                 Err(error) => Err(End::Lost(error.to_string())),
             },
             () = std::future::ready(()), if more => self.handle_inbox().await,
@@ -70,6 +67,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Ok(())
             }
         }
+    }
+
+    /// Writes what the client takes at once: it waits for that, and not for a look at all else that could have come. Says
+    /// whether it took something.
+    async fn write_now(&mut self) -> Result<bool, End> {
+        if self.out.is_empty() {
+            return Ok(false);
+        }
+        match try_write(&mut self.stream, &self.out).await {
+            Some(Ok(n)) => self.wrote(n).map(|()| true),
+            Some(Err(error)) => Err(End::Lost(error.to_string())),
+            None => Ok(false),
+        }
+    }
+
+    /// The client has taken so many bytes.
+    fn wrote(&mut self, n: usize) -> Result<(), End> {
+        if n == 0 {
+            return Err(End::Lost("closed".to_owned()));
+        }
+        Stats::add(&self.shared.stats.bytes_sent, n as u64);
+        self.session.card.bytes_sent(n);
+        self.out.advance(n);
+        self.unsent_since = None;
+        Ok(())
     }
 
     /// When the store has taken too long, the client has had its time to leave, has been silent or has taken nothing for

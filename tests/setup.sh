@@ -9,7 +9,8 @@
 #   tests/setup.sh test    the same, all for plugins, the Mosquitto clients, curl and openssl (the documentation's commands are tests),
 #                          ip and ss, and under tests/.venv two stock clients, of PyPI and of npm, with Python and Node for them
 #   tests/setup.sh fuzz    a C++ compiler, Rust, its nightly toolchain and cargo-fuzz
-#   tests/setup.sh bench   a C linker, Rust, the Mosquitto clients, and a Mosquitto broker unpacked under target/tools
+#   tests/setup.sh bench   as for demo, the Mosquitto clients, and under target/tools a Mosquitto broker, Node-RED and
+#                          componentize-qjs, with Node for them
 #
 # Debian packages come by apt-get, with sudo when not root; on other systems the list to install by hand is printed.
 set -euo pipefail
@@ -275,6 +276,9 @@ bench)
     need_rust
     need_mosquitto_clients
     need_mosquitto_broker
+    # The filter in JavaScript, and what plugins are compared with.
+    need_npm plugins/threshold/js "$TOOLS/js"
+    need_npm tests/bench/node-red "$TOOLS/node-red"
     ;;
 *)
     fail "usage: tests/setup.sh demo|plugins|check|audit|test|fuzz|bench"

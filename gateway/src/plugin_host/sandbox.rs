@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use wasmtime::component::types::{Component as ComponentType, ComponentItem};
 use wasmtime::component::{Component, ComponentExportIndex, HasSelf, InstancePre, Linker};
-use wasmtime::{Engine, Precompiled};
+use wasmtime::{Config, Engine, Precompiled};
 
 use super::bindings::{MessageFilter, MessageFilterIndices};
 use super::engine::{self, Code};
@@ -69,8 +69,16 @@ impl Sandbox {
     /// # Errors
     /// [`LoadError::Engine`].
     pub fn of(code: Code) -> Result<Arc<Self>, LoadError> {
+        Self::with(&engine::config(false, code))
+    }
+
+    /// One whose engine has other settings than the daemon's: what it loads must have been compiled with the same.
+    ///
+    /// # Errors
+    /// [`LoadError::Engine`].
+    pub fn with(config: &Config) -> Result<Arc<Self>, LoadError> {
         let wrong = |error: wasmtime::Error| LoadError::Engine(cause(&error));
-        let engine = Engine::new(&engine::config(false, code)).map_err(wrong)?;
+        let engine = Engine::new(config).map_err(wrong)?;
         let mut linker = Linker::new(&engine);
         MessageFilter::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state).map_err(wrong)?;
         let ticker = Ticker::start(engine.clone()).map_err(|error| LoadError::Engine(error.to_string()))?;

@@ -1,7 +1,7 @@
 //! Broker beside broker at 2,000 messages a second: how long a message takes, and what it costs.
 
 use crate::brokers::{Both, Target};
-use crate::paced::Stream;
+use crate::paced::{Stream, TOPIC};
 use crate::process::cpu;
 use crate::report::{self, Beside, micros, percentile};
 
@@ -16,7 +16,7 @@ struct Round {
 }
 
 fn measure(target: &Target, qos: u8) -> Round {
-    let stream = Stream::start(target.address, 1, qos);
+    let stream = Stream::start(target.address, TOPIC, 1, qos);
     let before = cpu(target.pid);
     let times = stream.run(MESSAGES);
     let spent = cpu(target.pid) - before;

@@ -19,7 +19,9 @@ mod latency;
 mod line;
 mod memory;
 mod mosquitto;
+mod node_red;
 mod paced;
+mod plugins;
 mod process;
 mod report;
 mod serial;
@@ -47,10 +49,13 @@ fn main() {
         Some("memory") => memory::run(),
         Some("stuck") => stuck::run(rounds),
         Some("tls") => encrypted::run(rounds),
+        Some("plugin-memory") => plugins::memory(rounds),
+        Some("spin") => plugins::spin(rounds),
+        Some("node-red") => node_red::run(rounds),
         _ => {
             eprintln!(
                 "usage: cargo bench --package stile-tests --bench figures -- \
-                 serial|idle|beside|throughput|latency|crowd|memory|stuck|tls [ROUNDS]"
+                 serial|idle|beside|throughput|latency|crowd|memory|stuck|tls|plugin-memory|spin|node-red [ROUNDS]"
             );
             std::process::exit(2);
         }

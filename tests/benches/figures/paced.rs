@@ -15,30 +15,31 @@ pub(crate) const TOPIC: &str = "bench/paced";
 /// A publisher and its subscribers.
 pub(crate) struct Stream {
     swarm: Swarm,
+    topic: String,
     publisher: TcpStream,
     subscribers: usize,
     qos: u8,
 }
 
 impl Stream {
-    pub(crate) fn start(address: SocketAddr, subscribers: usize, qos: u8) -> Self {
+    pub(crate) fn start(address: SocketAddr, topic: &str, subscribers: usize, qos: u8) -> Self {
         let mut swarm = Swarm::new();
         for number in 0..subscribers {
             let mut subscriber = Wire::connect(address, &format!("paced-{number}"));
-            subscriber.subscribe(TOPIC, qos);
+            subscriber.subscribe(topic, qos);
             swarm.join(subscriber);
         }
         let wire = Wire::connect(address, "paced");
         let publisher = wire.socket().try_clone().unwrap();
         swarm.join(wire);
-        Self { swarm, publisher, subscribers, qos }
+        Self { swarm, topic: topic.to_owned(), publisher, subscribers, qos }
     }
 
     /// Sends so many messages at the pace; the times from before each write to the return of each read, sorted. None may
     /// be missing.
     pub(crate) fn run(mut self, count: usize) -> Vec<Duration> {
-        let (publisher, qos) = (self.publisher, self.qos);
-        let sending = std::thread::spawn(move || send(publisher, qos, count));
+        let (publisher, topic, qos) = (self.publisher, self.topic, self.qos);
+        let sending = std::thread::spawn(move || send(publisher, &topic, qos, count));
         let mut seen = Vec::with_capacity(count * self.subscribers);
         let mut acknowledged = 0;
         while seen.len() < count * self.subscribers || (qos > 0 && acknowledged < count) {
@@ -61,14 +62,14 @@ impl Stream {
 }
 
 /// Says when each was written.
-fn send(mut publisher: TcpStream, qos: u8, count: usize) -> Vec<Instant> {
+fn send(mut publisher: TcpStream, topic: &str, qos: u8, count: usize) -> Vec<Instant> {
     let start = Instant::now();
     let mut sent = Vec::with_capacity(count);
     for number in 0..count {
         let mut payload = [b'x'; PAYLOAD_BYTES];
         payload[..4].copy_from_slice(&(number as u32).to_be_bytes());
         let mut packet = Vec::new();
-        publish(TOPIC, qos, (number % 65_535) as u16 + 1, &payload, &mut packet);
+        publish(topic, qos, (number % 65_535) as u16 + 1, &payload, &mut packet);
         std::thread::sleep((start + STEP * number as u32).saturating_duration_since(Instant::now()));
         sent.push(Instant::now());
         // The socket does not block, as little as its other half; what is sent at this pace it takes at once.

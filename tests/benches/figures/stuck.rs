@@ -39,7 +39,7 @@ fn stuck(address: SocketAddr, qos: u8) -> Wire {
 }
 
 fn p99(address: SocketAddr, qos: u8) -> f64 {
-    micros(percentile(&Stream::start(address, SUBSCRIBERS, qos).run(MESSAGES), 99))
+    micros(percentile(&Stream::start(address, TOPIC, SUBSCRIBERS, qos).run(MESSAGES), 99))
 }
 
 pub(crate) fn run(rounds: usize) {

@@ -55,7 +55,7 @@ cargo bench --locked --package stile --bench fanout --bench plugins --no-run
 cargo bench --locked --package stile-tests --bench figures --no-run
 FANOUT=$(executable fanout)
 PLUGINS=$(executable plugins)
-plugins/build.sh pass spin threshold threshold-js
+bash plugins/build.sh pass spin threshold threshold-js
 cargo build --release --locked --package stile
 
 step "serial to subscriber"

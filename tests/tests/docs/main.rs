@@ -65,6 +65,7 @@ pages! {
     the_filter_threshold_works: "docs/plugin-threshold.md",
     plugins_work: "docs/plugins.md",
     signing_plugins_works: "docs/sign-plugins.md",
+    what_plugins_cost_works: "docs/plugin-costs.md",
     troubleshooting_works: "docs/troubleshooting.md",
 }
 

@@ -128,7 +128,7 @@ impl Kv {
 
     /// Whether something changed since the last time that this was asked.
     pub(super) fn take_changed(&self) -> bool {
-        self.0.changed.swap(false, Ordering::Relaxed)
+        self.0.changed.load(Ordering::Relaxed) && self.0.changed.swap(false, Ordering::Relaxed)
     }
 
     /// Settles a receipt when all that has been changed so far is on disk.

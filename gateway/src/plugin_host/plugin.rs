@@ -18,7 +18,7 @@ use super::kv::Kv;
 use super::quarantine::Quarantine;
 use super::sandbox::{Loaded, Sandbox};
 use super::state::Own;
-use super::status::{Health, Status};
+use super::status::{Health, Report, Status};
 use super::terms::Terms;
 use crate::message::{Message, Receipt};
 use crate::pipeline::{DropReason, Held, Judged, Processor, Stamp, Verdict};
@@ -116,7 +116,8 @@ impl Plugin {
         self.own.status.edit(|report| report.health = health);
     }
 
-    /// One call. After a failure that leaves the instance in an unknown state, the instance is gone.
+    /// One call. After a failure that leaves the instance in an unknown state, the instance is gone. One that ends well is
+    /// noted where its outcome is, since each look at the report costs a call some per cent.
     fn call<T>(
         &mut self,
         added: &mut Vec<Message>,
@@ -126,18 +127,20 @@ impl Plugin {
             Some(instance) => call(instance, &self.loaded.sandbox),
             None => Err(Failure::new(FailureKind::Start, "there is no instance")),
         });
-        let memory = self.instance.as_ref().map_or(0, Instance::memory);
-        self.own.status.edit(|report| {
-            report.calls += 1;
-            report.memory = memory;
-        });
         if let Err(failure) = &given {
+            self.own.status.edit(|report| self.called(report));
             self.own.status.failed(failure);
             if !failure.kind.leaves_the_instance() {
                 self.instance = None;
             }
         }
         given
+    }
+
+    /// Notes a call.
+    fn called(&self, report: &mut Report) {
+        report.calls += 1;
+        report.memory = self.instance.as_ref().map_or(0, Instance::memory);
     }
 
     /// Judges messages that fit into one call. Whether it managed.
@@ -220,13 +223,15 @@ impl Plugin {
         });
     }
 
-    /// Reads the thread's clock, but no more than once a beat.
-    fn note_time(&mut self) {
+    /// Notes how many messages came, and the thread's time: its clock is read no more than once a beat.
+    fn note(&mut self, messages: usize) {
         let beat = self.loaded.sandbox.ticker.beats();
-        if beat != self.noted {
-            self.noted = beat;
-            self.own.status.edit(|report| report.cpu = thread_time());
-        }
+        let time = (beat != self.noted).then(thread_time);
+        self.noted = beat;
+        self.own.status.edit(|report| {
+            report.messages += messages as u64;
+            report.cpu = time.unwrap_or(report.cpu);
+        });
     }
 
     /// How many messages from the front of `batch` go into one call: what they weigh must fit into the plugin's memory.
@@ -252,7 +257,6 @@ impl Processor for Plugin {
     fn process(&mut self, batch: &[Message]) -> Judged {
         let mut judged = Judged::default();
         judged.verdicts.reserve(batch.len());
-        self.own.status.edit(|report| report.messages += batch.len() as u64);
         let mut rest = batch;
         while !rest.is_empty() {
             let (portion, later) = rest.split_at(self.portion(rest));
@@ -260,7 +264,7 @@ impl Processor for Plugin {
             rest = later;
         }
         self.waits = false;
-        self.note_time();
+        self.note(batch.len());
         judged.remembered = self.own.kv.take_changed();
         judged
     }
@@ -294,10 +298,13 @@ impl Processor for Plugin {
             return added;
         }
         match self.call(&mut added, Instance::tick) {
-            Ok(made) => self.add(made, &mut added),
+            Ok(made) => {
+                self.own.status.edit(|report| self.called(report));
+                self.add(made, &mut added);
+            }
             Err(failure) => self.incident(&failure),
         }
-        self.note_time();
+        self.note(0);
         added
     }
 }

@@ -66,7 +66,10 @@ impl State {
     pub(super) fn begin(&mut self, most: Duration) {
         self.budget.begin(most);
         self.room.begin();
-        self.kv.begin();
+        // It takes a lock.
+        if self.own.terms.grants.contains(&Grant::Kv) {
+            self.kv.begin();
+        }
     }
 
     /// A batch is about to be judged.

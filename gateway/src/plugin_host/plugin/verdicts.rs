@@ -15,6 +15,7 @@ impl Plugin {
     pub(super) fn decided(&self, batch: &[Message], answer: Answer, judged: &mut Judged) {
         let mut decisions = answer.decisions.into_iter().peekable();
         self.own.status.edit(|report| {
+            self.called(report);
             for (index, message) in batch.iter().enumerate() {
                 let outcome = decisions.next_if(|(decided, _)| *decided == index).map(|(_, outcome)| outcome);
                 judged.verdicts.push(self.verdict(message, outcome, report));

@@ -114,9 +114,9 @@ impl Instance {
         self.end(answer, check).map(|(decisions, emitted)| Answer { decisions, emitted })
     }
 
-    /// Lets it act as time goes by.
-    pub(super) fn tick(&mut self, sandbox: &Sandbox) -> Result<Vec<Outgoing>, Failure> {
-        let Some(tick) = self.tick else { return Ok(Vec::new()) };
+    /// Lets it act as time goes by: what it makes, and what it emits besides.
+    pub(super) fn tick(&mut self, sandbox: &Sandbox) -> Result<(Vec<Outgoing>, Vec<Outgoing>), Failure> {
+        let Some(tick) = self.tick else { return Ok(Default::default()) };
         begin(&mut self.store, 1);
         let running = sandbox.ticker.run();
         let now = self.store.data().own.clock.now();
@@ -126,9 +126,7 @@ impl Instance {
             clippy::redundant_closure_for_method_calls,
             reason = "its lifetime is not general enough for the method"
         )]
-        let (mut made, emitted) = self.end(answer, |checks, drafts| checks.drafts(drafts))?;
-        made.extend(emitted);
-        Ok(made)
+        self.end(answer, |checks, drafts| checks.drafts(drafts))
     }
 
     /// Bytes of its memories.

@@ -298,9 +298,10 @@ impl Processor for Plugin {
             return added;
         }
         match self.call(&mut added, Instance::tick) {
-            Ok(made) => {
+            Ok((made, emitted)) => {
                 self.own.status.edit(|report| self.called(report));
                 self.add(made, &mut added);
+                self.add(emitted, &mut added);
             }
             Err(failure) => self.incident(&failure),
         }

@@ -119,7 +119,8 @@ impl Workbench {
     /// What the call failed of.
     pub fn tick(&mut self) -> Result<Vec<Message>, Failure> {
         let sandbox = Arc::clone(&self.loaded.sandbox);
-        let made = self.call(|instance| instance.tick(&sandbox))?;
+        let (made, emitted) = self.call(|instance| instance.tick(&sandbox))?;
+        self.emit(emitted);
         Ok(made.into_iter().map(|draft| self.stamped(draft)).collect())
     }
 

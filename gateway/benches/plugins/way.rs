@@ -32,7 +32,7 @@ impl ShortWay for Sink {
         let number = u64::from_be_bytes(*delivered.message.payload.first_chunk().unwrap());
         let before = self.count.fetch_add(1, Ordering::Relaxed);
         assert_eq!(number, before % MESSAGES, "in order and none lost");
-        if (before + 1) % MESSAGES == 0 {
+        if (before + 1).is_multiple_of(MESSAGES) {
             self.all.notify_one();
         }
         Ok(())

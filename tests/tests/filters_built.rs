@@ -138,10 +138,9 @@ fn no_component_tells_where_it_was_built() {
 /// The same files that the filter passes natively. Whatever language it is in.
 #[test]
 fn every_component_passes_its_cases_in_the_sandbox() {
-    let filters = filters();
-    for (name, ..) in filters {
+    for (name, manifest, _) in filters() {
         let component = root().join(format!("target/plugins/{name}.wasm"));
-        let cases = root().join(format!("plugins/{name}/cases"));
+        let cases = root().join(format!("plugins/{}/cases", manifest["name"].as_str().unwrap()));
         let count = std::fs::read_dir(&cases).unwrap().count();
         let (code, out, err) = check(&["plugin", "test", component.to_str().unwrap(), cases.to_str().unwrap()]);
         assert_eq!((code, err.as_str()), (0, ""), "{name}: {out}");

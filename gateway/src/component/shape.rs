@@ -9,7 +9,7 @@ pub const PACKAGE: &str = "stile:filter/";
 
 /// The section with the manifest. In a component from Rust it is inside of the core module; tools for other languages
 /// may put it at the top.
-const MANIFEST: &str = "stile:manifest";
+pub const MANIFEST: &str = "stile:manifest";
 
 /// Modules and components in each other: no tool makes more than a few.
 const NESTING_MAX: usize = 16;

@@ -8,6 +8,7 @@
 use wasmparser::BinaryReader;
 
 use super::PublicKey;
+use crate::component::{custom_section, with_length};
 
 /// The name of the section.
 const NAME: &str = "signature";
@@ -92,22 +93,7 @@ pub(super) fn write(hash: &[u8], key: &PublicKey, signature: &[u8]) -> Vec<u8> {
     let record = [with_length(&id), vec![ED25519], with_length(signature)].concat();
     let set = [&[1][..], hash, &[1], &with_length(&record)].concat();
     let payload = [&FORM[..], &[1], &with_length(&set)].concat();
-    let named = [with_length(NAME.as_bytes()), payload].concat();
-    [vec![0], with_length(&named)].concat()
-}
-
-/// LEB128 (WebAssembly, 5.2.2), then the bytes.
-fn with_length(bytes: &[u8]) -> Vec<u8> {
-    let (mut length, mut out) = (bytes.len(), Vec::with_capacity(bytes.len() + 5));
-    loop {
-        let low = u8::try_from(length & 0x7f).unwrap_or_default();
-        length >>= 7;
-        out.push(if length == 0 { low } else { low | 0x80 });
-        if length == 0 {
-            out.extend_from_slice(bytes);
-            return out;
-        }
-    }
+    custom_section(NAME, &payload)
 }
 
 type Read<T> = Result<T, wasmparser::BinaryReaderError>;

@@ -13,7 +13,9 @@ use crate::component::{check_component, read};
 /// Make a component of a plugin's project
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The language is told by the project's files. What a route needs and is not there is named, with how to install it.
+The language is told by the project's files: Cargo.toml (Rust), package.json (JavaScript), app.py (Python) or stile.h (C).
+What a route needs and is not there is named, with how to install it. JavaScript's tool is that of the project's
+node_modules, Python's that of its .venv; without these, those on the PATH.
 
 Examples:
   stile plugin build                        the project in this folder
@@ -47,7 +49,7 @@ fn build(arguments: &Arguments) -> Result<String, String> {
     check_component(&component).map_err(explain)?;
     let out = match &arguments.out {
         Some(out) => out.clone(),
-        None => arguments.dir.join(format!("{}.wasm", name(&component, &built)?)),
+        None => arguments.dir.join(format!("{}.wasm", name(&component, &built).map_err(explain)?)),
     };
     put(&component, &out).map_err(|error| format!("{}: {error}", out.display()))?;
     Ok(format!("{}: {}", out.display(), size(component.len())))

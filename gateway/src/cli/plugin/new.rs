@@ -12,19 +12,20 @@ use crate::cli::{fail, say};
 #[command(after_help = "\
 Examples:
   stile plugin new parking
+  stile plugin new parking --lang js        in JavaScript; there are rust, js, python and c
   stile plugin new parking --lang rust --dir ~/plugins/parking
   stile plugin new parking --sdk ~/stile    with the SDK of a clone of the repository")]
 pub(super) struct Arguments {
     /// The plugin's name: small letters, digits and `-`, a letter first
     #[arg(value_name = "NAME", value_parser = name)]
     name: String,
-    /// The language
+    /// The language: rust, js, python or c
     #[arg(long, value_name = "LANGUAGE", default_value = "rust", value_parser = language)]
     lang: &'static str,
     /// The new folder; without it, NAME here
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// A clone of Stile's repository with the SDK; without it, the repository of this version
+    /// For Rust: a clone of Stile's repository with the SDK; without it, the repository of this version
     #[arg(long, value_name = "DIR")]
     sdk: Option<PathBuf>,
 }
@@ -49,7 +50,8 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Ok(()) => {
             let (folder, name) = (folder.display(), &arguments.name);
             say(&format!(
-                "{folder}: made\n\nNext:\n  stile plugin build {folder}\n  stile plugin test {folder}/{name}.wasm"
+                "{folder}: made\n\nNext, as {folder}/README.md says:\n  \
+                 stile plugin build {folder}\n  stile plugin test {folder}/{name}.wasm"
             ));
             ExitCode::SUCCESS
         }
@@ -58,16 +60,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 }
 
 fn make(arguments: &Arguments, language: &Language, folder: &Path) -> Result<(), String> {
-    let sdk = match &arguments.sdk {
-        None => (language.sdk)(None),
-        Some(clone) if clone.join("plugins/sdk").is_dir() => {
-            let clone = clone.canonicalize().map_err(|error| explain(clone, &error))?;
-            (language.sdk)(Some(&clone))
-        }
-        Some(other) => {
-            return Err(format!("{}: no clone of Stile's repository; plugins/sdk is not there", other.display()));
-        }
-    };
+    let sdk = sdk(arguments, language)?;
     if let Some(parent) = folder.parent() {
         fs::create_dir_all(parent).map_err(|error| explain(parent, &error))?;
     }
@@ -80,6 +73,21 @@ fn make(arguments: &Arguments, language: &Language, folder: &Path) -> Result<(),
         fs::create_dir_all(parent).and_then(|()| fs::write(&file, text)).map_err(|error| explain(&file, &error))?;
     }
     Ok(())
+}
+
+/// How the project names the SDK; nothing where it needs none.
+fn sdk(arguments: &Arguments, language: &Language) -> Result<String, String> {
+    match (language.sdk, &arguments.sdk) {
+        (Some(named), None) => Ok(named(None)),
+        (Some(named), Some(clone)) if clone.join("plugins/sdk").is_dir() => {
+            clone.canonicalize().map(|clone| named(Some(&clone))).map_err(|error| explain(clone, &error))
+        }
+        (Some(_), Some(other)) => {
+            Err(format!("{}: no clone of Stile's repository; plugins/sdk is not there", other.display()))
+        }
+        (None, None) => Ok(String::new()),
+        (None, Some(_)) => Err(format!("a project in {} stands on no SDK; leave --sdk out", language.name)),
+    }
 }
 
 fn explain(path: &Path, error: &std::io::Error) -> String {

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::{Language, Options, run};
+use super::{CASE, Language, MANIFEST, Options, REFUSAL, run};
 
 const TARGET: &str = "wasm32-unknown-unknown";
 const INSTALL: &str = "install Rust: https://rustup.rs, or Debian's package `rustup`";
@@ -18,12 +18,12 @@ pub(super) const RUST: Language = Language {
         (".cargo/config.toml", include_str!("../templates/rust/config.toml.in")),
         (".gitignore", include_str!("../templates/rust/gitignore.in")),
         ("README.md", include_str!("../templates/rust/README.md.in")),
-        ("manifest.json", include_str!("../templates/rust/manifest.json.in")),
+        MANIFEST,
         ("src/lib.rs", include_str!("../templates/rust/lib.rs.in")),
-        ("cases/low-readings-end-here.json", include_str!("../templates/rust/low-readings-end-here.json.in")),
-        ("cases/refused-no-limit.json", include_str!("../templates/rust/refused-no-limit.json.in")),
+        CASE,
+        REFUSAL,
     ],
-    sdk,
+    sdk: Some(sdk),
     build,
 };
 

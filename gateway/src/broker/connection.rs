@@ -64,6 +64,12 @@ fn not_stored() -> End {
     End::Fault(Refusal::Storage, ReasonCode::ImplementationSpecificError, what)
 }
 
+/// What it waits for was dropped on its way, or the path was closed.
+fn not_taken() -> End {
+    let what = "a message was dropped before it was safe (see `stile top` for the reason), and can be sent again";
+    End::Fault(Refusal::Storage, ReasonCode::ImplementationSpecificError, what.to_owned())
+}
+
 fn violation(reason: ReasonCode, what: &str) -> End {
     End::Fault(Refusal::Protocol, reason, what.to_owned())
 }
@@ -192,7 +198,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Says what may be said by now.
     fn write_answers(&mut self) -> Result<(), End> {
-        while let Some(packet) = self.answers.next().map_err(|_lost| not_stored())? {
+        while let Some(packet) = self.answers.next().map_err(|_lost| not_taken())? {
             self.write(&packet)?;
             self.welcomed = true;
         }

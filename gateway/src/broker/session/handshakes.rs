@@ -5,7 +5,11 @@ use std::num::NonZeroU16;
 use super::{InFlight, Session};
 use crate::broker::codec::{Ack, ReasonCode};
 use crate::broker::keeper::Keeper;
-use crate::message::{Awaited, QoS};
+use crate::message::{Awaited, Promise, QoS};
+
+fn is_lost(awaited: &Option<Awaited>) -> bool {
+    awaited.as_ref().is_some_and(|awaited| awaited.promise() == Promise::Lost)
+}
 
 impl Session {
     /// Notes a QoS 2 message from the client. `Ok(false)`: it has been taken before.
@@ -16,15 +20,21 @@ impl Session {
         if self.has_received(id) {
             return Ok(false);
         }
+        self.received.remove(&id);
+        if self.received.len() >= limit {
+            self.received.retain(|_, awaited| !is_lost(awaited));
+        }
         if self.received.len() >= limit {
             return Err(ReasonCode::ReceiveMaximumExceeded);
         }
-        Ok(self.received.insert(id, None).is_none())
+        self.received.insert(id, None);
+        Ok(true)
     }
 
-    /// Whether a QoS 2 message from the client has been taken and waits for its PUBREL.
+    /// Whether a QoS 2 message from the client has been taken and waits for its PUBREL. One that was lost on its way has
+    /// not: it was never acknowledged, and the client sends it again.
     pub(in crate::broker) fn has_received(&self, id: NonZeroU16) -> bool {
-        self.received.contains_key(&id)
+        self.received.get(&id).is_some_and(|awaited| !is_lost(awaited))
     }
 
     /// Notes what must be safe before a QoS 2 message from the client is acknowledged.

@@ -7,8 +7,8 @@ use std::sync::mpsc as threads;
 use super::*;
 use crate::broker::{Broker, bind};
 use crate::config::{self, Door};
-use crate::message::TopicFilter;
-use crate::pipeline::{Fallback, Judged, Processor, Stage, Verdict};
+use crate::message::{Receipt, TopicFilter};
+use crate::pipeline::{self, Fallback, Judged, Processor, Stage, Verdict};
 use crate::supervisor::{Rank, Supervisor};
 use crate::users::UsersFile;
 
@@ -22,15 +22,43 @@ impl Processor for Held {
     }
 }
 
+/// Holds the first batch, and filters all others.
+struct HoldsFirst(bool);
+
+impl Processor for HoldsFirst {
+    fn process(&mut self, batch: &[Message]) -> Judged {
+        let first = !std::mem::replace(&mut self.0, true);
+        let verdict = |_: &Message| if first { Verdict::Hold(pipeline::Held::Waits) } else { Verdict::Filter };
+        Judged { verdicts: batch.iter().map(verdict).collect(), ..Judged::default() }
+    }
+}
+
+struct KeepsNothing;
+
+impl pipeline::Keeper for KeepsNothing {
+    fn keep(&self, _: &Arc<Message>, _: pipeline::Held, _: Option<Receipt>) -> u64 {
+        unreachable!("there is no room")
+    }
+
+    fn set_apart(&self, _: u64) {}
+
+    fn let_go(&self, _: u64) {}
+}
+
 /// A broker whose messages all meet a stage that waits for the sender's word.
 async fn start() -> (SocketAddr, threads::Sender<()>, Store, (Supervisor, tempfile::TempDir)) {
+    let (word, told) = threads::channel();
+    let (address, store, running) = start_with(Box::new(Held(told))).await;
+    (address, word, store, running)
+}
+
+/// A broker whose messages all meet a stage with a shelf that has no room.
+async fn start_with(processor: Box<dyn Processor>) -> (SocketAddr, Store, (Supervisor, tempfile::TempDir)) {
     let supervisor = Supervisor::default();
     let (pipeline, delivered) = Pipeline::new(1);
-    let (word, told) = threads::channel();
     let topics = vec![TopicFilter::new("#").unwrap()];
-    let processor: Box<dyn Processor> = Box::new(Held(told));
-    let stage =
-        Stage { name: "held".into(), topics, fallback: Fallback::Pass, shelf: None, processor: Some(processor) };
+    let shelf = Some(pipeline.shelf(Box::new(KeepsNothing), 0, Vec::new()));
+    let stage = Stage { name: "held".into(), topics, fallback: Fallback::Pass, shelf, processor: Some(processor) };
     pipeline.set_stages(vec![stage], LONG).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let (store, stored) = Store::open(folder.path()).unwrap();
@@ -43,7 +71,7 @@ async fn start() -> (SocketAddr, threads::Sender<()>, Store, (Supervisor, tempfi
     supervisor.start_critical("mqtt", Rank::Clients, move |stop| async move {
         broker.listen(Door::Plain, listener, stop).await
     });
-    (address, word, store, (supervisor, folder))
+    (address, store, (supervisor, folder))
 }
 
 /// What a client says, and the first bytes of what it is answered.
@@ -98,4 +126,24 @@ async fn a_publication_of_qos_2_that_is_filtered_is_noted_on_disk_before_it_is_a
     }
     let (_, stored) = Store::open(after.path()).unwrap();
     assert_eq!(stored.sessions[0].received.iter().map(|id| id.get()).collect::<Vec<_>>(), [7]);
+}
+
+#[tokio::test]
+async fn a_publication_of_qos_2_that_found_no_room_is_taken_when_it_comes_again() {
+    let (address, store, _running) = start_with(Box::new(HoldsFirst(false))).await;
+    let writer = tokio::spawn(store.run(tokio_util::sync::CancellationToken::new()));
+    // A session that is kept.
+    let connect = b"\x10\x0d\0\x04MQTT\x04\0\0\0\0\x01c";
+    let (mut stream, answer) = answers(TcpStream::connect(address).unwrap(), connect, 4).await;
+    assert_eq!(answer, b"\x20\x02\0\0", "CONNACK");
+    let left = tokio::task::spawn_blocking(move || {
+        stream.write_all(b"\x34\x06\0\x01a\0\x07x").unwrap();
+        let mut rest = Vec::new();
+        stream.read_to_end(&mut rest).map(|_| rest)
+    });
+    assert_eq!(left.await.unwrap().unwrap(), b"", "it is sent away without an acknowledgement");
+    let (stream, answer) = answers(TcpStream::connect(address).unwrap(), connect, 4).await;
+    assert_eq!(answer, b"\x20\x02\x01\0", "CONNACK, with the session of before");
+    assert_eq!(answers(stream, b"\x3c\x06\0\x01a\0\x07x", 4).await.1, b"\x50\x02\0\x07", "PUBREC");
+    writer.abort();
 }

@@ -114,14 +114,23 @@ impl Shelf {
         ShelfCounts { waiting: places.waiting.len(), apart: places.apart.len(), bytes: places.bytes }
     }
 
-    /// Lays a message on it. Where there is no room, it is dropped, and whoever waits for it waits in vain.
-    pub(super) fn put(&self, message: Message, mut ticket: Ticket, receipt: Option<Receipt>, held: Held) -> bool {
+    /// Lays a message on it. Where there is no room, it is dropped.
+    ///
+    /// # Errors
+    /// The receipt of a message that was dropped.
+    pub(super) fn put(
+        &self,
+        message: Message,
+        mut ticket: Ticket,
+        receipt: Option<Receipt>,
+        held: Held,
+    ) -> Result<(), Option<Receipt>> {
         let mut places = self.lock();
         let bytes = places.bytes + weight(&message);
         if bytes > self.room.load(Ordering::Relaxed) {
             drop(places);
             ticket.dropped(DropReason::HeldFull);
-            return false;
+            return Err(receipt);
         }
         ticket.hold();
         let message = Arc::new(message);
@@ -129,7 +138,7 @@ impl Shelf {
         places.bytes = bytes;
         let place = if held == Held::Waits { &mut places.waiting } else { &mut places.apart };
         place.push_back(Laid { number, held, message, ticket });
-        true
+        Ok(())
     }
 
     /// Lets all go that is on it, as dropped. Gives the number of messages.

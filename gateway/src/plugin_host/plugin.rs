@@ -20,6 +20,7 @@ use super::sandbox::{Loaded, Sandbox};
 use super::state::Own;
 use super::status::{Health, Report, Status};
 use super::terms::Terms;
+use crate::config::OnFailure;
 use crate::message::{Message, Receipt};
 use crate::pipeline::{DropReason, Held, Judged, Processor, Stamp, Verdict};
 
@@ -277,7 +278,9 @@ impl Processor for Plugin {
     }
 
     fn is_ready(&self) -> bool {
-        self.quarantine.until().is_none_or(|until| until <= Instant::now())
+        // What is not held goes by `on-failure` though the plugin is left alone.
+        let holds = self.own.terms.on_failure == OnFailure::Hold;
+        !holds || self.quarantine.until().is_none_or(|until| until <= Instant::now())
     }
 
     fn sync(&mut self, receipt: Receipt) {

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::*;
 use crate::message::Promise;
+use crate::pipeline::queue::BATCH;
 
 /// What a keeper was asked to keep: the text of each message, and whether it lay apart. Let go by the receipt's note.
 #[derive(Default)]
@@ -194,4 +195,34 @@ async fn messages_of_a_stage_that_broke_are_held_until_another_takes_over() {
     assert!(bench.pipeline.stages()[0].broken);
     bench.set(b"").await;
     assert_eq!(bench.next(2).await, ["a", "b"]);
+}
+
+#[tokio::test]
+async fn what_waits_goes_by_the_fallback_where_a_stage_that_broke_holds_nothing() {
+    let mut bench = Bench::new(false, 1 << 20, Vec::new()).await;
+    for _ in 0..BATCH + 2 {
+        assert_eq!(bench.publish("a").await, Promise::Kept);
+    }
+    let shelf = Some(Arc::clone(&bench.shelf));
+    let breaks = Stage { shelf, fallback: Fallback::Pass, ..stage("moody", "#", Breaks(Fallback::Pass)) };
+    bench.pipeline.set_stages(vec![breaks], PATIENCE).await.unwrap();
+    assert_eq!(bench.next(BATCH + 2).await.len(), BATCH + 2);
+    assert!(bench.pipeline.stages()[0].broken);
+}
+
+#[tokio::test]
+async fn what_a_plugin_made_and_finds_no_room_takes_the_promise_of_nothing_else() {
+    let mut bench = Bench::new(false, HELD_MIN_BYTES, Vec::new()).await;
+    assert_eq!(bench.publish("a").await, Promise::Kept);
+    let made = |to, m: &Message| Message { origin: Origin::Plugin("makes".into()), topic: topic(to), ..m.clone() };
+    let makes = rule("makes", "made", move |m| Verdict::Replace(vec![made("t", m), made("other", m)]));
+    let shelf = Some(Arc::clone(&bench.shelf));
+    let topics = vec![TopicFilter::new("t").unwrap()];
+    let moody = Stage { name: "moody".into(), topics, fallback: Fallback::Drop, shelf, processor: None };
+    bench.pipeline.set_stages(vec![makes, moody], PATIENCE).await.unwrap();
+    let (receipt, awaited) = Receipt::new(Arc::default(), None);
+    bench.pipeline.ingest_for(from_radio(&bench.pipeline, "made", "b"), Some(receipt)).await.unwrap();
+    assert_eq!(bench.next(1).await, ["b"]);
+    until(|| awaited.promise() == Promise::Kept).await;
+    assert_eq!((ledger(&bench.pipeline).held, ledger(&bench.pipeline).dropped["held-full"]), (1, 1));
 }

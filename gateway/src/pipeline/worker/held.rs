@@ -5,9 +5,9 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use super::{Item, Line, Rider, Run, count};
-use crate::message::{Message, Receipt};
+use crate::message::{Message, Origin, Receipt};
 use crate::pipeline::shelf::Laid;
-use crate::pipeline::{DropReason, Held, Shelf};
+use crate::pipeline::{DropReason, Fallback, Held, Processor, Shelf};
 
 /// How often a stage that could judge nothing is asked again.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -22,8 +22,12 @@ impl Run {
         Some((line, at, shelf))
     }
 
-    fn is_ready(&mut self) -> bool {
-        self.call(|processor| processor.as_ref().is_some_and(|processor| processor.is_ready())).unwrap_or_default()
+    /// Whether what waits would come off the shelf. It does where a stage that broke holds nothing.
+    fn is_ready(&mut self, fallback: Fallback) -> bool {
+        let ready = |processor: &mut Option<Box<dyn Processor>>| {
+            processor.as_ref().map_or(fallback != Fallback::Hold, |processor| processor.is_ready())
+        };
+        self.call(ready).unwrap_or_default()
     }
 
     /// Whether messages that have just come must go behind others that wait.
@@ -51,7 +55,7 @@ impl Run {
             return false;
         }
         self.patient_until = None;
-        if !self.is_ready() {
+        if !self.is_ready(line.places.get(at).map_or(Fallback::Drop, |place| place.fallback)) {
             self.patient_until = Some(now + PATIENCE);
             return false;
         }
@@ -86,9 +90,15 @@ impl Run {
             return back.push((Laid { number, held: lay, message: Arc::new(message), ticket }, held));
         }
         let first = held == Held::Waits && !shelf.waits();
-        let laid = shelf.put(message, ticket, receipt, held);
-        count(if laid { &self.shared.figures.held } else { &self.shared.figures.dropped }, 1);
-        if laid && first {
+        let made = matches!(message.origin, Origin::Plugin(_));
+        if let Err(receipt) = shelf.put(message, ticket, receipt, held) {
+            count(&self.shared.figures.dropped, 1);
+            // Whoever published it may send it again. Of what a plugin made nobody can, and what else came of the same
+            // publication may have been delivered.
+            return if made { line.exit.end(receipt) } else { drop(receipt) };
+        }
+        count(&self.shared.figures.held, 1);
+        if first {
             log::warn!(stage = &*self.shared.name; "a stage can judge nothing now; messages are held until it can");
         }
     }

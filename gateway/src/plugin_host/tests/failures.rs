@@ -140,6 +140,16 @@ fn where_messages_are_held_the_guilty_one_lies_apart_and_those_that_it_is_not_as
 }
 
 #[test]
+fn a_plugin_in_quarantine_keeps_nothing_back_where_nothing_is_held() {
+    let mut passing = Terms { on_failure: OnFailure::Pass, ..Terms::new("test") };
+    passing.limits.failures = 1;
+    let mut bench = Guest { on_x: "(unreachable)", ..Guest::default() }.stage(passing);
+    assert_eq!(bench.words(&["x", "a"]), ["pass"; 2]);
+    assert_eq!(bench.report().health, Health::Quarantined);
+    assert!(bench.plugin.is_ready());
+}
+
+#[test]
 fn a_message_that_it_fails_at_again_tells_nothing_of_the_plugin() {
     let mut bench = Guest { on_x: "(unreachable)", ..Guest::default() }.stage(holding(1));
     let message = bench.message("x");

@@ -120,6 +120,8 @@ impl Gateway {
         let radios = Arc::new(Radios::new(Arc::clone(&pipeline), supervisor.clone()));
         let plugins = Arc::new(plugins);
         // Before anything brings messages: what a plugin is to take out must not go past it.
+        // A command that is held would find no radio yet.
+        pipeline.keep_shelves();
         plugins.set(&settings.plugin, &settings.plugins).await?;
         let (reload, reloads) = mpsc::channel(RELOADS);
         let sources = Arc::new(Sources {
@@ -171,8 +173,9 @@ impl Gateway {
             gateway.open_mqtt(door, address, listener);
         }
         for radio in gateway.settings.radio.clone() {
-            gateway.radios.start(radio);
+            gateway.radios.start(radio).await;
         }
+        gateway.sources.pipeline.work_off_shelves().await;
         gateway.sources.serving.store(true, Ordering::Relaxed);
         Ok(gateway)
     }
@@ -237,6 +240,8 @@ impl Gateway {
     pub async fn stop(self) -> bool {
         self.sources.serving.store(false, Ordering::Relaxed);
         let deadline = Instant::now() + STOP_PATIENCE;
+        // What is held may be for a radio, and is judged at the next start.
+        self.sources.pipeline.keep_shelves();
         let mut clean = self.supervisor.stop_rank(Rank::Radio, Instant::now() + STOP_PATIENCE / 3).await;
         // What the radios said last reaches the clients' queues before the clients are sent away.
         clean &= self.broker.close(DRAIN_PATIENCE).await;

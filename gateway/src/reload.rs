@@ -57,8 +57,12 @@ impl Gateway {
             self.supervisor.stop("admin", CLOSE_PATIENCE).await;
             self.open_admin(opened.admin);
         }
+        // What is held may be for a radio that is new or away for a moment; and what a new radio says must not go past a
+        // new plugin.
+        self.sources.pipeline.keep_shelves();
         self.reload_plugins(&new).await;
         self.reload_radios(&changes, &new).await;
+        self.sources.pipeline.work_off_shelves().await;
         for change in &changes {
             log::info!(change:? = change; "settings reloaded");
         }
@@ -135,7 +139,7 @@ impl Gateway {
             if let Change::RadioChanged(name) | Change::RadioAdded(name) = change
                 && let Some(radio) = new.radio.iter().find(|radio| radio.name == *name)
             {
-                self.radios.start(radio.clone());
+                self.radios.start(radio.clone()).await;
             }
         }
     }

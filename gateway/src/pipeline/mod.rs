@@ -156,6 +156,17 @@ impl Pipeline {
         Arc::new(Shelf::new(keeper, room, left.collect()))
     }
 
+    /// Leaves alone what is on shelves until [`work_off_shelves`](Self::work_off_shelves): not every output that it may
+    /// be for is attached.
+    pub fn keep_shelves(&self) {
+        self.stages.keep_shelves();
+    }
+
+    /// Has what is on shelves judged when it can be.
+    pub async fn work_off_shelves(&self) {
+        self.stages.work_off_shelves().await;
+    }
+
     /// Whether there are stages, so that a message that was taken in may not have been handed on yet.
     pub fn has_stages(&self) -> bool {
         self.stages.any()

@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::queue::BATCH;
@@ -47,6 +47,21 @@ pub(super) struct Laid {
     pub(super) held: Held,
     pub(super) message: Arc<Message>,
     pub(super) ticket: Ticket,
+}
+
+/// Whether shelves are left alone, all of them.
+#[derive(Debug, Default)]
+pub(super) struct Pause {
+    /// Stages change: what is worked off would keep the line from running empty.
+    pub(super) changing: AtomicBool,
+    /// Not all outputs are there.
+    pub(super) kept: AtomicBool,
+}
+
+impl Pause {
+    pub(super) fn is_on(&self) -> bool {
+        self.changing.load(Ordering::Acquire) || self.kept.load(Ordering::Acquire)
+    }
 }
 
 #[derive(Debug, Default)]

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::exit::Exit;
 use super::line::{Line, Place};
+use super::shelf::Pause;
 use super::worker::Worker;
 use super::{Closed, Stage, StageError};
 
@@ -69,11 +70,25 @@ pub(super) struct Stages {
     way: watch::Sender<Way>,
     /// Held while stages change.
     lines: Mutex<Lines>,
+    pause: Arc<Pause>,
 }
 
 impl Stages {
     pub(super) fn new(exit: Arc<Exit>) -> Self {
-        Self { exit, any: AtomicBool::new(false), way: watch::Sender::new(Way::Open(None)), lines: Mutex::default() }
+        let (any, way) = (AtomicBool::new(false), watch::Sender::new(Way::Open(None)));
+        Self { exit, any, way, lines: Mutex::default(), pause: Arc::default() }
+    }
+
+    /// Leaves alone what is on shelves, until [`work_off_shelves`](Self::work_off_shelves).
+    pub(super) fn keep_shelves(&self) {
+        self.pause.kept.store(true, Ordering::Release);
+    }
+
+    pub(super) async fn work_off_shelves(&self) {
+        // Not between a line's being made and its being opened, or its stages would sleep on.
+        let _unchanging = self.lines.lock().await;
+        self.pause.kept.store(false, Ordering::Release);
+        self.places().iter().for_each(|place| place.worker.queue().poke());
     }
 
     pub(super) fn any(&self) -> bool {
@@ -124,7 +139,7 @@ impl Stages {
             return Err(StageError::Stopping);
         }
         let old = self.places();
-        let Plan { places, successors } = Plan::make(stages, &old)?;
+        let Plan { places, successors } = Plan::make(stages, &old, &self.pause)?;
         if alike(&old, &places) {
             successors.into_iter().for_each(|(worker, processor)| worker.replace(processor));
             return Ok(());
@@ -133,6 +148,7 @@ impl Stages {
         if !old.is_empty() {
             self.way.send_replace(Way::Waiting);
         }
+        self.pause.changing.store(true, Ordering::Release);
         let mut gate = Gate { stages: self, lines: &mut lines, places: old.clone() };
         if !run_empty(gate.lines, 0, deadline).await {
             return Err(StageError::Stuck);
@@ -172,9 +188,14 @@ impl Stages {
         if places.is_empty() {
             return true;
         }
+        // What is on shelves is for the next start.
+        self.keep_shelves();
         // Half of the time is for what has to be done when the other was not enough.
-        let drained = self.drain_until(&mut lines, Instant::now() + patience / 2).await;
+        let half = Instant::now() + patience / 2;
+        let drained = self.drain_until(&mut lines, half).await;
         self.way.send_replace(Way::Closed);
+        // What came meanwhile took the line that is closed only now.
+        let drained = drained && run_empty(&mut lines, 0, half).await;
         places.iter().for_each(|place| place.worker.queue().close());
         let ended = tokio::time::timeout_at(deadline, async {
             for place in &places {
@@ -210,6 +231,7 @@ struct Gate<'a> {
 
 impl Drop for Gate<'_> {
     fn drop(&mut self) {
+        self.stages.pause.changing.store(false, Ordering::Release);
         self.stages.open(self.lines, std::mem::take(&mut self.places));
     }
 }
@@ -222,7 +244,7 @@ struct Plan {
 
 impl Plan {
     /// Starts the threads that are new. They end again where one can't be started.
-    fn make(stages: Vec<Stage>, old: &[Place]) -> Result<Self, StageError> {
+    fn make(stages: Vec<Stage>, old: &[Place], pause: &Arc<Pause>) -> Result<Self, StageError> {
         let mut names = HashSet::new();
         if let Some(twice) = stages.iter().find(|stage| !names.insert(&stage.name)) {
             return Err(StageError::Twice(Arc::clone(&twice.name)));
@@ -235,9 +257,8 @@ impl Plan {
                     plan.successors.extend(processor.map(|processor| (Arc::clone(worker), processor)));
                     Arc::clone(worker)
                 }
-                (None, Some(processor)) => {
-                    Worker::start(&name, processor).map_err(|why| StageError::Thread { name, why })?
-                }
+                (None, Some(processor)) => Worker::start(&name, processor, Arc::clone(pause))
+                    .map_err(|why| StageError::Thread { name, why })?,
                 (None, None) => return Err(StageError::Unknown(name)),
             };
             plan.places.push(Place { worker, topics, fallback, shelf });

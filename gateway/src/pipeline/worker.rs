@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use self::held::Back;
 use super::line::{Item, Line};
 use super::queue::{Queue, Taken};
+use super::shelf::Pause;
 use super::{DropReason, Fallback, Held, Judged, Processor, Verdict};
 use crate::message::{Message, Receipt};
 
@@ -50,6 +51,7 @@ struct Shared {
     successor: Mutex<Option<Box<dyn Processor>>>,
     /// Where a message goes that comes of no other: the line, and the stage's place in it.
     line: Mutex<(Weak<Line>, usize)>,
+    pause: Arc<Pause>,
     figures: Figures,
 }
 
@@ -61,12 +63,17 @@ pub(super) struct Worker {
 
 impl Worker {
     /// Starts the thread.
-    pub(super) fn start(name: &Arc<str>, processor: Box<dyn Processor>) -> std::io::Result<Arc<Self>> {
+    pub(super) fn start(
+        name: &Arc<str>,
+        processor: Box<dyn Processor>,
+        pause: Arc<Pause>,
+    ) -> std::io::Result<Arc<Self>> {
         let shared = Arc::new(Shared {
             name: Arc::clone(name),
             queue: Queue::default(),
             successor: Mutex::default(),
             line: Mutex::default(),
+            pause,
             figures: Figures::default(),
         });
         let (ending, ended) = oneshot::channel::<()>();

@@ -51,6 +51,9 @@ pub struct Radios {
 /// How long a radio may take to stop.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long others wait for a radio to take what is to be sent. It does at once, or it can't be started.
+const ATTACH_PATIENCE: Duration = Duration::from_secs(1);
+
 impl Radios {
     /// None yet.
     pub fn new(pipeline: Arc<Pipeline>, supervisor: Supervisor) -> Self {
@@ -65,14 +68,16 @@ impl Radios {
         format!("radio {name}")
     }
 
-    /// Starts a radio under a name that is free.
-    pub fn start(&self, radio: Radio) {
+    /// Starts a radio under a name that is free, and waits until it takes what is to be sent, but not for long.
+    pub async fn start(&self, radio: Radio) {
         let stats = Arc::new(RadioStats::default());
         self.lock().insert(radio.name.clone(), Arc::clone(&stats));
-        let (radio, pipeline) = (Arc::new(radio), Arc::clone(&self.pipeline));
+        let (radio, pipeline, started) = (Arc::new(radio), Arc::clone(&self.pipeline), Arc::clone(&stats));
         self.supervisor.start(&Self::unit(&radio.name.clone()), Rank::Radio, move |stop| {
             run(Arc::clone(&radio), Arc::clone(&pipeline), Arc::clone(&stats), stop)
         });
+        // One that can't be started is told of by the supervisor.
+        let _ = tokio::time::timeout(ATTACH_PATIENCE, started.attached.notified()).await;
     }
 
     /// Stops a radio and forgets its counters.

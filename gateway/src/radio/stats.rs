@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use tokio::sync::Notify;
+
 /// Why a frame was not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(usize)]
@@ -47,6 +49,8 @@ impl Refused {
 /// Counters of one radio.
 #[derive(Debug, Default)]
 pub struct RadioStats {
+    /// Told when the radio takes what is to be sent.
+    pub(super) attached: Notify,
     /// Whether the port is open.
     pub online: AtomicBool,
     /// Times the port was opened.

@@ -226,3 +226,67 @@ async fn what_a_plugin_made_and_finds_no_room_takes_the_promise_of_nothing_else(
     until(|| awaited.promise() == Promise::Kept).await;
     assert_eq!((ledger(&bench.pipeline).held, ledger(&bench.pipeline).dropped["held-full"]), (1, 1));
 }
+
+fn left(pipeline: &Pipeline, count: usize) -> Vec<(u64, Held, Arc<Message>)> {
+    let left = |number| (number, Held::Waits, Arc::new(from_radio(pipeline, "t", "a")));
+    (1..=count as u64).map(left).collect()
+}
+
+/// A path with a shelf that is worked off, of which one batch is in the stage's hands and one message waits.
+async fn worked_off() -> (Arc<Pipeline>, Intake, Arc<Shelf>, (threads::Receiver<Message>, threads::Sender<Verdict>)) {
+    let (pipeline, delivered) = Pipeline::new(1);
+    let shelf = pipeline.shelf(Box::new(Keeps(Arc::default())), 0, left(&pipeline, BATCH + 1));
+    let (stage, seen, verdict) = held("slow", "#");
+    pipeline.set_stages(vec![Stage { shelf: Some(Arc::clone(&shelf)), ..stage }], PATIENCE).await.unwrap();
+    until(|| shelf.counts().waiting == 1).await;
+    seen.recv_timeout(PATIENCE).unwrap();
+    (pipeline, delivered, shelf, (seen, verdict))
+}
+
+#[tokio::test]
+async fn a_shelf_that_is_worked_off_does_not_keep_stages_from_changing() {
+    let (pipeline, _delivered, shelf, (_seen, verdict)) = worked_off().await;
+    let topics = vec![TopicFilter::new("t").unwrap()];
+    let processor = None;
+    let stage =
+        Stage { name: "slow".into(), topics, fallback: Fallback::Drop, shelf: Some(Arc::clone(&shelf)), processor };
+    let changing = Arc::clone(&pipeline);
+    let change = tokio::spawn(async move { changing.set_stages(vec![stage], PATIENCE / 2).await });
+    tokio::task::yield_now().await;
+    (0..BATCH).for_each(|_| verdict.send(Verdict::Filter).unwrap());
+    // Nobody says yet what becomes of the last.
+    change.await.unwrap().unwrap();
+    verdict.send(Verdict::Filter).unwrap();
+    until(|| ledger(&pipeline).filtered == BATCH as u64 + 1).await;
+    assert_eq!(shelf.counts(), ShelfCounts::default());
+}
+
+#[tokio::test]
+async fn what_is_on_a_shelf_stays_there_when_the_path_stops() {
+    let (pipeline, _delivered, shelf, (_seen, verdict)) = worked_off().await;
+    let stopping = Arc::clone(&pipeline);
+    let stop = tokio::spawn(async move { stopping.stop(PATIENCE).await });
+    tokio::task::yield_now().await;
+    (0..BATCH).for_each(|_| verdict.send(Verdict::Filter).unwrap());
+    assert!(stop.await.unwrap());
+    let ledger = ledger(&pipeline);
+    assert_eq!((ledger.filtered, ledger.held, ledger.dropped_total()), (BATCH as u64, 1, 0));
+    assert_eq!(shelf.counts().waiting, 1);
+}
+
+#[tokio::test]
+async fn shelves_are_left_alone_until_all_outputs_are_there() {
+    let (pipeline, mut delivered) = Pipeline::new(1);
+    pipeline.keep_shelves();
+    let shelf = pipeline.shelf(Box::new(Keeps(Arc::default())), 1 << 20, left(&pipeline, 1));
+    let stage = Stage { shelf: Some(Arc::clone(&shelf)), ..rule("pass", "#", |_| Verdict::Pass) };
+    pipeline.set_stages(vec![stage], PATIENCE).await.unwrap();
+    pipeline.ingest(from_radio(&pipeline, "t", "b")).await.unwrap();
+    assert!(drain(&pipeline, &mut delivered).await.is_empty());
+    assert_eq!(shelf.counts().waiting, 2, "what came later waits behind it");
+    pipeline.work_off_shelves().await;
+    for expected in ["t=a", "t=b"] {
+        let next = tokio::time::timeout(PATIENCE, delivered.recv()).await.unwrap().unwrap();
+        assert_eq!(shown(&next.message), expected);
+    }
+}

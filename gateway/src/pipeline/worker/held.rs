@@ -38,6 +38,9 @@ impl Run {
 
     /// When the shelf is to be looked at again, if anything on it is to be judged.
     pub(super) fn look_again_at(&self) -> Option<Instant> {
+        if self.shared.pause.is_on() {
+            return None;
+        }
         let (.., shelf) = self.shelf()?;
         shelf.is_due().then(|| self.patient_until.unwrap_or_else(Instant::now))
     }
@@ -45,6 +48,9 @@ impl Run {
     /// Judges what waits on the shelf, a batch at a time, and of what lies apart one. Whether it is to be asked again
     /// before anything new is judged.
     pub(super) fn judge_held(&mut self, waker: &Waker) -> bool {
+        if self.shared.pause.is_on() {
+            return false;
+        }
         let Some((line, at, shelf)) = self.shelf() else { return false };
         if std::mem::take(&mut self.took_over) {
             shelf.try_again();

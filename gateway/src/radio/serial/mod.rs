@@ -57,6 +57,7 @@ impl Driver {
             Reports::new(&self.radio, self.topics.clone(), Arc::clone(&self.pipeline), Arc::clone(&self.stats));
         let mut downlink =
             Downlink::attach(self.topics.down.clone(), self.radio.down_queue, &self.pipeline, &self.stats);
+        self.stats.attached.notify_one();
         let mut presence = Presence::new(&self.radio, &self.stats);
         let exclusive = matches!(self.radio.kind, RadioKind::Serial(_));
         while !stop.is_cancelled() {

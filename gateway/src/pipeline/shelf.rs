@@ -71,6 +71,21 @@ struct Places {
     /// Those of `apart`, from the front, that are to be tried again.
     again: usize,
     bytes: usize,
+    /// Those of `apart`.
+    apart_bytes: usize,
+}
+
+impl Places {
+    /// Whether one that weighs so much finds room. What lies apart may have half of it, or one publisher whose messages
+    /// the stage fails at would leave none for all that wait.
+    fn have_room(&self, room: usize, weight: usize, held: Held) -> bool {
+        self.bytes + weight <= room && (held == Held::Waits || self.apart_bytes + weight <= room / 2)
+    }
+
+    fn set_apart(&mut self, laid: Laid) {
+        self.apart_bytes += weight(&laid.message);
+        self.apart.push_back(laid);
+    }
 }
 
 /// See the module's head.
@@ -108,8 +123,8 @@ impl Shelf {
         for (number, held, message, mut ticket) in left {
             ticket.hold();
             places.bytes += weight(&message);
-            let place = if held == Held::Waits { &mut places.waiting } else { &mut places.apart };
-            place.push_back(Laid { number, held, message, ticket });
+            let laid = Laid { number, held, message, ticket };
+            if held == Held::Waits { places.waiting.push_back(laid) } else { places.set_apart(laid) }
         }
         Self { keeper, room: AtomicUsize::new(room), places: Mutex::new(places) }
     }
@@ -141,8 +156,8 @@ impl Shelf {
         held: Held,
     ) -> Result<(), Option<Receipt>> {
         let mut places = self.lock();
-        let bytes = places.bytes + weight(&message);
-        if bytes > self.room.load(Ordering::Relaxed) {
+        let weight = weight(&message);
+        if !places.have_room(self.room.load(Ordering::Relaxed), weight, held) {
             drop(places);
             ticket.dropped(DropReason::HeldFull);
             return Err(receipt);
@@ -150,9 +165,13 @@ impl Shelf {
         ticket.hold();
         let message = Arc::new(message);
         let number = self.keeper.keep(&message, held, receipt);
-        places.bytes = bytes;
-        let place = if held == Held::Waits { &mut places.waiting } else { &mut places.apart };
-        place.push_back(Laid { number, held, message, ticket });
+        places.bytes += weight;
+        let laid = Laid { number, held, message, ticket };
+        if held == Held::Waits {
+            places.waiting.push_back(laid)
+        } else {
+            places.set_apart(laid)
+        }
         Ok(())
     }
 
@@ -167,20 +186,28 @@ impl Shelf {
         gone.count()
     }
 
-    /// Lays back what was taken, in its order: before all that waits, or apart.
+    /// Lays back what was taken, in its order: before all that waits, or apart. What lay apart and has to wait is the next
+    /// of those to be tried again.
     pub(super) fn put_back(&self, laid: Vec<(Laid, Held)>) {
         let mut places = self.lock();
         let mut waiting = Vec::new();
         for (mut laid, held) in laid {
             laid.ticket.hold();
             places.bytes += weight(&laid.message);
-            if held == Held::Waits {
-                waiting.push(laid);
-            } else {
-                if std::mem::replace(&mut laid.held, held) != held {
-                    self.keeper.set_apart(laid.number);
+            match (laid.held, held) {
+                (Held::Waits, Held::Waits) => waiting.push(laid),
+                (Held::Apart, Held::Waits) => {
+                    places.again += 1;
+                    places.apart_bytes += weight(&laid.message);
+                    places.apart.push_front(laid);
                 }
-                places.apart.push_back(laid);
+                (was, Held::Apart) => {
+                    laid.held = Held::Apart;
+                    if was == Held::Waits {
+                        self.keeper.set_apart(laid.number);
+                    }
+                    places.set_apart(laid);
+                }
             }
         }
         waiting.into_iter().rev().for_each(|laid| places.waiting.push_front(laid));
@@ -215,7 +242,11 @@ impl Shelf {
         } else {
             return None;
         };
-        places.bytes -= taken.iter().map(|laid| weight(&laid.message)).sum::<usize>();
+        let bytes = taken.iter().map(|laid| weight(&laid.message)).sum::<usize>();
+        places.bytes -= bytes;
+        if held == Held::Apart {
+            places.apart_bytes -= bytes;
+        }
         Some((held, taken))
     }
 }

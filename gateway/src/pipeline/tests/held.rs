@@ -290,3 +290,30 @@ async fn shelves_are_left_alone_until_all_outputs_are_there() {
         assert_eq!(shown(&next.message), expected);
     }
 }
+
+#[tokio::test]
+async fn what_lies_apart_leaves_half_of_the_room_to_what_waits() {
+    let bench = Bench::new(true, 4 * HELD_MIN_BYTES, Vec::new()).await;
+    assert_eq!(bench.publish("x1").await, Promise::Kept);
+    assert_eq!(bench.publish("x2").await, Promise::Kept);
+    assert_eq!(bench.publish("x3").await, Promise::Lost);
+    bench.open.store(false, Ordering::Relaxed);
+    assert_eq!(bench.publish("a").await, Promise::Kept);
+    assert_eq!(bench.shelf.counts(), ShelfCounts { waiting: 1, apart: 2, bytes: 3 * HELD_MIN_BYTES });
+}
+
+#[tokio::test]
+async fn what_lies_apart_keeps_its_try_while_nothing_can_be_judged() {
+    let mut bench = Bench::new(true, 1 << 20, Vec::new()).await;
+    bench.publish("x1").await;
+    bench.publish("x2").await;
+    let mut missing = true;
+    let judge = move |_: &Message| match std::mem::take(&mut missing) {
+        true => Verdict::Hold(Held::Waits),
+        false => Verdict::Pass,
+    };
+    let stage = Stage { shelf: Some(Arc::clone(&bench.shelf)), ..rule("moody", "#", judge) };
+    bench.pipeline.set_stages(vec![stage], PATIENCE).await.unwrap();
+    assert_eq!(bench.next(2).await, ["x1", "x2"]);
+    assert_eq!(bench.shelf.counts(), ShelfCounts::default());
+}

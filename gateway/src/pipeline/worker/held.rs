@@ -91,8 +91,7 @@ impl Run {
             return line.exit.end(receipt);
         };
         if let Some((number, lay)) = laid {
-            // Its receipt stands for the end of its being held, which has not come. What lay apart stays there.
-            let held = if lay == Held::Apart { lay } else { held };
+            // Its receipt stands for the end of its being held, which has not come.
             return back.push((Laid { number, held: lay, message: Arc::new(message), ticket }, held));
         }
         let first = held == Held::Waits && !shelf.waits();

@@ -146,7 +146,10 @@ impl Kv {
 
     /// All of these at once. What is the same as before is no change.
     fn change(&self, changes: impl IntoIterator<Item = (String, Option<Entry>)>) {
-        let mut table = self.lock();
+        self.change_in(&mut self.lock(), changes);
+    }
+
+    fn change_in(&self, table: &mut Table, changes: impl IntoIterator<Item = (String, Option<Entry>)>) {
         let mut noted = Vec::new();
         for (key, entry) in changes {
             if table.entries.get(&key) == entry.as_ref() {
@@ -165,7 +168,9 @@ impl Kv {
 
     /// Lets go what has had its time.
     fn sweep(&self) {
-        let over = self.lock().over(Instant::now());
-        self.change(over.into_iter().map(|key| (key, None)));
+        let mut table = self.lock();
+        // Under one lock, or a value that is written meanwhile would go.
+        let over = table.over(Instant::now());
+        self.change_in(&mut table, over.into_iter().map(|key| (key, None)));
     }
 }

@@ -10,7 +10,7 @@ pub mod fit;
 mod maker;
 mod memories;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -120,7 +120,13 @@ impl Plugins {
         }
         self.pipeline.set_stages(stages, CHANGE_PATIENCE).await?;
         // Now that those that went are at work no more. One that is not enabled is named nevertheless.
-        self.maker.memories.tend(|name| settings.iter().any(|plugin| plugin.name == name));
+        let (maker, named) = (Arc::clone(&self.maker), settings.iter().map(|plugin| plugin.name.clone()));
+        let named: BTreeSet<_> = named.collect();
+        // What it lets go may be much.
+        let tended = tokio::task::spawn_blocking(move || maker.memories.tend(|name| named.contains(name))).await;
+        if let Err(panic) = tended {
+            log::error!(error:% = panic; "what plugins left could not be let go");
+        }
         let shown = next.iter().map(|present| present.shown.clone()).collect();
         *self.shown.write().unwrap_or_else(PoisonError::into_inner) = shown;
         *present = next.into_iter().map(|present| (present.settings.name.clone(), present)).collect();

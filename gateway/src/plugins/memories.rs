@@ -115,18 +115,23 @@ impl Memories {
             all.iter().filter(|(name, _)| !named(name)).map(|(n, m)| (Arc::clone(n), m.left)).collect();
         // The last one to be left first; one of which nobody knows when was left just now.
         left.sort_by_key(|(_, left)| (left.is_some(), left.map(std::cmp::Reverse)));
+        let mut gone = Vec::new();
         for (at, (name, left)) in left.into_iter().enumerate() {
             let long =
                 now.zip(left).and_then(|(now, left)| now.duration_since(left).ok()).is_some_and(|age| age > KEPT);
             if long || at >= LEFT_MAX {
-                let Some(Memory { kv, shelf, .. }) = all.remove(&name) else { continue };
-                let (keys, held) = (kv.len(), shelf.clear());
-                self.store.end_memory(&name);
-                log::warn!(
-                    plugin = &*name, keys = keys, held = held;
-                    "what a plugin left was let go, as the settings do not name it"
-                );
+                gone.extend(all.remove_entry(&name));
             }
+        }
+        // Whoever asks about others does not wait for it.
+        drop(all);
+        for (name, Memory { kv, shelf, .. }) in gone {
+            let (keys, held) = (kv.len(), shelf.clear());
+            self.store.end_memory(&name);
+            log::warn!(
+                plugin = &*name, keys = keys, held = held;
+                "what a plugin left was let go, as the settings do not name it"
+            );
         }
     }
 }

@@ -24,6 +24,6 @@ pub enum Require {
     /// Nothing: whoever can write its file is trusted. A signature that does not fit is refused nevertheless.
     #[default]
     Nothing,
-    /// A signature by a trusted key. The default where there are any.
+    /// A signature by a trusted key. The default where `[plugins.trusted-keys]` is written, be it empty.
     Signed,
 }

@@ -51,7 +51,7 @@ fn keys(arguments: &Arguments) -> Result<(), String> {
         say(&format!("the private key is in {}; keep it to yourself\n", arguments.file.display()));
     }
     let key = private_key(&arguments.file)?.public();
-    say(&format!("For stile.toml:\n\n[plugins.trusted-keys]\n{name} = \"{key}\""));
+    say(&format!("For stile.toml:\n\n[plugins]\nrequire = \"signed\"\n\n[plugins.trusted-keys]\n{name} = \"{key}\""));
     Ok(())
 }
 

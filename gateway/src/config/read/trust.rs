@@ -14,8 +14,9 @@ const KEYS_MAX: usize = 64;
 
 /// Reads the section.
 pub(super) fn read(mut section: Section<'_>) -> Trust {
+    // Also when no key is left in it: taking the last one away must not let everything run.
+    let usual = if section.has("trusted-keys") { Require::Signed } else { Require::Nothing };
     let trusted_keys = keys(&mut section);
-    let usual = if trusted_keys.is_empty() { Require::Nothing } else { Require::Signed };
     let require = section.choice("require").unwrap_or(usual);
     section.finish();
     Trust { require, trusted_keys }

@@ -15,6 +15,8 @@ fn said(text: &str) -> String {
 fn whoever_names_keys_requires_signatures() {
     let load = |text: &str| Folder::new(text).load().unwrap_or_else(|problems| panic!("{problems}")).settings.plugins;
     assert_eq!(load(""), Trust::default());
+    let none_left = load("[plugins.trusted-keys]\n");
+    assert_eq!((none_left.require, none_left.trusted_keys.len()), (Require::Signed, 0));
     let keys = format!("[plugins.trusted-keys]\nanna = '{KEY}'");
     let trust = load(&keys);
     assert_eq!((trust.require, trust.trusted_keys["anna"].to_string()), (Require::Signed, KEY.to_owned()));

@@ -70,9 +70,16 @@ fn check_holds_settings_against_the_component_and_says_where() {
     ] {
         assert!(said.contains(part), "{said}");
     }
+    // What is not run holds nothing up, and a gateway reloads whatever its components are.
+    let (code, said) = bench.settings(&bench.plugin("enabled = false\n[plugin.settings]\nfenses = 7"));
+    assert!(code == 0 && said.contains("warning: plugin `filter`: `fenses`"), "{said}");
     std::fs::write(bench.path("filter.wasm"), [0; 4096]).unwrap();
     let (code, said) = bench.settings(&bench.plugin(""));
     assert_eq!(code, 78);
+    let (code, out, err) = bench.run(&["check", "--settings-only", "stile.toml"]);
+    assert!(code == 0 && !out.contains("warning"), "{out}{err}");
+    let unit = include_str!("../../systemd/stile.service");
+    assert!(unit.contains("\nExecReload=/usr/bin/stile check --settings-only\n"));
     assert!(
         said.contains("stile.toml:4:8: plugin `filter`: it is no WebAssembly\n    remedy: build it anew"),
         "{said}"

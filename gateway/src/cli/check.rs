@@ -11,15 +11,20 @@ use crate::plugins::fit::fit;
 /// Check the settings and say everything that is wrong with them
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Exit code: 0 when they can be used, 78 when not. The components of plugins are looked into, but not run.
+Exit code: 0 when they can be used, 78 when not. The components of plugins are looked into, but not run. A gateway starts and
+reloads also when one of them does not fit; --settings-only asks what keeps it from that.
 
 Examples:
   stile check
-  stile check ./stile.toml")]
+  stile check ./stile.toml
+  stile check --settings-only")]
 pub(super) struct Arguments {
     /// The settings; conf.d/*.toml beside it are read too
     #[arg(value_name = "FILE", env = "STILE_CONFIG", default_value = super::DEFAULT_CONFIG)]
     file: PathBuf,
+    /// Leave the components of plugins alone
+    #[arg(long)]
+    settings_only: bool,
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
@@ -27,7 +32,9 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     match file.load() {
         Ok(loaded) => {
             let mut problems = Problems(loaded.warnings.clone());
-            problems.0.extend(plugins(&loaded));
+            if !arguments.settings_only {
+                problems.0.extend(plugins(&loaded));
+            }
             if problems.errors() > 0 {
                 return wrong_settings(&problems);
             }
@@ -55,6 +62,8 @@ fn of_plugin(plugin: &Plugin, written: &Written, trust: &Trust) -> Vec<Problem> 
         written.problem(at.iter().map(String::as_str), severity, what, remedy)
     };
     let at_file = ["file".to_owned()];
+    // One that is not enabled is not run, whatever it is.
+    let severity = if plugin.enabled { Severity::Error } else { Severity::Warning };
     // Settings may be checked where the components are not.
     if !plugin.file.try_exists().unwrap_or(false) {
         let what =
@@ -66,12 +75,12 @@ fn of_plugin(plugin: &Plugin, written: &Written, trust: &Trust) -> Vec<Problem> 
         Ok(component) => component,
         Err(why) => {
             let remedy = "name a component that the gateway may read".to_owned();
-            return vec![problem(&at_file, Severity::Error, format!("plugin `{name}`: {file}: {why}"), remedy)];
+            return vec![problem(&at_file, severity, format!("plugin `{name}`: {file}: {why}"), remedy)];
         }
     };
     let misfits = fit(&component, plugin, trust).err().unwrap_or_default();
     let found = misfits
         .into_iter()
-        .map(|misfit| problem(&misfit.at, Severity::Error, format!("plugin `{name}`: {}", misfit.what), misfit.remedy));
+        .map(|misfit| problem(&misfit.at, severity, format!("plugin `{name}`: {}", misfit.what), misfit.remedy));
     found.collect()
 }

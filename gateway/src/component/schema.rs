@@ -9,6 +9,8 @@
 mod kinds;
 mod look;
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 pub use look::Key;
@@ -18,6 +20,15 @@ const STEPS_MAX: usize = 20_000;
 
 /// Schemas in each other, references included.
 const DEPTH_MAX: usize = 64;
+
+/// The longest reference that is followed, in bytes: each look reads it anew.
+const REFERENCE_MAX_BYTES: usize = 1024;
+
+/// So many bytes of a key that is noted count as a step.
+const STEP_BYTES: usize = 64;
+
+/// The most that is told of one plugin's settings.
+const TOLD_MAX: usize = 100;
 
 /// Something that does not fit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,14 +63,45 @@ impl Schema {
     pub fn check(&self, settings: &Value) -> Result<Vec<Mismatch>, String> {
         let mut check = Check { root: &self.0, steps: 0, depth: 0, at: Vec::new(), found: Vec::new() };
         check.value(&self.0, settings)?;
-        Ok(check.found)
+        Ok(check.found.into_iter().take(TOLD_MAX).map(Found::told).collect())
     }
 
     /// The schema that a reference within this document leads to (Core, 8.2.3.1).
     fn resolve<'a>(root: &'a Value, reference: &str) -> Result<&'a Value, String> {
-        let pointer = reference.strip_prefix('#').unwrap_or("none");
-        root.pointer(pointer).ok_or_else(|| "it refers to a part that it does not have".to_owned())
+        let pointer = reference.strip_prefix('#').filter(|pointer| pointer.len() <= REFERENCE_MAX_BYTES);
+        pointer
+            .and_then(|pointer| root.pointer(pointer))
+            .ok_or_else(|| "it refers to a part that it does not have".to_owned())
     }
+}
+
+/// A mismatch that has no words yet. Most of what alternatives find is thrown away, and words may be long: that of each
+/// look in turn would take minutes.
+struct Found<'a> {
+    at: Vec<String>,
+    what: Cow<'static, str>,
+    remedy: Remedy<'a>,
+}
+
+impl Found<'_> {
+    fn told(self) -> Mismatch {
+        let remedy = match self.remedy {
+            Remedy::Said(said) => said.into_owned(),
+            Remedy::OneOf(values) => kinds::one_of(values),
+            Remedy::Known(properties) => look::known(properties),
+        };
+        Mismatch { at: self.at, what: self.what.into_owned(), remedy }
+    }
+}
+
+/// What to do about a mismatch.
+enum Remedy<'a> {
+    /// This.
+    Said(Cow<'static, str>),
+    /// Write one of these.
+    OneOf(&'a [Value]),
+    /// Write none but these.
+    Known(Option<&'a Map<String, Value>>),
 }
 
 struct Check<'a> {
@@ -67,7 +109,7 @@ struct Check<'a> {
     steps: usize,
     depth: usize,
     at: Vec<String>,
-    found: Vec<Mismatch>,
+    found: Vec<Found<'a>>,
 }
 
 impl<'a> Check<'a> {
@@ -78,7 +120,7 @@ impl<'a> Check<'a> {
             return Err("it goes too deep, or round in a circle".into());
         }
         match schema {
-            Value::Bool(false) => self.note("is not known to it", "remove it"),
+            Value::Bool(false) => self.note("is not known to it", Remedy::Said("remove it".into()))?,
             Value::Object(schema) => self.all(schema, value)?,
             _ => {}
         }
@@ -91,8 +133,10 @@ impl<'a> Check<'a> {
         if self.steps > STEPS_MAX { Err("it takes too long to go by".into()) } else { Ok(()) }
     }
 
-    fn note(&mut self, what: impl Into<String>, remedy: impl Into<String>) {
-        self.found.push(Mismatch { at: self.at.clone(), what: what.into(), remedy: remedy.into() });
+    fn note(&mut self, what: impl Into<Cow<'static, str>>, remedy: Remedy<'a>) -> Result<(), String> {
+        self.step(self.at.iter().map(String::len).sum::<usize>() / STEP_BYTES)?;
+        self.found.push(Found { at: self.at.clone(), what: what.into(), remedy });
+        Ok(())
     }
 
     fn all(&mut self, schema: &'a Map<String, Value>, value: &Value) -> Result<(), String> {
@@ -101,12 +145,11 @@ impl<'a> Check<'a> {
         }
         if let Err((what, remedy)) = kinds::check(schema, value) {
             // What is of another kind has no more to be said of it.
-            self.note(what, remedy);
-            return Ok(());
+            return self.note(what, remedy);
         }
         self.step(schema.get("enum").and_then(Value::as_array).map_or(0, Vec::len))?;
         if let Err((what, remedy)) = kinds::bounds(schema, value) {
-            self.note(what, remedy);
+            self.note(what, remedy)?;
         }
         for one in schema.get("allOf").and_then(Value::as_array).into_iter().flatten() {
             self.value(one, value)?;
@@ -126,14 +169,14 @@ impl<'a> Check<'a> {
     /// One of several has to fit. Else that one speaks which came furthest: of an object and `null`, the object.
     fn any(&mut self, several: &'a [Value], value: &Value) -> Result<(), String> {
         let before = self.found.len();
-        let mut nearest: Option<Vec<Mismatch>> = None;
+        let mut nearest: Option<Vec<Found<'a>>> = None;
         for one in several {
             self.value(one, value)?;
             let found = self.found.split_off(before);
             if found.is_empty() {
                 return Ok(());
             }
-            let reach = |found: &[Mismatch]| found.iter().map(|mismatch| mismatch.at.len()).max();
+            let reach = |found: &[Found<'a>]| found.iter().map(|mismatch| mismatch.at.len()).max();
             if nearest.as_deref().is_none_or(|old| reach(&found) > reach(old)) {
                 nearest = Some(found);
             }
@@ -145,10 +188,10 @@ impl<'a> Check<'a> {
     fn object(&mut self, schema: &'a Map<String, Value>, object: &Map<String, Value>) -> Result<(), String> {
         let properties = schema.get("properties").and_then(Value::as_object);
         for key in schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
-            self.step(1)?;
+            self.step(1 + key.len() / STEP_BYTES)?;
             if !object.contains_key(key) {
                 self.at.push(key.to_owned());
-                self.note("is missing", "write it");
+                self.note("is missing", Remedy::Said("write it".into()))?;
                 self.at.pop();
             }
         }
@@ -161,7 +204,7 @@ impl<'a> Check<'a> {
                 (None, _) if patterns => {}
                 (None, Some(Value::Bool(false))) => {
                     self.step(1)?;
-                    self.note("is not known to it", look::known(properties));
+                    self.note("is not known to it", Remedy::Known(properties))?;
                 }
                 (None, Some(schema)) => self.value(schema, value)?,
                 (None, None) => {}

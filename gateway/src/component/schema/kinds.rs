@@ -1,11 +1,14 @@
 //! What a value is by itself: its kind, its bounds, the values that it may have.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
+use super::Remedy;
 use crate::component::plain;
 
 /// What is wrong, and the remedy.
-type Verdict = Result<(), (String, String)>;
+type Verdict<'a> = Result<(), (Cow<'static, str>, Remedy<'a>)>;
 
 /// The kinds of JSON Schema Validation, 6.1.1, and how a settings file has them.
 const KINDS: [(&str, &str); 7] = [
@@ -48,10 +51,10 @@ fn is(value: &Value, kind: &str) -> bool {
 }
 
 /// `type`.
-pub(super) fn check(schema: &Map<String, Value>, value: &Value) -> Verdict {
+pub(super) fn check<'a>(schema: &Map<String, Value>, value: &Value) -> Verdict<'a> {
     let wanted: Vec<&str> = match schema.get("type") {
         Some(Value::String(kind)) => vec![kind],
-        Some(Value::Array(kinds)) => kinds.iter().filter_map(Value::as_str).take(KINDS.len()).collect(),
+        Some(Value::Array(kinds)) => kinds.iter().take(KINDS.len()).filter_map(Value::as_str).collect(),
         _ => return Ok(()),
     };
     if wanted.iter().any(|kind| is(value, kind)) {
@@ -59,18 +62,26 @@ pub(super) fn check(schema: &Map<String, Value>, value: &Value) -> Verdict {
     }
     let named = KINDS.iter().filter(|(name, _)| wanted.contains(name) && *name != "null").map(|(_, words)| *words);
     let words = named.collect::<Vec<_>>().join(" or ");
-    Err((format!("is {}, not {words}", kind(value)), format!("write {words}")))
+    Err((format!("is {}, not {words}", kind(value)).into(), said(format!("write {words}"))))
+}
+
+fn said<'a>(remedy: impl Into<Cow<'static, str>>) -> Remedy<'a> {
+    Remedy::Said(remedy.into())
+}
+
+/// What to do about a value that is none of these.
+pub(super) fn one_of(values: &[Value]) -> String {
+    let listed = values.iter().take(LISTED_MAX).map(|value| plain(&value.to_string()));
+    format!("write one of: {}", listed.collect::<Vec<_>>().join(", "))
 }
 
 /// `enum`, `const`, `minimum` and the like.
-pub(super) fn bounds(schema: &Map<String, Value>, value: &Value) -> Verdict {
+pub(super) fn bounds<'a>(schema: &'a Map<String, Value>, value: &Value) -> Verdict<'a> {
     let single = schema.get("const").map(std::slice::from_ref);
     if let Some(values) = schema.get("enum").and_then(Value::as_array).map(Vec::as_slice).or(single)
         && !values.contains(value)
     {
-        let listed = values.iter().take(LISTED_MAX).map(|value| plain(&value.to_string()));
-        let listed = listed.collect::<Vec<_>>().join(", ");
-        return Err(("is none of the values that it knows".into(), format!("write one of: {listed}")));
+        return Err(("is none of the values that it knows".into(), Remedy::OneOf(values)));
     }
     let of = |key: &str| schema.get(key).and_then(Value::as_f64);
     let size = match value {
@@ -79,7 +90,7 @@ pub(super) fn bounds(schema: &Map<String, Value>, value: &Value) -> Verdict {
             let above = of("exclusiveMinimum").is_none_or(|least| number > least);
             let below = of("exclusiveMaximum").is_none_or(|most| number < most);
             if !(above && below) {
-                return Err(("is out of range".into(), "read the plugin's page".into()));
+                return Err(("is out of range".into(), said("read the plugin's page")));
             }
             return range(number, of("minimum"), of("maximum"), "out of range", "a number");
         }
@@ -99,7 +110,7 @@ fn count(items: usize) -> f64 {
     items as f64
 }
 
-fn range(size: f64, least: Option<f64>, most: Option<f64>, wrong: &str, what: &str) -> Verdict {
+fn range<'a>(size: f64, least: Option<f64>, most: Option<f64>, wrong: &str, what: &str) -> Verdict<'a> {
     if least.is_none_or(|least| size >= least) && most.is_none_or(|most| size <= most) {
         return Ok(());
     }
@@ -108,5 +119,5 @@ fn range(size: f64, least: Option<f64>, most: Option<f64>, wrong: &str, what: &s
         (Some(least), None) => format!("write {what} {least} or more"),
         (None, most) => format!("write {what} {} or less", most.unwrap_or_default()),
     };
-    Err((format!("is {wrong}"), remedy))
+    Err((format!("is {wrong}").into(), said(remedy)))
 }

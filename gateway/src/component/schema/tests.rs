@@ -111,6 +111,31 @@ fn keys_are_told_with_what_they_take() {
 }
 
 #[test]
+fn words_are_made_for_what_is_told_and_not_at_each_look() {
+    // Text that takes milliseconds to put into words, at each of thousands of looks: minutes.
+    let long = "long ".repeat(20_000);
+    let names: Map<String, Value> = (0..200).map(|name| (format!("{name} {}", &long[..500]), json!(true))).collect();
+    let many = |to: &str| vec![json!({ "$ref": format!("#/$defs/{to}") }); 2000];
+    let schema = Schema::new(json!({
+        "$defs": {
+            "value": { "enum": [long.as_str(), [long.as_str()]] },
+            "keys": { "additionalProperties": false, "properties": names },
+            "missing": { "required": [long.as_str()] },
+        },
+        "properties": { "a": { "anyOf": many("value") }, "b": { "anyOf": many("keys") } },
+    }));
+    let started = std::time::Instant::now();
+    let found = schema.check(&json!({ "a": 1, "b": { "c": 1 } })).unwrap();
+    assert_eq!(found.len(), 2);
+    assert!(found.iter().all(|found| found.remedy.len() < 1000), "{found:?}");
+    let all = json!({ "allOf": many("missing"), "$defs": schema.as_json()["$defs"] });
+    assert!(Schema::new(all).check(&json!({})).is_err(), "a long name at each of many looks");
+    assert!(started.elapsed() < std::time::Duration::from_secs(10), "{:?}", started.elapsed());
+    let far = json!({ "$ref": format!("#/{long}") });
+    assert!(Schema::new(far).check(&json!(1)).is_err());
+}
+
+#[test]
 fn a_schema_that_would_take_for_ever_is_given_up() {
     let round = json!({ "$ref": "#" });
     assert!(Schema::new(round).check(&json!(1)).is_err());

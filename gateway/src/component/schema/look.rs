@@ -95,6 +95,12 @@ impl Masking<'_> {
         {
             self.value(to, value, depth + 1);
         }
+        // What they are for does not matter: one that does not hold here may still call something a secret.
+        let parts = ["if", "then", "else"].map(|key| schema.get(key));
+        let dependent = schema.get("dependentSchemas").and_then(Value::as_object).into_iter().flat_map(Map::values);
+        for one in parts.into_iter().flatten().chain(dependent) {
+            self.value(one, value, depth + 1);
+        }
         for key in ["anyOf", "oneOf", "allOf"] {
             for one in schema.get(key).and_then(Value::as_array).into_iter().flatten() {
                 self.value(one, value, depth + 1);
@@ -105,9 +111,11 @@ impl Masking<'_> {
                 for (key, value) in object {
                     let known = schema.get("properties").and_then(|properties| properties.get(key));
                     let patterns = schema.get("patternProperties").and_then(Value::as_object);
-                    match known.or_else(|| schema.get("additionalProperties")) {
-                        Some(schema) if known.is_some() || patterns.is_none() => self.value(schema, value, depth + 1),
-                        _ => patterns.into_iter().flatten().for_each(|(_, one)| self.value(one, value, depth + 1)),
+                    // Whose names fit a pattern, only the plugin knows: any of these may be meant.
+                    let others = schema.get("additionalProperties").filter(|_| known.is_none());
+                    let patterns = patterns.into_iter().flat_map(Map::values);
+                    for one in known.into_iter().chain(others).chain(patterns) {
+                        self.value(one, value, depth + 1);
                     }
                 }
             }

@@ -98,6 +98,21 @@ fn secrets_are_masked_wherever_they_are() {
 }
 
 #[test]
+fn a_secret_is_one_whichever_part_of_a_schema_says_so() {
+    let secret = json!({ "properties": { "key": { "writeOnly": true } } });
+    for schema in [
+        json!({ "if": true, "then": secret }),
+        json!({ "else": secret }),
+        json!({ "dependentSchemas": { "mode": secret } }),
+        json!({ "patternProperties": { "^a": {} }, "additionalProperties": { "writeOnly": true } }),
+        json!({ "properties": { "key": {} }, "patternProperties": { "^k": { "writeOnly": true } } }),
+    ] {
+        let masked = Schema::new(schema.clone()).masked(&json!({ "key": "hunter2" }), "***");
+        assert_eq!(masked, json!({ "key": "***" }), "{schema}");
+    }
+}
+
+#[test]
 fn keys_are_told_with_what_they_take() {
     let keys = of_filter("redact").keys();
     let key = keys.iter().find(|key| key.name == "key").unwrap();

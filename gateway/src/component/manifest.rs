@@ -18,6 +18,9 @@ const FORM: u64 = 1;
 /// The most topics, and the most grants.
 const LIST_MAX: usize = 100;
 
+/// What every plugin may use: nobody has to grant it.
+const FREE: [&str; 5] = ["types", "context", "log", "metrics", "clock"];
+
 /// How far apart ticks may be, as in the settings.
 const TICK: std::ops::RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(7 * 24 * 3600);
 
@@ -95,7 +98,12 @@ impl Manifest {
             version: plain(&written.version),
             description: plain(&written.description),
             topics: written.topics.iter().map(topic).collect::<Result<_, _>>()?,
-            grants: written.grants.iter().map(|grant| plain(grant)).collect(),
+            grants: written
+                .grants
+                .iter()
+                .filter(|grant| !FREE.contains(&grant.as_str()))
+                .map(|grant| plain(grant))
+                .collect(),
             tick: written.tick.as_deref().map(tick).transpose()?,
             settings: Schema::new(written.settings),
         })

@@ -95,6 +95,9 @@ pub enum Grant {
 }
 
 impl Grant {
+    /// All that there are.
+    pub const ALL: [Self; 4] = [Self::Kv, Self::Emit, Self::Random, Self::Data];
+
     /// As it is written in the settings, which is the interface's name too.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use crate::component::{Manifest, Mismatch, Shape, plain};
-use crate::config::{self, Require, Trust};
+use crate::config::{self, Grant, Require, Trust};
 use crate::signature::{Signer, signer};
 
 /// What to do about a component that is no good.
@@ -107,6 +107,11 @@ fn readable(component: &[u8]) -> Result<(Shape<'_>, Option<Manifest>), Misfit> {
 }
 
 fn grants(manifest: &Manifest, settings: &config::Plugin) -> Option<Misfit> {
+    let known = |grant: &&String| Grant::ALL.iter().any(|known| known.as_str() == grant.as_str());
+    if let Some(unknown) = manifest.grants.iter().find(|grant| !known(grant)) {
+        let remedy = "take a newer version of Stile, or an older one of the plugin";
+        return Some(misfit(&["file"], format!("it needs `{unknown}`, which this version does not have"), remedy));
+    }
     let granted: Vec<&str> = settings.grants.iter().map(|grant| grant.as_str()).collect();
     let lacking: Vec<&str> =
         manifest.grants.iter().map(String::as_str).filter(|grant| !granted.contains(grant)).collect();

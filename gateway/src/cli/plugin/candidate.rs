@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::component::{Manifest, Shape, check_component, read};
+use crate::component::{Manifest, Shape, check_component, plain, read};
 use crate::config::{Grant, Limits};
 use crate::message::TopicFilter;
 use crate::plugin_host::cache::{Bounds, Cache};
@@ -41,9 +41,10 @@ pub(super) struct Trial {
 
 /// A grant by its name.
 pub(super) fn grant(text: &str) -> Result<Grant, String> {
-    let all = [Grant::Kv, Grant::Emit, Grant::Random, Grant::Data];
-    let found = all.into_iter().find(|grant| grant.as_str() == text);
-    found.ok_or_else(|| format!("there are {}", all.map(Grant::as_str).join(", ")))
+    let found = Grant::ALL.into_iter().find(|grant| grant.as_str() == text);
+    found.ok_or_else(|| {
+        format!("this version does not have `{}`; there are {}", plain(text), Grant::ALL.map(Grant::as_str).join(", "))
+    })
 }
 
 impl Trial {

@@ -3,7 +3,6 @@
 use serde_json::json;
 
 use super::*;
-use crate::config::Grant;
 use crate::signature::{PrivateKey, sign};
 
 const MANIFEST: &str = r#"{ "manifest": 1, "name": "parking", "topics": ["lora/+/up"], "grants": ["kv", "emit"], "tick": "10s",
@@ -38,6 +37,18 @@ fn what_the_operator_leaves_out_is_taken_of_the_manifest() {
     let own = config::Plugin { tick: Some(std::time::Duration::from_secs(1)), ..settings("a/#") };
     let fits = fit(&component(Some(MANIFEST)), &own, &Trust::default()).unwrap();
     assert_eq!((fits.settings.topics, fits.settings.tick), (own.topics, own.tick));
+}
+
+#[test]
+fn nobody_is_told_to_grant_what_needs_no_grant_or_is_not_there() {
+    let asking = |grants: &str| component(Some(&MANIFEST.replace(r#"["kv", "emit"]"#, grants)));
+    assert!(fit(&asking(r#"["log", "clock", "kv"]"#), &settings("a"), &Trust::default()).is_ok());
+    assert_eq!(
+        said(&asking(r#"["kv", "net"]"#), &settings("a"), &Trust::default()),
+        [
+            "file: it needs `net`, which this version does not have; take a newer version of Stile, or an older one of the plugin"
+        ]
+    );
 }
 
 #[test]

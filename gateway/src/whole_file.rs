@@ -17,11 +17,16 @@ pub(crate) fn write(path: &Path, bytes: &[u8], mode: u32, model: &Path) -> io::R
     // What a cut-off run left behind may have other rights.
     remove(&new)?;
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-    give(&file, model)?;
-    file.write_all(bytes)?;
-    file.set_permissions(Permissions::from_mode(mode))?;
-    file.sync_all()?;
-    fs::rename(&new, path)?;
+    let written = give(&file, model)
+        .and_then(|()| file.write_all(bytes))
+        .and_then(|()| file.set_permissions(Permissions::from_mode(mode)))
+        .and_then(|()| file.sync_all())
+        .and_then(|()| fs::rename(&new, path));
+    if let Err(error) = written {
+        // On a full disk it would be in the way of what is smaller.
+        let _ = remove(&new);
+        return Err(error);
+    }
     sync_folder(path)
 }
 
@@ -70,5 +75,7 @@ mod tests {
             assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, mode);
         }
         assert!(!elsewhere.exists() && !beside(&path).exists());
+        assert!(write(&path, b"three", 0o600, &elsewhere).is_err());
+        assert_eq!((fs::read_to_string(&path).unwrap().as_str(), beside(&path).exists()), ("two", false));
     }
 }

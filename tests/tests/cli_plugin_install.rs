@@ -137,6 +137,12 @@ fn what_would_not_load_changes_nothing() {
     assert!(place.bad("install", &[text(&garbage), "--name", "garbage", "--topic", "#"]).contains("garbage.wasm: "));
     assert!(!place.settings("garbage").exists() && !place.installed("garbage").exists());
 
+    std::fs::create_dir(dir.path().join("conf.d")).unwrap();
+    std::fs::write(place.settings("pass"), "# Somebody else's.\n").unwrap();
+    assert!(place.bad("install", &[text(&built("pass"))]).contains("is there already, without a plugin `pass`"));
+    assert!(!place.installed("pass").exists());
+    std::fs::remove_file(place.settings("pass")).unwrap();
+
     place.good("install", &[text(&built("pass"))]);
     let before = std::fs::read(place.installed("pass")).unwrap();
     // Another plugin under this name does not start with its settings.
@@ -170,7 +176,84 @@ fn the_version_before_is_kept_and_one_command_goes_back_to_it() {
     assert_eq!(std::fs::read(place.installed("pass")).unwrap(), first);
     place.good("rollback", &["pass"]);
     assert_eq!(std::fs::read(place.installed("pass")).unwrap(), second);
+    // What is kept is asked as much as what is installed.
+    let kept = place.installed("pass.previous");
+    std::fs::copy(built("downsample"), &kept).unwrap();
+    let error = place.bad("rollback", &["pass"]);
+    assert!(error.contains("does not start: ") && error.contains("nothing has changed"), "{error}");
+    assert_eq!(std::fs::read(place.installed("pass")).unwrap(), second);
+    place.good("disable", &["pass"]);
+    assert!(place.good("rollback", &["pass"]).contains("not enabled, and would not start: "));
+    place.good("rollback", &["pass"]);
+    let error = place.bad("install", &[text(&newer), "--topic", "a/#"]);
+    assert!(error.contains("--topic and --settings are for a new one"), "{error}");
     assert_eq!(std::fs::read_dir(dir.path().join("data/plugins")).unwrap().count(), 2, "nothing is left behind");
+}
+
+#[test]
+fn what_is_no_file_in_a_components_place_is_neither_read_nor_replaced() {
+    let dir = folder();
+    let place = Place(dir.path());
+    place.good("install", &[text(&built("pass"))]);
+    let installed = place.installed("pass");
+    std::fs::remove_file(&installed).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", &installed).unwrap();
+    assert!(place.bad("install", &[text(&built("pass"))]).contains("no regular file"));
+    std::fs::remove_file(&installed).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(&installed).status().unwrap();
+    assert!(made.success());
+    assert!(place.bad("install", &[text(&built("pass"))]).contains("no regular file"));
+    let (code, _, error) = check(&["plugin", "keys", "/dev/zero", "--show", "--name", "a"]);
+    assert!(code == 1 && error.contains("no private key"), "{error}");
+}
+
+#[test]
+fn a_data_folder_named_from_here_is_written_as_a_whole_path() {
+    let dir = folder();
+    let settings = dir.path().join("settings.json");
+    std::fs::write(&settings, r#"{ "fields": { "": 0.5 } }"#).unwrap();
+    let run = |name: &str, component: &Path, more: &[&str]| {
+        let mut command = stile_tests::command();
+        command.current_dir(dir.path()).args([
+            "plugin",
+            "install",
+            "--config",
+            "stile.toml",
+            "--data-dir",
+            "elsewhere",
+        ]);
+        let output = command.args(["--name", name, text(component)]).args(more).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    };
+    run("pass", &built("pass"), &[]);
+    run("down", &built("downsample"), &["--settings", text(&settings)]);
+    let place = Place(dir.path());
+    let written = std::fs::read_to_string(place.settings("pass")).unwrap();
+    let whole = dir.path().join("elsewhere/plugins/pass.wasm");
+    assert!(whole.exists() && written.contains(text(&whole)), "{written}");
+    let mode = |name: &str| std::fs::metadata(place.settings(name)).unwrap().mode() & 0o007;
+    assert_eq!(mode("down"), 0, "settings may be secrets");
+}
+
+#[test]
+fn switching_waits_for_whoever_changes_plugins() {
+    let dir = folder();
+    let place = Place(dir.path());
+    place.good("install", &[text(&built("pass"))]);
+    let lock = std::fs::File::open(dir.path().join("data")).unwrap();
+    lock.lock().unwrap();
+    std::thread::scope(|scope| {
+        let switching = scope.spawn(|| place.good("disable", &["pass"]));
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        assert!(!switching.is_finished());
+        // Written meanwhile, it is not lost.
+        let written = std::fs::read_to_string(place.settings("pass")).unwrap();
+        std::fs::write(place.settings("pass"), format!("{written}# Ours.\n")).unwrap();
+        drop(lock);
+        switching.join().unwrap();
+    });
+    let written = std::fs::read_to_string(place.settings("pass")).unwrap();
+    assert!(written.contains("enabled = false") && written.ends_with("# Ours.\n"), "{written}");
 }
 
 #[test]

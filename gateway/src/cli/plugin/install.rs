@@ -1,6 +1,7 @@
 //! `stile plugin install`: a component into the data folder, and its settings into `conf.d`.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -49,14 +50,11 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    let gateway = match arguments.place.find() {
-        Ok(gateway) => gateway,
+    let done = match arguments.place.find_locked() {
+        Ok(found) => found.and_then(|(gateway, _lock)| install(arguments, &gateway)),
         Err(problems) => return wrong_settings(&problems),
     };
-    match install(arguments, &gateway) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error),
-    }
+    done.map_or_else(|error| fail(&error), |()| ExitCode::SUCCESS)
 }
 
 fn install(arguments: &Arguments, gateway: &Gateway) -> Result<(), String> {
@@ -65,11 +63,14 @@ fn install(arguments: &Arguments, gateway: &Gateway) -> Result<(), String> {
     check_component(&component).map_err(at_file)?;
     let manifest = candidate::manifest(&component).map_err(at_file)?;
     let name = name(arguments, manifest.as_ref())?;
-    let _lock = gateway.lock()?;
     let there = gateway.plugin(&name).cloned();
-    if let Some(other) = there.as_ref().filter(|plugin| plugin.file != gateway.component(&name)) {
+    if let Some(other) = there.as_ref().filter(|plugin| !gateway.has_installed(plugin)) {
         let (file, what) = (other.file.display(), "which was not installed by this command");
         return Err(format!("there is a plugin `{name}` with the component {file}, {what}; give another --name"));
+    }
+    if there.is_some() && !(arguments.topics.is_empty() && arguments.settings.is_none()) {
+        let what = "--topic and --settings are for a new one; change its settings where they stand";
+        return Err(format!("the plugin `{name}` is installed already, and {what}"));
     }
     let wanted = there.clone().map_or_else(|| new(arguments, manifest.as_ref(), &name, gateway), Ok)?;
     let starts = starts(&component, &wanted, gateway).map_err(at_file)?;
@@ -80,13 +81,15 @@ fn install(arguments: &Arguments, gateway: &Gateway) -> Result<(), String> {
         (Err(why), _) => Some(why.as_str()),
         (Ok(()), _) => None,
     };
-    let before = put(&component, &name, gateway).map_err(|error| explain(&gateway.component(&name), &error))?;
+    // Whatever can fail comes before the component changes.
+    let new = there.is_none().then(|| new_settings(&wanted, why_not.is_none(), gateway)).transpose()?;
+    let before = put(&component, &name, gateway)?;
     say(&format!("{name}: installed, {}", fingerprint(&component)));
     if before {
         say(&format!("the version before is kept; `stile plugin rollback {name}` goes back to it"));
     }
-    if there.is_none() {
-        let file = write_settings(&wanted, why_not.is_none(), gateway)?;
+    if let Some((file, text)) = new {
+        write_settings(&file, &text, &wanted, gateway)?;
         // With settings that can't be used the gateway would not start again.
         if let Err(problems) = arguments.place.find() {
             fs::remove_file(&file).map_err(|error| explain(&file, &error))?;
@@ -99,6 +102,8 @@ fn install(arguments: &Arguments, gateway: &Gateway) -> Result<(), String> {
                  write its [plugin.settings] there, and then: stile plugin enable {name}"
             ));
         }
+    } else if let Some(why) = why_not {
+        say(&format!("it is not enabled, and would not start: {why}"));
     }
     gateway.tell(&name)
 }
@@ -107,7 +112,11 @@ fn install(arguments: &Arguments, gateway: &Gateway) -> Result<(), String> {
 ///
 /// # Errors
 /// Why it can be no plugin of this gateway, whatever its settings are.
-fn starts(component: &[u8], wanted: &config::Plugin, gateway: &Gateway) -> Result<Result<(), String>, String> {
+pub(super) fn starts(
+    component: &[u8],
+    wanted: &config::Plugin,
+    gateway: &Gateway,
+) -> Result<Result<(), String>, String> {
     let fit = match fit(component, wanted, &gateway.loaded.settings.plugins) {
         Ok(fit) => Ok(fit),
         Err(misfits) => {
@@ -161,22 +170,34 @@ fn new(
 
 /// Puts a component in its place, and the one that was there beside it. Says whether one was. At no moment of it a power
 /// cut leaves the gateway without a whole component.
-fn put(component: &[u8], name: &str, gateway: &Gateway) -> std::io::Result<bool> {
+fn put(component: &[u8], name: &str, gateway: &Gateway) -> Result<bool, String> {
     let (path, previous) = (gateway.component(name), gateway.previous(name));
-    make_folder(path.parent().unwrap_or(&gateway.data_dir), Some(&gateway.data_dir))?;
-    let old = fs::read(&path).ok();
+    let at_path = |error| explain(&path, &error);
+    make_folder(path.parent().unwrap_or(&gateway.data_dir), Some(&gateway.data_dir)).map_err(at_path)?;
+    let old = regular(&path)?;
     let changes = old.as_deref() != Some(component);
     if old.is_some() && changes {
-        keep(&path, &previous)?;
+        keep(&path, &previous).map_err(at_path)?;
     }
     if changes {
-        whole_file::write(&path, component, 0o600, &gateway.data_dir)?;
+        whole_file::write(&path, component, 0o600, &gateway.data_dir).map_err(at_path)?;
     }
     Ok(old.is_some() && changes)
 }
 
+/// The component at `path`; `None` where nothing is. The gateway's user may have put anything there, and root must not be
+/// led elsewhere by a link, or wait for a pipe.
+pub(super) fn regular(path: &Path) -> Result<Option<Vec<u8>>, String> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(explain(path, &error)),
+        Ok(there) if !there.is_file() => Err(format!("{}: it is no regular file; remove it", path.display())),
+        Ok(_) => read(path).map(Some).map_err(|error| format!("{}: {error}", path.display())),
+    }
+}
+
 /// The file at `path` is also the one at `previous` from now on.
-pub(super) fn keep(path: &Path, previous: &Path) -> std::io::Result<()> {
+fn keep(path: &Path, previous: &Path) -> std::io::Result<()> {
     let link = whole_file::beside(previous);
     whole_file::remove(&link)?;
     fs::hard_link(path, &link)?;
@@ -221,20 +242,27 @@ fn write_out(plugin: &config::Plugin, enabled: bool) -> Result<String, String> {
     ))
 }
 
-/// Writes the settings of a new plugin, readable to whoever may read the main file.
-fn write_settings(plugin: &config::Plugin, enabled: bool, gateway: &Gateway) -> Result<PathBuf, String> {
+/// The file for the settings of a new plugin, and what is to be in it.
+fn new_settings(plugin: &config::Plugin, enabled: bool, gateway: &Gateway) -> Result<(PathBuf, String), String> {
     let text = write_out(plugin, enabled)?;
-    let main = gateway.main();
-    let folder = main.parent().unwrap_or(Path::new("")).join("conf.d");
+    let folder = gateway.main().parent().unwrap_or(Path::new("")).join("conf.d");
     let file = folder.join(format!("plugin-{}.toml", plugin.name));
     if file.exists() {
         return Err(format!("{} is there already, without a plugin `{}`; move it away", file.display(), plugin.name));
     }
+    Ok((file, text))
+}
+
+/// Writes the settings of a new plugin, readable to whoever may read the main file.
+fn write_settings(file: &Path, text: &str, plugin: &config::Plugin, gateway: &Gateway) -> Result<(), String> {
+    let main = gateway.main();
+    let folder = file.parent().unwrap_or(Path::new(""));
     let above = main.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let written = make_folder(&folder, Some(above)).and_then(|()| {
-        let mode = fs::metadata(main)?.mode() & 0o644;
-        whole_file::write(&file, text.as_bytes(), mode, main)
+    let written = make_folder(folder, Some(above)).and_then(|()| {
+        // Among its settings may be secrets.
+        let most = if plugin.settings.as_object().is_some_and(|all| !all.is_empty()) { 0o640 } else { 0o644 };
+        let mode = fs::metadata(main)?.mode() & most;
+        whole_file::write(file, text.as_bytes(), mode, main)
     });
-    written.map_err(|error| explain(&file, &error))?;
-    Ok(file)
+    written.map_err(|error| explain(file, &error))
 }

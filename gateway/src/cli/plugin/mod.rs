@@ -24,6 +24,7 @@ mod test;
 mod text;
 mod verify;
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -110,11 +111,13 @@ impl Keys {
 fn private_key(file: &Path) -> Result<PrivateKey, String> {
     const MAX_BYTES: u64 = 4096;
     let shown = file.display();
-    let length =
-        std::fs::metadata(file).map_err(|error| format!("{shown}: {error}; `stile plugin keys` makes one"))?.len();
-    if length > MAX_BYTES {
-        return Err(format!("{shown} is no private key: it has {length} bytes"));
+    let explain = |error| format!("{shown}: {error}; `stile plugin keys` makes one");
+    let mut text = String::new();
+    // What its length is said to be is no bound: a device has none.
+    let file = std::fs::File::open(file).map_err(explain)?;
+    file.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(explain)?;
+    if text.len() as u64 > MAX_BYTES {
+        return Err(format!("{shown} is no private key: it has more than {MAX_BYTES} bytes"));
     }
-    let text = std::fs::read_to_string(file).map_err(|error| format!("{shown}: {error}"))?;
     PrivateKey::read(&text).map_err(|why| format!("{shown} is no private key: {why}; `stile plugin keys` makes one"))
 }

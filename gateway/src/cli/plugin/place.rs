@@ -31,7 +31,19 @@ impl Place {
     pub(super) fn find(&self) -> Result<Gateway, Problems> {
         let loaded = self.which.before_users()?;
         let data_dir = self.which.named_data_dir().unwrap_or_else(|| loaded.settings.gateway.data_dir.clone());
+        // It is written into settings, whose paths begin elsewhere. It fails for an empty path alone.
+        let data_dir = std::path::absolute(&data_dir).unwrap_or(data_dir);
         Ok(Gateway { loaded, data_dir })
+    }
+
+    /// The same as soon as nobody else changes plugins; nobody does while the file is held.
+    pub(super) fn find_locked(&self) -> Result<Result<(Gateway, File), String>, Problems> {
+        let lock = match self.find()?.lock() {
+            Ok(lock) => lock,
+            Err(error) => return Ok(Err(error)),
+        };
+        // Read anew: whoever held it may have changed what was read before.
+        Ok(Ok((self.find()?, lock)))
     }
 }
 
@@ -58,13 +70,18 @@ impl Gateway {
         self.data_dir.join("plugins").join(format!("{name}.wasm"))
     }
 
+    /// Whether a plugin's component is the one that is installed.
+    pub(super) fn has_installed(&self, plugin: &config::Plugin) -> bool {
+        std::path::absolute(&plugin.file).is_ok_and(|file| file == self.component(&plugin.name))
+    }
+
     /// Where the one before it is.
     pub(super) fn previous(&self, name: &str) -> PathBuf {
         self.data_dir.join("plugins").join(format!("{name}.previous.wasm"))
     }
 
     /// Whoever changes plugins at the same time waits, for as long as the file is held.
-    pub(super) fn lock(&self) -> Result<File, String> {
+    fn lock(&self) -> Result<File, String> {
         make_folder(&self.data_dir, None).map_err(|error| explain(&self.data_dir, &error))?;
         // The folder itself, as for users: nothing that anybody could have put there in its place.
         let lock = File::open(&self.data_dir).and_then(|folder| folder.lock().map(|()| folder));

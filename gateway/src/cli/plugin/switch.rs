@@ -53,11 +53,13 @@ pub(super) fn disable(arguments: &Disable) -> ExitCode {
 }
 
 fn run(named: &Named, enabled: bool) -> ExitCode {
-    let gateway = match named.place.find() {
-        Ok(gateway) => gateway,
+    let done = match named.place.find_locked() {
+        Ok(found) => found.and_then(|(gateway, _lock)| {
+            switch(&named.name, enabled, &gateway)?;
+            gateway.tell(&named.name)
+        }),
         Err(problems) => return wrong_settings(&problems),
     };
-    let done = switch(&named.name, enabled, &gateway).and_then(|()| gateway.tell(&named.name));
     done.map_or_else(|error| fail(&error), |()| ExitCode::SUCCESS)
 }
 

@@ -168,9 +168,9 @@ impl Shelf {
         places.bytes += weight;
         let laid = Laid { number, held, message, ticket };
         if held == Held::Waits {
-            places.waiting.push_back(laid)
+            places.waiting.push_back(laid);
         } else {
-            places.set_apart(laid)
+            places.set_apart(laid);
         }
         Ok(())
     }

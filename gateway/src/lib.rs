@@ -34,7 +34,7 @@ pub mod pipeline;
 pub mod plugin_host;
 pub mod plugins;
 pub mod radio;
-mod reload;
+pub mod reload;
 pub mod signature;
 pub mod store;
 pub mod supervisor;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 
 use crate::config::{self, Change, Door, Settings};
+use crate::pipeline::StageError;
 use crate::supervisor::UnitError;
 use crate::{CLOSE_PATIENCE, Gateway, admin, broker, logging, mqtt_unit, with_certificate};
 
@@ -24,12 +25,20 @@ struct Closed {
     admin: bool,
 }
 
+/// What became of new settings that were taken.
+pub struct Reloaded {
+    /// What differs from the old ones.
+    pub changes: Vec<Change>,
+    /// Why the plugins stay what they were, if they do: everything else is taken nevertheless.
+    pub plugins: Result<(), StageError>,
+}
+
 impl Gateway {
     /// Takes new settings: rebuilds the units that differ and leaves the others alone. Returns what changed.
     ///
     /// # Errors
     /// When a new address can't be opened, or a certificate not made. Then nothing has changed.
-    pub async fn reload(&mut self, new: Settings) -> Result<Vec<Change>, UnitError> {
+    pub async fn reload(&mut self, new: Settings) -> Result<Reloaded, UnitError> {
         let new = tokio::task::spawn_blocking(move || with_certificate(new)).await??;
         let changes = config::diff(&self.settings, &new);
         let mut closed = Closed::default();
@@ -60,7 +69,7 @@ impl Gateway {
         // What is held may be for a radio that is new or away for a moment; and what a new radio says must not go past a
         // new plugin.
         self.sources.pipeline.keep_shelves();
-        self.reload_plugins(&new).await;
+        let plugins = self.reload_plugins(&new).await;
         self.reload_radios(&changes, &new).await;
         self.sources.pipeline.work_off_shelves().await;
         for change in &changes {
@@ -71,7 +80,7 @@ impl Gateway {
         }
         // What takes effect at the next start alone stays what it is.
         self.settings = Settings { gateway: self.settings.gateway.clone(), ..new };
-        Ok(changes)
+        Ok(Reloaded { changes, plugins })
     }
 
     /// MQTT addresses that the new settings do not name any more.
@@ -125,10 +134,12 @@ impl Gateway {
     }
 
     /// Also where the settings are the same: a component may be another.
-    async fn reload_plugins(&mut self, new: &Settings) {
-        if let Err(error) = self.sources.plugins.set(&new.plugin, &new.plugins).await {
+    async fn reload_plugins(&mut self, new: &Settings) -> Result<(), StageError> {
+        let changed = self.sources.plugins.set(&new.plugin, &new.plugins).await;
+        if let Err(error) = &changed {
             log::error!(error:% = error; "plugins could not be changed; those of before go on");
         }
+        changed
     }
 
     async fn reload_radios(&self, changes: &[Change], new: &Settings) {

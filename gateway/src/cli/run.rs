@@ -9,6 +9,7 @@ use tokio::sync::mpsc::Receiver;
 use super::{ConfigFile, fail, runtime, wrong_settings};
 use crate::admin::ReloadAsked;
 use crate::config::Loaded;
+use crate::reload::Reloaded;
 use crate::{Gateway, logging, systemd};
 
 /// How long threads that hang in a driver are waited for at the end.
@@ -104,15 +105,20 @@ async fn next(reloads: &mut Option<Receiver<ReloadAsked>>) -> Option<ReloadAsked
 /// Reads the settings again. Wrong ones are logged, and told to whoever asked, and the last good ones go on.
 async fn reload(gateway: &mut Gateway, file: &ConfigFile) -> Result<(), String> {
     systemd::reloading();
-    let done = read_again(gateway, file).await;
-    if let Err(error) = &done {
-        log::error!(error:% = error; "reload refused; the old settings go on");
-    }
+    let taken = read_again(gateway, file).await;
     systemd::ready("settings reloaded");
-    done
+    match taken {
+        Ok(reloaded) => reloaded.plugins.map_err(|error| {
+            format!("plugins could not be changed, and those of before go on: {error}; all else is taken")
+        }),
+        Err(error) => {
+            log::error!(error:% = error; "reload refused; the old settings go on");
+            Err(error)
+        }
+    }
 }
 
-async fn read_again(gateway: &mut Gateway, file: &ConfigFile) -> Result<(), String> {
+async fn read_again(gateway: &mut Gateway, file: &ConfigFile) -> Result<Reloaded, String> {
     let file = file.clone();
     // In a thread of its own: a slow disk must not hold up messages.
     let loaded = tokio::task::spawn_blocking(move || file.load()).await.map_err(|panic| panic.to_string())?;
@@ -120,9 +126,9 @@ async fn read_again(gateway: &mut Gateway, file: &ConfigFile) -> Result<(), Stri
     for warning in &loaded.warnings {
         log::warn!("{warning}");
     }
-    let changes = gateway.reload(loaded.settings).await.map_err(|error| error.to_string())?;
-    log::info!(changes = changes.len(); "reload done");
-    Ok(())
+    let reloaded = gateway.reload(loaded.settings).await.map_err(|error| error.to_string())?;
+    log::info!(changes = reloaded.changes.len(); "reload done");
+    Ok(reloaded)
 }
 
 struct Signals {

@@ -4,8 +4,9 @@ use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Wake, Waker, ready};
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -123,6 +124,64 @@ impl Alarm {
     }
 }
 
+/// Waits for what hardly ever happens, at the price of one look at a flag with each wait: it is asked only after it has
+/// woken somebody, and at first.
+pub(crate) struct Seldom {
+    woken: Arc<Woken>,
+    /// Sets the flag.
+    waker: Waker,
+    /// Who was waiting the last time.
+    task: Option<Waker>,
+}
+
+struct Woken {
+    flag: AtomicBool,
+    task: Mutex<Option<Waker>>,
+}
+
+impl Default for Seldom {
+    fn default() -> Self {
+        let woken = Arc::new(Woken { flag: AtomicBool::new(true), task: Mutex::default() });
+        Self { waker: Arc::clone(&woken).into(), woken, task: None }
+    }
+}
+
+impl Seldom {
+    /// Waits for what `ask` tells of. Safe to cancel.
+    pub(crate) async fn happens<T>(&mut self, mut ask: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
+        poll_fn(|cx| {
+            if !self.task.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {
+                self.task = Some(cx.waker().clone());
+                self.woken.task.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&self.task);
+            }
+            if !self.woken.flag.swap(false, Ordering::AcqRel) {
+                return Poll::Pending;
+            }
+            let answer = ask(&mut Context::from_waker(&self.waker));
+            if answer.is_ready() {
+                // There may be more that it did not come to.
+                self.woken.flag.store(true, Ordering::Release);
+            }
+            answer
+        })
+        .await
+    }
+}
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.flag.store(true, Ordering::Release);
+        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(task) = task {
+            task.wake();
+        }
+    }
+}
+
 /// Lets every task that is due have its turn first. tokio's own `yield_now` asks the kernel for news before, which others
 /// would wait for.
 pub(crate) async fn give_way() {
@@ -187,6 +246,39 @@ mod tests {
         alarm.set(Some(start + STEP * 5));
         alarm.goes_off().await;
         assert_eq!(start.elapsed().as_secs(), 5);
+    }
+
+    #[tokio::test]
+    async fn what_seldom_happens_is_asked_at_first_after_it_woke_somebody_and_after_it_happened() {
+        let (ring, mut waiting) = (Arc::new(Notify::new()), Seldom::default());
+        let (mut bell, mut asked) = (Bell::new(&ring), 0);
+        let mut look = async || {
+            let wait = waiting.happens(|cx| {
+                asked += 1;
+                std::pin::pin!(bell.rings()).poll(cx)
+            });
+            let happened = at_once(wait).await;
+            (happened, asked)
+        };
+        assert_eq!(look().await, (false, 1));
+        assert_eq!(look().await, (false, 1));
+        ring.notify_one();
+        assert_eq!(look().await, (true, 2));
+        assert_eq!(look().await, (false, 3));
+        assert_eq!(look().await, (false, 3));
+    }
+
+    #[tokio::test]
+    async fn what_seldom_happens_wakes_whoever_waits_for_it_now() {
+        let (ring, mut waiting) = (Arc::new(Notify::new()), Seldom::default());
+        let mut bell = Bell::new(&ring);
+        let mut ask = move |cx: &mut Context<'_>| std::pin::pin!(bell.rings()).poll(cx);
+        assert!(!at_once(waiting.happens(&mut ask)).await);
+        // Another task waits.
+        let waiter = tokio::spawn(async move { waiting.happens(ask).await });
+        tokio::task::yield_now().await;
+        ring.notify_one();
+        tokio::time::timeout(Duration::from_secs(10), waiter).await.unwrap().unwrap();
     }
 
     #[tokio::test]

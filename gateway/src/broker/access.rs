@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use tokio::sync::watch;
 
@@ -166,11 +167,12 @@ impl Standing {
         may
     }
 
-    /// Waits until the accounts change. Registered once for each change and not anew with each wait. Safe to cancel.
-    pub(super) async fn changed(&mut self) {
-        self.change.as_mut().await;
+    /// Ready when the accounts have changed. Registered once for each change and not anew with each look.
+    pub(super) fn poll_changed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        ready!(self.change.as_mut().poll(cx));
         // What changes from now on; what has changed, `look_again` finds out.
         self.change = change(self.access.accounts.changes());
+        Poll::Ready(())
     }
 }
 

@@ -28,7 +28,7 @@ use super::{Shared, listener, subscribing};
 use crate::config;
 use crate::message::Awaited;
 use crate::store::SessionRow;
-use crate::wait::{Alarm, Bell, give_way};
+use crate::wait::{Alarm, Bell, Seldom, give_way};
 
 /// Messages are written while less than this waits to go out.
 const ENOUGH: usize = 32 * 1024;
@@ -105,6 +105,7 @@ pub(super) struct Connection<S> {
     /// Rings when something waits for the client, or has become safe.
     bell: Bell,
     alarm: Alarm,
+    seldom: Seldom,
     stopped: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
@@ -138,6 +139,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     let mut connection = Connection {
         bell: Bell::new(&session.told),
         alarm: Alarm::default(),
+        seldom: Seldom::default(),
         stopped: Box::pin(stop.clone().cancelled_owned()),
         stream,
         inbox,

@@ -1,16 +1,22 @@
 //! What a connection waits for: its client, whoever has something for it, and the clock.
 //!
 //! It waits again after each thing that it did, which must cost little: what can wait is registered once (`Bell`,
-//! `Alarm`) and not with each step.
+//! `Alarm`) and not with each step, and what hardly ever comes is not asked each time (`Seldom`).
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Buf;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
+use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::{Connection, End, not_stored};
+use crate::broker::access::Standing;
 use crate::broker::codec::ReasonCode;
+use crate::broker::inventory::SessionAfter;
 use crate::broker::registry::Hold;
 use crate::broker::stats::{Refusal, Stats};
 use crate::wait::{Moved, read_or_write, try_write};
@@ -23,6 +29,37 @@ const TOO_MUCH: usize = 256 * 1024;
 const STUCK: Duration = Duration::from_secs(30);
 /// How long a client that is sent away may take to get what waits for it.
 const LEAVE: Duration = Duration::from_secs(2);
+
+/// What does not come from the client, and hardly ever comes.
+enum News {
+    /// The connection is over.
+    Ends(End),
+    /// The gateway is stopping.
+    Stop,
+    /// What the client may do has changed.
+    Accounts,
+}
+
+fn poll_news(
+    hold: &mut Hold,
+    orders: &mut oneshot::Receiver<SessionAfter>,
+    standing: &mut Standing,
+    stopped: Option<&mut Pin<&mut WaitForCancellationFutureOwned>>,
+    cx: &mut Context<'_>,
+) -> Poll<News> {
+    if let Poll::Ready(kick) = Pin::new(&mut hold.kick).poll(cx) {
+        return Poll::Ready(News::Ends(kick.map_or(End::Stopping, End::TakenOver)));
+    }
+    if !orders.is_terminated()
+        && let Poll::Ready(Ok(order)) = Pin::new(orders).poll(cx)
+    {
+        return Poll::Ready(News::Ends(End::Ordered(order)));
+    }
+    if stopped.is_some_and(|stopped| stopped.as_mut().poll(cx).is_ready()) {
+        return Poll::Ready(News::Stop);
+    }
+    standing.poll_changed(cx).map(|()| News::Accounts)
+}
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Waits for one thing and does what it asks for.
@@ -44,6 +81,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let more = std::mem::take(&mut self.more);
         self.alarm.set(self.deadlines().into_iter().flatten().min());
         let buffer = may_read.then_some((&mut self.inbox, READ_BYTES));
+        let mut stopped = self.leave_by.is_none().then_some(self.stopped.as_mut());
         tokio::select! {
             moved = read_or_write(&mut self.stream, buffer, &self.out) => match moved {
                 Ok(Moved::Read(0)) => Err(End::Lost("closed without DISCONNECT".to_owned())),
@@ -58,12 +96,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             () = std::future::ready(()), if more => self.handle_inbox().await,
             () = self.bell.rings() => Ok(()),
             () = self.alarm.goes_off() => self.overdue(Instant::now()),
-            () = self.standing.changed() => Ok(()),
-            kick = &mut hold.kick => Err(kick.map_or(End::Stopping, End::TakenOver)),
-            order = &mut self.orders, if !self.orders.is_terminated() => order.map_or(Ok(()), |o| Err(End::Ordered(o))),
-            () = &mut self.stopped, if self.leave_by.is_none() => {
-                // What waits for the client is still handed over, as far as it acknowledges it soon.
-                self.leave_by = Some(Instant::now() + LEAVE);
+            news = self.seldom.happens(|cx| poll_news(hold, &mut self.orders, &mut self.standing, stopped.as_mut(), cx)) => {
+                match news {
+                    News::Ends(end) => return Err(end),
+                    // What waits for the client is still handed over, as far as it acknowledges it soon.
+                    News::Stop => self.leave_by = Some(Instant::now() + LEAVE),
+                    News::Accounts => {}
+                }
                 Ok(())
             }
         }

@@ -106,6 +106,23 @@ fn a_wrong_answer_hurts_only_the_message_that_it_is_about() {
 }
 
 #[test]
+fn a_payload_that_is_too_large_is_never_taken_out_of_the_plugin() {
+    // Its length lies at 40: answer 12, index 4, action 24. Pages of memory, and a byte that makes it so long.
+    let cases = [
+        (0, 43, 0x40, "pointer"),
+        (32, 42, 0x11, "a payload of 1114113 bytes; 1048576 is the most"),
+        (16_400, 43, 0x40, "fuel"),
+    ];
+    for (pages, at, byte, words) in cases {
+        let answer = Image::decisions(&[(0, Act::Modify(None, Some(b"x")))]).with(at, byte);
+        let on_x = format!("(drop (memory.grow (i32.const {pages})))");
+        let mut terms = dropping();
+        terms.limits.memory = 2 << 30;
+        Guest { answer, on_x: &on_x, only_x: true, ..Guest::default() }.stage(terms).fails(FailureKind::Output, words);
+    }
+}
+
+#[test]
 fn decisions_that_fall_are_refused_and_each_message_judged_alone() {
     let answer = Image::decisions(&[(1, Act::Drop("a")), (0, Act::Drop("a"))]);
     let mut bench = Guest { answer, ..Guest::default() }.stage(Terms::new("test"));

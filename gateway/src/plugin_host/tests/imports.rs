@@ -78,6 +78,29 @@ fn figures_have_proper_names() {
     Guest { items, on_x, ..Guest::default() }.stage(terms(&[])).fails(FailureKind::Misuse, "a name that is not");
 }
 
+#[test]
+fn a_million_figures_are_too_many() {
+    let items = r#"(import "stile:filter/metrics@1.0.0" "count" (func $count (param i32 i32 i64)))"#;
+    // Each name is eight letters, one for every four bits of its number.
+    let letter = |bits: u32| {
+        format!(
+            "(i32.store8 (i32.const {}) (i32.add (i32.const 97)
+              (i32.and (i32.shr_u (local.get $at) (i32.const {bits})) (i32.const 15))))",
+            512 + bits / 4
+        )
+    };
+    let name: String = (0..32).step_by(4).map(letter).collect();
+    let on_x = format!(
+        "(loop $on {name} (call $count (i32.const 512) (i32.const 8) (i64.const 1))
+        (local.set $at (i32.add (local.get $at) (i32.const 1))) (br $on))"
+    );
+    let mut patient = terms(&[]);
+    patient.limits.cpu = std::time::Duration::from_secs(10);
+    let mut bench = Guest { items, on_x: &on_x, ..Guest::default() }.stage(patient);
+    bench.fails(FailureKind::Misuse, "measures more than");
+    assert!(bench.report().metrics.is_empty(), "the call failed");
+}
+
 /// The draft lies at 560: where topic and payload are and how long, and nothing more.
 const EMIT: &str = r#"
     (import "stile:filter/emit@1.0.0" "publish" (func $publish (param i32 i32)))

@@ -118,6 +118,10 @@ fn a_plugin_that_needs_settings_is_installed_and_waits_for_them() {
         "{written}"
     );
     assert!(written.contains("tick = \"1s\""), "{written}");
+    place.good("install", &[text(&built("downsample")), "--name", "seldom", "--tick", "2m"]);
+    assert!(std::fs::read_to_string(place.settings("seldom")).unwrap().contains("tick = \"2m\""));
+    let error = place.bad("install", &[text(&built("downsample")), "--name", "often", "--tick", "1ms"]);
+    assert!(error.contains("100ms") && !place.settings("often").exists(), "{error}");
     let entry = &place.list()[0];
     assert_eq!((&entry["state"], &entry["enabled"]), (&"disabled".into(), &Value::Bool(false)));
     let with_settings = format!("{written}# Ours.\n[plugin.settings]\nfields = {{ \"\" = 1 }} # one degree\n");
@@ -186,7 +190,7 @@ fn the_version_before_is_kept_and_one_command_goes_back_to_it() {
     assert!(place.good("rollback", &["pass"]).contains("not enabled, and would not start: "));
     place.good("rollback", &["pass"]);
     let error = place.bad("install", &[text(&newer), "--topic", "a/#"]);
-    assert!(error.contains("--topic and --settings are for a new one"), "{error}");
+    assert!(error.contains("--topic, --settings and --tick are for a new one"), "{error}");
     assert_eq!(std::fs::read_dir(dir.path().join("data/plugins")).unwrap().count(), 2, "nothing is left behind");
 }
 

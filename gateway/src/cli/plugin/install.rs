@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -31,7 +32,7 @@ back to it. A running gateway takes it at once.
 Examples:
   stile plugin install parking.wasm
   stile plugin install parking.wasm --name deck-2 --topic 'lora/deck-2/up'
-  stile plugin install parking.wasm --settings settings.json")]
+  stile plugin install parking.wasm --settings settings.json --tick 30s")]
 pub(super) struct Arguments {
     /// The component
     #[arg(value_name = "FILE")]
@@ -45,8 +46,18 @@ pub(super) struct Arguments {
     /// Its settings, a JSON file; they are written as TOML
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
+    /// Time between its ticks, 100 ms to 7 days. Without it, what its manifest says
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    tick: Option<Duration>,
     #[command(flatten)]
     place: Place,
+}
+
+impl Arguments {
+    /// Whether they say what only a new plugin gets.
+    fn describe(&self) -> bool {
+        !self.topics.is_empty() || self.settings.is_some() || self.tick.is_some()
+    }
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
@@ -68,8 +79,8 @@ fn install(arguments: &Arguments, gateway: &Gateway) -> Result<(), String> {
         let (file, what) = (other.file.display(), "which was not installed by this command");
         return Err(format!("there is a plugin `{name}` with the component {file}, {what}; give another --name"));
     }
-    if there.is_some() && !(arguments.topics.is_empty() && arguments.settings.is_none()) {
-        let what = "--topic and --settings are for a new one; change its settings where they stand";
+    if there.is_some() && arguments.describe() {
+        let what = "--topic, --settings and --tick are for a new one; change its settings where they stand";
         return Err(format!("the plugin `{name}` is installed already, and {what}"));
     }
     let wanted = there.clone().map_or_else(|| new(arguments, manifest.as_ref(), &name, gateway), Ok)?;
@@ -161,8 +172,8 @@ fn new(
     }
     if let Some(manifest) = manifest {
         plugin.grants = manifest.grants.iter().map(|text| candidate::grant(text)).collect::<Result<_, _>>()?;
-        plugin.tick = manifest.tick;
     }
+    plugin.tick = arguments.tick.or(manifest.and_then(|manifest| manifest.tick));
     let settings = candidate::settings(arguments.settings.as_deref())?;
     plugin.settings = serde_json::from_str(&settings).map_err(|error| error.to_string())?;
     Ok(plugin)

@@ -148,7 +148,7 @@ impl Gateway {
                 self.radios.stop(name).await;
             }
             if let Change::RadioChanged(name) | Change::RadioAdded(name) = change
-                && let Some(radio) = new.radio.iter().find(|radio| radio.name == *name)
+                && let Some(radio) = new.radio.iter().find(|radio| radio.name() == *name)
             {
                 self.radios.start(radio.clone()).await;
             }

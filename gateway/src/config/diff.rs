@@ -1,5 +1,6 @@
 //! What differs between two sets of settings, by the unit that must be rebuilt.
 
+use super::radio::Radio;
 use super::settings::Settings;
 
 /// One unit whose settings differ.
@@ -43,9 +44,9 @@ pub fn diff(old: &Settings, new: &Settings) -> Vec<Change> {
     ];
     let mut changes: Vec<Change> = sections.into_iter().filter(|(differs, _)| *differs).map(|(_, unit)| unit).collect();
     let radios = Names { removed: Change::RadioRemoved, changed: Change::RadioChanged, added: Change::RadioAdded };
-    radios.compare(&old.radio, &new.radio, |radio| &radio.name, &mut changes);
+    radios.compare(&old.radio, &new.radio, Radio::name, &mut changes);
     let plugins = Names { removed: Change::PluginRemoved, changed: Change::PluginChanged, added: Change::PluginAdded };
-    plugins.compare(&old.plugin, &new.plugin, |plugin| &plugin.name, &mut changes);
+    plugins.compare(&old.plugin, &new.plugin, |plugin| plugin.name.as_str(), &mut changes);
     if staying(old, new).ne(staying(new, old)) {
         changes.push(Change::PluginsReordered);
     }
@@ -66,14 +67,14 @@ struct Names {
 }
 
 impl Names {
-    fn compare<T: PartialEq>(&self, old: &[T], new: &[T], name: fn(&T) -> &String, changes: &mut Vec<Change>) {
+    fn compare<T: PartialEq>(&self, old: &[T], new: &[T], name: fn(&T) -> &str, changes: &mut Vec<Change>) {
         let of = |list: &'_ [T], one: &T| list.iter().position(|other| name(other) == name(one));
         let gone = old.iter().filter(|one| of(new, one).is_none());
-        changes.extend(gone.map(|one| (self.removed)(name(one).clone())));
+        changes.extend(gone.map(|one| (self.removed)(name(one).to_owned())));
         let changed = new.iter().filter(|one| of(old, one).is_some_and(|at| old.get(at) != Some(*one)));
-        changes.extend(changed.map(|one| (self.changed)(name(one).clone())));
+        changes.extend(changed.map(|one| (self.changed)(name(one).to_owned())));
         let added = new.iter().filter(|one| of(old, one).is_none());
-        changes.extend(added.map(|one| (self.added)(name(one).clone())));
+        changes.extend(added.map(|one| (self.added)(name(one).to_owned())));
     }
 }
 
@@ -81,10 +82,10 @@ impl Names {
 mod tests {
     use super::*;
     use crate::config::radio::SimulatedDevice;
-    use crate::config::{LogLevel, Plugin, Radio};
+    use crate::config::{LogLevel, Plugin, SerialRadio};
 
     fn radio(name: &str, seed: u64) -> Radio {
-        Radio::simulated(name, SimulatedDevice::Line, seed)
+        Radio::Serial(SerialRadio::simulated(name, SimulatedDevice::Line, seed))
     }
 
     #[test]

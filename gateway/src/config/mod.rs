@@ -12,11 +12,13 @@ mod environment;
 mod files;
 mod listeners;
 mod load;
+mod lora;
 mod notes;
 mod plugin;
 mod problem;
 mod radio;
 mod read;
+mod region;
 mod secret;
 mod section;
 mod settings;
@@ -36,12 +38,16 @@ pub use diff::{Change, diff};
 pub use files::users_path;
 pub use listeners::{ClientCertificates, Door, Tls, WebSocket};
 pub use load::{Loaded, load, load_before_users};
+pub use lora::{
+    CrcFilter, Eui, LoraFilter, LoraFormat, LoraGateway, LoraKind, LoraRadio, NetId, Network, Prefix, SemtechUdp,
+};
 pub use plugin::{Grant, Limits, OnFailure, Plugin};
 pub use problem::{Place, Problem, Problems, Severity};
 pub use radio::{
     Ask, Crc, Endian, Envelope, FlowControl, Framing, Line, LineEnding, ModbusRead, ModbusType, Parity, Poll, Port,
-    Radio, RadioKind, Serial, Simulated, SimulatedDevice, UsbMatch,
+    Radio, RadioKind, Serial, SerialRadio, Simulated, SimulatedDevice, UsbMatch,
 };
+pub use region::Region;
 pub use secret::{MASK, Secret};
 pub use settings::{Admin, Gateway, Log, LogFormat, LogLevel, Settings};
 // `radio` names them as `super::duration` and so on.

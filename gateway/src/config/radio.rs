@@ -1,14 +1,36 @@
-//! Typed settings of one radio: `[[radio]]` in the configuration.
+//! Typed settings of one radio: `[[radio]]` in the configuration. Those of LoRa are in `lora.rs`.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Serialize;
 
-/// One radio. Its `name` is its place in topics: `serial/<name>/up`.
+use super::lora::LoraRadio;
+
+/// One radio, by what drives it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Radio {
+    /// A port, real or made up.
+    Serial(SerialRadio),
+    /// Gateways of LoRa.
+    Lora(LoraRadio),
+}
+
+impl Radio {
+    /// 1 to 64 of `a-z A-Z 0-9 - _`, unique among radios.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Serial(radio) => &radio.name,
+            Self::Lora(radio) => &radio.name,
+        }
+    }
+}
+
+/// A radio on a port. Its `name` is its place in topics: `serial/<name>/up`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Radio {
+pub struct SerialRadio {
     /// 1 to 64 of `a-z A-Z 0-9 - _`, unique among radios.
     pub name: String,
     /// What drives it. Flattened: `kind = "serial"` or `"simulated"`.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::radio::{
-    Envelope, FlowControl, Framing, Line, LineEnding, Parity, Radio, RadioKind, Simulated, SimulatedDevice,
+    Envelope, FlowControl, Framing, Line, LineEnding, Parity, RadioKind, SerialRadio, Simulated, SimulatedDevice,
 };
 
 /// How long a Modbus slave may take to answer, unless the settings say otherwise.
@@ -53,7 +53,7 @@ impl SimulatedDevice {
     }
 }
 
-impl Radio {
+impl SerialRadio {
     /// A made-up radio with all settings at their defaults. `name` must be one that a radio may have.
     pub fn simulated(name: &str, device: SimulatedDevice, seed: u64) -> Self {
         let framing = device.framing();

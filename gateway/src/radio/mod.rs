@@ -16,12 +16,12 @@ use tokio_util::sync::CancellationToken;
 
 pub use stats::{RadioStats, Refused};
 
-use crate::config::{Port, Radio, RadioKind, Simulated};
+use crate::config::{Port, Radio, RadioKind, SerialRadio, Simulated};
 use crate::message::{Topic, TopicError};
 use crate::pipeline::Pipeline;
 use crate::supervisor::{Rank, Supervisor, UnitError};
 
-/// The topics of one radio: `serial/<name>/...`.
+/// The topics of a radio on a port: `serial/<name>/...`.
 #[derive(Debug, Clone)]
 pub(crate) struct Topics {
     /// Frames that came in.
@@ -71,9 +71,10 @@ impl Radios {
     /// Starts a radio under a name that is free, and waits until it takes what is to be sent, but not for long.
     pub async fn start(&self, radio: Radio) {
         let stats = Arc::new(RadioStats::default());
-        self.lock().insert(radio.name.clone(), Arc::clone(&stats));
+        self.lock().insert(radio.name().to_owned(), Arc::clone(&stats));
         let (radio, pipeline, started) = (Arc::new(radio), Arc::clone(&self.pipeline), Arc::clone(&stats));
-        self.supervisor.start(&Self::unit(&radio.name.clone()), Rank::Radio, move |stop| {
+        let unit = Self::unit(radio.name());
+        self.supervisor.start(&unit, Rank::Radio, move |stop| {
             run(Arc::clone(&radio), Arc::clone(&pipeline), Arc::clone(&stats), stop)
         });
         // One that can't be started is told of by the supervisor.
@@ -102,6 +103,18 @@ async fn run(
     stats: Arc<RadioStats>,
     stop: CancellationToken,
 ) -> Result<(), UnitError> {
+    match &*radio {
+        Radio::Serial(radio) => run_serial(Arc::new(radio.clone()), pipeline, stats, stop).await,
+        Radio::Lora(_) => Err("radios of this kind do not run yet".into()),
+    }
+}
+
+async fn run_serial(
+    radio: Arc<SerialRadio>,
+    pipeline: Arc<Pipeline>,
+    stats: Arc<RadioStats>,
+    stop: CancellationToken,
+) -> Result<(), UnitError> {
     let topics = Topics::new(&radio.name)?;
     match &radio.kind {
         RadioKind::Serial(serial) => {
@@ -113,7 +126,7 @@ async fn run(
 }
 
 async fn run_simulated(
-    radio: &Arc<Radio>,
+    radio: &Arc<SerialRadio>,
     simulated: &Simulated,
     topics: Topics,
     pipeline: Arc<Pipeline>,

@@ -5,6 +5,7 @@ mod broker;
 pub(super) mod filters;
 mod framing;
 mod json;
+mod lora;
 mod plugin;
 mod poll;
 mod ports;
@@ -48,12 +49,11 @@ pub(super) fn settings(
     let more_users = has_users(&gateway.data_dir);
     let broker = broker::read(top.section("broker", "[broker]"), &mut ports, &gateway.data_dir, more_users);
     let admin = admin(top.section("admin", "[admin]"), &mut ports);
-    let mut names = Unique::new("radio");
-    let mut devices = Unique::new("device");
+    let mut taken = radio::Taken::default();
     let radio = top
         .sections("radio", "[[radio]]", RADIOS_MAX)
         .into_iter()
-        .filter_map(|section| radio::read(section, &mut names, &mut devices))
+        .filter_map(|section| radio::read(section, &mut taken))
         .collect();
     let mut names = Unique::new("plugin");
     let (plugin, written) = top
@@ -64,6 +64,7 @@ pub(super) fn settings(
     let plugins = trust::read(top.section("plugins", "[plugins]"));
     top.finish();
     ports.check(notes);
+    taken.udp.check(notes);
     (Settings { gateway, log, broker, admin, radio, plugins, plugin }, written)
 }
 

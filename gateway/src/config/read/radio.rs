@@ -1,4 +1,4 @@
-//! Reads `[[radio]]`: the driver, the line and what all radios have.
+//! Reads `[[radio]]`: the driver, the line and what radios on ports have.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{framing, name, poll};
+use super::ports::Ports;
+use super::{framing, lora, name, poll};
 use crate::config::hex16;
 use crate::config::problem::plain;
 use crate::config::radio::{
-    Envelope, Framing, Line, Port, Radio, RadioKind, Serial, Simulated, SimulatedDevice, UsbMatch,
+    Envelope, Framing, Line, Port, Radio, RadioKind, Serial, SerialRadio, Simulated, SimulatedDevice, UsbMatch,
 };
 use crate::config::section::{Section, Unique};
 
@@ -31,24 +32,52 @@ const USB_SERIAL_MAX_BYTES: usize = 126 * 3;
 enum KindName {
     Serial,
     Simulated,
+    SemtechUdp,
 }
 
-/// Reads one radio. `names` and `devices` are those of all radios.
-pub(super) fn read(mut section: Section<'_>, names: &mut Unique, devices: &mut Unique) -> Option<Radio> {
+/// What no two radios may share.
+pub(super) struct Taken {
+    names: Unique,
+    devices: Unique,
+    /// UDP ports.
+    pub(super) udp: Ports,
+}
+
+impl Default for Taken {
+    fn default() -> Self {
+        Self { names: Unique::new("radio"), devices: Unique::new("device"), udp: Ports::default() }
+    }
+}
+
+/// Reads one radio.
+pub(super) fn read(mut section: Section<'_>, taken: &mut Taken) -> Option<Radio> {
     let s = &mut section;
     let name = name(s, "name");
     s.require("name", "write `name = \"...\"`; it is the radio's place in topics");
     if let Some(name) = &name {
-        names.claim(name, s.spot("name"), s.notes);
+        taken.names.claim(name, s.spot("name"), s.notes);
     }
     let kind = s.choice("kind");
-    s.require("kind", "write `kind = \"serial\"` or `kind = \"simulated\"`");
+    s.require("kind", "write `kind = \"serial\"`, `kind = \"semtech-udp\"` or `kind = \"simulated\"`");
+    match kind {
+        Some(KindName::SemtechUdp) => lora::read(section, name, &mut taken.udp).map(Radio::Lora),
+        kind => on_port(section, name, kind, &mut taken.devices).map(Radio::Serial),
+    }
+}
+
+fn on_port(
+    mut section: Section<'_>,
+    name: Option<String>,
+    kind: Option<KindName>,
+    devices: &mut Unique,
+) -> Option<SerialRadio> {
+    let s = &mut section;
     let (kind, usual_framing) = match kind {
         Some(KindName::Serial) => (serial(s, devices).map(RadioKind::Serial), Some(Framing::default())),
         Some(KindName::Simulated) => simulated(s),
-        None => {
+        _ => {
             line(s, &Line::default());
-            ["device", "usb", "seed", "period"].into_iter().for_each(|key| s.skip(key));
+            ["device", "usb", "seed", "period"].into_iter().chain(lora::KEYS).for_each(|key| s.skip(key));
             (None, None)
         }
     };
@@ -65,7 +94,7 @@ pub(super) fn read(mut section: Section<'_>, names: &mut Unique, devices: &mut U
     let framing = framing?;
     let response_timeout = response_timeout.or(framing.usual_response_timeout());
     let (name, kind) = (name?, kind?);
-    Some(Radio { name, kind, framing, envelope, max_frame, down_queue, write_timeout, response_timeout, poll })
+    Some(SerialRadio { name, kind, framing, envelope, max_frame, down_queue, write_timeout, response_timeout, poll })
 }
 
 fn check_frame(section: &Section<'_>, framing: Option<&Framing>, max_frame: usize) {

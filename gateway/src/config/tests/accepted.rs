@@ -73,6 +73,22 @@ function = 4
 address = 12
 count = 2
 type = "f32"
+[[radio]]
+name = "f"
+kind = "semtech-udp"
+listen = "0.0.0.0:1700"
+gateways = [{ eui = "00-16-C0-01-FF-10-A2-35", address = "10.0.0.0/8" }, { eui = "0016c001ff10a236", address = "::1" }]
+rate-limit = 100000
+region = "us915"
+format = "protobuf"
+deduplicate = "10ms"
+[radio.filter]
+crc = "any"
+lorawan-only = true
+net-ids = ["000013"]
+dev-addrs = ["26000000/7", "01020304"]
+join-euis = ["70b3d57ed0000000/36"]
+per-device = 6000
 [[plugin]]
 name = "parking"
 file = "parking.wasm"
@@ -104,7 +120,7 @@ fn the_example_passes_the_check_and_shows_the_defaults() {
 #[test]
 fn the_examples_in_the_example_pass_the_check_too() {
     let loaded = loaded(&uncommented());
-    assert_eq!(loaded.settings.radio.len(), 2);
+    assert_eq!(loaded.settings.radio.len(), 3);
     assert_eq!((loaded.settings.broker.user.len(), loaded.settings.broker.group.len()), (2, 1));
     let data = [("streets".to_owned(), PathBuf::from("streets.json"))].into();
     let settings = serde_json::json!({ "stale-after": "12h" });
@@ -124,8 +140,48 @@ fn the_example_radios_show_the_defaults_of_a_radio() {
         device='/dev/serial/by-id/usb-FTDI_FT232R_USB_UART_A50285BI-if00-port0'\n\
         poll=[{name='status',period='10s',request='STATUS?'}]\n";
     assert_eq!(loaded(short).settings.radio.first(), settings.radio.first());
-    let meter = Radio::simulated("meter", SimulatedDevice::Sdm120, 1);
-    assert_eq!(Some(&meter), settings.radio.get(1).map(|r| Radio { poll: vec![], ..r.clone() }).as_ref());
+    let meter = SerialRadio::simulated("meter", SimulatedDevice::Sdm120, 1);
+    let shown = settings.radio.into_iter().nth(1).map(serial);
+    assert_eq!(Some(meter), shown.map(|radio| SerialRadio { poll: vec![], ..radio }));
+}
+
+fn serial(radio: Radio) -> SerialRadio {
+    match radio {
+        Radio::Serial(radio) => radio,
+        Radio::Lora(radio) => panic!("{radio:?}"),
+    }
+}
+
+#[test]
+fn the_example_lora_radio_shows_the_defaults() {
+    let Some(Radio::Lora(shown)) = loaded(&uncommented()).settings.radio.into_iter().nth(2) else {
+        panic!("a LoRa radio")
+    };
+    let Some(Radio::Lora(short)) =
+        loaded("[[radio]]\nname='roof'\nkind='semtech-udp'\nregion='eu868'").settings.radio.into_iter().next()
+    else {
+        panic!("a LoRa radio")
+    };
+    let LoraKind::SemtechUdp(shown_udp) = shown.kind;
+    let kind = LoraKind::SemtechUdp(SemtechUdp { gateways: vec![], ..shown_udp });
+    assert_eq!(short, LoraRadio { kind, deduplicate: None, filter: LoraFilter::default(), ..shown });
+}
+
+#[test]
+fn each_region_has_the_topics_that_chirpstack_gives_it() {
+    for (region, prefix) in [
+        ("eu868", "eu868"),
+        ("us915", "us915_0"),
+        ("au915", "au915_0"),
+        ("as923", "as923"),
+        ("as923-2", "as923_2"),
+        ("in865", "in865"),
+        ("kr920", "kr920"),
+    ] {
+        let text = format!("[[radio]]\nname='roof'\nkind='semtech-udp'\nregion='{region}'");
+        let Some(Radio::Lora(radio)) = loaded(&text).settings.radio.into_iter().next() else { panic!("{region}") };
+        assert_eq!(radio.topic_prefix, prefix);
+    }
 }
 
 /// As it was written: paths relative.
@@ -229,7 +285,7 @@ fn files_merge_in_the_order_of_their_names_and_lists_of_names_add_up() {
     let Loaded { settings, files, .. } = folder.load().unwrap();
     assert_eq!(settings.log, Log { level: LogLevel::Debug, format: LogFormat::Json });
     assert_eq!(settings.broker.max_connections, 1);
-    assert_eq!(settings.radio.iter().map(|radio| radio.name.as_str()).collect::<String>(), "abc");
+    assert_eq!(settings.radio.iter().map(Radio::name).collect::<String>(), "abc");
     assert_eq!(settings.plugin.iter().map(|plugin| plugin.name.as_str()).collect::<String>(), "abc");
     assert_eq!(settings.broker.user.iter().map(|user| user.name.as_str()).collect::<String>(), "abc");
     assert_eq!(files, ["stile.toml", "conf.d/10.toml", "conf.d/20.toml"].map(|name| folder.path(name)));
@@ -263,7 +319,8 @@ fn variables_win_over_files_and_take_the_type_that_fits() {
     assert_eq!(settings.broker.user[0].credential, Credential::File(other, Secret::new("y")));
     assert_eq!(settings.broker.group[0].publish.iter().map(ToString::to_string).collect::<String>(), "cd");
     assert_eq!(settings.admin.listen, Some("127.0.0.1:9000".parse().unwrap()));
-    let [a, b, c, d, e] = settings.radio.as_slice() else { panic!("five radios") };
+    let radios: Vec<_> = settings.radio.into_iter().take(5).map(serial).collect();
+    let [a, b, c, d, e] = radios.as_slice() else { panic!("five radios") };
     assert_eq!(a.kind.line().baud, 19200);
     let usb = UsbMatch { vendor: 0x0403, product: 0x6001, serial: Some("77".into()) };
     assert!(matches!(&b.kind, RadioKind::Serial(serial) if serial.port == Port::Usb(usb)));
@@ -276,7 +333,7 @@ fn variables_win_over_files_and_take_the_type_that_fits() {
 fn a_simulated_device_brings_its_line_framing_and_answer_time() {
     let radio = |device: &str| {
         let text = format!("[[radio]]\nname = 'x'\nkind = 'simulated'\ndevice = '{device}'");
-        loaded(&text).settings.radio.remove(0)
+        serial(loaded(&text).settings.radio.remove(0))
     };
     assert_eq!((radio("dsmr-p1").kind.line().baud, radio("dsmr-p1").framing), (115_200, Framing::DsmrP1));
     assert_eq!((radio("nmea").kind.line().baud, radio("nmea").framing), (9600, Framing::Nmea));

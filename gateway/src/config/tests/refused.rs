@@ -106,6 +106,22 @@ enabled = "no"
 settings = "none"
 topics = ["$share/g/a", 5]
 topic = "b"
+[[radio]]
+name = "roof"
+kind = "semtech-udp"
+listen = "0.0.0.0:1700"
+region = "eu867"
+topic-prefix = "a/+"
+baud = 9600
+format = "xml"
+rate-limit = 0
+deduplicate = "1h"
+filter = { crc = "good", net-ids = ["13"], dev-addrs = [1], join-euis = ["70b3/16"], per-device = 0 }
+[[radio]]
+name = "mast"
+kind = "semtech-udp"
+listen = "127.0.0.1:1700"
+gateways = [{ eui = "1" }, { address = "10.0.0.0/33" }, { eui = "0016c001ff10a235" }, { eui = "0016C001FF10A235" }]
 "#;
 
 /// Where each problem of [`wrong`] is, and a part of what is said of it, in order.
@@ -186,6 +202,24 @@ stile.toml:101:12: | `settings` in [[plugin]] is a text, not a table
 stile.toml:102:10: | `topics` in [[plugin]] has `$share/g/a`, which is a shared subscription
 stile.toml:102:25: | `topics` in [[plugin]] has a whole number, which is not a topic filter
 stile.toml:103:1: | unknown key `topic` in [[plugin]]
+stile.toml:107:10: | can be reached from outside, and no gateway is named that may speak
+stile.toml:108:10: | `region` in [[radio]] is `eu867`, which is not known
+stile.toml:109:16: | `topic-prefix` in [[radio]] is `a/+`, which is not the beginning of a topic
+stile.toml:110:1: | unknown key `baud` in [[radio]]
+stile.toml:111:10: | `format` in [[radio]] is `xml`, which is not known
+stile.toml:112:14: | `rate-limit` in [[radio]] is 0, which is out of range
+stile.toml:113:15: | `deduplicate` in [[radio]] is 1h, which is out of range
+stile.toml:114:18: | `crc` in filter of [[radio]] is `good`, which is not known
+stile.toml:114:37: | `net-ids` in filter of [[radio]] has `13`, which is not six hex digits
+stile.toml:114:57: | `dev-addrs` in filter of [[radio]] has a whole number, which is not eight hex digits
+stile.toml:114:74: | `join-euis` in filter of [[radio]] has `70b3/16`, which is not sixteen hex digits
+stile.toml:114:99: | `per-device` in filter of [[radio]] is 0, which is out of range
+stile.toml:115:1: | `region` is missing in [[radio]]
+stile.toml:118:10: | listener on 127.0.0.1:1700 in [[radio]] clashes with 0.0.0.0:1700 in [[radio]], at stile.toml:107:10
+stile.toml:119:21: | `eui` in gateways of [[radio]] is `1`, which is not sixteen hex digits
+stile.toml:119:28: | `eui` is missing in gateways of [[radio]]
+stile.toml:119:40: | `address` in gateways of [[radio]] is `10.0.0.0/33`, which is not an IP address or a network
+stile.toml:119:95: | gateway `0016c001ff10a235` is there already, at stile.toml:119:65
 conf.d/a.toml:1:1: | `device` is missing in [[radio]]
 conf.d/a.toml:2:8: | radio `meter` is there already, at stile.toml:26:8
 conf.d/b.toml:2:12: | a value is missing or has no quotes
@@ -284,6 +318,21 @@ fn columns_count_characters() {
     let folder = Folder::new("\u{feff}gateway = { \"é\" = 1, id = 5 }");
     let place = |index: usize| folder.load().unwrap_err().0[index].place.to_string();
     assert!(place(0).ends_with("stile.toml:1:13") && place(1).ends_with("stile.toml:1:27"), "{}", place(1));
+}
+
+#[test]
+fn a_lora_gateway_without_an_address_and_a_duty_cycle_that_is_off_are_warned_of() {
+    let text = "[[radio]]\nname = 'roof'\nkind = 'semtech-udp'\nregion = 'eu868'\nduty-cycle = false\n\
+        listen = '0.0.0.0:1700'\ngateways = [{ eui = '0016c001ff10a235' }]";
+    let warnings = Folder::new(text).load().unwrap().warnings;
+    let said: Vec<_> = warnings.iter().map(|warning| warning.what.as_str()).collect();
+    assert_eq!(
+        said,
+        [
+            "`duty-cycle = false`: downlinks are sent whatever the law of the place says",
+            "gateway `0016c001ff10a235` has no address: whoever reaches the port can speak for it",
+        ]
+    );
 }
 
 #[test]

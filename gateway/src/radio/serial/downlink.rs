@@ -140,7 +140,7 @@ impl Downlink {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Radio, SimulatedDevice};
+    use crate::config::{SerialRadio, SimulatedDevice};
     use crate::message::Origin;
     use crate::pipeline::FANOUT_QUEUE;
     use crate::radio::Topics;
@@ -158,7 +158,7 @@ mod tests {
     fn bench() -> Bench {
         let (pipeline, delivered) = Pipeline::new(1);
         let (topics, stats) = (Topics::new("a").unwrap(), Arc::default());
-        let radio = Radio::simulated("a", SimulatedDevice::Line, 1);
+        let radio = SerialRadio::simulated("a", SimulatedDevice::Line, 1);
         let reports = Reports::new(&radio, topics.clone(), Arc::clone(&pipeline), Arc::clone(&stats));
         let downlink = Downlink::attach(topics.down.clone(), 1, &pipeline, &stats);
         Bench { pipeline, delivered, stats, topics, reports, downlink }

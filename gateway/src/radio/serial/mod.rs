@@ -25,7 +25,7 @@ use self::presence::Presence;
 use self::reports::Reports;
 use self::session::{Ended, Session};
 use super::{RadioStats, Refused, Topics};
-use crate::config::{Port, Radio, RadioKind};
+use crate::config::{Port, RadioKind, SerialRadio};
 use crate::pipeline::Pipeline;
 
 /// Between two tries to open a port. Well under the two seconds within which a replugged port is to work again.
@@ -33,7 +33,7 @@ const REOPEN: Duration = Duration::from_millis(500);
 
 /// One radio on one port.
 pub(super) struct Driver {
-    radio: Arc<Radio>,
+    radio: Arc<SerialRadio>,
     port: Port,
     pipeline: Arc<Pipeline>,
     stats: Arc<RadioStats>,
@@ -42,7 +42,7 @@ pub(super) struct Driver {
 
 impl Driver {
     pub(super) fn new(
-        radio: Arc<Radio>,
+        radio: Arc<SerialRadio>,
         port: Port,
         topics: Topics,
         pipeline: Arc<Pipeline>,

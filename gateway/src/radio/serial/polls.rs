@@ -6,11 +6,11 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::modbus::{self, ModbusError};
-use crate::config::{Ask, ModbusRead, ModbusType, Radio};
+use crate::config::{Ask, ModbusRead, ModbusType, SerialRadio};
 
 /// One radio's polls. Each is known by its index in the settings.
 pub(super) struct Polls<'a> {
-    radio: &'a Radio,
+    radio: &'a SerialRadio,
     /// When each is due.
     due: Vec<Instant>,
     names: Vec<Arc<str>>,
@@ -18,7 +18,7 @@ pub(super) struct Polls<'a> {
 
 impl<'a> Polls<'a> {
     /// All are due at once.
-    pub(super) fn new(radio: &'a Radio) -> Self {
+    pub(super) fn new(radio: &'a SerialRadio) -> Self {
         let names = radio.poll.iter().map(|p| p.name.as_str().into()).collect();
         Self { radio, due: vec![Instant::now(); radio.poll.len()], names }
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::reports::Reports;
-use crate::config::Radio;
+use crate::config::SerialRadio;
 use crate::radio::RadioStats;
 
 /// A port that has been open for so long did not fail at once. With the pause between two tries it stays within the two
@@ -20,7 +20,7 @@ const SETTLED: Duration = Duration::from_secs(1);
 
 /// What was said, and what is to be said.
 pub(super) struct Presence {
-    radio: Arc<Radio>,
+    radio: Arc<SerialRadio>,
     stats: Arc<RadioStats>,
     path: PathBuf,
     said_open: bool,
@@ -33,7 +33,7 @@ pub(super) struct Presence {
 }
 
 impl Presence {
-    pub(super) fn new(radio: &Arc<Radio>, stats: &Arc<RadioStats>) -> Self {
+    pub(super) fn new(radio: &Arc<SerialRadio>, stats: &Arc<RadioStats>) -> Self {
         Self {
             radio: Arc::clone(radio),
             stats: Arc::clone(stats),
@@ -125,7 +125,7 @@ mod tests {
 
     fn bench() -> Bench {
         let (pipeline, delivered) = Pipeline::new(1);
-        let radio = Arc::new(Radio::simulated("a", SimulatedDevice::Line, 1));
+        let radio = Arc::new(SerialRadio::simulated("a", SimulatedDevice::Line, 1));
         let stats = Arc::default();
         let reports = Reports::new(&radio, Topics::new("a").unwrap(), pipeline, Arc::clone(&stats));
         Bench { delivered, presence: Presence::new(&radio, &stats), stats, reports }

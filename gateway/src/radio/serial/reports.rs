@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde_json::json;
 
 use super::downlink::Down;
-use crate::config::{Envelope, Framing, Radio};
+use crate::config::{Envelope, Framing, SerialRadio};
 use crate::message::{Message, Origin, Properties, RadioMeta, Received, Topic};
 use crate::pipeline::{Door, DropReason, Pipeline};
 use crate::radio::{RadioStats, Refused, Topics};
@@ -37,7 +37,7 @@ pub(super) struct Reports {
 }
 
 impl Reports {
-    pub(super) fn new(radio: &Radio, topics: Topics, pipeline: Arc<Pipeline>, stats: Arc<RadioStats>) -> Self {
+    pub(super) fn new(radio: &SerialRadio, topics: Topics, pipeline: Arc<Pipeline>, stats: Arc<RadioStats>) -> Self {
         Self {
             name: radio.name.as_str().into(),
             framing: framing_name(&radio.framing),

@@ -15,7 +15,7 @@ use super::modbus::ModbusError;
 use super::polls::Polls;
 use super::presence::Presence;
 use super::reports::{Frame, Reports};
-use crate::config::{Framing, Radio};
+use crate::config::{Framing, SerialRadio};
 use crate::pipeline::DropReason;
 use crate::radio::{RadioStats, Refused};
 use crate::wait::{Moved, read_or_write, sleep_until};
@@ -62,7 +62,7 @@ enum Sending {
 /// One open port.
 pub(super) struct Session<'a> {
     port: SerialStream,
-    radio: &'a Radio,
+    radio: &'a SerialRadio,
     reports: &'a Reports,
     stats: &'a RadioStats,
     downlink: &'a mut Downlink,
@@ -78,7 +78,7 @@ pub(super) struct Session<'a> {
 impl<'a> Session<'a> {
     pub(super) fn new(
         port: SerialStream,
-        radio: &'a Radio,
+        radio: &'a SerialRadio,
         reports: &'a Reports,
         stats: &'a RadioStats,
         downlink: &'a mut Downlink,

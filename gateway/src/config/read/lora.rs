@@ -1,0 +1,131 @@
+//! Reads `[[radio]]` of LoRa gateways.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use super::ports::Ports;
+use crate::config::lora::{
+    Eui, LoraFilter, LoraFormat, LoraGateway, LoraKind, LoraRadio, NetId, Network, Prefix, SemtechUdp,
+};
+use crate::config::problem::plain;
+use crate::config::region::Region;
+use crate::config::section::{Section, Unique};
+use crate::config::tree::{Kind, Value};
+use crate::message::Topic;
+
+/// More gateways of one radio than this are refused.
+const GATEWAYS_MAX: usize = 256;
+
+/// More prefixes in one list of a filter than this are refused.
+const PREFIXES_MAX: usize = 256;
+
+/// The longest beginning of topics, in bytes.
+const TOPIC_PREFIX_MAX_BYTES: usize = 256;
+
+/// The port that packet forwarders are set to.
+const USUAL_PORT: u16 = 1700;
+
+/// A concentrator of eight channels hears 234 frames a second at most, one of 64 channels 1,870.
+const USUAL_RATE_LIMIT: u32 = 2000;
+
+/// The keys that only this reads, for a radio whose kind is not known.
+pub(super) const KEYS: [&str; 9] =
+    ["listen", "gateways", "rate-limit", "region", "topic-prefix", "format", "duty-cycle", "deduplicate", "filter"];
+
+/// Reads the rest of a radio. `udp` are the UDP ports of all radios.
+pub(super) fn read(mut section: Section<'_>, name: Option<String>, udp: &mut Ports) -> Option<LoraRadio> {
+    let s = &mut section;
+    let kind = LoraKind::SemtechUdp(semtech_udp(s, udp));
+    let region: Option<Region> = s.choice("region");
+    s.require("region", "write `region = \"eu868\"`, or us915, au915, as923, in865, kr920");
+    let topic_prefix = topic_prefix(s);
+    let format = s.choice("format").unwrap_or(LoraFormat::Json);
+    let duty_cycle = s.boolean("duty-cycle").unwrap_or(true);
+    if !duty_cycle {
+        let what = "`duty-cycle = false`: downlinks are sent whatever the law of the place says";
+        s.notes.warning(s.spot("duty-cycle"), what, "use it where nothing is radiated, as in a shielded laboratory");
+    }
+    let deduplicate = s.duration("deduplicate", Duration::from_millis(10)..=Duration::from_secs(10));
+    let down_queue = s.integer("down-queue", 1..=1024).unwrap_or(64);
+    let filter = filter(s.section("filter", "filter of [[radio]]"));
+    section.finish();
+    let region = region?;
+    let topic_prefix = topic_prefix.unwrap_or_else(|| region.usual_topic_prefix().to_owned());
+    Some(LoraRadio { name: name?, kind, region, topic_prefix, format, duty_cycle, deduplicate, down_queue, filter })
+}
+
+fn topic_prefix(section: &mut Section<'_>) -> Option<String> {
+    section.parsed("topic-prefix", "the beginning of a topic, such as \"eu868\"", |text| {
+        let fits = text.len() <= TOPIC_PREFIX_MAX_BYTES && !text.starts_with('$') && Topic::new(text).is_ok();
+        fits.then(|| text.to_owned())
+    })
+}
+
+fn semtech_udp(section: &mut Section<'_>, udp: &mut Ports) -> SemtechUdp {
+    let wanted = "an IP address with a port, such as \"127.0.0.1:1700\" or \"0.0.0.0:1700\"";
+    let usual = SocketAddr::from((Ipv4Addr::LOCALHOST, USUAL_PORT));
+    let listen = section.parsed("listen", wanted, |text| text.parse().ok()).unwrap_or(usual);
+    udp.add("[[radio]]", listen, Some(section.spot("listen")));
+    let outside = !listen.ip().to_canonical().is_loopback();
+    let mut euis = Unique::new("gateway");
+    let sections = section.sections("gateways", "gateways of [[radio]]", GATEWAYS_MAX);
+    let none = sections.is_empty();
+    let gateways = sections.into_iter().filter_map(|gateway| one_gateway(gateway, outside, &mut euis)).collect();
+    if outside && none {
+        let what =
+            format!("the listener on {listen} can be reached from outside, and no gateway is named that may speak");
+        let remedy = "write `gateways = [{ eui = \"...\", address = \"...\" }]`, or listen on 127.0.0.1 only";
+        section.notes.error(section.spot("listen"), what, remedy);
+    }
+    let rate_limit = section.integer("rate-limit", 1..=100_000).unwrap_or(USUAL_RATE_LIMIT);
+    SemtechUdp { listen, gateways, rate_limit }
+}
+
+fn one_gateway(mut section: Section<'_>, outside: bool, euis: &mut Unique) -> Option<LoraGateway> {
+    let s = &mut section;
+    let eui = s.parsed("eui", "sixteen hex digits, such as \"0016c001ff10a235\"", Eui::parse);
+    s.require("eui", "write `eui = \"...\"`; the packet forwarder's settings call it `gateway_ID`");
+    let address = s.parsed("address", "an IP address or a network, such as \"192.168.1.0/24\"", Network::parse);
+    if let Some(eui) = eui {
+        euis.claim(&eui.to_string(), s.spot("eui"), s.notes);
+        if outside && !s.has("address") {
+            let what = format!("gateway `{eui}` has no address: whoever reaches the port can speak for it");
+            s.notes.warning(s.spot("eui"), what, "add `address = \"...\"` with the address or network that it has");
+        }
+    }
+    section.finish();
+    Some(LoraGateway { eui: eui?, address })
+}
+
+fn filter(mut section: Section<'_>) -> LoraFilter {
+    let s = &mut section;
+    let read = LoraFilter {
+        crc: s.choice("crc").unwrap_or_default(),
+        lorawan_only: s.boolean("lorawan-only").unwrap_or_default(),
+        net_ids: list(s, "net-ids", "six hex digits, such as \"000013\"", NetId::parse),
+        dev_addrs: list(s, "dev-addrs", "eight hex digits and a number of bits, such as \"26000000/7\"", Prefix::parse),
+        join_euis: list(s, "join-euis", "sixteen hex digits and a number of bits", Prefix::parse),
+        per_device: s.integer("per-device", 1..=6000),
+    };
+    section.finish();
+    read
+}
+
+/// The list of texts at `key`, each of which `parse` makes something of.
+fn list<T>(section: &mut Section<'_>, key: &'static str, wanted: &str, parse: fn(&str) -> Option<T>) -> Vec<T> {
+    let title = section.title();
+    let items = section.list(key, PREFIXES_MAX).unwrap_or_default();
+    let read = items.into_iter().filter_map(|item| {
+        let item = item.resolve(&[Kind::Text]);
+        let (value, shown) = match &item.value {
+            Value::Text(text) => (parse(text), format!("`{}`", plain(text))),
+            _ => (None, item.kind().to_string()),
+        };
+        if value.is_none() {
+            let what = format!("`{key}` in {title} has {shown}, which is not {wanted}");
+            section.notes.error(&item.spot, what, format!("write {wanted}"));
+        }
+        value
+    });
+    read.collect()
+}

@@ -4,6 +4,7 @@
 //! topic from it. `serial/` drives real ports, `simulated/` makes up devices that speak to the serial driver on a
 //! pseudo-terminal.
 
+pub mod lora;
 pub mod serial;
 pub mod simulated;
 mod stats;

@@ -1,0 +1,201 @@
+//! The channel plans of LoRaWAN's regions, and what may be sent there.
+//!
+//! Channels, data rates, powers and windows are those of `lrwn`, which names RP002-1.0.4; its types stay in here. It knows
+//! no bands and no duty cycles, so these are here as data.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use lrwn::region::{CommonName, DataRateModulation};
+
+use super::airtime::{Lora, Modulation};
+use crate::config::Region;
+
+/// The numbers that a data rate can have: four bits.
+const DATA_RATES: u8 = 16;
+
+/// A part of a band with its own duty cycle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SubBand {
+    /// Its lower end in Hz.
+    pub low: u32,
+    /// Its upper end in Hz.
+    pub high: u32,
+    /// The part of an hour for which a transmitter may send, in thousandths.
+    pub permille: u32,
+}
+
+impl SubBand {
+    /// The time that may be sent in an hour.
+    pub fn allowance(&self) -> Duration {
+        Duration::from_millis(u64::from(self.permille) * 3600)
+    }
+}
+
+const fn sub_band(low: u32, high: u32, permille: u32) -> SubBand {
+    SubBand { low, high, permille }
+}
+
+/// ETSI EN 300 220-2, annex B, and ERC Recommendation 70-03, annex 1: duty cycles of non-specific short-range devices.
+static EU868_SUB_BANDS: [SubBand; 5] = [
+    sub_band(863_000_000, 865_000_000, 1),
+    sub_band(865_000_000, 868_600_000, 10),
+    sub_band(868_700_000, 869_200_000, 1),
+    sub_band(869_400_000, 869_650_000, 100),
+    sub_band(869_700_000, 870_000_000, 10),
+];
+
+/// A channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Channel {
+    /// Its centre in Hz.
+    pub frequency: u32,
+    /// The lowest data rate on it.
+    pub min_dr: u8,
+    /// The highest.
+    pub max_dr: u8,
+}
+
+/// A data rate that a gateway can tell or send. LR-FHSS is not among them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DataRate {
+    /// Its number in the region.
+    pub number: u8,
+    /// What it is.
+    pub modulation: Modulation,
+}
+
+/// When and where a device listens for an answer (RP002-1.0.4, the sections "receive windows").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Windows {
+    /// From the uplink's end to RX1.
+    pub rx1_delay: Duration,
+    /// To RX2.
+    pub rx2_delay: Duration,
+    /// To RX1 after a join request.
+    pub join_rx1_delay: Duration,
+    /// To RX2 after a join request.
+    pub join_rx2_delay: Duration,
+    /// RX2's frequency in Hz.
+    pub rx2_frequency: u32,
+    /// RX2's data rate.
+    pub rx2_dr: u8,
+}
+
+/// All that is known of a region.
+pub struct Plan {
+    region: Region,
+    known: Box<dyn lrwn::region::Region + Send + Sync>,
+}
+
+impl Plan {
+    /// The plan of a region, without repeaters and without limits on dwell time.
+    pub fn new(region: Region) -> Self {
+        Self { region, known: lrwn::region::get(common_name(region), false, false) }
+    }
+
+    /// Which region it is.
+    pub fn region(&self) -> Region {
+        self.region
+    }
+
+    /// The uplink channels that each device knows from the start.
+    pub fn uplink_channels(&self) -> Vec<Channel> {
+        let indices = self.known.get_default_uplink_channel_indices().into_iter();
+        indices.filter_map(|index| self.known.get_uplink_channel(index).ok()).map(channel).collect()
+    }
+
+    /// The downlink channels.
+    pub fn downlink_channels(&self) -> Vec<Channel> {
+        (0..).map_while(|index| self.known.get_downlink_channel(index).ok()).map(channel).collect()
+    }
+
+    /// The data rates, by number.
+    pub fn data_rates(&self) -> Vec<DataRate> {
+        let known = (0..DATA_RATES).filter_map(|number| Some((number, self.known.get_data_rate(number).ok()?)));
+        known.filter_map(|(number, rate)| Some(DataRate { number, modulation: modulation(&rate)? })).collect()
+    }
+
+    /// The receive windows.
+    pub fn windows(&self) -> Windows {
+        let defaults = self.known.get_defaults();
+        Windows {
+            rx1_delay: defaults.rx1_delay,
+            rx2_delay: defaults.rx2_delay,
+            join_rx1_delay: defaults.join_accept_delay1,
+            join_rx2_delay: defaults.join_accept_delay2,
+            rx2_frequency: defaults.rx2_frequency,
+            rx2_dr: defaults.rx2_dr,
+        }
+    }
+
+    /// The highest power at a frequency: EIRP in dBm.
+    pub fn max_eirp(&self, frequency: u32) -> i32 {
+        i32::try_from(self.known.get_downlink_tx_power_eirp(frequency)).unwrap_or(i32::MAX)
+    }
+
+    /// The band, in Hz (RP002-1.0.4, the sections of the regions).
+    pub fn band(&self) -> RangeInclusive<u32> {
+        match self.region {
+            Region::Eu868 => 863_000_000..=870_000_000,
+            Region::Us915 => 902_000_000..=928_000_000,
+            Region::Au915 => 915_000_000..=928_000_000,
+            Region::As923 | Region::As923Group2 | Region::As923Group3 => 915_000_000..=928_000_000,
+            Region::As923Group4 => 917_000_000..=920_000_000,
+            Region::In865 => 865_000_000..=867_000_000,
+            Region::Kr920 => 920_900_000..=923_300_000,
+        }
+    }
+
+    /// The parts of the band that have a duty cycle; none where the region has no such rule.
+    pub fn sub_bands(&self) -> &'static [SubBand] {
+        match self.region {
+            Region::Eu868 => &EU868_SUB_BANDS,
+            _ => &[],
+        }
+    }
+
+    /// The sub-band that holds a whole channel, its index in [`Plan::sub_bands`].
+    pub fn sub_band_of(&self, frequency: u32, width: u32) -> Option<usize> {
+        let (low, high) = edges(frequency, width);
+        self.sub_bands().iter().position(|band| band.low <= low && high <= band.high)
+    }
+
+    /// Whether a channel lies wholly where it may: in the band, and where there are sub-bands in one of them.
+    pub fn holds(&self, frequency: u32, width: u32) -> bool {
+        let (low, high) = edges(frequency, width);
+        let in_band = self.band().contains(&low) && self.band().contains(&high);
+        in_band && (self.sub_bands().is_empty() || self.sub_band_of(frequency, width).is_some())
+    }
+}
+
+fn edges(frequency: u32, width: u32) -> (u32, u32) {
+    let half = width / 2;
+    (frequency.saturating_sub(half), frequency.saturating_add(half))
+}
+
+fn common_name(region: Region) -> CommonName {
+    match region {
+        Region::Eu868 => CommonName::EU868,
+        Region::Us915 => CommonName::US915,
+        Region::Au915 => CommonName::AU915,
+        Region::As923 => CommonName::AS923,
+        Region::As923Group2 => CommonName::AS923_2,
+        Region::As923Group3 => CommonName::AS923_3,
+        Region::As923Group4 => CommonName::AS923_4,
+        Region::In865 => CommonName::IN865,
+        Region::Kr920 => CommonName::KR920,
+    }
+}
+
+fn channel(known: lrwn::region::Channel) -> Channel {
+    Channel { frequency: known.frequency, min_dr: known.min_dr, max_dr: known.max_dr }
+}
+
+fn modulation(rate: &DataRateModulation) -> Option<Modulation> {
+    match rate {
+        DataRateModulation::Lora(lora) => Some(Modulation::Lora(Lora::lorawan(lora.spreading_factor, lora.bandwidth))),
+        DataRateModulation::Fsk(fsk) => Some(Modulation::Fsk { bitrate: fsk.bitrate }),
+        DataRateModulation::LrFhss(_) => None,
+    }
+}

@@ -199,3 +199,64 @@ fn modulation(rate: &DataRateModulation) -> Option<Modulation> {
         DataRateModulation::LrFhss(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [Region; 9] = [
+        Region::Eu868,
+        Region::Us915,
+        Region::Au915,
+        Region::As923,
+        Region::As923Group2,
+        Region::As923Group3,
+        Region::As923Group4,
+        Region::In865,
+        Region::Kr920,
+    ];
+
+    #[test]
+    fn each_region_holds_its_own_channels_and_windows() {
+        for region in ALL {
+            let plan = Plan::new(region);
+            let channels = [plan.uplink_channels(), plan.downlink_channels()].concat();
+            for channel in channels {
+                assert!(plan.holds(channel.frequency, 125_000), "{region:?}: {channel:?}");
+            }
+            let windows = plan.windows();
+            assert!(plan.holds(windows.rx2_frequency, 125_000), "{region:?}: {windows:?}");
+            assert!(plan.data_rates().iter().any(|rate| rate.number == windows.rx2_dr), "{region:?}: {windows:?}");
+            assert_eq!((windows.rx1_delay.as_secs(), windows.join_rx1_delay.as_secs()), (1, 5), "{region:?}");
+        }
+    }
+
+    #[test]
+    fn the_plans_are_those_of_the_regional_parameters() {
+        let plan = Plan::new(Region::Eu868);
+        let frequencies: Vec<u32> = plan.uplink_channels().iter().map(|channel| channel.frequency).collect();
+        assert_eq!(frequencies, [868_100_000, 868_300_000, 868_500_000]);
+        assert_eq!(plan.data_rates().len(), 8, "DR0 to DR7; the others are LR-FHSS");
+        assert_eq!(plan.data_rates()[7].modulation, Modulation::Fsk { bitrate: 50_000 });
+        assert_eq!((plan.windows().rx2_frequency, plan.windows().rx2_dr), (869_525_000, 0));
+        assert_eq!((plan.max_eirp(868_100_000), plan.max_eirp(869_525_000)), (16, 29));
+        let plan = Plan::new(Region::Us915);
+        assert_eq!((plan.uplink_channels().len(), plan.downlink_channels().len()), (72, 8));
+        assert_eq!(Plan::new(Region::As923Group2).uplink_channels()[0].frequency, 921_400_000);
+    }
+
+    #[test]
+    fn a_channel_must_lie_whole_in_one_sub_band() {
+        let plan = Plan::new(Region::Eu868);
+        let band = |frequency, width| plan.sub_band_of(frequency, width).map(|index| plan.sub_bands()[index].permille);
+        assert_eq!(band(868_100_000, 125_000), Some(10));
+        assert_eq!(band(868_100_000, 250_000), Some(10));
+        assert_eq!(band(869_525_000, 125_000), Some(100));
+        assert_eq!(band(869_525_000, 500_000), None);
+        assert_eq!(band(865_000_000, 125_000), None, "on the border of two");
+        assert_eq!(band(0, 125_000), None);
+        assert_eq!(band(u32::MAX, u32::MAX), None);
+        assert!(!plan.holds(870_000_000, 125_000));
+        assert!(Plan::new(Region::Kr920).holds(922_100_000, 125_000), "there are no sub-bands there");
+    }
+}

@@ -33,6 +33,8 @@ pub(super) struct Booking {
     pub(super) start: u64,
     /// Its last.
     pub(super) end: u64,
+    /// It is sent at that count, and not as soon as can be.
+    pub(super) timed: bool,
     /// The same by this machine's clock, as was reckoned when it was booked.
     pub(super) spell: Spell,
     /// Index of its sub-band; `None` where there is none.
@@ -86,9 +88,9 @@ impl Book {
         std::mem::take(&mut self.0)
     }
 
-    /// All places are so much further.
+    /// The count stands so much further than was thought: what has no count keeps its time by this machine's clock.
     pub(super) fn shift(&mut self, by: i64) {
-        for booking in &mut self.0 {
+        for booking in self.0.iter_mut().filter(|booking| !booking.timed) {
             booking.start = booking.start.saturating_add_signed(by);
             booking.end = booking.end.saturating_add_signed(by);
         }

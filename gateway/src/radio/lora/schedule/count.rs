@@ -1,7 +1,7 @@
 //! A concentrator's count: 32 bits of microseconds that wrap every 71.6 minutes, made a line without wraps.
 //!
-//! Where the count stands now is known from the uplinks: each says where it stood when it came. That is a little ago, so
-//! the highest of what they say is believed, less the little that two clocks drift apart.
+//! Where the count stands now is known from the uplinks: each says where it stood when it came. That was a little ago, and
+//! how long differs. So one that says less than the others takes the line back only slowly.
 
 use std::time::{Duration, Instant};
 
@@ -10,10 +10,11 @@ const BEGIN: u64 = 1 << 40;
 
 /// A count that is off by more than this from where it should stand is another one: the concentrator was started again, or
 /// this machine slept.
-const TOLERANCE: u64 = 10_000_000;
+const TOLERANCE: u64 = 2_000_000;
 
-/// How far two clocks drift apart: one part in so many. Crystals are good for 20 to 50 in a million each.
-const DRIFT: u64 = 10_000;
+/// How fast an uplink that says less takes the line back: one part in so many of the time since the one before. Much more
+/// than clocks drift, so that one wrong uplink is forgotten within minutes.
+const BACK: u64 = 100;
 
 /// Microseconds of a time that fits.
 pub(super) fn micros(time: Duration) -> u64 {
@@ -34,9 +35,7 @@ enum Known {
 /// What an uplink's count says of the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Heard {
-    /// It goes on.
-    Same,
-    /// Nothing was known of it before; places on it are so much further now.
+    /// It goes on, from so many microseconds further than was thought.
     Moved(i64),
     /// It has begun anew.
     Restarted,
@@ -88,7 +87,7 @@ impl Counter {
     pub(super) fn context(&mut self, tmst: u32, now: Instant) -> (u64, Heard) {
         let heard = match self.known {
             Known::Nothing => self.align(tmst, Known::Context, now),
-            Known::Context | Known::Uplink => Heard::Same,
+            Known::Context | Known::Uplink => Heard::Moved(0),
         };
         (self.near(tmst, now), heard)
     }
@@ -104,10 +103,14 @@ impl Counter {
     }
 
     fn align(&mut self, tmst: u32, known: Known, now: Instant) -> Heard {
-        let stood = self.now(now);
-        let place = BEGIN.max(stood & !u64::from(u32::MAX)).saturating_add(u64::from(tmst));
+        let stands = self.now(now);
+        let place = BEGIN.max(stands & !u64::from(u32::MAX)).saturating_add(u64::from(tmst));
+        self.go_on(stands, place, known, now)
+    }
+
+    fn go_on(&mut self, stands: u64, place: u64, known: Known, now: Instant) -> Heard {
         (self.place, self.at, self.known) = (place, now, known);
-        Heard::Moved(place.cast_signed().saturating_sub(stood.cast_signed()))
+        Heard::Moved(place.cast_signed().saturating_sub(stands.cast_signed()))
     }
 
     fn follow(&mut self, tmst: u32, now: Instant) -> Heard {
@@ -119,9 +122,8 @@ impl Counter {
                 (next.saturating_add(u64::from(tmst)), now, Known::Uplink, None);
             return Heard::Restarted;
         }
-        let drift = micros(now.saturating_duration_since(self.at)) / DRIFT;
-        (self.place, self.at, self.known) = (place.max(stands.saturating_sub(drift)), now, Known::Uplink);
-        Heard::Same
+        let back = micros(now.saturating_duration_since(self.at)) / BACK;
+        self.go_on(stands, place.max(stands.saturating_sub(back)), Known::Uplink, now)
     }
 
     /// The place of a GPS time (since the epoch of 6 January 1980); `None` while the concentrator has none.
@@ -153,9 +155,9 @@ mod tests {
         let mut counter = Counter::new(start);
         assert!(matches!(counter.heard(1000, None, start), Heard::Moved(_)));
         let place = counter.now(start);
-        // 10 ms late: the count stands where it would.
-        assert_eq!(counter.heard(991_000, None, after(start, 1_000_000)), Heard::Same);
-        assert!(counter.now(after(start, 1_000_000)) >= place + 999_900);
+        // 20 ms late.
+        assert_eq!(counter.heard(981_000, None, after(start, 1_000_000)), Heard::Moved(-10_000));
+        assert_eq!(counter.now(after(start, 1_000_000)), place + 990_000);
         assert_eq!(counter.heard(7, None, after(start, 20_000_000)), Heard::Restarted);
         assert_eq!(Counter::tmst(counter.now(after(start, 20_000_000))), 7);
         assert!(counter.now(after(start, 20_000_000)) > place + (1 << 32));
@@ -189,7 +191,7 @@ mod tests {
                 gone += gap;
                 let now = after(start, gone);
                 let tmst = Counter::tmst(u64::from(first) + gone);
-                prop_assert_eq!(counter.heard(tmst, None, now), Heard::Same);
+                prop_assert_eq!(counter.heard(tmst, None, now), Heard::Moved(0));
                 prop_assert_eq!(counter.now(now), begin + gone);
                 prop_assert_eq!(Counter::tmst(counter.now(now)), tmst);
                 prop_assert_eq!(counter.instant(counter.now(now)), now);

@@ -1,6 +1,6 @@
 //! Air time in each sub-band over a sliding hour (ETSI EN 300 220-1, section 5.4: duty cycle, observed over one hour).
 //!
-//! Whatever the hour, what began or ended in it counts whole. So the sum is never too small.
+//! What is in an hour only in part counts whole. So the sum is never too small.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -45,25 +45,28 @@ impl Past {
         }
     }
 
-    /// What counts in an hour that ends then.
-    fn within(&self, end: Instant) -> Duration {
-        self.0.iter().filter(|spell| counts(spell, end)).map(|spell| spell.air).sum()
+    fn during(&self, frame: &Spell) -> Duration {
+        self.0.iter().filter(|spell| counts(spell, frame)).map(|spell| spell.air).sum()
     }
 }
 
-fn counts(spell: &Spell, end: Instant) -> bool {
-    spell.from < end && end.saturating_duration_since(spell.until) < HOUR
+/// Whether a spell is, at least in part, in an hour that ends during this frame.
+fn counts(spell: &Spell, frame: &Spell) -> bool {
+    spell.from < frame.until && frame.from.saturating_duration_since(spell.until) < HOUR
 }
 
-/// The air time of the hour that ends then.
-pub(super) fn used(past: &Past, booked: &[Spell], end: Instant) -> Duration {
-    past.within(end) + booked.iter().filter(|spell| counts(spell, end)).map(|spell| spell.air).sum::<Duration>()
+fn during(past: &Past, booked: &[Spell], frame: &Spell) -> Duration {
+    past.during(frame) + booked.iter().filter(|spell| counts(spell, frame)).map(|spell| spell.air).sum::<Duration>()
 }
 
-/// Whether one more frame leaves every hour within the allowance. The fullest hours end with a frame: with this one, or
-/// with one that is booked for later.
+/// The air time of the hour that ends now.
+pub(super) fn used(past: &Past, booked: &[Spell], now: Instant) -> Duration {
+    during(past, booked, &Spell { from: now, until: now, air: Duration::ZERO })
+}
+
+/// Whether one more frame leaves every hour within the allowance. While a frame is on the air the hour that ends fills,
+/// and between frames it empties; so the fullest hours end during a frame: this one, or one that is booked.
 pub(super) fn allows(past: &Past, booked: &[Spell], frame: &Spell, allowance: Duration) -> bool {
-    let later = booked.iter().map(|spell| spell.until).filter(|end| *end > frame.until);
-    let mut ends = later.chain([frame.until]).filter(|end| counts(frame, *end));
-    ends.all(|end| used(past, booked, end) + frame.air <= allowance)
+    let mut ends = booked.iter().filter(|other| counts(frame, other)).chain([frame]);
+    ends.all(|end| during(past, booked, end) + frame.air <= allowance)
 }

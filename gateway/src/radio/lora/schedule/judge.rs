@@ -23,7 +23,8 @@ impl Scheduler {
         let spell = Spell { from, until, air };
         self.has_air_time(band, &spell)?;
         self.slots += 1;
-        Ok((Booking { slot: SlotId(self.slots), chain: item.chain, start, end, spell, band }, when))
+        let (slot, timed) = (SlotId(self.slots), when != When::Immediately);
+        Ok((Booking { slot, chain: item.chain, start, end, timed, spell, band }, when))
     }
 
     /// What does not depend on the time: frequency, power, and how long it is.

@@ -221,7 +221,6 @@ impl Scheduler {
 
     fn follow(&mut self, heard: Heard, now: Instant) {
         match heard {
-            Heard::Same => {}
             Heard::Moved(by) => self.book.shift(by),
             Heard::Restarted => self.restarted(now),
         }

@@ -23,6 +23,8 @@ pub enum DropReason {
     FrameNoise,
     /// It broke off in the middle.
     FrameCut,
+    /// A radio's filter or limit let it through no further.
+    RadioFilter,
     /// The task that carried it ended before it was delivered.
     Abandoned,
     /// The gateway was stopping.
@@ -37,12 +39,13 @@ pub enum DropReason {
 
 impl DropReason {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::FrameTooLong,
         Self::FrameChecksum,
         Self::FrameMalformed,
         Self::FrameNoise,
         Self::FrameCut,
+        Self::RadioFilter,
         Self::Abandoned,
         Self::ShuttingDown,
         Self::PluginFailed,
@@ -58,6 +61,7 @@ impl DropReason {
             Self::FrameMalformed => "frame-malformed",
             Self::FrameNoise => "frame-noise",
             Self::FrameCut => "frame-cut",
+            Self::RadioFilter => "radio-filter",
             Self::Abandoned => "abandoned",
             Self::ShuttingDown => "shutting-down",
             Self::PluginFailed => "plugin-failed",

@@ -6,6 +6,7 @@
 
 mod certificates;
 mod daemon;
+pub mod forwarder;
 mod guest;
 mod http;
 mod killing;
@@ -14,6 +15,7 @@ mod mqtt;
 mod neighbour;
 pub mod packet;
 mod process;
+mod proto;
 mod pty;
 mod random;
 mod raw;
@@ -25,12 +27,14 @@ use std::time::{Duration, Instant};
 
 pub use certificates::Authority;
 pub use daemon::Stile;
+pub use forwarder::Forwarder;
 pub use guest::counter;
 pub use http::get;
 pub use mosquitto::{MosquittoSub, mosquitto_pub};
 pub use mqtt::{Client, Received, V5Client};
 pub use neighbour::Neighbour;
 pub use process::{binary, check, command};
+pub use proto::{Proto, Wire};
 pub use pty::{Pty, SwitchedPort};
 pub use random::Random;
 pub use raw::{Gone, RawClient};

@@ -1,5 +1,6 @@
 //! `/metrics`: the counters as Prometheus text (exposition format 0.0.4).
 
+mod lora;
 mod plugins;
 
 use std::fmt::{Display, Write};
@@ -65,6 +66,7 @@ pub(super) fn text(sources: &Sources) -> String {
         page.single(name, "counter", help, counter.load(Ordering::Relaxed));
     }
     radios(&mut page, sources);
+    lora::lora(&mut page, sources);
     plugins::plugins(&mut page, sources);
     units(&mut page, sources);
     page.0

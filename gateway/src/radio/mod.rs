@@ -1,7 +1,7 @@
 //! Radios: bytes and frames to messages and back. One folder a driver.
 //!
 //! Owns ports and framings. Never talks to MQTT clients: it hands messages to the pipeline and takes those of its `down`
-//! topic from it. `serial/` drives real ports, `simulated/` makes up devices that speak to the serial driver on a
+//! topic from it. `serial/` drives real ports, `lora/` LoRa gateways, `simulated/` makes up devices that speak to the serial driver on a
 //! pseudo-terminal.
 
 pub mod lora;
@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+pub use lora::LoraStats;
 pub use stats::{RadioStats, Refused};
 
 use crate::config::{Port, Radio, RadioKind, SerialRadio, Simulated};
@@ -71,7 +72,10 @@ impl Radios {
 
     /// Starts a radio under a name that is free, and waits until it takes what is to be sent, but not for long.
     pub async fn start(&self, radio: Radio) {
-        let stats = Arc::new(RadioStats::default());
+        let stats = Arc::new(match &radio {
+            Radio::Serial(_) => RadioStats::default(),
+            Radio::Lora(_) => RadioStats::of_lora(),
+        });
         self.lock().insert(radio.name().to_owned(), Arc::clone(&stats));
         let (radio, pipeline, started) = (Arc::new(radio), Arc::clone(&self.pipeline), Arc::clone(&stats));
         let unit = Self::unit(radio.name());
@@ -106,7 +110,7 @@ async fn run(
 ) -> Result<(), UnitError> {
     match &*radio {
         Radio::Serial(radio) => run_serial(Arc::new(radio.clone()), pipeline, stats, stop).await,
-        Radio::Lora(_) => Err("radios of this kind do not run yet".into()),
+        Radio::Lora(radio) => lora::run(radio, pipeline, stats, stop).await,
     }
 }
 

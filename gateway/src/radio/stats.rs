@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::sync::Notify;
 
+use super::LoraStats;
+
 /// Why a frame was not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(usize)]
@@ -67,10 +69,17 @@ pub struct RadioStats {
     pub frames_sent: AtomicU64,
     /// Polls that brought no usable answer.
     pub polls_failed: AtomicU64,
+    /// What only a LoRa radio counts.
+    pub lora: Option<LoraStats>,
     refused: [AtomicU64; Refused::ALL.len()],
 }
 
 impl RadioStats {
+    /// Those of a LoRa radio.
+    pub(super) fn of_lora() -> Self {
+        Self { lora: Some(LoraStats::default()), ..Self::default() }
+    }
+
     pub(super) fn add(counter: &AtomicU64, n: usize) {
         counter.fetch_add(n as u64, Ordering::Relaxed);
     }

@@ -12,6 +12,9 @@ macro_rules! enumeration {
         }
 
         impl $name {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$value),*];
+
             /// The name in `gw.proto`.
             pub fn as_str(self) -> &'static str {
                 match self {
@@ -21,10 +24,7 @@ macro_rules! enumeration {
 
             /// The value with this name.
             pub fn parse(word: &str) -> Option<Self> {
-                match word {
-                    $($word => Some(Self::$value),)*
-                    _ => None,
-                }
+                Self::ALL.iter().copied().find(|value| value.as_str() == word)
             }
         }
 

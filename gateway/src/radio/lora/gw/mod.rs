@@ -19,7 +19,7 @@ mod tests;
 mod uplink;
 
 use bytes::Bytes;
-use prost::Message;
+pub(super) use prost::Message;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 

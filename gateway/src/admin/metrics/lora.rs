@@ -1,0 +1,67 @@
+//! The counters of LoRa radios.
+
+use std::sync::atomic::Ordering;
+
+use super::Page;
+use crate::admin::Sources;
+use crate::radio::LoraStats;
+
+type Gauge = fn(&LoraStats) -> u64;
+
+/// Their part of the page; nothing where there is no LoRa radio.
+pub(super) fn lora(page: &mut Page, sources: &Sources) {
+    let all = sources.radios.stats();
+    let radios: Vec<(&str, &LoraStats)> =
+        all.iter().filter_map(|(name, stats)| Some((name.as_str(), stats.lora.as_ref()?))).collect();
+    if radios.is_empty() {
+        return;
+    }
+    let gauges: [(&str, &str, &str, Gauge); 4] = [
+        ("stile_lora_gateways_online", "gauge", "LoRa gateways that can be sent to.", |s| {
+            s.gateways_online.load(Ordering::Relaxed)
+        }),
+        (
+            "stile_lora_receive_buffer_bytes",
+            "gauge",
+            "What the kernel keeps of datagrams that were not read yet.",
+            |s| s.receive_buffer.load(Ordering::Relaxed),
+        ),
+        ("stile_lora_duty_cycle_kept", "gauge", "Whether downlinks beyond the duty cycle are refused.", |s| {
+            u64::from(s.duty_cycle.load(Ordering::Relaxed))
+        }),
+        ("stile_lora_answers_unsent_total", "counter", "Answers to LoRa gateways that were not sent.", |s| {
+            s.answers_unsent.load(Ordering::Relaxed)
+        }),
+    ];
+    for (name, kind, help, read) in gauges {
+        page.metric(name, kind, help);
+        for (radio, stats) in &radios {
+            page.value(name, &[("radio", radio)], read(stats));
+        }
+    }
+    counts(page, &radios, "stile_lora_datagrams_total", "Datagrams of LoRa gateways.", "kind", |s| {
+        s.datagrams().collect()
+    });
+    counts(page, &radios, "stile_lora_refused_total", "Datagrams and frames that were dropped.", "reason", |s| {
+        s.refusals().collect()
+    });
+    counts(page, &radios, "stile_lora_downlink_items_total", "Items of downlinks, by their end.", "status", |s| {
+        s.items().collect()
+    });
+}
+
+fn counts(
+    page: &mut Page,
+    radios: &[(&str, &LoraStats)],
+    name: &str,
+    help: &str,
+    label: &str,
+    read: fn(&LoraStats) -> Vec<(&'static str, u64)>,
+) {
+    page.metric(name, "counter", help);
+    for (radio, stats) in radios {
+        for (word, count) in read(stats) {
+            page.value(name, &[("radio", radio), (label, word)], count);
+        }
+    }
+}

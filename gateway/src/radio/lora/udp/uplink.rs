@@ -1,0 +1,117 @@
+//! A frame and statistics of a packet forwarder as ChirpStack's messages. Pure.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+
+use super::rxpk::Rxpk;
+use super::stat::Stat;
+use crate::config::Eui;
+use crate::radio::lora::gw::{GatewayStats, UplinkFrame, UplinkRxInfo, UplinkTxInfo};
+use crate::radio::lora::phy::Seen;
+use crate::radio::lora::tally::Tally;
+
+/// The message for a frame: who heard it, what can be seen of it, when it came here where that is known.
+pub(super) fn frame(rxpk: Rxpk, eui: Eui, seen: Option<&Seen>, came: Option<SystemTime>, id: u32) -> UplinkFrame {
+    let fine = rxpk
+        .gps
+        .zip(rxpk.fine)
+        .map(|(gps, nanos)| Duration::from_secs(gps.as_secs()) + Duration::from_nanos(nanos.into()));
+    let info = UplinkRxInfo {
+        gateway_id: eui.to_string(),
+        uplink_id: id,
+        gw_time: rxpk.time.map(Into::into),
+        ns_time: came.map(Into::into),
+        time_since_gps_epoch: rxpk.gps.map(Into::into),
+        fine_time_since_gps_epoch: fine.map(Into::into),
+        rssi: rxpk.rssi,
+        snr: rxpk.snr,
+        channel: rxpk.channel,
+        rf_chain: rxpk.rf_chain,
+        board: rxpk.board,
+        antenna: rxpk.antenna,
+        location: None,
+        context: Bytes::copy_from_slice(&rxpk.tmst.to_be_bytes()),
+        metadata: metadata(seen),
+        crc_status: rxpk.crc as i32,
+    };
+    UplinkFrame {
+        phy_payload: rxpk.phy,
+        tx_info: Some(UplinkTxInfo { frequency: rxpk.frequency, modulation: Some(rxpk.modulation) }),
+        rx_info: Some(info),
+    }
+}
+
+/// For people who look. ChirpStack shows these entries and makes nothing of them.
+fn metadata(seen: Option<&Seen>) -> BTreeMap<String, String> {
+    let Some(seen) = seen else { return [("frame_type".to_owned(), "unknown".to_owned())].into() };
+    let entries = [
+        ("frame_type", Some(seen.frame_type.as_str().to_owned())),
+        ("dev_addr", seen.dev_addr.map(|address| format!("{address:08x}"))),
+        ("f_cnt", seen.f_cnt.map(|counter| counter.to_string())),
+        ("f_port", seen.f_port.map(|port| port.to_string())),
+        ("join_eui", seen.join_eui.map(|eui| format!("{eui:016x}"))),
+        ("dev_eui", seen.dev_eui.map(|eui| format!("{eui:016x}"))),
+    ];
+    entries.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
+}
+
+/// The message for statistics: what the gateway says, and what was counted here since the last one.
+pub(super) fn stats(stat: Stat, eui: Eui, config_version: &str, tally: Tally) -> GatewayStats {
+    let mut metadata = stat.more;
+    metadata.insert("forwarded".to_owned(), tally.forwarded.to_string());
+    metadata.insert("dropped".to_owned(), tally.dropped.to_string());
+    metadata.extend(tally.spoilt.iter().map(|(frequency, count)| (format!("bad_crc_{frequency}"), count.to_string())));
+    GatewayStats {
+        gateway_id: eui.to_string(),
+        time: stat.time.map(Into::into),
+        location: stat.location,
+        config_version: config_version.to_owned(),
+        rx_packets_received: stat.received,
+        rx_packets_received_ok: stat.received_ok,
+        tx_packets_received: stat.downlinks,
+        tx_packets_emitted: stat.emitted,
+        metadata,
+        tx_packets_per_frequency: tally.sent,
+        rx_packets_per_frequency: tally.heard,
+        tx_packets_per_modulation: tally.sent_by,
+        rx_packets_per_modulation: tally.heard_by,
+        tx_packets_per_status: tally.statuses,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::radio::lora::phy;
+    use crate::radio::lora::udp::{rxpk, stat};
+
+    #[test]
+    fn a_frame_carries_its_counter_as_context_and_what_can_be_seen_of_it() {
+        let value = json!({ "tmst": 1234, "freq": 868.5, "stat": 1, "modu": "LORA", "datr": "SF9BW125", "codr": "4/5",
+            "rssi": -99, "lsnr": 7.2, "tmms": 1_000_500, "ftime": 250, "data": "QAQDAgGAKgEK/wECAwQ=" });
+        let rxpk = rxpk::parse(&value).unwrap();
+        let seen = phy::look(&rxpk.phy);
+        let frame = frame(rxpk, Eui(0x0102_0304_0506_0708), seen.as_ref(), None, 7);
+        let info = frame.rx_info.unwrap();
+        assert_eq!((&info.context[..], info.gateway_id.as_str()), (&[0, 0, 4, 0xd2][..], "0102030405060708"));
+        let fine = info.fine_time_since_gps_epoch.unwrap().span();
+        assert_eq!(fine, Some(Duration::new(1000, 250)), "the second, and nanoseconds since its pulse");
+        let shown: Vec<_> = info.metadata.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        assert_eq!(shown, ["dev_addr=01020304", "f_cnt=298", "f_port=10", "frame_type=UnconfirmedDataUp"]);
+        assert_eq!(metadata(None)["frame_type"], "unknown");
+    }
+
+    #[test]
+    fn statistics_are_the_gateways_and_our_own() {
+        let stat = stat::parse(&json!({ "rxnb": 5, "rxok": 4, "dwnb": 2, "txnb": 1, "temp": 23.2 })).unwrap();
+        let tally = Tally { forwarded: 3, dropped: 1, spoilt: [(868_100_000, 9)].into(), ..Tally::default() };
+        let stats = stats(stat, Eui(1), "v1", tally);
+        assert_eq!((stats.rx_packets_received, stats.rx_packets_received_ok), (5, 4));
+        assert_eq!((stats.tx_packets_received, stats.tx_packets_emitted, stats.config_version.as_str()), (2, 1, "v1"));
+        assert_eq!((stats.metadata["forwarded"].as_str(), stats.metadata["bad_crc_868100000"].as_str()), ("3", "9"));
+    }
+}

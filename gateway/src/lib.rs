@@ -8,6 +8,7 @@
 //! | [`pipeline`] | the one path; the ledger that counts every message |
 //! | [`radio`] | bytes and frames to messages and back |
 //! | [`store`] | what outlives the process |
+//! | [`spool`] | the crash-safe queue before a remote broker |
 //! | [`broker`] | MQTT for clients |
 //! | [`admin`] | metrics, health, live messages |
 //! | [`supervisor`] | starting, restarting, stopping units |
@@ -36,6 +37,7 @@ pub mod plugins;
 pub mod radio;
 pub mod reload;
 pub mod signature;
+pub mod spool;
 pub mod store;
 pub mod supervisor;
 pub mod systemd;

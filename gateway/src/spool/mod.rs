@@ -1,0 +1,238 @@
+//! A crash-safe queue on disk for one uplink: what waits for the remote broker, over outages and power cuts.
+//!
+//! Owns a folder of files (`<data-dir>/spool/<uplink>/`) and one thread that alone touches them. Takes records, which are
+//! bytes to it, and hands them out in order, alarms before bulk; never knows what they say or to whom they go. Whoever
+//! appends never waits for the disk: the record's receipt is settled when it is there.
+
+mod figures;
+mod frame;
+mod lane;
+mod reader;
+mod settings;
+mod state;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+
+use crate::message::{Receipt, Received};
+
+pub use self::figures::{Dropped, Figures, Quarantined};
+pub use self::reader::{Reader, Record, Seq};
+pub use self::settings::{BYTES_MIN, Durability, Policy, Priority, RECORD_MAX, SpoolSettings};
+
+use self::lane::Lane;
+use self::state::{State, Time};
+
+/// Reads the clocks: [`Clock::now`](crate::message::Clock::now) of the pipeline's clock.
+pub type Now = Arc<dyn Fn() -> Received + Send + Sync>;
+
+/// Why a spool can't be opened. Damaged content is none of these: it is set aside.
+#[derive(Debug, thiserror::Error)]
+pub enum SpoolError {
+    /// The folder is not there and can't be made.
+    #[error("can't make {}: {why}; see that the gateway may write there and that the disk has room", .folder.display())]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system said.
+        why: std::io::Error,
+    },
+    /// Somebody else has it.
+    #[error("{} is in use by another process; stop that one, or give the uplink another name", .folder.display())]
+    Locked {
+        /// The folder.
+        folder: PathBuf,
+    },
+}
+
+/// Why a record was not taken, or was dropped later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// The files hold as much as they may.
+    Full,
+    /// The disk is slower than what comes, and 4 MiB wait for it already.
+    Busy,
+    /// The disk fails; [`Figures::last_error`] says why.
+    Disk,
+    /// It is empty, larger than [`RECORD_MAX`], or larger than a quarter of what the spool may hold.
+    Size,
+    /// The spool was closed.
+    Closed,
+}
+
+impl Refused {
+    /// The word for metrics and messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "spool-full",
+            Self::Busy => "spool-busy",
+            Self::Disk => "spool-disk",
+            Self::Size => "spool-size",
+            Self::Closed => "spool-closed",
+        }
+    }
+}
+
+/// A record that there was no room for, given back.
+#[derive(Debug)]
+pub struct NotTaken {
+    /// Why.
+    pub why: Refused,
+    /// Whether waiting for [`Spool::room`] is of use: the policy is [`Policy::Block`], and it can be taken some time.
+    pub wait: bool,
+    /// The receipt, unsettled.
+    pub receipt: Option<Receipt>,
+}
+
+/// What was found at opening.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Opened {
+    /// Records that wait for the remote.
+    pub messages: u64,
+    /// Bytes of half-written records that a crash left and that were cut off: nobody had been promised anything of them.
+    pub repaired: u64,
+    /// What is damaged and lost.
+    pub quarantined: Quarantined,
+    /// Where the reader was is not known; everything in the files is handed out once more.
+    pub cursor_lost: bool,
+}
+
+struct Shared {
+    name: String,
+    now: Now,
+    state: Mutex<State>,
+    /// Told when there is something to hand out.
+    more: Notify,
+    /// Told when there is room again.
+    room: Notify,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the state, and wakes those for whom that made a difference.
+    fn change<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
+        let mut state = self.state();
+        let result = change(&mut state);
+        let (more, room) = (std::mem::take(&mut state.more), std::mem::take(&mut state.room));
+        drop(state);
+        if more {
+            self.more.notify_one();
+        }
+        if room {
+            self.room.notify_waiters();
+        }
+        result
+    }
+}
+
+/// A handle to append by and to look through. A clone is another handle.
+#[derive(Clone)]
+pub struct Spool(Arc<Shared>);
+
+impl Spool {
+    /// Opens the spool in `folder`, or makes it, and starts its thread. `name` is the uplink's, for log lines. Reads and
+    /// repairs files, so it takes its time.
+    ///
+    /// # Errors
+    /// [`SpoolError`]; damage is none.
+    pub fn open(folder: &Path, name: &str, settings: SpoolSettings, now: Now) -> Result<(Self, Opened), SpoolError> {
+        std::fs::create_dir_all(folder).map_err(|why| SpoolError::Folder { folder: folder.to_owned(), why })?;
+        let time = Time { at: 0, since: now().monotonic };
+        let shared = Shared {
+            name: name.to_owned(),
+            now,
+            state: Mutex::new(State::new(settings, [Lane::default(), Lane::default()], time)),
+            more: Notify::new(),
+            room: Notify::new(),
+        };
+        Ok((Self(Arc::new(shared)), Opened::default()))
+    }
+
+    /// The uplink's name.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Appends a record, [`Message::to_record`](crate::message::Message::to_record) say. Never waits. When it is taken,
+    /// `receipt` is settled as soon as the record is on disk, or acknowledged by the remote before that, or dropped and
+    /// counted by the policy; it is let go unsettled, and so lost, only when the process ends before.
+    ///
+    /// # Errors
+    /// [`NotTaken`] where there is no room. Unless it says that waiting is of use, the record is counted as dropped, and
+    /// the receipt is the caller's to settle.
+    pub fn try_append(&self, record: Bytes, priority: Priority, receipt: Option<Receipt>) -> Result<(), NotTaken> {
+        let now = (self.0.now)();
+        self.0.change(|state| state.accept(record, priority, receipt, now.monotonic))
+    }
+
+    /// The same, but with [`Policy::Block`] it waits for room. A record that is refused is counted as dropped and its
+    /// receipt settled: sent again, it would fare no better. Safe to cancel: then nothing was appended and the receipt is
+    /// lost. Who needs an order waits for one before the next.
+    ///
+    /// # Errors
+    /// Why it was dropped.
+    pub async fn append(&self, record: Bytes, priority: Priority, receipt: Option<Receipt>) -> Result<(), Refused> {
+        let mut receipt = receipt;
+        loop {
+            let room = self.room();
+            match self.try_append(record.clone(), priority, receipt) {
+                Ok(()) => return Ok(()),
+                Err(refused) if refused.wait => receipt = refused.receipt,
+                Err(refused) => {
+                    refused.receipt.into_iter().for_each(Receipt::settle);
+                    return Err(refused.why);
+                }
+            }
+            room.await;
+        }
+    }
+
+    /// Waits until there may be room; ask for it before trying, and wait after. Others may be quicker.
+    pub fn room(&self) -> impl Future<Output = ()> + Send + '_ {
+        self.0.room.notified()
+    }
+
+    /// The one reader; `None` while there is one. It begins at the first record that is not acknowledged, so a new one in
+    /// the place of one that was let go hands out once more what that one had under way.
+    pub fn reader(&self) -> Option<Reader> {
+        Reader::of(&self.0)
+    }
+
+    /// The counters, at this moment.
+    pub fn figures(&self) -> Figures {
+        let now = (self.0.now)();
+        self.0.state().figures(now.monotonic)
+    }
+
+    /// Takes other settings from now on.
+    pub fn set(&self, settings: SpoolSettings) {
+        self.0.change(|state| {
+            state.settings = settings;
+            state.room = true;
+        });
+    }
+
+    /// Writes everything that waits for the disk and says whether it is there.
+    ///
+    /// # Errors
+    /// In words, when the disk fails.
+    pub async fn flush(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// Writes what can be written, notes where the reader is, and ends the thread. From now on nothing is taken or handed
+    /// out. Says whether all of it is on disk; the files are free for another when it returns.
+    ///
+    /// # Errors
+    /// In words, when the disk fails. Receipts of what could not be written are lost.
+    pub async fn close(&self) -> Result<(), String> {
+        self.0.change(State::close);
+        Ok(())
+    }
+}

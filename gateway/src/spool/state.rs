@@ -1,0 +1,294 @@
+//! What the handles and the thread share: both lanes, what is taken and what is refused, who is to be woken.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use super::figures::Figures;
+use super::frame::weight;
+use super::lane::{Lane, Pending};
+use super::settings::{Durability, Policy, Priority, RECORD_MAX, SpoolSettings};
+use super::{NotTaken, Record, Refused, Seq};
+use crate::message::Receipt;
+
+/// What may wait for the disk, in bytes; an eighth of it is for alarms alone.
+const UNWRITTEN_MAX: u64 = 4 * 1024 * 1024;
+/// With [`Durability::OnOutage`], the same while the remote is prompt.
+const HELD_MAX: u64 = 1024 * 1024;
+/// How long a prompt remote may take, in milliseconds.
+const PROMPT: u64 = 1000;
+/// Between two tries on a disk that fails.
+const AGAIN: u64 = 1000;
+/// How long what can't be written is kept for the remote to acknowledge, unless the policy says for ever.
+const FAILED_PATIENCE: u64 = 2000;
+/// How soon acknowledgements are noted on disk: so many of them go into one note.
+const NOTE: u64 = 2;
+
+/// Told when a flush or the end is done.
+pub(super) type Told = oneshot::Sender<Result<(), String>>;
+
+/// The spool's own time, in milliseconds. It never jumps.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Time {
+    pub(super) at: u64,
+    pub(super) since: Instant,
+}
+
+impl Time {
+    pub(super) fn of(self, now: Instant) -> u64 {
+        let passed = now.saturating_duration_since(self.since).as_millis();
+        self.at.saturating_add(u64::try_from(passed).unwrap_or(u64::MAX))
+    }
+}
+
+pub(super) struct State {
+    pub(super) settings: SpoolSettings,
+    pub(super) lanes: [Lane; 2],
+    pub(super) time: Time,
+    /// Counts and last words. What is known elsewhere is filled in when somebody asks.
+    pub(super) counted: Figures,
+    /// When the first record that is on disk alone was appended, by lane.
+    pub(super) oldest_on_disk: [Option<u64>; 2],
+    /// Since when the disk fails, and when it is tried again.
+    pub(super) failing: Option<(u64, u64)>,
+    pub(super) flushes: Vec<Told>,
+    pub(super) closing: Option<Told>,
+    closed: bool,
+    reading: bool,
+    /// When the thread has something to do.
+    pub(super) due: Option<u64>,
+    /// The thread is to be told.
+    pub(super) ring: bool,
+    /// The reader is to be told.
+    pub(super) more: bool,
+    /// Whoever waits for room is to be told.
+    pub(super) room: bool,
+}
+
+impl State {
+    pub(super) fn new(settings: SpoolSettings, lanes: [Lane; 2], time: Time) -> Self {
+        Self {
+            settings,
+            lanes,
+            time,
+            counted: Figures::default(),
+            oldest_on_disk: [None; 2],
+            failing: None,
+            flushes: Vec::new(),
+            closing: None,
+            closed: false,
+            reading: false,
+            due: Some(0),
+            ring: false,
+            more: false,
+            room: false,
+        }
+    }
+
+    pub(super) fn accept(
+        &mut self,
+        record: Bytes,
+        priority: Priority,
+        receipt: Option<Receipt>,
+        now: Instant,
+    ) -> Result<(), NotTaken> {
+        if let Some(why) = self.objection(&record, priority) {
+            let wait = self.settings.policy == Policy::Block && !matches!(why, Refused::Size | Refused::Closed);
+            if !wait {
+                self.count_refused(why);
+            }
+            return Err(NotTaken { why, wait, receipt });
+        }
+        let now = self.time.of(now);
+        self.lanes[priority as usize].append(record, now, receipt);
+        self.counted.appended += 1;
+        self.more = true;
+        self.plan(priority, now);
+        Ok(())
+    }
+
+    fn objection(&self, record: &Bytes, priority: Priority) -> Option<Refused> {
+        let weight = weight(record.len());
+        let share = |all: u64| if priority == Priority::Alarm { all } else { all - all / 8 };
+        let unwritten: u64 = self.lanes.iter().map(Lane::unwritten).sum();
+        if self.closed {
+            Some(Refused::Closed)
+        } else if record.is_empty() || record.len() > RECORD_MAX || weight > self.settings.room(priority) / 4 {
+            Some(Refused::Size)
+        } else if unwritten > 0 && unwritten + weight > share(UNWRITTEN_MAX) {
+            Some(if self.failing.is_some() { Refused::Disk } else { Refused::Busy })
+        } else if self.settings.policy != Policy::DropOldest
+            && self.counted.disk_bytes + unwritten + weight > self.settings.room(priority)
+        {
+            Some(Refused::Full)
+        } else {
+            None
+        }
+    }
+
+    fn count_refused(&mut self, why: Refused) {
+        let dropped = &mut self.counted.dropped;
+        match why {
+            Refused::Full => dropped.full += 1,
+            Refused::Busy => dropped.busy += 1,
+            Refused::Disk => dropped.disk += 1,
+            Refused::Size => dropped.size += 1,
+            // The process ends: nothing is read any more.
+            Refused::Closed => {}
+        }
+    }
+
+    /// When what waits in a lane is to be written; `None` when nothing does.
+    pub(super) fn due(&self, priority: Priority) -> Option<u64> {
+        let lane = &self.lanes[priority as usize];
+        let since = lane.pending_since()?;
+        if let Some((_, again)) = self.failing {
+            return Some(again);
+        }
+        if self.settings.durability == Durability::OnOutage && !lane.outage {
+            return Some(if lane.unwritten() < HELD_MAX { since + PROMPT } else { 0 });
+        }
+        let hurried = priority == Priority::Alarm || lane.pending() >= self.settings.batch;
+        let interval = u64::try_from(self.settings.interval.as_millis()).unwrap_or(u64::MAX);
+        Some(if hurried { 0 } else { since.saturating_add(interval) })
+    }
+
+    /// Has the thread write what waits in a lane when it is due.
+    fn plan(&mut self, priority: Priority, now: u64) {
+        if let Some(due) = self.due(priority) {
+            self.want(due.max(now));
+        }
+    }
+
+    /// Has the thread look at `at` or before.
+    pub(super) fn want(&mut self, at: u64) {
+        if self.due.is_none_or(|due| at < due) {
+            self.due = Some(at);
+            self.ring = true;
+        }
+    }
+
+    /// The records that go next, alarms first.
+    pub(super) fn hand_out(&mut self, messages: usize, bytes: usize) -> Vec<Record> {
+        let mut batch: Vec<Record> = Vec::new();
+        let mut room = bytes;
+        for priority in Priority::ALL {
+            while batch.len() < messages.max(1) {
+                let most = if batch.is_empty() { usize::MAX } else { room };
+                let Some((number, bytes, again)) = self.lanes[priority as usize].hand_out(most) else { break };
+                room = room.saturating_sub(bytes.len());
+                batch.push(Record { seq: Seq { priority, number }, bytes, again });
+            }
+        }
+        self.want_more();
+        batch
+    }
+
+    /// Has the thread fill up a window that runs low.
+    fn want_more(&mut self) {
+        if self.lanes.iter().any(|lane| lane.is_low() && lane.read_end() < lane.next()) {
+            self.want(0);
+        }
+    }
+
+    pub(super) fn acknowledge(&mut self, seq: Seq, now: Instant) -> bool {
+        let now = self.time.of(now);
+        let lane = &mut self.lanes[seq.priority as usize];
+        if !lane.acknowledge(seq.number) {
+            return false;
+        }
+        // The remote is prompt again when what it has not acknowledged is young.
+        lane.outage &= lane.read_end() < lane.next() || lane.oldest().is_some_and(|at| at + PROMPT / 2 < now);
+        self.counted.acknowledged += 1;
+        self.room = true;
+        self.want(now + NOTE);
+        self.want_more();
+        true
+    }
+
+    pub(super) fn rewind(&mut self) {
+        self.lanes.iter_mut().for_each(Lane::rewind);
+        self.more = true;
+    }
+
+    /// A batch is on disk.
+    pub(super) fn written(&mut self, priority: Priority, batch: Vec<Pending>, now: u64) {
+        self.lanes[priority as usize].written(batch);
+        self.failing = None;
+        self.plan(priority, now);
+        self.room = true;
+    }
+
+    /// A batch could not be written: it waits, and with most policies not for ever.
+    pub(super) fn failed(&mut self, priority: Priority, batch: Vec<Pending>, why: String, now: u64) {
+        self.lanes[priority as usize].give_back(batch);
+        self.note_failure(why, now);
+    }
+
+    /// The disk fails.
+    pub(super) fn note_failure(&mut self, why: String, now: u64) {
+        let since = self.failing.map_or(now, |(since, _)| since);
+        self.failing = Some((since, now + AGAIN));
+        self.counted.write_errors += 1;
+        self.counted.last_error = Some(why);
+        self.want(now + AGAIN);
+    }
+
+    /// Drops what could not be written for too long.
+    pub(super) fn drop_unwritten(&mut self, now: u64) {
+        if self.failing.is_some_and(|(since, _)| since + FAILED_PATIENCE <= now)
+            && self.settings.policy != Policy::Block
+        {
+            let cutoff = (now + 1).saturating_sub(FAILED_PATIENCE);
+            self.counted.dropped.disk += self.lanes.iter_mut().map(|lane| lane.drop_unwritten(cutoff)).sum::<u64>();
+        }
+    }
+
+    /// Drops what is too old.
+    pub(super) fn expire(&mut self, now: u64) {
+        let Some(age) = self.settings.max_age else { return };
+        let cutoff = now.saturating_sub(u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
+        self.counted.dropped.expired += self.lanes.iter_mut().map(|lane| lane.expire(cutoff)).sum::<u64>();
+    }
+
+    pub(super) fn figures(&self, now: Instant) -> Figures {
+        let mut figures = self.counted.clone();
+        for lane in &self.lanes {
+            let (messages, bytes) = lane.queued();
+            figures.messages += messages;
+            figures.bytes += bytes;
+            figures.in_flight += lane.in_flight();
+        }
+        let oldest = self.lanes.iter().zip(self.oldest_on_disk);
+        let oldest = oldest.filter(|(lane, _)| lane.queued().0 > 0).filter_map(|(lane, disk)| lane.oldest().or(disk));
+        let age = |at| std::time::Duration::from_millis(self.time.of(now).saturating_sub(at));
+        figures.oldest_age = oldest.min().map(age);
+        figures.failing = self.failing.is_some();
+        figures
+    }
+
+    pub(super) fn begin_reading(&mut self) -> bool {
+        let free = !std::mem::replace(&mut self.reading, true);
+        if free {
+            self.rewind();
+        }
+        free
+    }
+
+    pub(super) fn end_reading(&mut self) {
+        self.reading = false;
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// Takes and gives nothing any more.
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+        (self.more, self.room) = (true, true);
+        self.due = Some(0);
+        self.ring = true;
+    }
+}

@@ -67,12 +67,22 @@ pub(super) struct Lane {
     queued_bytes: u64,
     /// The remote has kept one waiting for too long.
     pub(super) outage: bool,
+    /// Records that the window may hold.
+    pub(super) most: usize,
 }
 
 impl Lane {
     /// As it is on disk: the reader at `acked`, the next record's number, and what is between.
     pub(super) fn new(acked: u64, next: u64, queued: u64, queued_bytes: u64) -> Self {
-        Self { read_end: acked, next, queued, queued_bytes, outage: queued > 0, ..Self::default() }
+        Self {
+            read_end: acked,
+            next,
+            queued,
+            queued_bytes,
+            outage: queued > 0,
+            most: WINDOW_RECORDS,
+            ..Self::default()
+        }
     }
 
     pub(super) fn append(&mut self, bytes: Bytes, at: u64, receipt: Option<Receipt>) {
@@ -88,7 +98,7 @@ impl Lane {
     }
 
     fn has_room(&self) -> bool {
-        self.window.len() < WINDOW_RECORDS && self.window_bytes < WINDOW_BYTES
+        self.window.len() < self.most && self.window_bytes < WINDOW_BYTES
     }
 
     fn show(&mut self, item: Item) {
@@ -110,7 +120,7 @@ impl Lane {
 
     /// Whether the reader can use what is further back.
     pub(super) fn is_low(&self) -> bool {
-        self.window.len() < WINDOW_RECORDS / 2 && self.window_bytes < WINDOW_BYTES / 2
+        self.window.len() < self.most.div_ceil(2) && self.window_bytes < WINDOW_BYTES / 2
     }
 
     /// What the window lacks, in bytes; 0 when it has enough.
@@ -238,13 +248,25 @@ impl Lane {
 
     /// Takes out what is to be written next. It counts as unwritten until [`written`](Self::written).
     pub(super) fn take_batch(&mut self) -> Vec<Pending> {
-        let mut bytes = 0;
-        let fits = |pending: &&Pending| {
-            bytes += weight(pending.item.bytes.len());
-            bytes <= BATCH_BYTES
-        };
-        let count = self.pending.iter().take_while(fits).count().max(1).min(self.pending.len());
+        let count = self.next_batch().0;
         self.pending.drain(..count).collect()
+    }
+
+    /// What it will take on disk, about: heads and footers come to it.
+    pub(super) fn next_batch_bytes(&self) -> u64 {
+        self.next_batch().1
+    }
+
+    fn next_batch(&self) -> (usize, u64) {
+        let (mut count, mut bytes) = (0, 0);
+        for pending in &self.pending {
+            let weight = weight(pending.item.bytes.len());
+            if count > 0 && bytes + weight > BATCH_BYTES {
+                break;
+            }
+            (count, bytes) = (count + 1, bytes + weight);
+        }
+        (count, bytes)
     }
 
     /// A batch is on disk, or dropped.

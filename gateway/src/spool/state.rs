@@ -53,8 +53,9 @@ pub(super) struct State {
     /// Since when the disk fails, and when it is tried again.
     pub(super) failing: Option<(u64, u64)>,
     pub(super) flushes: Vec<Told>,
-    pub(super) closing: Option<Told>,
     closed: bool,
+    /// The thread is gone.
+    pub(super) ended: bool,
     reading: bool,
     /// When the thread has something to do.
     pub(super) due: Option<u64>,
@@ -76,8 +77,8 @@ impl State {
             oldest_on_disk: [None; 2],
             failing: None,
             flushes: Vec::new(),
-            closing: None,
             closed: false,
+            ended: false,
             reading: false,
             due: Some(0),
             ring: false,
@@ -212,27 +213,43 @@ impl State {
         self.more = true;
     }
 
-    /// A batch is on disk.
-    pub(super) fn written(&mut self, priority: Priority, batch: Vec<Pending>, now: u64) {
+    /// A batch is on disk. Says whether the disk failed before.
+    pub(super) fn written(&mut self, priority: Priority, batch: Vec<Pending>, now: u64) -> bool {
         self.lanes[priority as usize].written(batch);
-        self.failing = None;
-        self.plan(priority, now);
+        let failed = self.failing.take().is_some();
+        Priority::ALL.into_iter().for_each(|priority| self.plan(priority, now));
         self.room = true;
+        failed
     }
 
     /// A batch could not be written: it waits, and with most policies not for ever.
-    pub(super) fn failed(&mut self, priority: Priority, batch: Vec<Pending>, why: String, now: u64) {
+    pub(super) fn failed(&mut self, priority: Priority, batch: Vec<Pending>, why: String, now: u64) -> bool {
         self.lanes[priority as usize].give_back(batch);
-        self.note_failure(why, now);
+        self.note_failure(why, now)
     }
 
-    /// The disk fails.
-    pub(super) fn note_failure(&mut self, why: String, now: u64) {
+    /// The disk fails. Says whether that is news.
+    pub(super) fn note_failure(&mut self, why: String, now: u64) -> bool {
+        let new = self.failing.is_none();
         let since = self.failing.map_or(now, |(since, _)| since);
         self.failing = Some((since, now + AGAIN));
         self.counted.write_errors += 1;
         self.counted.last_error = Some(why);
         self.want(now + AGAIN);
+        new
+    }
+
+    /// Whether the disk failed, and there is nothing to be written by which it would show that it does no more.
+    pub(super) fn is_probe_due(&self, now: u64) -> bool {
+        self.failing.is_some_and(|(_, again)| again <= now) && self.lanes.iter().all(|lane| lane.pending() == 0)
+    }
+
+    /// What to tell whoever waits for the disk.
+    pub(super) fn outcome(&self) -> Result<(), String> {
+        match (&self.failing, &self.counted.last_error) {
+            (Some(_), Some(error)) => Err(error.clone()),
+            _ => Ok(()),
+        }
     }
 
     /// Drops what could not be written for too long.
@@ -288,7 +305,13 @@ impl State {
     pub(super) fn close(&mut self) {
         self.closed = true;
         (self.more, self.room) = (true, true);
-        self.due = Some(0);
-        self.ring = true;
+        self.want(0);
+    }
+
+    /// The end, for those who wait for it. What is not written is lost, and so are its receipts.
+    pub(super) fn end(&mut self) -> Vec<Told> {
+        self.lanes = [Lane::default(), Lane::default()];
+        self.ended = true;
+        std::mem::take(&mut self.flushes)
     }
 }

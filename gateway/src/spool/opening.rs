@@ -33,6 +33,8 @@ pub(super) struct Survey {
     pub(super) messages: u64,
     pub(super) weight: u64,
     pub(super) acked: u64,
+    /// The cursor says so.
+    placed: bool,
     pub(super) end: u64,
     pub(super) last_at: u64,
     pub(super) quarantined: Quarantined,
@@ -70,6 +72,7 @@ pub(super) fn survey(disk: &dyn Disk, priority: Priority, place: Option<&Place>)
         messages: 0,
         weight: 0,
         acked,
+        placed: place.is_some(),
         end: 0,
         last_at: 0,
         quarantined: Quarantined::default(),
@@ -100,17 +103,17 @@ impl Survey {
         if segment.count == 0 && segment.end <= expected.max(name.base) {
             return self.empty.push(name);
         }
-        if self.acked > 0 || !self.segments.is_empty() {
+        if self.placed || !self.segments.is_empty() {
             self.quarantined.messages += name.base.saturating_sub(expected);
         }
-        let until_next = |until: u64| until.saturating_sub(segment.end.max(self.acked));
-        let lost = scan.map_or_else(|| until.map_or(0, until_next), |scan| scan.lost);
+        let lost = scan.map_or(0, |scan| scan.lost);
         segment.damaged |= lost > 0;
         segment.counted = segment.damaged;
         self.quarantined.messages += lost;
         self.quarantined.files += u64::from(segment.damaged);
         self.quarantined.bytes += scan.filter(|_| segment.damaged).map_or(0, |scan| scan.lost_bytes);
-        self.end = segment.end;
+        // Up to the next one, all that is missing in a file without a footer has been counted.
+        self.end = until.filter(|_| scan.is_some()).unwrap_or(segment.end);
         let (mut count, mut bytes) = (segment.count, segment.bytes - HEADER as u64);
         if segment.name.base < self.acked && segment.end > self.acked {
             (count, bytes) = (0, 0);

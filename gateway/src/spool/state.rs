@@ -175,6 +175,11 @@ impl State {
         let mut batch: Vec<Record> = Vec::new();
         let mut room = bytes;
         for priority in Priority::ALL {
+            // No bulk while there are alarms that only have to be read.
+            let [alarms, _] = &self.lanes;
+            if priority == Priority::Bulk && alarms.read_end() < alarms.next() {
+                break;
+            }
             while batch.len() < messages.max(1) {
                 let most = if batch.is_empty() { usize::MAX } else { room };
                 let Some((number, bytes, again)) = self.lanes[priority as usize].hand_out(most) else { break };

@@ -51,10 +51,11 @@ machine >"$NEW"
 
 step "build"
 # The daemon last: the benchmarks' own dependencies ask for more features, and its binary is to be as it ships.
-cargo bench --locked --package stile --bench fanout --bench plugins --no-run
+cargo bench --locked --package stile --bench fanout --bench plugins --bench spool --no-run
 cargo bench --locked --package stile-tests --bench figures --no-run
 FANOUT=$(executable fanout)
 PLUGINS=$(executable plugins)
+SPOOL=$(executable spool)
 bash plugins/build.sh pass spin threshold threshold-js
 cargo build --release --locked --package stile
 
@@ -114,6 +115,15 @@ step "a stuck subscriber"
 figures stuck | section "One subscriber is stuck" \
     "2,000 messages of 64 bytes a second to ten subscribers, without and with an eleventh that has stopped reading: its
 connection and its queue are full. Default settings; five rounds in turn, medians." >>"$NEW"
+
+step "spool"
+{
+    printf '| Figure | Measured | Target | |\n|---|---|---|---|\n'
+    "$SPOOL"
+} | section "Spool: the queue before a remote broker" \
+    "Messages with 200 bytes of payload. Batch by batch: appended, on disk, handed out, acknowledged, one batch after the other.
+The outage: all are appended, each batch waited for, before the first is taken. Bytes are \`write_bytes\` of /proc/self/io;
+nothing is counted that the file system's journal writes." >>"$NEW"
 
 step "plugins: a call"
 "$PLUGINS" calls | section "Plugins: a call" \

@@ -14,7 +14,7 @@ const FILE: &str = "cursor";
 /// Between the slots: what a disk writes at once, at most.
 const APART: usize = 4096;
 const MARK: &[u8; 8] = b"STILESC\x01";
-const LENGTH: usize = 8 + 8 + 4 * 8 + 8 + 8;
+const LENGTH: usize = 8 + 8 + 4 * 8 + 8 + 8 + 8;
 
 /// What stands in a slot.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -25,13 +25,16 @@ pub(super) struct Place {
     pub(super) end: [u64; 2],
     /// The spool's time, in milliseconds.
     pub(super) time: u64,
+    /// The spool was closed, and all that was handed out and not acknowledged is in its files.
+    pub(super) clean: bool,
     /// The wall's at that moment, in milliseconds since 1970, UTC; 0 where it could not be trusted.
     pub(super) wall: u64,
 }
 
 impl Place {
     fn to_slot(self, generation: u64) -> Vec<u8> {
-        let numbers = [generation, self.acked[0], self.acked[1], self.end[0], self.end[1], self.time, self.wall];
+        let clean = u64::from(self.clean);
+        let numbers = [generation, self.acked[0], self.acked[1], self.end[0], self.end[1], self.time, self.wall, clean];
         let mut slot = MARK.to_vec();
         numbers.iter().for_each(|number| slot.extend_from_slice(&number.to_le_bytes()));
         let sum = plain_sum(&slot);
@@ -45,14 +48,19 @@ impl Place {
             return None;
         }
         let number = |n: usize| u64_at(slot, 8 + 8 * n);
-        let place =
-            Self { acked: [number(1), number(2)], end: [number(3), number(4)], time: number(5), wall: number(6) };
+        let place = Self {
+            acked: [number(1), number(2)],
+            end: [number(3), number(4)],
+            time: number(5),
+            wall: number(6),
+            clean: number(7) == 1,
+        };
         Some((number(0), place))
     }
 
     /// The same but for the time, which alone is no reason to write.
     fn says_the_same_as(&self, other: &Self) -> bool {
-        (self.acked, self.end) == (other.acked, other.end)
+        (self.acked, self.end, self.clean) == (other.acked, other.end, other.clean)
     }
 }
 
@@ -125,11 +133,6 @@ impl Cursor {
             self.slot = 1 - self.slot;
         }
         Ok(bytes)
-    }
-
-    /// Has the next one written whatever it says.
-    pub(super) fn distrust(&mut self) {
-        self.written = None;
     }
 
     fn open(&mut self, disk: &dyn Disk) -> io::Result<Box<dyn DiskFile>> {

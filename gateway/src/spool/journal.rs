@@ -6,11 +6,14 @@
 use std::io;
 
 use super::cursor::{Cursor, Place};
-use super::disk::Disk;
+use super::disk::{Disk, Mode};
 use super::files::{Files, Work};
 use super::lane::Pending;
 use super::reading::Found;
 use super::settings::Priority;
+
+/// What is written to find out how the disk is.
+const PROBE: &str = "probe";
 
 pub(super) struct Journal {
     disk: Box<dyn Disk>,
@@ -60,10 +63,13 @@ impl Journal {
         Ok(())
     }
 
-    /// The same, written again even if it is no news: to find out how the disk is.
-    pub(super) fn probe(&mut self, place: Place) -> io::Result<()> {
-        self.cursor.distrust();
-        self.sync(place)
+    /// Finds out whether the disk takes something again.
+    pub(super) fn probe(&mut self) -> io::Result<()> {
+        let _ = self.disk.remove(PROBE);
+        let mut file = self.disk.open(PROBE, Mode::Create)?;
+        file.write_at(0, &[0; 4096])?;
+        file.sync()?;
+        self.disk.remove(PROBE)
     }
 
     /// Removes the segments that `place` is beyond. Of the last one of a lane up to `keep` bytes may stay.

@@ -60,6 +60,8 @@ pub(super) struct Lane {
     /// The number of the next record.
     next: u64,
     pending: VecDeque<Pending>,
+    /// The first of those that are being written.
+    writing: Option<u64>,
     /// What the pending ones and those being written will take on disk.
     unwritten: u64,
     /// Records neither acknowledged nor dropped, and what they take on disk.
@@ -107,15 +109,24 @@ impl Lane {
         self.window.push_back(Slot { item, stage: Stage::Waiting });
     }
 
-    /// The next record for the reader, unless it weighs more than `room`; and whether it had it before.
-    pub(super) fn hand_out(&mut self, room: usize) -> Option<(u64, Bytes, bool)> {
+    /// The next record for the reader, unless it weighs more than `room`; and whether it had it before. With `written`,
+    /// only what is on disk.
+    pub(super) fn hand_out(&mut self, room: usize, written: bool) -> Option<(u64, Bytes, bool)> {
         while self.window.get(self.unhanded).is_some_and(|slot| slot.stage == Stage::Done) {
             self.unhanded += 1;
         }
-        let slot = self.window.get_mut(self.unhanded).filter(|slot| slot.item.bytes.len() <= room)?;
+        let end = if written { self.written_end() } else { self.next };
+        let fits = |slot: &&mut Slot| slot.item.bytes.len() <= room && slot.item.number < end;
+        let slot = self.window.get_mut(self.unhanded).filter(fits)?;
         self.unhanded += 1;
         let again = std::mem::replace(&mut slot.stage, Stage::Handed) == Stage::Again;
         Some((slot.item.number, slot.item.bytes.clone(), again))
+    }
+
+    /// Every record below is on disk, or need not be.
+    fn written_end(&self) -> u64 {
+        let pending = || self.pending.front().map(|pending| pending.item.number);
+        self.writing.or_else(pending).unwrap_or(self.next)
     }
 
     /// Whether the reader can use what is further back.
@@ -246,22 +257,23 @@ impl Lane {
         self.window.front().map(|slot| slot.item.at)
     }
 
-    /// Takes out what is to be written next. It counts as unwritten until [`written`](Self::written).
-    pub(super) fn take_batch(&mut self) -> Vec<Pending> {
-        let count = self.next_batch().0;
+    /// Takes out what is to be written next, of `most` bytes unless the first weighs more. It counts as unwritten until [`written`](Self::written).
+    pub(super) fn take_batch(&mut self, most: u64) -> Vec<Pending> {
+        let count = self.next_batch(most).0;
+        self.writing = self.pending.front().map(|pending| pending.item.number);
         self.pending.drain(..count).collect()
     }
 
     /// What it will take on disk, about: heads and footers come to it.
-    pub(super) fn next_batch_bytes(&self) -> u64 {
-        self.next_batch().1
+    pub(super) fn next_batch_bytes(&self, most: u64) -> u64 {
+        self.next_batch(most).1
     }
 
-    fn next_batch(&self) -> (usize, u64) {
+    fn next_batch(&self, most: u64) -> (usize, u64) {
         let (mut count, mut bytes) = (0, 0);
         for pending in &self.pending {
             let weight = weight(pending.item.bytes.len());
-            if count > 0 && bytes + weight > BATCH_BYTES {
+            if count > 0 && bytes + weight > most.min(BATCH_BYTES) {
                 break;
             }
             (count, bytes) = (count + 1, bytes + weight);
@@ -271,6 +283,7 @@ impl Lane {
 
     /// A batch is on disk, or dropped.
     pub(super) fn written(&mut self, batch: Vec<Pending>) {
+        self.writing = None;
         for pending in batch {
             self.unwritten -= weight(pending.item.bytes.len());
             pending.receipt.into_iter().for_each(Receipt::settle);
@@ -279,6 +292,7 @@ impl Lane {
 
     /// A batch is not on disk. What was acknowledged meanwhile need not be there any more.
     pub(super) fn give_back(&mut self, batch: Vec<Pending>) {
+        self.writing = None;
         batch.into_iter().rev().for_each(|pending| self.pending.push_front(pending));
         self.let_go();
     }
@@ -343,16 +357,11 @@ impl Lane {
         self.let_go();
         if self.read_end <= end {
             self.read_end = end;
-            let waiting = self.next - self.unwritten_from(end);
+            let waiting = self.next - self.written_end().max(end);
             self.queued = (left + waiting).min(before);
             self.queued_bytes = bytes + self.unwritten;
         }
         before - self.queued
-    }
-
-    /// The first number that is not on disk. Numbers rise by one from there.
-    fn unwritten_from(&self, at_least: u64) -> u64 {
-        self.pending.front().map_or(self.next, |pending| pending.item.number).max(at_least)
     }
 
     /// Damage took so many.

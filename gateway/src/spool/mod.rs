@@ -113,6 +113,9 @@ pub struct Opened {
     pub quarantined: Quarantined,
     /// Where the reader was is not known; everything in the files is handed out once more.
     pub cursor_lost: bool,
+    /// It was closed in order, or is new. If not, with [`Durability::OnOutage`], a remote may have been sent records that
+    /// are not known here any more.
+    pub clean: bool,
 }
 
 struct Shared {

@@ -179,6 +179,7 @@ pub(super) fn open(disk: Box<dyn Disk>, now: Received) -> io::Result<(Journal, [
     let mut opened = Opened::default();
     let surveys = Priority::ALL.map(|priority| survey(disk.as_ref(), priority, place.as_ref()));
     opened.cursor_lost = place.is_none() && (found.is_some() || surveys.iter().any(|survey| survey.messages > 0));
+    opened.clean = place.map_or(found.is_none() && !opened.cursor_lost, |place| place.clean);
     let at = surveys.iter().map(|survey| survey.last_at).max().unwrap_or(0).max(place.map_or(0, |place| place.time));
     let time = Time { at: at + away(place.as_ref(), &now), since: now.monotonic };
     let lanes = [0, 1].map(|n: usize| {
@@ -192,7 +193,11 @@ pub(super) fn open(disk: Box<dyn Disk>, now: Received) -> io::Result<(Journal, [
         opened.quarantined.bytes += survey.quarantined.bytes;
         repair(disk.as_ref(), survey, &mut opened)
     });
-    Ok((Journal::new(disk, files, Cursor::new()), lanes, time, opened))
+    let mut journal = Journal::new(disk, files, Cursor::new());
+    // From now on it is not closed. Should that fail, the thread tries again.
+    let acked = [lanes[0].acked(), lanes[1].acked()];
+    let _ = journal.sync(Place { acked, time: time.at, ..Place::default() });
+    Ok((journal, lanes, time, opened))
 }
 
 /// How long nobody was there, in milliseconds; 0 unless the wall clock could be trusted at both ends.

@@ -7,7 +7,9 @@ use bytes::Bytes;
 use super::state::State;
 use super::{Priority, Shared};
 
-/// A record's place in the spool, in this run of the process.
+/// A record's place in the spool. A record that is on disk keeps it over restarts. With
+/// [`Durability::OnOutage`](super::Durability::OnOutage) records are handed out that are not: after an end that was not
+/// [clean](super::Opened::clean), others may get the places of those.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Seq {
     /// Its lane.

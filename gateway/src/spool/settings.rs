@@ -34,10 +34,11 @@ impl Priority {
 /// acknowledged it, with either.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Durability {
-    /// Within `interval`, or as soon as there is a batch of them. A power cut costs at most that of what nobody waited for.
+    /// Within `interval`, or as soon as there is a batch of them, and before they are handed out. A power cut costs at most
+    /// that of what nobody waited for. While the disk fails they are handed out all the same.
     #[default]
     Always,
-    /// Not at all while the remote acknowledges within a second, for cards that wear out; as with `Always` from the moment
+    /// Handed out at once, and not written at all while the remote acknowledges within a second, for cards that wear out; as with `Always` from the moment
     /// that one has waited for so long, or 1 MiB waits. A power cut or a kill costs up to that second of what nobody
     /// waited for: QoS 0, frames of radios. What a publisher was told to be safe is safe here, too: it is told later.
     OnOutage,

@@ -104,7 +104,7 @@ impl State {
         let now = self.time.of(now);
         self.lanes[priority as usize].append(record, now, receipt);
         self.counted.appended += 1;
-        self.more = true;
+        self.more = self.settings.durability == Durability::OnOutage || self.failing.is_some();
         self.plan(priority, now);
         Ok(())
     }
@@ -174,6 +174,7 @@ impl State {
     pub(super) fn hand_out(&mut self, messages: usize, bytes: usize) -> Vec<Record> {
         let mut batch: Vec<Record> = Vec::new();
         let mut room = bytes;
+        let written = self.settings.durability == Durability::Always && self.failing.is_none();
         for priority in Priority::ALL {
             // No bulk while there are alarms that only have to be read.
             let [alarms, _] = &self.lanes;
@@ -182,7 +183,7 @@ impl State {
             }
             while batch.len() < messages.max(1) {
                 let most = if batch.is_empty() { usize::MAX } else { room };
-                let Some((number, bytes, again)) = self.lanes[priority as usize].hand_out(most) else { break };
+                let Some((number, bytes, again)) = self.lanes[priority as usize].hand_out(most, written) else { break };
                 room = room.saturating_sub(bytes.len());
                 batch.push(Record { seq: Seq { priority, number }, bytes, again });
             }
@@ -223,7 +224,7 @@ impl State {
         self.lanes[priority as usize].written(batch);
         let failed = self.failing.take().is_some();
         Priority::ALL.into_iter().for_each(|priority| self.plan(priority, now));
-        self.room = true;
+        (self.more, self.room) = (true, true);
         failed
     }
 
@@ -240,6 +241,7 @@ impl State {
         self.failing = Some((since, now + AGAIN));
         self.counted.write_errors += 1;
         self.counted.last_error = Some(why);
+        self.more = true;
         self.want(now + AGAIN);
         new
     }

@@ -102,8 +102,8 @@ impl Worker {
     fn write(&mut self, priority: Priority, now: u64, all: bool) {
         while self.is_due(priority, now, all) {
             let full = self.shared.state().settings.segment();
-            let room = self.make_room(priority, now);
-            let batch = self.shared.state().lanes[priority as usize].take_batch();
+            let room = self.make_room(priority, full, now);
+            let batch = self.shared.state().lanes[priority as usize].take_batch(full);
             if !room {
                 self.shared.change(|state| {
                     let dropped = state.lanes[priority as usize].drop_batch(batch);
@@ -141,12 +141,12 @@ impl Worker {
     }
 
     /// With [`Policy::DropOldest`], drops files until a lane's next batch fits. `false` when there is nothing to drop.
-    fn make_room(&mut self, priority: Priority, now: u64) -> bool {
+    fn make_room(&mut self, priority: Priority, full: u64, now: u64) -> bool {
         loop {
             let (policy, limit, wanted) = {
                 let state = self.shared.state();
                 let lane = &state.lanes[priority as usize];
-                (state.settings.policy, state.settings.room(priority), lane.next_batch_bytes())
+                (state.settings.policy, state.settings.room(priority), lane.next_batch_bytes(full))
             };
             if policy != Policy::DropOldest || self.journal.bytes() + wanted <= limit {
                 return true;
@@ -188,7 +188,7 @@ impl Worker {
         let mut done = self.journal.note(place).and_then(|()| self.journal.remove_spent(place, keep));
         let probe = self.shared.state().is_probe_due(now);
         if probe || self.journal.unsynced().is_some_and(|since| since + LAZY <= now) {
-            done = done.and_then(|()| if probe { self.journal.probe(place) } else { self.journal.sync(place) });
+            done = done.and_then(|()| if probe { self.journal.probe() } else { self.journal.sync(place) });
         }
         if self.note_failure(done, now) && probe {
             let healed = self.shared.change(|state| state.failing.take().is_some());
@@ -284,7 +284,8 @@ impl Worker {
     /// The last thing that is done.
     fn end(&mut self, now: u64) {
         let place = self.place(now);
-        let done = self.journal.seal(now).and_then(|()| self.journal.sync(place));
+        let clean = self.shared.state().lanes.iter().all(|lane| lane.unwritten() == 0);
+        let done = self.journal.seal(now).and_then(|()| self.journal.sync(Place { clean, ..place }));
         self.note_failure(done, now);
         let outcome = self.shared.state().outcome();
         self.shared.end(&outcome);

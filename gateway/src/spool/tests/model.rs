@@ -115,7 +115,10 @@ impl World {
 
     fn come_again(&mut self, how: impl FnOnce(Bench) -> Bench, violent: bool) {
         self.reader = None;
+        let orderly = self.bench().disk.is_well() && !violent;
         let bench = how(self.bench.take().unwrap());
+        assert!(!violent || !bench.opened.clean);
+        assert!(!orderly || bench.opened.clean);
         assert_eq!(bench.opened.quarantined, Quarantined::default(), "nothing was damaged");
         self.reader = bench.spool.reader();
         self.bench = Some(bench);

@@ -118,6 +118,11 @@ impl SimDisk {
         sim.room = Some(sim.used() + bytes);
     }
 
+    pub(super) fn is_well(&self) -> bool {
+        let sim = self.sim();
+        sim.fault.is_none() && sim.room.is_none()
+    }
+
     pub(super) fn used(&self) -> usize {
         self.sim().used()
     }

@@ -9,6 +9,7 @@
 //! | [`radio`] | bytes and frames to messages and back |
 //! | [`store`] | what outlives the process |
 //! | [`spool`] | the crash-safe queue before a remote broker |
+//! | [`codec`] | MQTT's packets: bytes and back |
 //! | [`broker`] | MQTT for clients |
 //! | [`admin`] | metrics, health, live messages |
 //! | [`supervisor`] | starting, restarting, stopping units |
@@ -24,6 +25,7 @@ pub mod broker;
 mod certificate;
 pub mod cli;
 pub mod clock;
+pub mod codec;
 pub mod component;
 pub mod config;
 mod data_dir;

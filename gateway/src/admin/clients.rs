@@ -10,8 +10,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Sources;
-use crate::broker::codec::Version;
 use crate::broker::{Amount, Client, SessionAfter, Transport};
+use crate::codec::Version;
 
 /// `GET /clients`. Made in a thread of its own: of thousands it takes a while, and messages go on meanwhile.
 pub(super) async fn list(State(sources): State<Arc<Sources>>) -> Response {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::num::NonZeroU16;
 
-use super::codec::ReasonCode;
+use crate::codec::ReasonCode;
 use crate::message::Topic;
 
 /// Aliases that a client may use, and the most that are used towards it. Each costs a topic's memory.

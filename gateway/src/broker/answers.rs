@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::codec::Packet;
+use crate::codec::Packet;
 use crate::message::{Awaited, Promise};
 
 /// Answers that wait. Policy: the client is not read from; its sending is slowed by TCP.

@@ -13,13 +13,12 @@ use tokio::time::Instant;
 use super::access::Access;
 use super::accounts::Accounts;
 use super::aliases::{self, Given};
-use super::codec::{self, ConnAck, Connect, Packet, ReasonCode, Utf8, Version};
 use super::identify::{Identity, identify};
 use super::registry::Will;
-use super::routed::to_properties;
 use super::session::Terms;
 use super::stats::Refusal;
 use super::tls::Caller;
+use crate::codec::{self, ConnAck, Connect, Packet, ReasonCode, Utf8, Version};
 use crate::config::{self, Credential};
 use crate::message::Topic;
 
@@ -176,7 +175,7 @@ fn will(connect: &Connect, access: &Arc<Access>, settings: &config::Broker) -> R
         qos: will.qos,
         retain: will.retain,
         delay: Duration::from_secs(will.delay.unwrap_or(0).into()),
-        properties: to_properties(&will.properties),
+        properties: codec::said(&will.properties),
     }))
 }
 

@@ -7,10 +7,10 @@ use tokio::time::Instant;
 
 use super::access::Who;
 use super::accounts::Accounts;
-use super::codec::{Connect, ReasonCode};
 use super::passwords::{Asked, Verdict};
 use super::stats::Refusal;
 use super::tls::Caller;
+use crate::codec::{Connect, ReasonCode};
 use crate::config::Credential;
 
 /// Somebody, and what proved it.

@@ -3,14 +3,13 @@
 //! Owns everything that a client can observe of MQTT. Never sees a radio: messages come from the pipeline and go to it.
 //! `listener.rs` accepts, `streams.rs` takes what no listener accepted, `tls.rs` and `websocket/` do what comes first where that is not MQTT, `handshake.rs` decides on CONNECT, `connection.rs` is one client's conversation, `session.rs`
 //! what is remembered of it, `registry.rs` who has which session, `inventory/` what operators see of them, `hub.rs` hands messages to sessions (most of them by the short way of `hub/desk.rs`), `table.rs` who wants what, `known.rs` which topics are matched already, `router.rs` is the
-//! fan-out engine and the only file that names rumqttd, `codec/` is the wire.
+//! fan-out engine and the only file that names rumqttd.
 
 mod access;
 mod accounts;
 mod aliases;
 mod answers;
 mod budget;
-pub mod codec;
 mod connection;
 mod denials;
 mod gate;

@@ -3,13 +3,8 @@
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-
-use super::codec::{PublishProperties, Utf8};
-use crate::message::{Message, Properties};
-
-/// Names of user properties that start like this are the gateway's own: clients' are not passed on.
-pub(super) const OWN_PREFIX: &str = "stile-";
+use crate::codec::{PublishProperties, properties_of};
+use crate::message::Message;
 
 /// One message for all its subscribers.
 #[derive(Debug)]
@@ -44,20 +39,9 @@ impl Routed {
         self.expires.is_some_and(|at| at <= Instant::now())
     }
 
-    /// Its properties for MQTT 5 without what differs from client to client: the publisher's, then the gateway's own.
+    /// Its properties for MQTT 5 without what differs from client to client.
     pub(super) fn v5(&self) -> &PublishProperties {
-        self.v5.get_or_init(|| {
-            let mut properties = self.message.properties.as_deref().map(from_properties).unwrap_or_default();
-            let message = &self.message;
-            let own = [
-                ("stile-id", message.id.to_string()),
-                ("stile-received-at", message.received.rfc3339()),
-                ("stile-clock", message.received.clock.as_str().to_owned()),
-                ("stile-origin", message.origin.to_string()),
-            ];
-            properties.user.extend(own.into_iter().filter_map(|(name, value)| text_pair(name, &value)));
-            properties
-        })
+        self.v5.get_or_init(|| properties_of(&self.message))
     }
 
     /// Seconds left of its expiry interval (MQTT 5.0, section 3.3.2.3.3). A second that has begun counts: what is sent on
@@ -66,37 +50,4 @@ impl Routed {
         let left = self.expires?.saturating_duration_since(Instant::now());
         u32::try_from(left.as_millis().div_ceil(1000)).ok()
     }
-}
-
-/// Texts that MQTT can't carry, too long or with a NUL, come from plugins alone: they are left out.
-fn text_pair(name: &str, value: &str) -> Option<(Utf8, Utf8)> {
-    Some((Utf8::new(name).ok()?, Utf8::new(value).ok()?))
-}
-
-fn from_properties(p: &Properties) -> PublishProperties {
-    let text = |text: &Option<String>| text.as_deref().and_then(|t| Utf8::new(t).ok());
-    PublishProperties {
-        payload_is_utf8: p.payload_is_text,
-        expiry: p.expiry,
-        content_type: text(&p.content_type),
-        response_topic: text(&p.response_topic),
-        correlation_data: p.correlation.clone(),
-        user: p.user.iter().filter_map(|(name, value)| text_pair(name, value)).collect(),
-        ..PublishProperties::default()
-    }
-}
-
-/// What a publisher said, as a message carries it; `None` when that is nothing. Copied, so that a message that is kept
-/// does not keep the connection's read buffer.
-pub(super) fn to_properties(p: &PublishProperties) -> Option<Arc<Properties>> {
-    let user = p.user.iter().filter(|(name, _)| !name.starts_with(OWN_PREFIX));
-    let properties = Properties {
-        payload_is_text: p.payload_is_utf8,
-        expiry: p.expiry,
-        content_type: p.content_type.as_ref().map(ToString::to_string),
-        response_topic: p.response_topic.as_ref().map(ToString::to_string),
-        correlation: p.correlation_data.as_deref().map(Bytes::copy_from_slice),
-        user: user.map(|(n, v)| (n.to_string(), v.to_string())).collect(),
-    };
-    (!properties.is_empty()).then(|| Arc::new(properties))
 }

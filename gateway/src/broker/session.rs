@@ -14,12 +14,12 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use super::aliases::Given;
-use super::codec::Version;
 use super::inventory::Listed;
 use super::keeper::Keeper;
 use super::outbox::{Delivery, Outbox, Parcel};
 use super::routed::Routed;
 use super::stats::{Drop as Dropped, Stats};
+use crate::codec::Version;
 use crate::message::{Awaited, QoS, TopicFilter};
 
 /// A message that was sent and not yet acknowledged to the end.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 use super::access::Standing;
-use super::codec::{ReasonCode, RetainHandling, SubAck, Subscribe, Subscription, UnsubAck, Unsubscribe};
 use super::hub::Command;
 use super::session::Session;
 use super::share;
 use super::table::Subscriber;
+use crate::codec::{ReasonCode, RetainHandling, SubAck, Subscribe, Subscription, UnsubAck, Unsubscribe};
 use crate::config;
 use crate::message::{Awaited, QoS, TopicFilter};
 use crate::store::SubscriptionRow;

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use bytes::{Bytes, BytesMut};
-use stile::broker::codec::{
+use stile::codec::{
     Ack, Auth, Authentication, ConnAck, Connect, Details, Disconnect, Packet, Publish, PublishProperties, ReasonCode,
     RetainHandling, SubAck, Subscribe, Subscription, UnsubAck, Unsubscribe, Utf8, Version, Will, write,
 };

@@ -3,7 +3,7 @@
 
 use bytes::BytesMut;
 use libfuzzer_sys::fuzz_target;
-use stile::broker::codec::{Packet, Version, encoded_len, read, write};
+use stile::codec::{Packet, Version, encoded_len, read, write};
 
 const MAX: usize = 4096;
 

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use stile::broker::codec::{self, Connect, Packet, Publish, Subscribe, Subscription, Utf8, Version};
+use stile::codec::{self, Connect, Packet, Publish, Subscribe, Subscription, Utf8, Version};
 use stile::broker::{Below, Broker};
 use stile::config;
 use stile::message::QoS;

@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use super::{Connection, End, violation};
-use crate::broker::codec::{Disconnect, Packet, ReasonCode, Version};
 use crate::broker::inventory::SessionAfter;
 use crate::broker::registry::{Hold, Left};
+use crate::codec::{Disconnect, Packet, ReasonCode, Version};
 use crate::wait::Bell;
 
 /// How long the last packet to a client may take.

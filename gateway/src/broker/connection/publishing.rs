@@ -6,10 +6,9 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{Connection, End, violation};
-use crate::broker::codec::{Ack, Packet, Publish, ReasonCode, Version};
 use crate::broker::may_publish;
-use crate::broker::routed::to_properties;
 use crate::broker::stats::Stats;
+use crate::codec::{Ack, Packet, Publish, ReasonCode, Version, said};
 use crate::message::{Awaited, Origin, QoS, Receipt, Topic};
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
@@ -82,7 +81,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let mut message = pipeline.message(pipeline.clock().now(), origin, topic, payload);
         message.qos = publish.qos;
         message.retain = publish.retain;
-        message.properties = publish.properties.as_deref().and_then(to_properties);
+        message.properties = publish.properties.as_deref().and_then(said);
         let (receipt, awaited) = self.receipt(publish).unzip();
         self.published = true;
         pipeline.ingest_for(message, receipt).await.map_err(|_closed| End::Stopping)?;

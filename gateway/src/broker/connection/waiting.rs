@@ -15,10 +15,10 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::{Connection, End, not_stored};
 use crate::broker::access::Standing;
-use crate::broker::codec::ReasonCode;
 use crate::broker::inventory::SessionAfter;
 use crate::broker::registry::Hold;
 use crate::broker::stats::{Refusal, Stats};
+use crate::codec::ReasonCode;
 use crate::wait::{Moved, read_or_write, try_write};
 
 /// Bytes taken in one read.

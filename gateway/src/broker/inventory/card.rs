@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::{Amount, Client, SessionAfter, Totals, Whence};
-use crate::broker::codec::Version;
 use crate::broker::outbox::Outbox;
+use crate::codec::Version;
 use crate::message::{QoS, Received, TopicFilter};
 
 /// What only comings, goings and subscriptions change.

@@ -14,9 +14,9 @@ use std::time::Duration;
 
 pub(super) use self::card::Arrived;
 use self::card::Card;
-use super::codec::Version;
 use super::outbox::Outbox;
 use super::{Broker, Shared};
+use crate::codec::Version;
 use crate::config::Door;
 use crate::message::{QoS, Received, TopicFilter};
 

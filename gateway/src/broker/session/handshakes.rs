@@ -3,8 +3,8 @@
 use std::num::NonZeroU16;
 
 use super::{InFlight, Session};
-use crate::broker::codec::{Ack, ReasonCode};
 use crate::broker::keeper::Keeper;
+use crate::codec::{Ack, ReasonCode};
 use crate::message::{Awaited, Promise, QoS};
 
 fn is_lost(awaited: &Option<Awaited>) -> bool {

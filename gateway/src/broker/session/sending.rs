@@ -6,9 +6,9 @@ use std::num::NonZeroU16;
 use bytes::BytesMut;
 
 use super::{InFlight, Session, Terms};
-use crate::broker::codec::{self, Ack, CodecError, Packet, PublishProperties, PublishRef, ReasonCode, Version};
 use crate::broker::outbox::{Delivery, Parcel};
 use crate::broker::stats::{Drop as Dropped, Stats};
+use crate::codec::{self, Ack, CodecError, Packet, PublishProperties, PublishRef, ReasonCode, Version};
 
 /// Writes one message; `Ok(false)` when it is larger than the client takes.
 fn write_delivery(

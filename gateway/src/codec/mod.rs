@@ -6,7 +6,7 @@
 //! ([`Publish::check_payload_format`]).
 //!
 //! The map: `header` cuts packets out of the stream, `reader` and `writer` know the data types, `property` the
-//! properties of 5.0; then one file for each family of packets.
+//! properties of 5.0; then one file for each family of packets. `carried` makes properties of a message's, and back.
 //!
 //! Sources: OASIS "MQTT Version 5.0" (7 March 2019) and "MQTT Version 3.1.1" (29 October 2014); IBM and Eurotech
 //! "MQTT V3.1 Protocol Specification". Sections are those of 5.0 unless another version is named.
@@ -14,6 +14,7 @@
 mod byte_enum;
 
 mod ack;
+mod carried;
 mod connack;
 mod connect;
 mod disconnect;
@@ -36,6 +37,7 @@ mod writer;
 use bytes::{Bytes, BytesMut};
 
 pub use ack::Ack;
+pub use carried::{properties_of, said};
 pub use connack::ConnAck;
 pub use connect::Connect;
 pub use disconnect::{Auth, Disconnect};

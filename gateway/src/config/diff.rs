@@ -28,12 +28,18 @@ pub enum Change {
     PluginChanged(String),
     /// A plugin of this name is new.
     PluginAdded(String),
+    /// An uplink of this name is gone.
+    UplinkRemoved(String),
+    /// The uplink of this name has other settings.
+    UplinkChanged(String),
+    /// An uplink of this name is new.
+    UplinkAdded(String),
     /// Plugins that were there and stay are asked in another order.
     PluginsReordered,
 }
 
-/// The units that differ: sections first, then radios and plugins that go, that change and that come. The order of
-/// radios does not matter, that of plugins does.
+/// The units that differ: sections first, then radios, plugins and uplinks that go, that change and that come. The order
+/// of radios and uplinks does not matter, that of plugins does.
 pub fn diff(old: &Settings, new: &Settings) -> Vec<Change> {
     let sections = [
         (old.gateway != new.gateway, Change::Gateway),
@@ -47,6 +53,8 @@ pub fn diff(old: &Settings, new: &Settings) -> Vec<Change> {
     radios.compare(&old.radio, &new.radio, Radio::name, &mut changes);
     let plugins = Names { removed: Change::PluginRemoved, changed: Change::PluginChanged, added: Change::PluginAdded };
     plugins.compare(&old.plugin, &new.plugin, |plugin| plugin.name.as_str(), &mut changes);
+    let uplinks = Names { removed: Change::UplinkRemoved, changed: Change::UplinkChanged, added: Change::UplinkAdded };
+    uplinks.compare(&old.uplink, &new.uplink, |uplink| &uplink.name, &mut changes);
     if staying(old, new).ne(staying(new, old)) {
         changes.push(Change::PluginsReordered);
     }

@@ -26,7 +26,7 @@ pub struct Loaded {
 /// Reads `file`, then `conf.d/*.toml` beside it in name order, then the `STILE_*` variables among `env`, and checks
 /// the whole.
 ///
-/// Tables merge key by key, what comes later wins; `[[radio]]`, `[[plugin]]` and `[[broker.user]]` add up.
+/// Tables merge key by key, what comes later wins; `[[radio]]`, `[[plugin]]`, `[[uplink]]` and `[[broker.user]]` add up.
 ///
 /// # Errors
 /// All problems at once, warnings included, when there is an error among them.

@@ -28,6 +28,7 @@ mod tests;
 mod text;
 mod tree;
 mod trust;
+mod uplink;
 mod user;
 mod users;
 mod usual;
@@ -53,6 +54,7 @@ pub use settings::{Admin, Gateway, Log, LogFormat, LogLevel, Settings};
 // `radio` names them as `super::duration` and so on.
 use text::{duration, hex_bytes, hex16};
 pub use trust::{Require, Trust};
+pub use uplink::{Direction, Durability, InFile, Password, Profile, Protocol, Rule, Spool, Uplink, Url, WhenFull};
 pub use user::{Allowed, Credential, FileUser, Group, User};
 pub use users::{is_user_name, parse_users, right};
 pub use written::Written;

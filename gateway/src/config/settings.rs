@@ -10,6 +10,7 @@ use super::plugin::Plugin;
 use super::radio::Radio;
 use super::text::off_or_address;
 use super::trust::Trust;
+use super::uplink::Uplink;
 
 /// All settings, checked: what is here fits together.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
@@ -31,6 +32,9 @@ pub struct Settings {
     /// `[[plugin]]`, in the order of the files, which is the order of messages' way.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub plugin: Vec<Plugin>,
+    /// `[[uplink]]`, in the order of the files.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub uplink: Vec<Uplink>,
 }
 
 /// `[gateway]`: this machine.

@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue, Error};
 use super::notes::{Notes, Source, Spot};
 
 /// Lists of named tables. Those of several files are joined; an environment variable picks one of them by name.
-pub(super) const NAMED_LISTS: [&str; 5] = ["radio", "plugin", "user", "group", "poll"];
+pub(super) const NAMED_LISTS: [&str; 6] = ["radio", "plugin", "uplink", "user", "group", "poll"];
 
 /// A value and where it stands.
 #[derive(Debug)]

@@ -48,10 +48,12 @@ impl<'a> Values<'a> {
     }
 }
 
-/// The parts of a certificate (RFC 5280, section 4.1) that stand before its key.
+/// The parts of a certificate (RFC 5280, section 4.1) up to its key.
 struct Certificate<'a> {
     validity: Values<'a>,
     subject: Values<'a>,
+    /// What begins with the key.
+    rest: &'a [u8],
 }
 
 fn certificate(der: &[u8]) -> Option<Certificate<'_>> {
@@ -63,7 +65,15 @@ fn certificate(der: &[u8]) -> Option<Certificate<'_>> {
     let _algorithm = body.expect(SEQUENCE)?;
     let _issuer = body.expect(SEQUENCE)?;
     let validity = body.enter(SEQUENCE)?;
-    Some(Certificate { validity, subject: body.enter(SEQUENCE)? })
+    Some(Certificate { validity, subject: body.enter(SEQUENCE)?, rest: body.0 })
+}
+
+/// A certificate's SubjectPublicKeyInfo, tag and length included.
+pub(super) fn public_key(der: &[u8]) -> Option<&[u8]> {
+    let rest = certificate(der)?.rest;
+    let mut values = Values(rest);
+    values.expect(SEQUENCE)?;
+    rest.get(..rest.len() - values.0.len())
 }
 
 /// When a certificate ends: `2036-01-31 12:00:00 UTC`.

@@ -1,10 +1,11 @@
-//! Certificates and keys: read from PEM, held against each other, made into the server's side of TLS. The only room
-//! that names rustls.
+//! Certificates and keys: read from PEM, held against each other, made into both sides of TLS. The only room that
+//! names rustls.
 //!
-//! `make.rs` makes new ones, `der.rs` reads what a certificate says of its owner.
+//! `client.rs` is the client's side. `make.rs` makes new ones, `der.rs` reads what a certificate says of its owner.
 //!
 //! Never opens a file or a socket. [`config`](crate::config) reads the files and the broker shakes hands.
 
+mod client;
 mod der;
 pub mod make;
 #[cfg(test)]
@@ -19,6 +20,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 
+pub use client::{Agreed, Client, Pin, agreed, explain, server_name};
 pub use der::common_name;
 
 /// The folder in the data folder for what the gateway makes for itself.
@@ -75,7 +77,7 @@ impl Key {
     }
 }
 
-/// Those whose signature under a client's certificate is believed.
+/// Those whose signature under the other side's certificate is believed.
 #[derive(Debug)]
 pub struct Authorities(Arc<RootCertStore>);
 
@@ -91,6 +93,17 @@ impl Authorities {
             roots.add(certificate).map_err(|error| error.to_string())?;
         }
         Ok(Self(Arc::new(roots)))
+    }
+
+    /// Reads the system's own, PEM: those that can't be understood are left out.
+    ///
+    /// # Errors
+    /// In words that go behind "which is no certificate: ".
+    pub fn read_system(pem: &[u8]) -> Result<Self, String> {
+        let Chain(certificates) = Chain::read(pem)?;
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(certificates);
+        if roots.is_empty() { Err("none of them can be understood".into()) } else { Ok(Self(Arc::new(roots))) }
     }
 }
 

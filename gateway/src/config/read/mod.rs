@@ -12,6 +12,7 @@ mod ports;
 mod radio;
 mod tls;
 mod trust;
+mod uplink;
 pub(super) mod users;
 
 use std::fs;
@@ -31,6 +32,9 @@ const RADIOS_MAX: usize = 64;
 
 /// More plugins than this are refused: each has a thread.
 const PLUGINS_MAX: usize = 64;
+
+/// More uplinks than this are refused: each message may be written for each of them.
+const UPLINKS_MAX: usize = 16;
 
 /// The longest name of a gateway, radio or poll, in characters.
 const NAME_MAX_CHARACTERS: usize = 64;
@@ -62,10 +66,16 @@ pub(super) fn settings(
         .filter_map(|section| plugin::read(section, &mut names))
         .unzip();
     let plugins = trust::read(top.section("plugins", "[plugins]"));
+    let mut names = Unique::new("uplink");
+    let uplink = top
+        .sections("uplink", "[[uplink]]", UPLINKS_MAX)
+        .into_iter()
+        .filter_map(|section| uplink::read(section, &gateway.id, &mut names))
+        .collect();
     top.finish();
     ports.check(notes);
     taken.udp.check(notes);
-    (Settings { gateway, log, broker, admin, radio, plugins, plugin }, written)
+    (Settings { gateway, log, broker, admin, radio, plugins, plugin, uplink }, written)
 }
 
 fn gateway(mut section: Section<'_>) -> Gateway {

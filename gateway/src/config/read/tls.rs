@@ -73,7 +73,7 @@ fn check_needy(section: &Section<'_>) {
 }
 
 /// Reads the file that `key` names and makes something of it; `else_is` says what it is when that fails.
-fn file<T>(
+pub(super) fn file<T>(
     section: &Section<'_>,
     key: &'static str,
     path: Option<PathBuf>,

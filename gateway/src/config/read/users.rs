@@ -161,7 +161,7 @@ fn hash(section: &mut Section<'_>) -> Option<Hash> {
     }
 }
 
-fn check_password(section: &Section<'_>, password: &str) -> Option<Secret> {
+pub(super) fn check_password(section: &Section<'_>, password: &str) -> Option<Secret> {
     if password.is_empty() {
         section.refuse("password", "is empty", "write a password");
         return None;
@@ -174,7 +174,7 @@ fn check_password(section: &Section<'_>, password: &str) -> Option<Secret> {
     Some(Secret::new(password))
 }
 
-fn password_of_file(section: &Section<'_>, file: &Path) -> Option<Secret> {
+pub(super) fn password_of_file(section: &Section<'_>, file: &Path) -> Option<Secret> {
     let shown = |file: &Path| plain(&file.to_string_lossy());
     match files::read_password(file) {
         Ok(password) if password.is_empty() => {

@@ -101,6 +101,32 @@ tick = "1m 30s"
 limits = { memory = 65536, cpu = "1ms", fuel = 1000, drafts = 1, kv-bytes = 0, held-bytes = 0, failures = 1000, within = "1s" }
 settings = { stale-after = "12h" }
 data = { streets = "streets.json" }
+[[uplink]]
+name = "cloud"
+profile = "mqtt"
+url = "mqtts://[::1]:8884"
+protocol = "5"
+client-id = "roof"
+user = "anna"
+password-file = "password"
+pin = "00:11:22:33:44:55:66:77:88:99:AA:bb:cc:dd:ee:ff:00:11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff"
+keep-alive = "5s"
+in-flight = 1
+max-rate = 100
+max-packet-size = 1024
+announce = false
+topics = [
+  { filter = "a/#" },
+  { filter = '#', direction = "in", qos = 0, local-prefix = "b/", remote-prefix = "c/" },
+]
+[uplink.spool]
+batch = 1
+interval = "1s"
+durability = "on-outage"
+max-bytes = 1048576
+max-age = "7d"
+when-full = "block"
+alarms = ["alarm/#"]
 "#;
 
 #[test]
@@ -128,6 +154,8 @@ fn the_examples_in_the_example_pass_the_check_too() {
     let (tick, grants) = (Some(Duration::from_secs(10)), vec![Grant::Kv, Grant::Data]);
     let shown = Plugin { publish, tick, grants, settings, data, ..Plugin::new("parking", "parking.wasm", "lora/+/up") };
     assert_eq!(loaded.settings.plugin.into_iter().map(without_folders).collect::<Vec<_>>(), [shown]);
+    let [uplink] = loaded.settings.uplink.as_slice() else { panic!("one uplink") };
+    assert_eq!((uplink.topics.len(), uplink.max_rate, uplink.spool.alarms.len()), (2, Some(500), 1));
     let warning = loaded.warnings.first().map(|warning| warning.what.as_str());
     let absent = "`/dev/serial/by-id/usb-FTDI_FT232R_USB_UART_A50285BI-if00-port0` is not there now";
     assert_eq!((loaded.warnings.len(), warning), (1, Some(absent)));
@@ -198,6 +226,27 @@ fn a_plugin_needs_a_name_and_a_file_and_the_rest_has_defaults() {
 }
 
 #[test]
+fn an_uplink_needs_a_name_a_url_and_topics_and_the_rest_has_defaults() {
+    let loaded =
+        loaded("gateway.id = 'roof'\n[[uplink]]\nname = 'a'\nurl = 'mqtt://host'\ntopics = [{ filter = 'c/#' }]");
+    let url = Url { tls: false, host: "host".into(), port: 1883 };
+    let filter = crate::message::TopicFilter::new("c/#").unwrap();
+    let (qos, direction) = (crate::message::QoS::AtLeastOnce, Direction::Out);
+    let rule = Rule { filter, direction, qos, local_prefix: String::new(), remote_prefix: String::new() };
+    let expected = Uplink { client_id: "roof-a".into(), ..Uplink::new("a", url, vec![rule]) };
+    assert_eq!(loaded.settings.uplink, [expected]);
+}
+
+#[test]
+fn the_uplinks_of_the_example_show_the_defaults_of_an_uplink() {
+    let uplink = loaded(&uncommented()).settings.uplink.remove(0);
+    let usual = Uplink::new("cloud", uplink.url.clone(), uplink.topics.clone());
+    let spool = Spool { max_age: uplink.spool.max_age, alarms: uplink.spool.alarms.clone(), ..usual.spool };
+    let (client_id, user, password) = (uplink.client_id.clone(), uplink.user.clone(), uplink.password.clone());
+    assert_eq!(uplink, Uplink { client_id, user, password, spool, max_rate: uplink.max_rate, ..usual });
+}
+
+#[test]
 fn a_plugins_own_settings_are_whatever_toml_can_say_and_variables_reach_them() {
     let text = "[[plugin]]\nname = 'a'\nfile = 'b.wasm'\ntopics = ['#']\nsettings.list = [1, 2.5, 'x', [], {}]\n\
         settings.since = 1979-05-27\nsettings.deep.er = true\nsettings.least = -9223372036854775808";
@@ -253,6 +302,10 @@ fn effective_settings_load_back_to_the_same() {
     assert_eq!(settings.gateway.data_dir, folder.path("data"));
     assert_eq!(settings.plugin[0].file, folder.path("parking.wasm"));
     assert_eq!(settings.plugin[0].data["streets"], folder.path("streets.json"));
+    let [uplink] = settings.uplink.as_slice() else { panic!("one uplink") };
+    assert_eq!(uplink.password.as_ref().map(|password| password.secret().expose()), Some("secret"));
+    assert_eq!(uplink.url.to_string(), "mqtts://[::1]:8884");
+    assert!(uplink.tls.is_some());
     assert_eq!(settings.plugin[0].grants, [Grant::Kv, Grant::Emit, Grant::Random, Grant::Data]);
 }
 

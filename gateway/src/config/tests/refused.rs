@@ -122,6 +122,27 @@ name = "mast"
 kind = "semtech-udp"
 listen = "127.0.0.1:1700"
 gateways = [{ eui = "1" }, { address = "10.0.0.0/33" }, { eui = "0016c001ff10a235" }, { eui = "0016C001FF10A235" }]
+[[uplink]]
+url = "http://host"
+password = "x"
+topics = []
+[[uplink]]
+name = "a"
+url = "mqtt://anna:secret@host"
+user = "x"
+password = "x"
+password-file = "x"
+pin = "12"
+key = "nowhere"
+topics = [{ filter = "a/#/b" }, { filter = '#', local-prefix = "b", remote-prefix = "+/" }, 5, { filter = "$SYS/#" }]
+[uplink.spool]
+batch = 0
+when-full = "wait"
+[[uplink]]
+name = "a"
+url = "mqtt://host:0"
+ca = "x"
+protocol = "3.1"
 "#;
 
 /// Where each problem of [`wrong`] is, and a part of what is said of it, in order.
@@ -220,6 +241,26 @@ stile.toml:119:21: | `eui` in gateways of [[radio]] is `1`, which is not sixteen
 stile.toml:119:28: | `eui` is missing in gateways of [[radio]]
 stile.toml:119:40: | `address` in gateways of [[radio]] is `10.0.0.0/33`, which is not an IP address or a network
 stile.toml:119:95: | gateway `0016c001ff10a235` is there already, at stile.toml:119:65
+stile.toml:120:1: | `name` is missing in [[uplink]]
+stile.toml:121:7: | `url` in [[uplink]] is `http://host`, which is no place of a broker
+stile.toml:122:12: | `password` in [[uplink]] is there without `user`
+stile.toml:123:10: | `topics` in [[uplink]] has no rule
+stile.toml:124:1: | `certificate` is missing in [[uplink]]
+stile.toml:126:7: | `url` in [[uplink]] has a user in it
+stile.toml:129:17: | `password-file` in [[uplink]] stands beside `password`
+stile.toml:130:7: | `pin` in [[uplink]] is `12`, which is not a SHA-256
+stile.toml:131:7: | which cannot be read: it does not exist
+stile.toml:132:22: | `filter` in [[uplink.topics]] is `a/#/b`, which has a wildcard
+stile.toml:132:85: | `remote-prefix` in [[uplink.topics]] is `+/`, which is not what a topic begins with
+stile.toml:132:93: | `topics` in [[uplink]] has a whole number where a table should be
+stile.toml:132:107: | `filter` in [[uplink.topics]] begins with `$`
+stile.toml:134:9: | `batch` in [uplink.spool] is 0, which is out of range
+stile.toml:135:13: | `when-full` in [uplink.spool] is `wait`, which is not known
+stile.toml:136:1: | `topics` is missing in [[uplink]]
+stile.toml:137:8: | uplink `a` is there already, at stile.toml:125:8
+stile.toml:138:7: | `url` in [[uplink]] is `mqtt://host:0`, which is no place of a broker
+stile.toml:139:6: | which cannot be read: it does not exist
+stile.toml:140:12: | `protocol` in [[uplink]] is `3.1`, which is not known
 conf.d/a.toml:1:1: | `device` is missing in [[radio]]
 conf.d/a.toml:2:8: | radio `meter` is there already, at stile.toml:26:8
 conf.d/b.toml:2:12: | a value is missing or has no quotes
@@ -311,7 +352,8 @@ fn columns_count_characters() {
         &[],
         &[
             "stile.toml:1:1: unknown key `ää` in the settings\n    \
-            remedy: remove it; known are: `admin`, `broker`, `gateway`, `log`, `plugin`, `plugins`, `radio`",
+            remedy: remove it; known are: `admin`, `broker`, `gateway`, `log`, `plugin`, `plugins`, `radio`, \
+            `uplink`",
             "stile.toml:3:1: unknown key `ü` in [log]\n    remedy: remove it; known are: `format`, `level`",
         ],
     );
@@ -426,4 +468,22 @@ fn a_bad_line_hides_no_other_and_an_open_bracket_only_what_follows() {
     assert_eq!(places("[gateway]\nid =\n[log]\nlevel = 1\n"), ["2:5", "4:9"]);
     assert_eq!(places(local), ["2:5", "5:9"], "a lost header makes what follows doubtful");
     assert_eq!(places("[log]\nlevel = 1\n[broker]\nlisten = ['x'\n"), ["2:9", "4:14"]);
+}
+
+#[test]
+fn what_belongs_to_tls_needs_tls_and_a_prefix_and_its_filter_make_one() {
+    let uplink = |rest: &str| format!("[[uplink]]\nname = 'a'\n{rest}");
+    says(
+        &uplink("url = 'mqtt://host'\nca = 'x'\ntopics = [{ filter = '#', local-prefix = 'b' }]"),
+        &[],
+        &[
+            "stile.toml:4:6: `ca` in [[uplink]] does not go with `mqtt://`, which has no TLS\n    \
+            remedy: write `mqtts://` in `url`, or remove it",
+            "stile.toml:5:42: `local-prefix` in [[uplink.topics]] and `filter` make `b#`, which has a wildcard that does \
+            not fill its level, or a `#` that is not last\n    remedy: end the prefix with `/`",
+        ],
+    );
+    let both = uplink("url = 'mqtt://host'\nprotocol = '3.1.1'\ntopics = [{ filter = '#', direction = 'both' }]");
+    let warnings = Folder::new(both).load().unwrap().warnings;
+    assert!(warnings[0].what.contains("sends back") && warnings.len() == 1, "{}", warnings[0]);
 }

@@ -1,0 +1,271 @@
+//! Reads `[[uplink]]`: where a remote broker is, who the gateway is to it, and what goes which way.
+
+use std::num::NonZeroU16;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::filters::{filter, filters};
+use super::{name, tls, users};
+use crate::config::problem::plain;
+use crate::config::section::{Section, Unique};
+use crate::config::uplink::{Direction, InFile, Password, Protocol, Rule, Spool, Uplink, Url};
+use crate::message::{QoS, Topic, TopicFilter};
+use crate::tls::{Authorities, Chain, Client, Key, Pin};
+
+/// More rules of one uplink than this are refused: each may be tried for each message.
+const RULES_MAX: usize = 100;
+
+/// The longest client identifier, in bytes, as long as any broker takes.
+const CLIENT_ID_MAX: usize = 256;
+
+/// Where Debian keeps the authorities that everybody believes.
+const SYSTEM_AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
+
+/// Reads one uplink. `names` are those of all; `gateway` is the gateway's id.
+pub(super) fn read(mut section: Section<'_>, gateway: &str, names: &mut Unique) -> Option<Uplink> {
+    let s = &mut section;
+    let name = name(s, "name");
+    s.require("name", "write `name = \"...\"`; what waits for the remote belongs to it");
+    if let Some(name) = &name {
+        names.claim(name, s.spot("name"), s.notes);
+    }
+    let profile = s.choice("profile").unwrap_or_default();
+    let url = url(s);
+    let protocol = s.choice("protocol").unwrap_or_default();
+    let usual_id = name.as_ref().map(|name| format!("{gateway}-{name}"));
+    let client_id = s.parsed("client-id", "a text of 1 to 256 bytes without control characters", client_id);
+    let user = s.text("user");
+    let password = password(s, user.is_some());
+    let tls = client(s, url.as_ref());
+    let topics = topics(s, protocol);
+    let keep_alive = s.duration("keep-alive", Duration::from_secs(5)..=Duration::from_secs(65_535));
+    let in_flight = s.integer("in-flight", 1..=1000).and_then(NonZeroU16::new);
+    let max_rate = s.integer("max-rate", 1..=1_000_000);
+    let max_packet_size = s.integer("max-packet-size", 1024..=268_435_455);
+    let announce = s.boolean("announce").unwrap_or(true);
+    let spool = spool(s.section("spool", "[uplink.spool]"));
+    section.finish();
+    let mut uplink = Uplink::new(&name?, url?, topics?);
+    uplink.client_id = client_id.or(usual_id)?;
+    let Files { ca, certificate, key, pin, client } = tls?;
+    (uplink.ca, uplink.certificate, uplink.key, uplink.pin, uplink.tls) = (ca, certificate, key, pin, client);
+    uplink.keep_alive = keep_alive.unwrap_or(uplink.keep_alive);
+    uplink.in_flight = in_flight.unwrap_or(uplink.in_flight);
+    uplink.max_packet_size = max_packet_size.unwrap_or(uplink.max_packet_size);
+    Some(Uplink { profile, protocol, user, password, max_rate, announce, spool, ..uplink })
+}
+
+fn url(section: &mut Section<'_>) -> Option<Url> {
+    let text = section.text("url");
+    section.require("url", "write `url = \"mqtts://...\"` with the remote broker's name");
+    let text = text?;
+    let url = parse_url(&text);
+    if url.is_none() && text.contains('@') {
+        // The text is not repeated: a password may stand in it.
+        section.refuse("url", "has a user in it", "write `user` and `password-file` in its place");
+    } else if url.is_none() {
+        let remedy = "write such as \"mqtts://broker.example.org\" or \"mqtt://192.0.2.7:1883\"";
+        section.refuse("url", format!("is `{}`, which is no place of a broker", plain(&text)), remedy);
+    }
+    url
+}
+
+/// Reads `mqtt://host`, with `s` for TLS and a port where it is not the usual one.
+fn parse_url(text: &str) -> Option<Url> {
+    let (scheme, rest) = text.split_once("://")?;
+    let tls = match scheme {
+        "mqtt" => false,
+        "mqtts" => true,
+        _ => return None,
+    };
+    let usual = if tls { 8883 } else { 1883 };
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    let (host, port) = match rest.strip_prefix('[') {
+        Some(rest) => {
+            let (host, port) = rest.split_once(']')?;
+            host.parse::<std::net::Ipv6Addr>().ok()?;
+            (host, if port.is_empty() { None } else { Some(port.strip_prefix(':')?) })
+        }
+        None => rest.split_once(':').map_or((rest, None), |(host, port)| (host, Some(port))),
+    };
+    let port = port.map_or(Some(usual), |port| port.parse().ok().filter(|port| *port != 0))?;
+    // Neither a path nor a user, whose password would be in the open.
+    let sound = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
+    let fits = (1..=253).contains(&host.len()) && host.chars().all(sound);
+    fits.then(|| Url { tls, host: host.to_owned(), port })
+}
+
+fn client_id(text: &str) -> Option<String> {
+    ((1..=CLIENT_ID_MAX).contains(&text.len()) && !text.contains(char::is_control)).then(|| text.to_owned())
+}
+
+fn password(section: &mut Section<'_>, user: bool) -> Option<Password> {
+    let given = section.text("password");
+    let file = section.path("password-file");
+    for key in ["password", "password-file"] {
+        if section.has(key) && !user && !section.has("user") {
+            section.refuse(key, "is there without `user`", "write `user = \"...\"` as well");
+        }
+    }
+    match (given, file) {
+        (Some(_), Some(_)) => {
+            section.refuse("password-file", "stands beside `password`", "keep one of the two");
+            None
+        }
+        (Some(given), None) => users::check_password(section, &given).map(Password::Password),
+        (None, Some(path)) => {
+            let secret = users::password_of_file(section, &path)?;
+            Some(Password::PasswordFile(InFile { path, secret }))
+        }
+        (None, None) => None,
+    }
+}
+
+/// The files of TLS, and what is made of them.
+struct Files {
+    ca: Option<PathBuf>,
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
+    pin: Option<Pin>,
+    client: Option<Client>,
+}
+
+/// Where the URL wants no TLS, nothing that belongs to it may be there.
+fn client(section: &mut Section<'_>, url: Option<&Url>) -> Option<Files> {
+    let (ca, certificate, key) = (section.path("ca"), section.path("certificate"), section.path("key"));
+    let pin = section.parsed("pin", "a SHA-256 in hex digits, as `stile uplink test` prints it", Pin::parse);
+    let named = ["ca", "certificate", "key", "pin"].into_iter().filter(|key| section.has(key)).collect::<Vec<_>>();
+    if url.is_some_and(|url| !url.tls) {
+        for key in named {
+            section.refuse(
+                key,
+                "does not go with `mqtt://`, which has no TLS",
+                "write `mqtts://` in `url`, or remove it",
+            );
+        }
+        return Some(Files { ca, certificate, key, pin, client: None });
+    }
+    for (key, other) in [("certificate", "key"), ("key", "certificate")] {
+        if section.has(other) {
+            section.require(key, format!("write `{key} = \"/path\"`; it goes with `{other}`"));
+        }
+    }
+    let chain = tls::file(section, "certificate", certificate.clone(), "no certificate", Chain::read);
+    let secret = tls::file(section, "key", key.clone(), "no private key", Key::read);
+    let authorities = authorities(section, ca.as_deref(), section.has("pin"), url.is_some());
+    let wanted = [certificate.is_some(), key.is_some(), pin.is_some()];
+    let whole = wanted == [chain.is_some(), secret.is_some(), section.has("pin")] && authorities.is_some();
+    let client = whole.then(|| {
+        Client::new(authorities?, pin, chain.zip(secret))
+            .map_err(|why| {
+                section.refuse("key", format!("names a file which {why}"), "name the two that belong together");
+            })
+            .ok()
+    });
+    let client = client.flatten()?;
+    Some(Files { ca, certificate, key, pin, client: Some(client) })
+}
+
+/// Those that may sign the remote's certificate: of a file; the system's; or nobody, where the pin alone says who it is.
+/// `None` where they can't be had, which the notes say.
+fn authorities(section: &Section<'_>, ca: Option<&Path>, pinned: bool, needed: bool) -> Option<Option<Authorities>> {
+    if section.has("ca") {
+        return tls::file(section, "ca", ca.map(Path::to_owned), "no certificate", Authorities::read).map(Some);
+    }
+    if pinned || !needed {
+        return Some(None);
+    }
+    let system = crate::config::files::read_pem(Path::new(SYSTEM_AUTHORITIES));
+    match system.and_then(|pem| Authorities::read_system(&pem)) {
+        Ok(authorities) => Some(Some(authorities)),
+        Err(reason) => {
+            let is = format!("wants TLS, and the system's authorities in {SYSTEM_AUTHORITIES} can't be read: {reason}");
+            section.refuse("url", is, "install Debian's ca-certificates, or name `ca` or `pin`");
+            None
+        }
+    }
+}
+
+fn topics(section: &mut Section<'_>, protocol: Protocol) -> Option<Vec<Rule>> {
+    let sections = section.sections("topics", "[[uplink.topics]]", RULES_MAX);
+    let written = sections.len();
+    let rules: Vec<_> = sections.into_iter().filter_map(|rule| read_rule(rule, protocol)).collect();
+    let remedy = "write `topics = [{ filter = \"serial/+/up\" }]`";
+    section.require("topics", remedy);
+    if section.has("topics") && written == 0 {
+        section.refuse("topics", "has no rule, so that nothing would go either way", remedy);
+    }
+    (written > 0 && rules.len() == written).then_some(rules)
+}
+
+fn read_rule(mut section: Section<'_>, protocol: Protocol) -> Option<Rule> {
+    let s = &mut section;
+    let text = s.text("filter");
+    s.require("filter", "write `filter = \"#\"`, or a narrower one");
+    let filter = text.and_then(|text| match filter(&text) {
+        Ok(filter) => Some(filter),
+        Err(is) => {
+            s.refuse(
+                "filter",
+                format!("is `{}`, which {is}", plain(&text)),
+                "write a topic filter such as \"serial/+/up\"",
+            );
+            None
+        }
+    });
+    let direction: Option<Direction> = s.choice("direction");
+    let qos = s.integer::<u8>("qos", 0..=2).and_then(QoS::from_u8);
+    let local_prefix = prefix(s, "local-prefix");
+    let remote_prefix = prefix(s, "remote-prefix");
+    if let (Some(filter), Some(local), Some(remote)) = (&filter, &local_prefix, &remote_prefix) {
+        check_whole(s, filter, local, remote);
+    }
+    let direction = direction.unwrap_or_default();
+    if direction == Direction::Both && protocol == Protocol::V311 {
+        let what = "a remote that speaks 3.1.1 sends back what goes out under a rule of both directions";
+        s.notes.warning(s.spot("direction"), what, "write `protocol = \"5\"`, or two rules with different prefixes");
+    }
+    section.finish();
+    let (filter, local_prefix, remote_prefix) = (filter?, local_prefix?, remote_prefix?);
+    Some(Rule { filter, direction, qos: qos.unwrap_or(QoS::AtLeastOnce), local_prefix, remote_prefix })
+}
+
+/// A text that topics may begin with.
+fn prefix(section: &mut Section<'_>, key: &'static str) -> Option<String> {
+    if !section.has(key) {
+        return Some(String::new());
+    }
+    let wanted = "what a topic begins with, such as \"site/roof/\"";
+    section.parsed(key, wanted, |text| (text.is_empty() || Topic::new(text).is_ok()).then(|| text.to_owned()))
+}
+
+/// Prefix and filter must make one filter, on both sides; `$` topics are each broker's own.
+fn check_whole(section: &Section<'_>, filter: &TopicFilter, local: &str, remote: &str) {
+    for (key, prefix) in [("local-prefix", local), ("remote-prefix", remote)] {
+        let whole = format!("{prefix}{filter}");
+        if let Err(error) = TopicFilter::new(&whole) {
+            let is = format!("and `filter` make `{}`, which {error}", plain(&whole));
+            section.refuse(key, is, "end the prefix with `/`");
+        } else if whole.starts_with('$') && key == "local-prefix" {
+            let key = if prefix.is_empty() { "filter" } else { key };
+            section.refuse(key, "begins with `$`, and such topics stay in the gateway", "write another filter");
+        }
+    }
+}
+
+fn spool(mut section: Section<'_>) -> Spool {
+    let usual = Spool::default();
+    let s = &mut section;
+    let day = Duration::from_secs(24 * 3600);
+    let read = Spool {
+        batch: s.integer("batch", 1..=10_000).unwrap_or(usual.batch),
+        interval: s.duration("interval", Duration::from_millis(1)..=Duration::from_secs(10)).unwrap_or(usual.interval),
+        durability: s.choice("durability").unwrap_or_default(),
+        max_bytes: s.integer("max-bytes", 1 << 20..=1 << 40).unwrap_or(usual.max_bytes),
+        max_age: s.duration("max-age", Duration::from_secs(1)..=3650 * day),
+        when_full: s.choice("when-full").unwrap_or_default(),
+        alarms: filters(s, "alarms", "alarm/#").unwrap_or_default(),
+    };
+    section.finish();
+    read
+}

@@ -44,6 +44,7 @@ pub mod store;
 pub mod supervisor;
 pub mod systemd;
 pub mod tls;
+pub mod uplink;
 pub mod users;
 mod wait;
 mod whole_file;

@@ -1,0 +1,2 @@
+//! Remote brokers, each an uplink.
+mod topics;

@@ -58,6 +58,8 @@ pub enum Origin {
     Gateway,
     /// A plugin made it, by the plugin's name.
     Plugin(Arc<str>),
+    /// A remote broker, by the uplink's name.
+    Uplink(Arc<str>),
 }
 
 impl Origin {
@@ -74,6 +76,7 @@ impl Origin {
             Some(("radio", name)) => Some(Self::Radio(name.into())),
             Some(("client", id)) => Some(Self::Client(id.into())),
             Some(("plugin", name)) => Some(Self::Plugin(name.into())),
+            Some(("uplink", name)) => Some(Self::Uplink(name.into())),
             None if text == "gateway" => Some(Self::Gateway),
             _ => None,
         }
@@ -87,6 +90,7 @@ impl fmt::Display for Origin {
             Self::Client(id) => write!(f, "client:{id}"),
             Self::Gateway => f.write_str("gateway"),
             Self::Plugin(name) => write!(f, "plugin:{name}"),
+            Self::Uplink(name) => write!(f, "uplink:{name}"),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! One client's connection: its packets in, its messages out, in one task that keeps both directions going.
-//! `waiting.rs` is what it waits for, `publishing.rs` what it publishes, `leaving.rs` how it ends.
+//! `waiting.rs` is what it waits for, `publishing.rs` what it publishes, `held_up.rs` when there is no room for that,
+//! `leaving.rs` how it ends.
 
+mod held_up;
 mod leaving;
 mod publishing;
 mod waiting;
@@ -15,6 +17,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+use self::held_up::HeldUp;
 use super::access::{News, Standing};
 use super::aliases::Taken;
 use super::answers::{Answers, STORE_PATIENCE};
@@ -24,7 +27,7 @@ use super::registry::{Entered, Hold, Newcomer};
 use super::session::Session;
 use super::stats::{Refusal, Stats};
 use super::{Shared, listener, subscribing};
-use crate::codec::{self, Ack, CodecError, Packet, ReasonCode};
+use crate::codec::{self, Ack, CodecError, Packet, ReasonCode, Version};
 use crate::config;
 use crate::message::Awaited;
 use crate::store::SessionRow;
@@ -102,6 +105,8 @@ pub(super) struct Connection<S> {
     unsent_since: Option<Instant>,
     /// There may be packets in the inbox that were not dealt with yet.
     more: bool,
+    /// A message for which there is no room yet. Nothing more is taken from the client meanwhile.
+    held_up: Option<HeldUp>,
     /// Rings when something waits for the client, or has become safe.
     bell: Bell,
     alarm: Alarm,
@@ -158,6 +163,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         leave_by: None,
         unsent_since: None,
         more: false,
+        held_up: None,
     };
     connection.shared.stats.client_connected();
     log::debug!(client:% = connection.agreed.client, session_present = present; "client connected");
@@ -213,9 +219,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let version = Some(self.agreed.terms.version);
         let began = Instant::now();
         let mut handled = false;
-        while let Some(packet) = codec::read(&mut self.inbox, version, self.settings.max_packet_size)? {
-            self.last_heard = began;
-            Stats::add(&self.shared.stats.packets_received, 1);
+        while let Some(packet) = self.next_packet(version, began)? {
             self.handle(packet).await?;
             handled = true;
             if self.shared.pipeline.has_stages() && began.elapsed() > AT_A_STRETCH {
@@ -229,6 +233,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.unsent_since = None;
         }
         Ok(())
+    }
+
+    /// The next packet of the client's that may be dealt with.
+    fn next_packet(&mut self, version: Option<Version>, began: Instant) -> Result<Option<Packet>, End> {
+        if let Some(held_up) = self.held_up.take() {
+            return Ok(self.unless_held_up(held_up.packet));
+        }
+        let packet = codec::read(&mut self.inbox, version, self.settings.max_packet_size)?;
+        let Some(packet) = packet else { return Ok(None) };
+        self.last_heard = began;
+        Stats::add(&self.shared.stats.packets_received, 1);
+        Ok(self.unless_held_up(packet))
     }
 
     async fn handle(&mut self, packet: Packet) -> Result<(), End> {

@@ -162,6 +162,12 @@ impl Receipt {
         self
     }
 
+    /// Whether something is to be noted with what the message leaves behind. Then a place that keeps it takes a
+    /// [`branch`](Self::branch), and [ends](Self::end) it when the message is safe there.
+    pub fn notes(&self) -> bool {
+        self.parts().any(|part| part.state.note.is_some())
+    }
+
     /// Whether somebody still waits for the promise.
     pub fn is_awaited(&self) -> bool {
         self.parts().any(Part::is_awaited)

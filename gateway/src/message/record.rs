@@ -55,6 +55,7 @@ enum Source<'a> {
     Gateway,
     // New ones come at the end, so that older records stay readable.
     Plugin(&'a str),
+    Uplink(&'a str),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -140,6 +141,7 @@ fn source(origin: &Origin) -> Source<'_> {
         Origin::Client(id) => Source::Client(id),
         Origin::Gateway => Source::Gateway,
         Origin::Plugin(name) => Source::Plugin(name),
+        Origin::Uplink(name) => Source::Uplink(name),
     }
 }
 
@@ -149,6 +151,7 @@ fn origin(source: &Source<'_>) -> Origin {
         Source::Client(id) => Origin::Client(id.into()),
         Source::Gateway => Origin::Gateway,
         Source::Plugin(name) => Origin::Plugin(name.into()),
+        Source::Uplink(name) => Origin::Uplink(name.into()),
     }
 }
 
@@ -219,10 +222,11 @@ mod tests {
     }
 
     fn messages() -> impl Strategy<Value = Message> {
-        let origin = ("[a-z]{1,9}", 0..4_u8).prop_map(|(name, kind)| match kind {
+        let origin = ("[a-z]{1,9}", 0..5_u8).prop_map(|(name, kind)| match kind {
             0 => Origin::Radio(name.into()),
             1 => Origin::Client(name.into()),
             2 => Origin::Plugin(name.into()),
+            3 => Origin::Uplink(name.into()),
             _ => Origin::Gateway,
         });
         let bytes = || proptest::collection::vec(any::<u8>(), 0..40);

@@ -1,10 +1,11 @@
-//! The end of the path: the broker's fan-out, the outputs, the watchers.
+//! The end of the path: the carriers, the broker's fan-out, the outputs, the watchers.
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use tokio::sync::broadcast;
 
+use super::carrier::Carriers;
 use super::fanout::Fanout;
 use super::{Closed, Delivered, DropReason, Ledger, Output, Ticket};
 use crate::message::{Message, Note, Receipt, Topic};
@@ -16,6 +17,7 @@ pub(super) type Noter = dyn Fn(Note, Receipt) + Send + Sync;
 pub(super) struct Exit {
     pub(super) ledger: Arc<Ledger>,
     pub(super) outputs: RwLock<HashMap<Topic, Arc<dyn Output>>>,
+    pub(super) carriers: Carriers,
     pub(super) fanout: Fanout,
     pub(super) taps: broadcast::Sender<Arc<Message>>,
     pub(super) noter: OnceLock<Box<Noter>>,
@@ -29,6 +31,7 @@ impl Exit {
         ticket: Ticket,
         receipt: Option<Receipt>,
     ) -> Result<(), Closed> {
+        self.carriers.offer(&message, receipt.as_ref());
         let message = Arc::new(message);
         let output = self.outputs.read().unwrap_or_else(PoisonError::into_inner).get(&message.topic).cloned();
         let delivered = Delivered { message: Arc::clone(&message), receipt };

@@ -89,11 +89,13 @@ pub enum Door {
     Gateway,
     /// Held for a plugin when the gateway stopped before.
     Held,
+    /// A remote broker.
+    Uplink,
 }
 
 impl Door {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 4] = [Self::Radio, Self::Client, Self::Gateway, Self::Held];
+    pub const ALL: [Self; 5] = [Self::Radio, Self::Client, Self::Gateway, Self::Held, Self::Uplink];
 
     /// The word for metrics and pages.
     pub fn as_str(self) -> &'static str {
@@ -102,6 +104,7 @@ impl Door {
             Self::Client => "client",
             Self::Gateway => "gateway",
             Self::Held => "held",
+            Self::Uplink => "uplink",
         }
     }
 }

@@ -4,8 +4,9 @@
 //! `ledger.rs` counts, `stamp.rs` makes messages. `stage.rs` says what may stand in between: each stage has a thread
 //! (`worker.rs`) and a queue (`queue.rs`), `line.rs` is the way through them, `stages.rs` puts others in their place.
 //! `shelf.rs` holds what a stage could not judge.
-//! `exit.rs` hands messages to the broker, by `fanout.rs`, and to each `output.rs`.
+//! `exit.rs` hands messages to the broker, by `fanout.rs`, to each `output.rs` and to each `carrier.rs`.
 
+mod carrier;
 mod exit;
 mod fanout;
 mod ledger;
@@ -24,8 +25,9 @@ use std::fmt;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
-use tokio::sync::broadcast;
+use tokio::sync::{Notify, broadcast};
 
+pub use carrier::Carrier;
 pub use fanout::{FANOUT_QUEUE, Intake, ShortWay};
 pub use ledger::{Door, DropReason, Ledger, Snapshot, Ticket};
 pub use output::Output;
@@ -35,6 +37,7 @@ pub use stage::{Fallback, Judged, Processor, Stage, StageError, Verdict};
 pub use stages::StageCounts;
 pub use stamp::Stamp;
 
+use self::carrier::Carriers;
 use self::exit::Exit;
 use self::stages::Stages;
 use crate::message::{Clock, Message, Note, Origin, Receipt, Received, Topic};
@@ -79,6 +82,7 @@ impl Pipeline {
         let exit = Arc::new(Exit {
             ledger: Arc::default(),
             outputs: RwLock::default(),
+            carriers: Carriers::default(),
             fanout,
             taps: broadcast::Sender::new(TAP_QUEUE),
             noter: OnceLock::new(),
@@ -131,6 +135,7 @@ impl Pipeline {
         let door = match message.origin {
             Origin::Radio(_) => Door::Radio,
             Origin::Client(_) => Door::Client,
+            Origin::Uplink(_) => Door::Uplink,
             // What plugins make does not come through a door: it is added on the way. This is for whatever else
             // speaks in a plugin's name.
             Origin::Gateway | Origin::Plugin(_) => Door::Gateway,
@@ -213,6 +218,43 @@ impl Pipeline {
     /// Ends what [`attach`](Self::attach) began.
     pub fn detach(&self, topic: &Topic) {
         self.exit.outputs.write().unwrap_or_else(PoisonError::into_inner).remove(topic);
+    }
+
+    /// Gives delivered messages to `carrier` from now on, in the place of the one with its name.
+    pub fn carry(&self, carrier: Arc<dyn Carrier>) {
+        let name = carrier.name().to_owned();
+        self.exit.carriers.put(&name, Some(carrier));
+    }
+
+    /// Ends what [`carry`](Self::carry) began.
+    pub fn carry_no_more(&self, name: &str) {
+        self.exit.carriers.put(name, None);
+    }
+
+    /// Whether whoever publishes with QoS 1 or 2 must be kept waiting until the message is safe: a stage may have it when
+    /// it has been taken in, or a carrier takes it.
+    pub fn asks_for_receipts(&self) -> bool {
+        self.stages.any() || self.exit.carriers.any()
+    }
+
+    /// Whether there are carriers, so that [`holds_up`](Self::holds_up) is worth asking.
+    pub fn has_carriers(&self) -> bool {
+        self.exit.carriers.any()
+    }
+
+    /// Whether a client that publishes under this topic is to wait for room, of which [`room`](Self::room) tells.
+    pub fn holds_up(&self, topic: &Topic) -> bool {
+        self.exit.carriers.hold_up(topic)
+    }
+
+    /// Told, all who wait, when there may be room for those who were held up.
+    pub fn room(&self) -> &Arc<Notify> {
+        self.exit.carriers.room()
+    }
+
+    /// Ends a branch of a receipt that a carrier was given: what it stands for is safe there.
+    pub fn end(&self, receipt: Receipt) {
+        self.exit.end(Some(receipt));
     }
 
     /// Delivered messages, live, for a watcher that may lag and lose some.

@@ -1,6 +1,8 @@
 //! The path's promises, held against stages made for it. `changes.rs`: other stages while messages come; `order.rs`:
-//! order and the ledger under load; `receipts.rs`: what an acknowledgement waits for; `held.rs`: what is held until it can be judged.
+//! order and the ledger under load; `receipts.rs`: what an acknowledgement waits for; `carriers.rs`: who
+//! takes messages out of the house; `held.rs`: what is held until it can be judged.
 
+mod carriers;
 mod changes;
 mod held;
 mod order;

@@ -23,7 +23,8 @@ pub(super) fn view(message: &Message) -> Seen<'_> {
         },
         origin: match message.origin {
             Origin::Radio(_) => SeenOrigin::Radio,
-            Origin::Client(_) => SeenOrigin::Client,
+            // The contract of 1.x has no word for a remote broker, whose messages come by MQTT too.
+            Origin::Client(_) | Origin::Uplink(_) => SeenOrigin::Client,
             Origin::Gateway => SeenOrigin::Gateway,
             Origin::Plugin(_) => SeenOrigin::Filter,
         },

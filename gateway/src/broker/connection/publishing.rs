@@ -93,7 +93,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let keeper = self.session.keeper.as_ref().filter(|_| publish.qos == QoS::ExactlyOnce);
         let publication = keeper.zip(publish.packet_id).map(|(keeper, id)| keeper.publication(id));
         // A plugin may still have the message when it has been taken in.
-        let must_wait = self.shared.stats.asks_for_receipts(publish.retain) || self.shared.pipeline.has_stages();
+        let must_wait = self.shared.stats.asks_for_receipts(publish.retain) || self.shared.pipeline.asks_for_receipts();
         let asked_for = publish.qos != QoS::AtMostOnce && must_wait;
         (publication.is_some() || asked_for).then(|| Receipt::new(Arc::clone(&self.session.told), publication))
     }

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
-use super::{Connection, End, not_stored};
+use super::{Connection, End, held_up, not_stored};
 use crate::broker::access::Standing;
 use crate::broker::inventory::SessionAfter;
 use crate::broker::registry::Hold;
@@ -73,7 +73,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         } else {
             self.unsent_since.get_or_insert_with(Instant::now);
         }
-        let may_read = self.out.len() < TOO_MUCH && self.answers.have_room();
+        let may_read = self.out.len() < TOO_MUCH && self.answers.have_room() && self.held_up.is_none();
         if !may_read {
             // A client that is not listened to is not silent.
             self.last_heard = Instant::now();
@@ -94,6 +94,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Err(error) => Err(End::Lost(error.to_string())),
             },
             () = std::future::ready(()), if more => self.handle_inbox().await,
+            () = held_up::room(&mut self.held_up) => self.handle_inbox().await,
             () = self.bell.rings() => Ok(()),
             () = self.alarm.goes_off() => self.overdue(Instant::now()),
             news = self.seldom.happens(|cx| poll_news(hold, &mut self.orders, &mut self.standing, stopped.as_mut(), cx)) => {

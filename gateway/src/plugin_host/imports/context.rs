@@ -26,7 +26,9 @@ impl Host for State {
 
     fn origin_name(&mut self, index: u32) -> wasmtime::Result<String> {
         Ok(match &self.beside(index)?.origin {
-            Origin::Radio(name) | Origin::Client(name) | Origin::Plugin(name) => (**name).to_owned(),
+            Origin::Radio(name) | Origin::Client(name) | Origin::Plugin(name) | Origin::Uplink(name) => {
+                (**name).to_owned()
+            }
             Origin::Gateway => String::new(),
         })
     }

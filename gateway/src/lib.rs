@@ -11,6 +11,7 @@
 //! | [`spool`] | the crash-safe queue before a remote broker |
 //! | [`codec`] | MQTT's packets: bytes and back |
 //! | [`broker`] | MQTT for clients |
+//! | [`uplink`] | remote brokers |
 //! | [`admin`] | metrics, health, live messages |
 //! | [`supervisor`] | starting, restarting, stopping units |
 //! | [`systemd`], [`logging`], [`clock`] | the init system, log lines, the kernel's word on the time |
@@ -67,6 +68,7 @@ use crate::plugins::Plugins;
 use crate::radio::Radios;
 use crate::store::{Store, Stored};
 use crate::supervisor::{Rank, Supervisor, UnitError};
+use crate::uplink::Uplinks;
 use crate::users::UsersFile;
 
 /// How long the whole gateway may take to stop. systemd's own limit in `stile.service` is longer.
@@ -86,6 +88,7 @@ pub struct Gateway {
     broker: Broker,
     store: Store,
     radios: Arc<Radios>,
+    uplinks: Arc<Uplinks>,
     sources: Arc<Sources>,
     /// Where clients can connect, by the address in the settings; the two differ where the settings say port 0.
     mqtt: BTreeMap<(Door, SocketAddr), SocketAddr>,
@@ -123,7 +126,12 @@ impl Gateway {
         let (users, kept) = (UsersFile::of(&settings.gateway.data_dir), (store.clone(), stored));
         let broker = Broker::start(broker_settings, users, delivered, Arc::clone(&pipeline), kept, &supervisor).await?;
         let radios = Arc::new(Radios::new(Arc::clone(&pipeline), supervisor.clone()));
-        let plugins = Arc::new(plugins);
+        let uplinks = Uplinks::new(&settings.gateway.id, data_folder, Arc::clone(&pipeline), supervisor.clone());
+        let (plugins, uplinks) = (Arc::new(plugins), Arc::new(uplinks));
+        // Before anything brings messages, so that none goes past them.
+        for uplink in settings.uplink.clone() {
+            uplinks.start(uplink).await;
+        }
         // Before anything brings messages: what a plugin is to take out must not go past it.
         // A command that is held would find no radio yet.
         pipeline.keep_shelves();
@@ -136,6 +144,7 @@ impl Gateway {
             broker: broker.clone(),
             store: store.clone(),
             radios: Arc::clone(&radios),
+            uplinks: Arc::clone(&uplinks),
             plugins,
             reload,
             port: admin::PortStats::default(),
@@ -167,6 +176,7 @@ impl Gateway {
             broker,
             store,
             radios,
+            uplinks,
             sources,
             mqtt: BTreeMap::new(),
             admin: None,
@@ -241,7 +251,7 @@ impl Gateway {
         }
     }
 
-    /// Stops everything in order: radios, clients, the path between them, pages. Says whether all of it ended by itself.
+    /// Stops everything in order: radios, clients, uplinks, the path between them, pages. Says whether all of it ended by itself.
     pub async fn stop(self) -> bool {
         self.sources.serving.store(false, Ordering::Relaxed);
         let deadline = Instant::now() + STOP_PATIENCE;
@@ -250,7 +260,7 @@ impl Gateway {
         let mut clean = self.supervisor.stop_rank(Rank::Radio, Instant::now() + STOP_PATIENCE / 3).await;
         // What the radios said last reaches the clients' queues before the clients are sent away.
         clean &= self.broker.close(DRAIN_PATIENCE).await;
-        for rank in [Rank::Clients, Rank::Core, Rank::Admin] {
+        for rank in [Rank::Clients, Rank::Uplinks, Rank::Core, Rank::Admin] {
             // A share each, so that one deaf unit does not leave the others without any.
             let share = deadline.min(Instant::now() + STOP_PATIENCE / 3);
             clean &= self.supervisor.stop_rank(rank, share).await;
@@ -261,6 +271,10 @@ impl Gateway {
                     log::warn!("what waited for plugins could not be judged in time and was dropped");
                 }
                 clean &= judged;
+            }
+            if rank == Rank::Uplinks {
+                let left = deadline.saturating_duration_since(Instant::now());
+                clean &= tokio::time::timeout(left, self.uplinks.close()).await.unwrap_or(false);
             }
             if rank == Rank::Core {
                 clean &= self.write_store(share).await;

@@ -69,6 +69,7 @@ impl Gateway {
         // What is held may be for a radio that is new or away for a moment; and what a new radio says must not go past a
         // new plugin.
         self.sources.pipeline.keep_shelves();
+        self.reload_uplinks(&changes, &new).await;
         let plugins = self.reload_plugins(&new).await;
         self.reload_radios(&changes, &new).await;
         self.sources.pipeline.work_off_shelves().await;
@@ -140,6 +141,19 @@ impl Gateway {
             log::error!(error:% = error; "plugins could not be changed; those of before go on");
         }
         changed
+    }
+
+    async fn reload_uplinks(&self, changes: &[Change], new: &Settings) {
+        for change in changes {
+            if let Change::UplinkRemoved(name) = change {
+                self.uplinks.stop(name).await;
+            }
+            if let Change::UplinkChanged(name) | Change::UplinkAdded(name) = change
+                && let Some(uplink) = new.uplink.iter().find(|uplink| uplink.name == *name)
+            {
+                self.uplinks.start(uplink.clone()).await;
+            }
+        }
     }
 
     async fn reload_radios(&self, changes: &[Change], new: &Settings) {

@@ -39,6 +39,8 @@ pub enum Rank {
     Radio,
     /// What serves MQTT clients.
     Clients,
+    /// What carries messages to remote brokers, and from there.
+    Uplinks,
     /// What carries messages between the others.
     Core,
     /// What operators look through: last, so that they see the end.

@@ -1,5 +1,7 @@
 //! Small helpers for tasks that wait for several things at once. Knows no other room.
 
+mod flushing;
+
 use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
@@ -13,6 +15,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
 use tokio::time::{Instant, Sleep};
+
+pub(crate) use flushing::Flushing;
 
 /// The most that one read brings.
 const READ_MAX: usize = 8 * 1024;

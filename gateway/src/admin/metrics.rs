@@ -2,6 +2,7 @@
 
 mod lora;
 mod plugins;
+mod uplinks;
 
 use std::fmt::{Display, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -68,6 +69,7 @@ pub(super) fn text(sources: &Sources) -> String {
     radios(&mut page, sources);
     lora::lora(&mut page, sources);
     plugins::plugins(&mut page, sources);
+    uplinks::uplinks(&mut page, sources);
     units(&mut page, sources);
     page.0
 }

@@ -10,6 +10,7 @@ mod metrics;
 mod mqtt;
 mod plugins;
 mod port;
+mod uplinks;
 
 use std::io;
 use std::net::SocketAddr;
@@ -35,6 +36,7 @@ use crate::plugins::Plugins;
 use crate::radio::Radios;
 use crate::store::Store;
 use crate::supervisor::{Health, Supervisor, UnitError};
+use crate::uplink::Uplinks;
 
 /// The socket's name in the data folder.
 pub const SOCKET: &str = "stile.sock";
@@ -59,6 +61,8 @@ pub struct Sources {
     pub store: Store,
     /// The radios' counters.
     pub radios: Arc<Radios>,
+    /// The uplinks, and how they are.
+    pub uplinks: Arc<Uplinks>,
     /// The plugins, and how they are.
     pub plugins: Arc<Plugins>,
     /// Where it is asked that the settings be read again.
@@ -150,6 +154,7 @@ pub async fn serve_socket(
         .route("/users/reload", post(reload_users))
         .route("/reload", post(reload))
         .route("/plugins", get(plugins::list))
+        .route("/uplinks", get(uplinks::list))
         .route("/clients", get(clients::list))
         .route("/clients/{id}/disconnect", post(clients::disconnect));
     let router = routes.with_state(sources).layer(axum::Extension(live::Stop(stop.clone())));

@@ -15,6 +15,7 @@ mod socket;
 mod tap;
 mod text;
 mod top;
+mod uplink;
 mod user;
 
 use std::path::PathBuf;
@@ -39,6 +40,7 @@ Examples:
   stile run --config stile.toml             the gateway
   stile plugin inspect parking.wasm         what a plugin is and asks for
   stile tap 'serial/+/up'                   live messages of the running gateway
+  stile uplink status                       remote brokers, and what waits for them
   stile user add anna --all                 somebody who may connect")]
 struct Arguments {
     #[command(subcommand)]
@@ -56,6 +58,7 @@ enum Verb {
     Plugin(plugin::Arguments),
     Tap(tap::Arguments),
     Top(top::Arguments),
+    Uplink(uplink::Arguments),
     User(user::Arguments),
     #[command(name = crate::plugin_host::compile::VERB, hide = true)]
     CompilePlugin(compile_plugin::Arguments),
@@ -101,6 +104,7 @@ pub fn main() -> ExitCode {
         Verb::Plugin(arguments) => plugin::run(&arguments),
         Verb::Tap(arguments) => tap::run(&arguments),
         Verb::Top(arguments) => top::run(&arguments),
+        Verb::Uplink(arguments) => uplink::run(&arguments),
         Verb::User(arguments) => user::run(&arguments),
         Verb::CompilePlugin(arguments) => compile_plugin::run(&arguments),
         Verb::Completions(arguments) => shell::completions(&arguments),

@@ -1,2 +1,147 @@
-//! Remote brokers, each an uplink.
+//! Uplinks: remote brokers that get what their rules name, over outages and restarts, and send what others name.
+//!
+//! Owns the MQTT client's side. Never keeps a message itself: what is to go out lies in the `spool`, and nothing but the
+//! remote's acknowledgement takes it out there.
+//! `tap.rs` takes messages at the pipeline's end, `topics.rs` says which and under what name. `run.rs` is an uplink's unit,
+//! `link.rs` makes a connection and `session.rs` serves it; `flight.rs` knows what is under way, `pace.rs` how fast. What
+//! goes wrong is in `trouble.rs`, what is said here in `reports.rs`. `probe.rs` is one try from the command line.
+
+mod flight;
+mod inbound;
+mod link;
+mod outbound;
+mod pace;
+mod probe;
+mod reports;
+mod run;
+mod session;
+mod stats;
+mod tap;
 mod topics;
+mod trouble;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+pub use self::link::Limits;
+pub use self::probe::{Step, probe};
+pub use self::stats::{Condition, Dead, UplinkStats};
+
+use self::run::{Kept, Unit, spool_settings};
+use crate::config;
+use crate::pipeline::Pipeline;
+use crate::spool::Figures;
+use crate::supervisor::{Rank, Supervisor};
+
+/// The folder in the data folder for what waits for remotes; each uplink has one in it.
+pub const FOLDER: &str = "spool";
+
+/// How long an uplink may take to stop.
+const STOP_PATIENCE: Duration = Duration::from_secs(5);
+
+/// The uplinks, each a unit of the supervisor.
+pub struct Uplinks {
+    gateway: String,
+    folder: PathBuf,
+    pipeline: Arc<Pipeline>,
+    supervisor: Supervisor,
+    units: Mutex<BTreeMap<String, Arc<Unit>>>,
+}
+
+/// An uplink at one moment.
+pub struct Shown {
+    /// Its settings.
+    pub settings: Arc<config::Uplink>,
+    /// Its counters.
+    pub stats: Arc<UplinkStats>,
+    /// Those of its spool; `None` when that can't be opened.
+    pub spool: Option<Figures>,
+}
+
+impl Uplinks {
+    /// None yet. `gateway` is the gateway's id.
+    pub fn new(gateway: &str, data_dir: &Path, pipeline: Arc<Pipeline>, supervisor: Supervisor) -> Self {
+        let folder = data_dir.join(FOLDER);
+        Self { gateway: gateway.to_owned(), folder, pipeline, supervisor, units: Mutex::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Unit>>> {
+        self.units.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn unit(name: &str) -> String {
+        format!("uplink {name}")
+    }
+
+    /// Starts an uplink, or gives one other settings. When it returns, messages that it is to have come to its spool, unless
+    /// that can't be opened, which is tried again.
+    pub async fn start(&self, uplink: config::Uplink) {
+        let name = uplink.name.clone();
+        self.supervisor.stop(&Self::unit(&name), STOP_PATIENCE).await;
+        let before = self.lock().remove(&name);
+        let kept = before.as_ref().and_then(|unit| unit.kept.get().cloned());
+        if let Some(Kept { spool, tap }) = &kept {
+            // The same spool goes on: what is delivered meanwhile is in it.
+            spool.set(spool_settings(&uplink.spool));
+            tap.set(&uplink);
+        }
+        let unit = Arc::new(Unit {
+            gateway: self.gateway.clone(),
+            folder: self.folder.join(&name),
+            settings: Arc::new(uplink),
+            pipeline: Arc::clone(&self.pipeline),
+            stats: before.map(|unit| Arc::clone(&unit.stats)).unwrap_or_default(),
+            kept: kept.map_or_else(OnceLock::new, OnceLock::from),
+        });
+        if let Err(error) = unit.open().await {
+            log::error!(uplink = name, error:% = error; "messages for the remote can't be kept; it is tried again");
+        }
+        self.lock().insert(name.clone(), Arc::clone(&unit));
+        self.supervisor.start(&Self::unit(&name), Rank::Uplinks, move |stop| Arc::clone(&unit).run(stop));
+    }
+
+    /// Stops an uplink that is no longer in the settings. What waits for its remote stays on disk for one of its name.
+    pub async fn stop(&self, name: &str) {
+        self.pipeline.carry_no_more(name);
+        self.supervisor.stop(&Self::unit(name), STOP_PATIENCE).await;
+        let unit = self.lock().remove(name);
+        if let Some(unit) = unit {
+            close(&unit).await;
+        }
+    }
+
+    /// Closes all spools, after their units have stopped: the gateway ends. Says whether all that was taken is on disk.
+    pub async fn close(&self) -> bool {
+        let units: Vec<_> = self.lock().values().cloned().collect();
+        let mut clean = true;
+        for unit in units {
+            clean &= close(&unit).await;
+        }
+        clean
+    }
+
+    /// How all uplinks are, by name.
+    pub fn shown(&self) -> Vec<Shown> {
+        let units = self.lock();
+        let shown = units.values().map(|unit| Shown {
+            settings: Arc::clone(&unit.settings),
+            stats: Arc::clone(&unit.stats),
+            spool: unit.kept.get().map(|kept| kept.spool.figures()),
+        });
+        shown.collect()
+    }
+}
+
+/// Says whether all that was taken is on disk.
+async fn close(unit: &Unit) -> bool {
+    let Some(kept) = unit.kept.get() else { return true };
+    match kept.spool.close().await {
+        Ok(()) => true,
+        Err(error) => {
+            log::error!(uplink = unit.settings.name.as_str(), error = error; "what waits for the remote could not be written");
+            false
+        }
+    }
+}

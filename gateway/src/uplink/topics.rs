@@ -30,9 +30,14 @@ impl Side {
         Some(Self { prefix: prefix.to_owned(), whole: TopicFilter::new(&format!("{prefix}{filter}")).ok()? })
     }
 
+    /// What stands behind the prefix in a topic that is meant.
+    fn rest<'t>(&self, topic: &'t str) -> Option<&'t str> {
+        topic.strip_prefix(self.prefix.as_str()).filter(|_| self.whole.matches(topic))
+    }
+
     /// What a topic that is meant is called on the other side.
     fn renamed(&self, topic: &str, to: &Self) -> Option<Topic> {
-        let rest = topic.strip_prefix(self.prefix.as_str()).filter(|_| self.whole.matches(topic))?;
+        let rest = self.rest(topic)?;
         Topic::new(&format!("{}{rest}", to.prefix)).ok()
     }
 }
@@ -59,6 +64,12 @@ impl Rules {
         Self(rules.collect())
     }
 
+    /// Whether a message that has this topic here goes out.
+    pub(super) fn sends(&self, topic: &str) -> bool {
+        let mut rules = self.0.iter().filter(|rule| rule.direction.is_out() && !topic.starts_with('$'));
+        rules.any(|rule| rule.local.rest(topic).is_some_and(|rest| !(rest.is_empty() && rule.remote.prefix.is_empty())))
+    }
+
     /// Where a message goes that has this topic here; `None` where no rule sends it, or its topic there would be none.
     pub(super) fn outward(&self, topic: &str) -> Option<Mapped> {
         let mut rules = self.0.iter().filter(|rule| rule.direction.is_out() && !topic.starts_with('$'));
@@ -68,7 +79,8 @@ impl Rules {
     /// Under what name a message of the remote comes in; `None` where no rule wants it.
     pub(super) fn inward(&self, topic: &str) -> Option<Mapped> {
         let mut rules = self.0.iter().filter(|rule| rule.direction.is_in());
-        let mapped = rules.find_map(|rule| Some(Mapped { topic: rule.remote.renamed(topic, &rule.local)?, qos: rule.qos }));
+        let mapped =
+            rules.find_map(|rule| Some(Mapped { topic: rule.remote.renamed(topic, &rule.local)?, qos: rule.qos }));
         mapped.filter(|mapped| !mapped.topic.as_str().starts_with('$'))
     }
 
@@ -82,6 +94,11 @@ impl Rules {
             }
         }
         wanted
+    }
+
+    /// Whether some rule sends what is to be acknowledged.
+    pub(super) fn sends_with_acknowledgement(&self) -> bool {
+        self.0.iter().any(|rule| rule.direction.is_out() && rule.qos != QoS::AtMostOnce)
     }
 
     /// Whether some rule sends with a quality of service of 2.
@@ -108,7 +125,10 @@ mod tests {
     }
 
     fn out(rules: &[config::Rule], topic: &str) -> Option<String> {
-        Rules::new(rules).outward(topic).map(|mapped| mapped.topic.to_string())
+        let rules = Rules::new(rules);
+        let mapped = rules.outward(topic).map(|mapped| mapped.topic.to_string());
+        assert_eq!(rules.sends(topic), mapped.is_some());
+        mapped
     }
 
     fn into(rules: &[config::Rule], topic: &str) -> Option<String> {

@@ -1,0 +1,151 @@
+//! What is under way to the remote and not acknowledged: packet identifiers, and the records that they stand for. Pure.
+//!
+//! A record's identifier follows from its place in the spool, so that after a restart a record that may have arrived is
+//! sent under the one that it had: a remote that still has the session then knows a message of QoS 2 again.
+
+use std::collections::VecDeque;
+use std::num::NonZeroU16;
+
+use crate::message::QoS;
+use crate::spool::{Priority, Record, Seq};
+
+/// Identifiers of each lane; more than a lane's records can be apart while both are under way.
+const LANE: u16 = 32_000;
+/// The one of SUBSCRIBE, beyond those of both lanes.
+pub(super) const SUBSCRIBE: NonZeroU16 = NonZeroU16::MAX;
+
+#[derive(Debug)]
+struct Slot {
+    id: NonZeroU16,
+    record: Record,
+    qos: QoS,
+    /// Of QoS 2: the remote has said that it has it, and is to forget the identifier.
+    released: bool,
+}
+
+/// See the module's head.
+#[derive(Debug, Default)]
+pub(super) struct Flight(VecDeque<Slot>);
+
+/// The identifier of a record.
+fn id_of(seq: Seq) -> NonZeroU16 {
+    let place = u16::try_from(seq.number % u64::from(LANE)).unwrap_or(0);
+    let lane = if seq.priority == Priority::Alarm { LANE } else { 0 };
+    NonZeroU16::MIN.saturating_add(place + lane)
+}
+
+impl Flight {
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether a record is under way on this connection.
+    pub(super) fn has(&self, seq: Seq) -> bool {
+        self.0.iter().any(|slot| slot.record.seq == seq)
+    }
+
+    /// Takes a record that goes out with QoS 1 or 2, and gives its packet identifier; `None` when that is in use, which
+    /// it is not as long as no more are under way than the spool hands out.
+    pub(super) fn take(&mut self, record: Record, qos: QoS) -> Option<NonZeroU16> {
+        let id = id_of(record.seq);
+        if self.0.iter().any(|slot| slot.id == id) {
+            return None;
+        }
+        self.0.push_back(Slot { id, record, qos, released: false });
+        Some(id)
+    }
+
+    fn find(&self, id: NonZeroU16) -> Option<usize> {
+        self.0.iter().position(|slot| slot.id == id)
+    }
+
+    fn finish(&mut self, id: NonZeroU16, is: impl FnOnce(&Slot) -> bool) -> Option<Record> {
+        let at = self.find(id).filter(|at| is(&self.0[*at]))?;
+        self.0.remove(at).map(|slot| slot.record)
+    }
+
+    /// PUBACK: gives the record that is done with.
+    pub(super) fn acknowledged(&mut self, id: NonZeroU16) -> Option<Record> {
+        self.finish(id, |slot| slot.qos == QoS::AtLeastOnce)
+    }
+
+    /// PUBREC without an error: the identifier is to be released. Says whether there is such a record.
+    pub(super) fn received(&mut self, id: NonZeroU16) -> bool {
+        let at = self.find(id).filter(|at| self.0[*at].qos == QoS::ExactlyOnce);
+        at.map(|at| self.0[at].released = true).is_some()
+    }
+
+    /// PUBREC with an error: gives the record that is done with.
+    pub(super) fn refused(&mut self, id: NonZeroU16) -> Option<Record> {
+        self.finish(id, |slot| slot.qos == QoS::ExactlyOnce && !slot.released)
+    }
+
+    /// PUBCOMP: gives the record that is done with.
+    pub(super) fn completed(&mut self, id: NonZeroU16) -> Option<Record> {
+        self.finish(id, |slot| slot.released)
+    }
+
+    /// A new connection. Where the remote still has the session, gives the identifiers to be released once more; what was
+    /// under way besides comes from the spool again.
+    pub(super) fn begin(&mut self, session_present: bool) -> Vec<NonZeroU16> {
+        self.0.retain(|slot| session_present && slot.released);
+        self.0.iter().map(|slot| slot.id).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seq(number: u64) -> Seq {
+        Seq { priority: Priority::Bulk, number }
+    }
+
+    fn record(number: u64) -> Record {
+        Record { seq: seq(number), bytes: bytes::Bytes::new(), again: false }
+    }
+
+    #[test]
+    fn nothing_but_the_acknowledgement_that_belongs_to_it_ends_a_message() {
+        let mut flight = Flight::default();
+        let one = flight.take(record(1), QoS::AtLeastOnce).unwrap();
+        let two = flight.take(record(2), QoS::ExactlyOnce).unwrap();
+        assert_eq!(flight.completed(one), None);
+        assert!(!flight.received(one));
+        assert_eq!(flight.acknowledged(two), None);
+        assert_eq!(flight.completed(two), None, "it was not received yet");
+        assert_eq!(flight.acknowledged(NonZeroU16::MAX), None);
+        assert_eq!(flight.acknowledged(one), Some(record(1)));
+        assert_eq!(flight.acknowledged(one), None, "twice");
+        assert!(flight.received(two) && flight.received(two), "a repeated PUBREC is answered again");
+        assert_eq!(flight.refused(two), None, "it has it");
+        assert_eq!((flight.completed(two), flight.len()), (Some(record(2)), 0));
+    }
+
+    #[test]
+    fn a_record_has_the_same_identifier_in_each_run_and_lanes_do_not_meet() {
+        let bulk = (1..100_000).map(seq);
+        assert!(bulk.clone().all(|seq| id_of(seq) == id_of(seq) && id_of(seq) != SUBSCRIBE));
+        let ids = |seqs: &mut dyn Iterator<Item = Seq>| seqs.map(id_of).collect::<std::collections::BTreeSet<_>>();
+        assert_eq!(ids(&mut bulk.clone().take(32_000)).len(), 32_000);
+        let alarms = ids(&mut bulk.clone().map(|seq| Seq { priority: Priority::Alarm, ..seq }));
+        assert!(alarms.is_disjoint(&ids(&mut bulk.clone())) && !alarms.contains(&SUBSCRIBE));
+    }
+
+    #[test]
+    fn after_a_loss_only_what_was_released_is_still_under_way_and_only_if_the_session_is() {
+        let make = || {
+            let mut flight = Flight::default();
+            let ids = [(1, QoS::AtLeastOnce), (2, QoS::ExactlyOnce), (3, QoS::ExactlyOnce)]
+                .map(|(number, qos)| flight.take(record(number), qos).unwrap());
+            assert!(flight.received(ids[2]));
+            (flight, ids)
+        };
+        let (mut flight, ids) = make();
+        assert_eq!(flight.begin(true), [ids[2]]);
+        assert!(flight.has(seq(3)) && !flight.has(seq(1)));
+        assert_eq!(flight.take(record(2), QoS::ExactlyOnce), Some(ids[1]));
+        let (mut flight, _) = make();
+        assert!(flight.begin(false).is_empty() && flight.len() == 0);
+    }
+}

@@ -1,0 +1,98 @@
+//! What comes from the remote: renamed, taken in like a client's publish, and acknowledged when it is safe here.
+
+use std::collections::VecDeque;
+use std::num::NonZeroU16;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::session::Session;
+use super::stats::UplinkStats;
+use super::trouble::Trouble;
+use crate::codec::{Ack, Packet, Publish, ReasonCode, said};
+use crate::message::{Awaited, Promise, QoS, Receipt};
+
+/// Answers that wait. Policy: the remote is not read from.
+const MOST: usize = 1024;
+/// The deepest topic that is taken: matching costs by levels.
+const LEVELS_MAX: usize = 128;
+
+/// What the remote is to be told, in the order in which its messages came (MQTT 5.0, section 4.6), each when what it
+/// promises is safe.
+#[derive(Default)]
+pub(super) struct Answers(VecDeque<(Packet, Option<Awaited>)>);
+
+impl Answers {
+    pub(super) fn have_room(&self) -> bool {
+        self.0.len() < MOST
+    }
+
+    /// The next one that may be given, if there is one.
+    fn next(&mut self) -> Result<Option<Packet>, Trouble> {
+        let promise = self.0.front().map(|(_, awaited)| awaited.as_ref().map_or(Promise::Kept, Awaited::promise));
+        match promise {
+            Some(Promise::Lost) => Err(Trouble::NotKept),
+            Some(Promise::Kept) => Ok(self.0.pop_front().map(|(packet, _)| packet)),
+            Some(Promise::Open) | None => Ok(None),
+        }
+    }
+}
+
+impl Session<'_> {
+    /// Says what may be said by now.
+    pub(super) fn write_answers(&mut self) -> Result<(), Trouble> {
+        while let Some(packet) = self.answers.next()? {
+            self.write(&packet)?;
+        }
+        Ok(())
+    }
+
+    /// Takes a message of the remote.
+    pub(super) async fn take(&mut self, publish: Publish) -> Result<(), Trouble> {
+        let known = publish.packet_id.and_then(|id| self.own.received.get(&id).cloned());
+        let awaited = match (publish.qos, known) {
+            // It comes again: nothing more is promised of it than the first time.
+            (QoS::ExactlyOnce, Some(awaited)) => Some(awaited),
+            _ => self.ingest(&publish).await?,
+        };
+        let Some(id) = publish.packet_id else { return Ok(()) };
+        let ack = Ack::new(id, ReasonCode::Success);
+        let answer = match publish.qos {
+            QoS::ExactlyOnce => {
+                if let Some(awaited) = awaited.clone() {
+                    self.own.received.insert(id, awaited);
+                }
+                Packet::PubRec(ack)
+            }
+            _ => Packet::PubAck(ack),
+        };
+        self.answers.0.push_back((answer, awaited));
+        Ok(())
+    }
+
+    /// PUBREL.
+    pub(super) fn released(&mut self, id: NonZeroU16) -> Result<(), Trouble> {
+        self.own.received.remove(&id);
+        self.answers.0.push_back((Packet::PubComp(Ack::new(id, ReasonCode::Success)), None));
+        Ok(())
+    }
+
+    async fn ingest(&mut self, publish: &Publish) -> Result<Option<Awaited>, Trouble> {
+        let mapped = self.own.rules.inward(publish.topic.as_str());
+        let shallow = |topic: &str| topic.split('/').count() <= LEVELS_MAX;
+        let Some(mapped) = mapped.filter(|mapped| shallow(mapped.topic.as_str())) else {
+            UplinkStats::add(&self.own.stats.unwanted);
+            return Ok(None);
+        };
+        let (receipt, awaited) =
+            (publish.qos != QoS::AtMostOnce).then(|| Receipt::new(Arc::clone(&self.told), None)).unzip();
+        let properties = publish.properties.as_deref().and_then(said);
+        // Copied, so that a message that is kept does not keep the read buffer.
+        let payload = Bytes::copy_from_slice(&publish.payload);
+        let mut message = self.own.reports.from_remote(mapped.topic, payload);
+        (message.qos, message.retain, message.properties) = (publish.qos, publish.retain, properties);
+        UplinkStats::add(&self.own.stats.received);
+        self.own.reports.ingest(message, receipt).await.map_err(|_closed| Trouble::NotKept)?;
+        Ok(awaited)
+    }
+}

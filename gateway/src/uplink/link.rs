@@ -1,0 +1,180 @@
+//! A connection to a remote, from its name to CONNACK: resolved, connected, shaken hands with, let in.
+
+use std::net::SocketAddr;
+use std::num::{NonZeroU16, NonZeroU32};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use serde::Serialize;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::TlsConnector;
+
+use super::trouble::Trouble;
+use crate::codec::{self, ConnAck, Connect, Packet, PublishProperties, Utf8, Version, Will};
+use crate::config::{Protocol, Uplink, Url};
+use crate::message::QoS;
+use crate::tls;
+use crate::wait::Flushing;
+
+/// How long all of it may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long one address may take, when there are others.
+const ADDRESS_PATIENCE: Duration = Duration::from_secs(8);
+/// Messages of the remote that may be under way without acknowledgement.
+const RECEIVE_MAXIMUM: NonZeroU16 = NonZeroU16::MIN.saturating_add(63);
+/// How long the remote is asked to keep what is for the gateway, in seconds: a week.
+const SESSION_EXPIRY: u32 = 7 * 24 * 3600;
+
+/// What carries the bytes.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for S {}
+
+/// An open connection.
+pub(super) struct Link {
+    pub(super) stream: Box<dyn Stream>,
+    /// Whom it leads to.
+    pub(super) peer: SocketAddr,
+    /// What TLS agreed on.
+    pub(super) tls: Option<tls::Agreed>,
+}
+
+/// A connection on which the remote has let the gateway in.
+pub(super) struct Joined {
+    pub(super) link: Link,
+    /// What came behind CONNACK.
+    pub(super) inbox: BytesMut,
+    pub(super) session_present: bool,
+    pub(super) limits: Limits,
+}
+
+/// What the remote takes, by its CONNACK.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Limits {
+    /// Messages under way without acknowledgement.
+    pub receive_maximum: u16,
+    /// The highest quality of service.
+    pub maximum_qos: u8,
+    /// Whether messages can be retained there.
+    pub retain_available: bool,
+    /// The longest packet in bytes; `None`: as long as MQTT allows.
+    pub maximum_packet_size: Option<u32>,
+    /// The keep-alive that holds, in seconds.
+    pub keep_alive: u16,
+    /// Topic aliases that it takes. None are used.
+    pub topic_alias_maximum: u16,
+}
+
+impl Limits {
+    fn of(connack: &ConnAck, asked: u16) -> Self {
+        Self {
+            receive_maximum: connack.receive_maximum.map_or(u16::MAX, NonZeroU16::get),
+            maximum_qos: connack.maximum_qos.map_or(2, |qos| qos as u8),
+            retain_available: connack.retain_available.unwrap_or(true),
+            maximum_packet_size: connack.maximum_packet_size.map(NonZeroU32::get),
+            keep_alive: connack.server_keep_alive.unwrap_or(asked),
+            topic_alias_maximum: connack.topic_alias_maximum.unwrap_or(0),
+        }
+    }
+
+    /// The quality of service in whose place another can't be put.
+    pub(super) fn qos(&self) -> QoS {
+        QoS::from_u8(self.maximum_qos).unwrap_or(QoS::AtMostOnce)
+    }
+}
+
+pub(super) fn version(protocol: Protocol) -> Version {
+    match protocol {
+        Protocol::V311 => Version::V311,
+        Protocol::V5 => Version::V5,
+    }
+}
+
+/// Opens a connection to where `url` points, with TLS if it wants that.
+pub(super) async fn open(url: &Url, client: Option<&tls::Client>) -> Result<Link, Trouble> {
+    let deadline = Instant::now() + PATIENCE;
+    let resolving = timeout_at(deadline, lookup_host((url.host.as_str(), url.port)));
+    let resolved = resolving.await.map_err(|_| Trouble::TooSlow("to be resolved"))?;
+    let addresses: Vec<_> = resolved.map_err(|why| Trouble::Name { host: url.host.clone(), why })?.collect();
+    let tcp = connect(&addresses, deadline).await?;
+    // Small packets are not to wait for others; without it, they do.
+    let _ = tcp.set_nodelay(true);
+    let peer = tcp.peer_addr().map_err(Trouble::lost)?;
+    let Some(client) = client else { return Ok(Link { stream: Box::new(tcp), peer, tls: None }) };
+    let name = tls::server_name(&url.host).map_err(Trouble::Tls)?;
+    let shaking = timeout_at(deadline, TlsConnector::from(client.config()).connect(name, tcp));
+    let stream = shaking.await.map_err(|_| Trouble::TooSlow("to shake hands"))?.map_err(Trouble::lost)?;
+    let agreed = tls::agreed(stream.get_ref().1);
+    Ok(Link { stream: Box::new(Flushing::new(stream)), peer, tls: Some(agreed) })
+}
+
+/// Tries one address after the other.
+async fn connect(addresses: &[SocketAddr], deadline: Instant) -> Result<TcpStream, Trouble> {
+    let mut last = Trouble::TooSlow("to be connected to");
+    for address in addresses {
+        let until = deadline.min(Instant::now() + ADDRESS_PATIENCE);
+        match timeout_at(until, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(why)) => last = Trouble::Connect { address: *address, why },
+            Err(_elapsed) => {}
+        }
+    }
+    Err(last)
+}
+
+/// The request to be let in. `will` is the topic and payload that the remote is to retain when it loses the gateway.
+pub(super) fn request(uplink: &Uplink, clean_start: bool, will: Option<(&str, &str)>) -> Result<Connect, Trouble> {
+    let text = |text: &str| Utf8::new(text).map_err(|error| Trouble::Protocol(error.to_string()));
+    let version = version(uplink.protocol);
+    let mut connect = Connect::new(version, text(&uplink.client_id)?);
+    connect.clean_start = clean_start;
+    connect.keep_alive = u16::try_from(uplink.keep_alive.as_secs()).unwrap_or(u16::MAX);
+    connect.user_name = uplink.user.as_deref().map(text).transpose()?;
+    connect.password = uplink.password.as_ref().map(|p| Bytes::copy_from_slice(p.secret().expose().as_bytes()));
+    if let Some((topic, payload)) = will {
+        connect.will = Some(Will {
+            topic: text(topic)?,
+            payload: Bytes::copy_from_slice(payload.as_bytes()),
+            qos: QoS::AtLeastOnce,
+            retain: true,
+            delay: None,
+            properties: PublishProperties::default(),
+        });
+    }
+    if version == Version::V5 {
+        connect.session_expiry = (!clean_start).then_some(SESSION_EXPIRY);
+        connect.receive_maximum = Some(RECEIVE_MAXIMUM);
+        connect.maximum_packet_size = u32::try_from(uplink.max_packet_size).ok().and_then(NonZeroU32::new);
+    }
+    Ok(connect)
+}
+
+/// Asks to be let in.
+pub(super) async fn join(mut link: Link, connect: Connect, max_packet: usize) -> Result<Joined, Trouble> {
+    let deadline = Instant::now() + PATIENCE;
+    let (version, asked) = (connect.version, connect.keep_alive);
+    let mut out = BytesMut::new();
+    codec::write(&Packet::Connect(Box::new(connect)), version, &mut out)?;
+    let joining = async {
+        link.stream.write_all(&out).await.map_err(Trouble::lost)?;
+        link.stream.flush().await.map_err(Trouble::lost)?;
+        let mut inbox = BytesMut::new();
+        loop {
+            if let Some(packet) = codec::read(&mut inbox, Some(version), max_packet)? {
+                return Ok((packet, inbox));
+            }
+            if link.stream.read_buf(&mut inbox).await.map_err(Trouble::lost)? == 0 {
+                return Err(Trouble::ClosedAtConnect);
+            }
+        }
+    };
+    let (packet, inbox) = timeout_at(deadline, joining).await.map_err(|_| Trouble::TooSlow("to answer CONNECT"))??;
+    let Packet::ConnAck(connack) = packet else { return Err(Trouble::Protocol("no CONNACK comes first".to_owned())) };
+    if connack.reason.is_error() {
+        let details = connack.details.reason_string.as_ref().map(|reason| reason.as_str().to_owned());
+        return Err(Trouble::Refused { reason: connack.reason, details, version });
+    }
+    let limits = Limits::of(&connack, asked);
+    Ok(Joined { link, inbox, session_present: connack.session_present, limits })
+}

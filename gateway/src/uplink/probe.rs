@@ -1,0 +1,96 @@
+//! One try of a remote, from the command line: every step on the way to an acknowledged message, and what it found.
+
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
+
+use super::flight::SUBSCRIBE;
+use super::link::{self, Limits};
+use super::reports;
+use super::trouble::Trouble;
+use crate::codec::{self, Disconnect, Packet, Publish, ReasonCode, Utf8};
+use crate::config::Uplink;
+use crate::message::QoS;
+use crate::tls;
+
+/// How long the remote may take to acknowledge a message.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// What was found on the way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// The connection is open, to this address.
+    Connected(std::net::SocketAddr),
+    /// What TLS agreed on.
+    Tls(tls::Agreed),
+    /// The remote let the gateway in, with these limits.
+    Joined(Limits),
+    /// It acknowledged a message under this topic, after so long.
+    Acknowledged(String, Duration),
+}
+
+/// Connects as another client than the running gateway, publishes one message and says goodbye. Each step is told as it is
+/// done.
+///
+/// # Errors
+/// In words, what failed and what to do.
+pub async fn probe(uplink: &Uplink, gateway: &str, mut tell: impl FnMut(Step)) -> Result<(), String> {
+    run(uplink, gateway, &mut tell).await.map_err(|trouble| trouble.to_string())
+}
+
+async fn run(uplink: &Uplink, gateway: &str, tell: &mut impl FnMut(Step)) -> Result<(), Trouble> {
+    let request = link::request(uplink, true, None)?;
+    let link = link::open(&uplink.url, uplink.tls.as_ref()).await?;
+    tell(Step::Connected(link.peer));
+    if let Some(agreed) = link.tls.clone() {
+        tell(Step::Tls(agreed));
+    }
+    let joined = link::join(link, request, uplink.max_packet_size).await?;
+    tell(Step::Joined(joined.limits.clone()));
+    let topic = format!("{}{}/probe", reports::own(gateway), uplink.name);
+    let version = link::version(uplink.protocol);
+    let qos = QoS::AtLeastOnce.min(joined.limits.qos());
+    let publish = Publish {
+        dup: false,
+        qos,
+        retain: false,
+        topic: Utf8::new(&topic)?,
+        packet_id: (qos != QoS::AtMostOnce).then_some(SUBSCRIBE),
+        payload: b"stile uplink test"[..].into(),
+        properties: None,
+    };
+    let (mut stream, mut inbox, mut out) = (joined.link.stream, joined.inbox, BytesMut::new());
+    codec::write(&Packet::Publish(publish), version, &mut out)?;
+    let since = std::time::Instant::now();
+    let asking = async {
+        stream.write_all(&out).await.map_err(Trouble::lost)?;
+        stream.flush().await.map_err(Trouble::lost)?;
+        while qos != QoS::AtMostOnce {
+            match codec::read(&mut inbox, Some(version), uplink.max_packet_size)? {
+                Some(Packet::PubAck(ack)) if ack.reason.is_error() => {
+                    return Err(Trouble::SentAway(format!("a message under `{topic}`: {}", ack.reason)));
+                }
+                Some(Packet::PubAck(_)) => break,
+                Some(Packet::Disconnect(disconnect)) => {
+                    return Err(Trouble::SentAway(disconnect.reason.to_string()));
+                }
+                Some(_) => {}
+                None if stream.read_buf(&mut inbox).await.map_err(Trouble::lost)? == 0 => {
+                    return Err(Trouble::Lost("closed by the remote, which may not allow the topic".to_owned()));
+                }
+                None => {}
+            }
+        }
+        Ok(())
+    };
+    timeout(PATIENCE, asking).await.map_err(|_| Trouble::TooSlow("to acknowledge a message"))??;
+    tell(Step::Acknowledged(topic, since.elapsed()));
+    out.clear();
+    codec::write(&Packet::Disconnect(Disconnect::new(ReasonCode::Success)), version, &mut out)?;
+    // All that was asked is known.
+    let _ = timeout(PATIENCE, stream.write_all(&out)).await;
+    let _ = timeout(PATIENCE, stream.shutdown()).await;
+    Ok(())
+}

@@ -1,0 +1,104 @@
+//! What an uplink says here, and its way into the pipeline.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::json;
+
+use super::stats::Dead;
+use crate::message::{Message, Origin, Receipt, Received, Topic, TopicError};
+use crate::pipeline::{Closed, Pipeline};
+
+/// Payloads up to this length, in bytes, are repeated where a message is told of that can't go to the remote.
+const REPEATED_MAX: usize = 16 * 1024;
+
+/// The topics of one gateway's uplinks begin with this.
+pub(super) fn own(gateway: &str) -> String {
+    format!("stile/{gateway}/uplink/")
+}
+
+/// See the module's head.
+pub(super) struct Reports {
+    name: Arc<str>,
+    pipeline: Arc<Pipeline>,
+    /// Whether the remote is there; retained.
+    state: Topic,
+    /// What can't go there.
+    dead: Topic,
+    /// What was said last.
+    said: Option<(bool, String)>,
+}
+
+impl Reports {
+    pub(super) fn new(gateway: &str, name: &str, pipeline: Arc<Pipeline>) -> Result<Self, TopicError> {
+        let topic = |last: &str| Topic::new(&format!("{}{name}/{last}", own(gateway)));
+        Ok(Self { name: name.into(), pipeline, state: topic("state")?, dead: topic("dead")?, said: None })
+    }
+
+    pub(super) fn now(&self) -> Received {
+        self.pipeline.clock().now()
+    }
+
+    pub(super) fn state_topic(&self) -> &Topic {
+        &self.state
+    }
+
+    /// The state as JSON, for here and for the remote.
+    pub(super) fn state(&self, online: bool, reason: &str) -> serde_json::Value {
+        let since = self.now().rfc3339();
+        if online {
+            json!({ "state": "online", "since": since })
+        } else {
+            json!({ "state": "offline", "reason": reason, "since": since })
+        }
+    }
+
+    /// What the remote is to publish when it loses the gateway; it can't know since when.
+    pub(super) fn will() -> String {
+        json!({ "state": "offline", "reason": "lost" }).to_string()
+    }
+
+    /// Publishes the state, retained, where it is another than before. Says whether it is.
+    pub(super) async fn say(&mut self, online: bool, reason: &str) -> bool {
+        let news = Some((online, reason.to_owned()));
+        if self.said == news {
+            return false;
+        }
+        self.said = news;
+        let body = self.state(online, reason).to_string();
+        let mut message = self.pipeline.message(self.now(), Origin::Gateway, self.state.clone(), body);
+        message.retain = true;
+        self.send(message).await;
+        true
+    }
+
+    /// Tells of a message that can't go to the remote.
+    pub(super) async fn dead(&self, message: &Message, why: Dead, detail: &str) {
+        let mut body = json!({
+            "reason": why.as_str(), "detail": detail, "id": message.id.to_string(), "topic": message.topic.as_str(),
+            "time": message.received.rfc3339(), "bytes": message.payload.len(),
+        });
+        if let (true, Some(body)) = (message.payload.len() <= REPEATED_MAX, body.as_object_mut()) {
+            let (encoding, payload) = message.readable_payload();
+            body.insert("encoding".to_owned(), encoding.into());
+            body.insert("payload".to_owned(), payload.into());
+        }
+        self.send(self.pipeline.message(self.now(), Origin::Gateway, self.dead.clone(), body.to_string())).await;
+    }
+
+    /// A message of the remote's, now.
+    pub(super) fn from_remote(&self, topic: Topic, payload: Bytes) -> Message {
+        self.pipeline.message(self.now(), Origin::Uplink(Arc::clone(&self.name)), topic, payload)
+    }
+
+    pub(super) async fn ingest(&self, message: Message, receipt: Option<Receipt>) -> Result<(), Closed> {
+        self.pipeline.ingest_for(message, receipt).await
+    }
+
+    async fn send(&self, message: Message) {
+        if self.pipeline.ingest(message).await.is_err() {
+            // Counted as dropped; the daemon is ending.
+            log::debug!(uplink:% = self.name; "message dropped: the gateway is stopping");
+        }
+    }
+}

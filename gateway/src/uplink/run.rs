@@ -1,0 +1,168 @@
+//! One uplink, as a unit of the supervisor: its spool opened, its remote tried again and again.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::flight::Flight;
+use super::link::{self, Joined};
+use super::pace::{BackOff, Rate};
+use super::reports::{self, Reports};
+use super::session::{self, Own};
+use super::stats::UplinkStats;
+use super::tap::Tap;
+use super::topics::Rules;
+use super::trouble::Trouble;
+use crate::config::{self, Durability, WhenFull};
+use crate::pipeline::Pipeline;
+use crate::spool::{self, Spool, SpoolSettings};
+use crate::supervisor::UnitError;
+
+/// What keeps messages, whether or not the remote is there.
+#[derive(Clone)]
+pub(super) struct Kept {
+    pub(super) spool: Spool,
+    pub(super) tap: Arc<Tap>,
+}
+
+/// See the module's head.
+pub(super) struct Unit {
+    pub(super) gateway: String,
+    /// The spool's.
+    pub(super) folder: PathBuf,
+    pub(super) settings: Arc<config::Uplink>,
+    pub(super) pipeline: Arc<Pipeline>,
+    pub(super) stats: Arc<UplinkStats>,
+    /// Not there while the spool can't be opened.
+    pub(super) kept: OnceLock<Kept>,
+}
+
+impl Unit {
+    /// Opens the spool, if it is not, and has messages come to it.
+    pub(super) async fn open(self: &Arc<Self>) -> Result<Kept, UnitError> {
+        if let Some(kept) = self.kept.get() {
+            return Ok(kept.clone());
+        }
+        let own = Arc::clone(self);
+        let opening = move || {
+            let clock = Arc::clone(&own.pipeline);
+            let now: spool::Now = Arc::new(move || clock.clock().now());
+            Spool::open(&own.folder, &own.settings.name, spool_settings(&own.settings.spool), now)
+        };
+        let (spool, opened) = tokio::task::spawn_blocking(opening).await??;
+        log::info!(uplink = self.settings.name.as_str(), messages = opened.messages; "spool opened");
+        let stats = Arc::clone(&self.stats);
+        let tap = Tap::new(&self.settings, reports::own(&self.gateway), spool.clone(), stats);
+        let kept = Kept { spool, tap: Arc::new(tap) };
+        let kept = self.kept.get_or_init(|| kept).clone();
+        self.pipeline.carry(Arc::clone(&kept.tap) as Arc<dyn crate::pipeline::Carrier>);
+        Ok(kept)
+    }
+
+    /// Runs until it is told to stop. A remote that is lost is tried again for ever.
+    ///
+    /// # Errors
+    /// When the spool can't be opened.
+    pub(super) async fn run(self: Arc<Self>, stop: CancellationToken) -> Result<(), UnitError> {
+        let Kept { spool, tap } = self.open().await?;
+        let reader = spool.reader().ok_or("the spool is being read already")?;
+        let mut own = Own {
+            rules: Rules::new(&self.settings.topics),
+            reports: Reports::new(&self.gateway, &self.settings.name, Arc::clone(&self.pipeline))?,
+            stats: Arc::clone(&self.stats),
+            reader,
+            flight: Flight::default(),
+            rate: Rate::new(self.settings.max_rate, Instant::now()),
+            received: HashMap::new(),
+            subscribed: false,
+            settings: Arc::clone(&self.settings),
+        };
+        tokio::select! {
+            // Never ends.
+            () = tap.tend(&self.pipeline) => {}
+            () = drive(&mut own, &stop) => {}
+        }
+        Ok(())
+    }
+}
+
+/// Tries the remote again and again, until it is told to stop.
+async fn drive(own: &mut Own, stop: &CancellationToken) {
+    let mut back_off = BackOff::default();
+    while !stop.is_cancelled() {
+        let Some(joined) = stop.run_until_cancelled(connect(own)).await else { break };
+        let why = match joined {
+            Ok(joined) => {
+                welcome(own, &joined).await;
+                let ended = session::serve(own, joined, stop).await;
+                if ended.good {
+                    back_off.reset();
+                }
+                let Some(why) = ended.why else { break };
+                why
+            }
+            Err(why) => why,
+        };
+        part(own, &why).await;
+        let pause = back_off.next(fastrand::f64());
+        // Ends sooner when it is told to stop.
+        let _ = stop.run_until_cancelled(sleep(pause)).await;
+    }
+    own.stats.offline("the gateway stopped".to_owned(), own.reports.now().rfc3339());
+    own.reports.say(false, "stopped").await;
+}
+
+async fn connect(own: &Own) -> Result<Joined, Trouble> {
+    let settings = &own.settings;
+    let will = settings.announce.then(Reports::will);
+    let will = will.as_deref().map(|payload| (own.reports.state_topic().as_str(), payload));
+    // Where nothing comes from there, and nothing goes there that it has to know again, it need not remember the gateway.
+    let clean = own.rules.subscriptions().is_empty() && !own.rules.sends_exactly_once();
+    let request = link::request(settings, clean, will)?;
+    let link = link::open(&settings.url, settings.tls.as_ref()).await?;
+    link::join(link, request, settings.max_packet_size).await
+}
+
+async fn welcome(own: &mut Own, joined: &Joined) {
+    let uplink = own.settings.name.as_str();
+    log::info!(uplink = uplink, remote:% = joined.link.peer, session_present = joined.session_present;
+        "uplink connected");
+    UplinkStats::add(&own.stats.connected);
+    own.stats.online(joined.limits.clone(), own.reports.now().rfc3339());
+    own.reports.say(true, "").await;
+}
+
+async fn part(own: &mut Own, why: &Trouble) {
+    UplinkStats::add(&own.stats.failed);
+    let text = why.to_string();
+    own.stats.offline(text.clone(), own.reports.now().rfc3339());
+    let uplink = own.settings.name.clone();
+    // Each thing once: a remote that is away is tried for days.
+    if own.reports.say(false, &text).await {
+        log::warn!(uplink = uplink, error = text; "no connection to the remote; it is tried again, and messages are kept");
+    } else {
+        log::debug!(uplink = uplink, error = text; "still no connection to the remote");
+    }
+}
+
+pub(super) fn spool_settings(spool: &config::Spool) -> SpoolSettings {
+    SpoolSettings {
+        batch: spool.batch,
+        interval: spool.interval,
+        durability: match spool.durability {
+            Durability::Always => spool::Durability::Always,
+            Durability::OnOutage => spool::Durability::OnOutage,
+        },
+        max_bytes: spool.max_bytes,
+        max_age: spool.max_age,
+        policy: match spool.when_full {
+            WhenFull::Block => spool::Policy::Block,
+            WhenFull::DropOldest => spool::Policy::DropOldest,
+            WhenFull::DropNewest => spool::Policy::DropNewest,
+        },
+        ..SpoolSettings::default()
+    }
+}

@@ -1,0 +1,322 @@
+//! One connection to a remote, from CONNACK to its end, in one task that keeps both directions going.
+//!
+//! `outbound.rs` is what goes there, `inbound.rs` what comes from there. What outlives a connection stands in [`Own`].
+
+use std::collections::HashMap;
+use std::num::NonZeroU16;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::flight::{Flight, SUBSCRIBE};
+use super::inbound::Answers;
+use super::link::{Joined, Limits, Stream, version};
+use super::pace::Rate;
+use super::reports::Reports;
+use super::stats::{Dead, UplinkStats};
+use super::topics::Rules;
+use super::trouble::Trouble;
+use crate::codec::{self, Disconnect, Packet, ReasonCode, RetainHandling, Subscribe, Subscription, Utf8, Version};
+use crate::config;
+use crate::message::Awaited;
+use crate::spool::Reader;
+use crate::wait::{Bell, Moved, read_or_write, sleep_until};
+
+/// Bytes taken in one read.
+const READ_BYTES: usize = 8 * 1024;
+/// Messages are written while less than this waits to go out.
+const ENOUGH: usize = 64 * 1024;
+/// A remote that lets this much wait is not read from: what it is to be told would pile up.
+const TOO_MUCH: usize = 256 * 1024;
+/// How long acknowledgements of what is under way are waited for when the gateway stops.
+const LEAVE: Duration = Duration::from_millis(1000);
+/// The longest that a remote may take to answer a sign of life.
+const PING_PATIENCE: Duration = Duration::from_secs(15);
+/// A connection that lasted so long was worth making.
+const SETTLED: Duration = Duration::from_secs(30);
+
+/// What an uplink has, whatever becomes of its connections.
+pub(super) struct Own {
+    pub(super) settings: Arc<config::Uplink>,
+    pub(super) rules: Rules,
+    pub(super) reports: Reports,
+    pub(super) stats: Arc<UplinkStats>,
+    pub(super) reader: Reader,
+    pub(super) flight: Flight,
+    pub(super) rate: Rate,
+    /// QoS 2 messages of the remote that were taken and not released yet, and what their safety hangs on.
+    pub(super) received: HashMap<NonZeroU16, Awaited>,
+    /// The remote has been asked for all that the rules want, in the session that it has.
+    pub(super) subscribed: bool,
+}
+
+/// See the module's head.
+pub(super) struct Session<'a> {
+    pub(super) own: &'a mut Own,
+    pub(super) out: BytesMut,
+    pub(super) version: Version,
+    pub(super) limits: Limits,
+    pub(super) session_present: bool,
+    pub(super) answers: Answers,
+    /// Of which reasons it was logged already that messages can't go to the remote.
+    pub(super) buried: [bool; Dead::ALL.len()],
+    /// The remote has acknowledged something.
+    pub(super) acknowledged: bool,
+    stream: Box<dyn Stream>,
+    inbox: BytesMut,
+    pub(super) told: Arc<Notify>,
+    bell: Bell,
+    began: Instant,
+    last_heard: Instant,
+    last_said: Instant,
+    pinged: Option<Instant>,
+    leave_by: Option<Instant>,
+}
+
+/// How a connection ended.
+pub(super) struct Ended {
+    /// Why; `None`: the gateway stops.
+    pub(super) why: Option<Trouble>,
+    /// It was worth making: the next one need not be put off.
+    pub(super) good: bool,
+}
+
+/// Serves a connection on which the remote has let the gateway in, until it ends or is told to.
+pub(super) async fn serve(own: &mut Own, joined: Joined, stop: &CancellationToken) -> Ended {
+    let Joined { link, inbox, session_present, limits } = joined;
+    let (told, now) = (Arc::new(Notify::new()), Instant::now());
+    let mut session = Session {
+        version: version(own.settings.protocol),
+        own,
+        out: BytesMut::new(),
+        limits,
+        session_present,
+        answers: Answers::default(),
+        buried: [false; Dead::ALL.len()],
+        acknowledged: false,
+        stream: link.stream,
+        inbox,
+        bell: Bell::new(&told),
+        told,
+        began: now,
+        last_heard: now,
+        last_said: now,
+        pinged: None,
+        leave_by: None,
+    };
+    let why = session.run(stop).await.err();
+    Ended { why, good: session.acknowledged || session.began.elapsed() >= SETTLED }
+}
+
+impl Session<'_> {
+    async fn run(&mut self, stop: &CancellationToken) -> Result<(), Trouble> {
+        self.begin()?;
+        self.handle_inbox().await?;
+        loop {
+            self.write_answers()?;
+            let now = Instant::now();
+            if self.leave_by.is_some_and(|by| by <= now || self.own.flight.len() == 0) {
+                return self.leave().await;
+            }
+            self.look_at_clock(now)?;
+            let room = self.room(now);
+            let may_read = self.out.len() < TOO_MUCH && self.answers.have_room();
+            let wake = self.wake(now);
+            let buffer = may_read.then_some((&mut self.inbox, READ_BYTES));
+            tokio::select! {
+                moved = read_or_write(&mut self.stream, buffer, &self.out) => self.moved(moved).await?,
+                batch = self.own.reader.next_batch(room, ENOUGH), if room > 0 => {
+                    for record in batch.ok_or(Trouble::SpoolClosed)? {
+                        self.send(record).await?;
+                    }
+                }
+                () = self.bell.rings() => {}
+                () = sleep_until(Some(wake)) => {}
+                () = stop.cancelled(), if self.leave_by.is_none() => self.leave_by = Some(now + LEAVE),
+            }
+        }
+    }
+
+    /// What comes first on each connection: the state, subscriptions, releases that may not have arrived.
+    fn begin(&mut self) -> Result<(), Trouble> {
+        let own = &mut *self.own;
+        if self.limits.maximum_qos == 0 && own.rules.sends_with_acknowledgement() {
+            return Err(Trouble::NoAcknowledgements);
+        }
+        if !self.session_present {
+            own.received.clear();
+            own.subscribed = false;
+        }
+        own.reader.rewind();
+        let releases = own.flight.begin(self.session_present);
+        self.announce(true)?;
+        self.release(releases)?;
+        self.subscribe()
+    }
+
+    fn subscribe(&mut self) -> Result<(), Trouble> {
+        let wanted = self.own.rules.subscriptions();
+        if wanted.is_empty() || std::mem::replace(&mut self.own.subscribed, true) {
+            return Ok(());
+        }
+        let subscriptions = wanted.iter().filter_map(|(filter, qos)| {
+            let mut subscription = Subscription::new(Utf8::new(filter.as_str()).ok()?, *qos);
+            // What the gateway sent itself would come back, and what is retained again with each new connection.
+            subscription.no_local = self.version == Version::V5;
+            subscription.retain_as_published = self.version == Version::V5;
+            subscription.retain_handling =
+                if self.version == Version::V5 { RetainHandling::IfNew } else { RetainHandling::Always };
+            Some(subscription)
+        });
+        let subscriptions = subscriptions.collect();
+        let subscribe = Subscribe { packet_id: SUBSCRIBE, subscription_id: None, user: Vec::new(), subscriptions };
+        self.write(&Packet::Subscribe(subscribe))
+    }
+
+    pub(super) fn write(&mut self, packet: &Packet) -> Result<(), Trouble> {
+        codec::write(packet, self.version, &mut self.out)?;
+        Ok(())
+    }
+
+    /// How many records may be sent now.
+    fn room(&self, now: Instant) -> usize {
+        if self.leave_by.is_some() || self.out.len() >= ENOUGH {
+            return 0;
+        }
+        self.own.rate.allows(self.window().saturating_sub(self.own.flight.len()), now)
+    }
+
+    /// How many may be under way.
+    fn window(&self) -> usize {
+        usize::from(self.limits.receive_maximum.min(self.own.settings.in_flight.get()))
+    }
+
+    /// The longest silence; also where the remote wants no sign of life, since the gateway does.
+    fn keep_alive(&self) -> Duration {
+        match self.limits.keep_alive {
+            0 => self.own.settings.keep_alive,
+            seconds => Duration::from_secs(seconds.into()),
+        }
+    }
+
+    fn ping_patience(&self) -> Duration {
+        PING_PATIENCE.min(self.keep_alive())
+    }
+
+    fn look_at_clock(&mut self, now: Instant) -> Result<(), Trouble> {
+        match self.pinged {
+            Some(at) if now >= at + self.ping_patience() => {
+                Err(Trouble::Silent(now.duration_since(self.last_heard).as_secs()))
+            }
+            None if now >= self.last_heard.min(self.last_said) + self.keep_alive() => {
+                self.pinged = Some(now);
+                self.last_said = now;
+                self.write(&Packet::PingReq)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// When the clock is to be looked at again.
+    fn wake(&self, now: Instant) -> Instant {
+        let ping = match self.pinged {
+            Some(at) => at + self.ping_patience(),
+            None => self.last_heard.min(self.last_said) + self.keep_alive(),
+        };
+        [self.own.rate.next(now), self.leave_by].into_iter().flatten().fold(ping, Instant::min)
+    }
+
+    async fn moved(&mut self, moved: std::io::Result<Moved>) -> Result<(), Trouble> {
+        match moved.map_err(Trouble::lost)? {
+            Moved::Read(0) => Err(Trouble::Lost("closed by the remote".to_owned())),
+            Moved::Read(_) => {
+                (self.last_heard, self.pinged) = (Instant::now(), None);
+                self.handle_inbox().await
+            }
+            Moved::Wrote(0) => Err(Trouble::Lost("closed".to_owned())),
+            Moved::Wrote(n) => {
+                self.last_said = Instant::now();
+                self.out.advance(n);
+                Ok(())
+            }
+        }
+    }
+
+    async fn handle_inbox(&mut self) -> Result<(), Trouble> {
+        let max = self.own.settings.max_packet_size;
+        while let Some(packet) = codec::read(&mut self.inbox, Some(self.version), max)? {
+            self.handle(packet).await?;
+        }
+        Ok(())
+    }
+
+    async fn handle(&mut self, packet: Packet) -> Result<(), Trouble> {
+        match packet {
+            Packet::PubAck(ack) => self.acknowledged(&ack).await,
+            Packet::PubRec(ack) => self.received(&ack).await,
+            Packet::PubComp(ack) => self.completed(&ack),
+            Packet::Publish(publish) => self.take(publish).await,
+            Packet::PubRel(ack) => self.released(ack.packet_id),
+            Packet::SubAck(suback) => {
+                self.subscriptions_granted(&suback);
+                Ok(())
+            }
+            Packet::PingResp => Ok(()),
+            Packet::Disconnect(disconnect) => Err(Trouble::SentAway(words(&disconnect))),
+            _ => Err(Trouble::Protocol("a packet that only clients send".to_owned())),
+        }
+    }
+
+    fn subscriptions_granted(&self, suback: &codec::SubAck) {
+        let wanted = self.own.rules.subscriptions();
+        for ((filter, _), reason) in wanted.iter().zip(&suback.reasons).filter(|(_, reason)| reason.is_error()) {
+            let uplink = self.own.settings.name.as_str();
+            log::warn!(uplink = uplink, filter:% = filter, reason:% = reason; "the remote refused a subscription");
+            self.own.stats.trouble(format!("the remote refused the subscription to `{filter}`: {reason}"));
+        }
+    }
+
+    /// Tells the remote whether the gateway is there.
+    fn announce(&mut self, online: bool) -> Result<(), Trouble> {
+        if !self.own.settings.announce {
+            return Ok(());
+        }
+        let payload = self.own.reports.state(online, "stopped").to_string();
+        let topic = Utf8::new(self.own.reports.state_topic().as_str())?;
+        let publish = codec::Publish {
+            dup: false,
+            qos: crate::message::QoS::AtMostOnce,
+            retain: self.limits.retain_available,
+            topic,
+            packet_id: None,
+            payload: payload.into(),
+            properties: None,
+        };
+        self.write(&Packet::Publish(publish))
+    }
+
+    /// Says goodbye, so that the remote does not publish the will.
+    async fn leave(&mut self) -> Result<(), Trouble> {
+        use tokio::io::AsyncWriteExt;
+        self.announce(false)?;
+        self.write(&Packet::Disconnect(Disconnect::new(ReasonCode::Success)))?;
+        let goodbye = async {
+            self.stream.write_all(&self.out).await?;
+            self.stream.shutdown().await
+        };
+        // Whoever does not take it finds out by the will.
+        let _ = tokio::time::timeout(LEAVE, goodbye).await;
+        Ok(())
+    }
+}
+
+fn words(disconnect: &Disconnect) -> String {
+    match &disconnect.details.reason_string {
+        Some(text) => format!("{} ({})", disconnect.reason, text.as_str()),
+        None => disconnect.reason.to_string(),
+    }
+}

@@ -1,0 +1,132 @@
+//! One uplink's counters and state, for `/metrics`, `stile uplink status` and pages.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+/// Why a message did not reach the remote, besides what its spool drops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Dead {
+    /// It is larger than the remote takes.
+    TooLarge,
+    /// The remote refused it.
+    Refused,
+    /// No rule sends it any more.
+    NoRule,
+    /// Its expiry interval ran out while it waited.
+    Expired,
+    /// Its record can't be read.
+    Unreadable,
+    /// It came where the spool was full, and nobody could be made to wait.
+    NoRoom,
+}
+
+impl Dead {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 6] =
+        [Self::TooLarge, Self::Refused, Self::NoRule, Self::Expired, Self::Unreadable, Self::NoRoom];
+
+    /// The word for metrics and messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::TooLarge => "too-large",
+            Self::Refused => "refused",
+            Self::NoRule => "no-rule",
+            Self::Expired => "expired",
+            Self::Unreadable => "unreadable",
+            Self::NoRoom => "no-room",
+        }
+    }
+}
+
+/// How an uplink is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
+pub struct Condition {
+    /// Whether the remote has let the gateway in, and is there.
+    pub online: bool,
+    /// What the remote said of its limits when it let the gateway in.
+    pub limits: Option<super::Limits>,
+    /// Why it was lost or could not be reached last.
+    pub last_error: Option<String>,
+    /// When `online` last changed, RFC 3339.
+    pub since: String,
+}
+
+/// Counters of one uplink. All only grow.
+#[derive(Debug, Default)]
+pub struct UplinkStats {
+    /// Messages given to the spool.
+    pub taken: AtomicU64,
+    /// PUBLISH packets sent, repeated ones included.
+    pub sent: AtomicU64,
+    /// Of these, repeated ones: the remote may have them twice.
+    pub repeated: AtomicU64,
+    /// Messages that the remote has acknowledged, or, with QoS 0, that were handed to the connection.
+    pub delivered: AtomicU64,
+    /// Messages that came from the remote and were taken in.
+    pub received: AtomicU64,
+    /// Messages of the remote that no rule wants.
+    pub unwanted: AtomicU64,
+    /// Times that the remote let the gateway in.
+    pub connected: AtomicU64,
+    /// Times that a connection was lost or could not be made.
+    pub failed: AtomicU64,
+    dead: [AtomicU64; Dead::ALL.len()],
+    condition: Mutex<Condition>,
+    /// When the connection began, and what had been delivered by then.
+    pace: Mutex<Option<(Instant, u64)>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl UplinkStats {
+    pub(super) fn add(counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn dead(&self, why: Dead) {
+        Self::add(&self.dead[why as usize]);
+    }
+
+    /// Messages that did not reach the remote, by reason.
+    pub fn deaths(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        Dead::ALL.iter().map(|why| (why.as_str(), self.dead[*why as usize].load(Ordering::Relaxed)))
+    }
+
+    /// How it is.
+    pub fn condition(&self) -> Condition {
+        lock(&self.condition).clone()
+    }
+
+    pub(super) fn online(&self, limits: super::Limits, since: String) {
+        *lock(&self.pace) = Some((Instant::now(), self.delivered.load(Ordering::Relaxed)));
+        let mut condition = lock(&self.condition);
+        (condition.online, condition.limits, condition.since) = (true, Some(limits), since);
+    }
+
+    pub(super) fn offline(&self, why: String, since: String) {
+        *lock(&self.pace) = None;
+        let mut condition = lock(&self.condition);
+        if condition.online || condition.since.is_empty() {
+            condition.since = since;
+        }
+        (condition.online, condition.last_error) = (false, Some(why));
+    }
+
+    pub(super) fn trouble(&self, what: String) {
+        lock(&self.condition).last_error = Some(what);
+    }
+
+    /// How long so many messages will take, as it went on this connection so far; `None` where nothing goes out.
+    pub fn time_for(&self, messages: u64) -> Option<Duration> {
+        let (since, before) = (*lock(&self.pace))?;
+        let done = self.delivered.load(Ordering::Relaxed).saturating_sub(before);
+        let each = (done > 0).then(|| since.elapsed().as_secs_f64() / done as f64)?;
+        Duration::try_from_secs_f64(each * messages as f64).ok()
+    }
+}

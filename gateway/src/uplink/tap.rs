@@ -1,0 +1,217 @@
+//! What goes out is taken here, at the pipeline's end, and given to the spool.
+//!
+//! Never makes the pipeline wait. Where the policy is that publishers wait, what no longer has room in the spool is kept in
+//! memory, its publisher not told that it is safe, and clients that publish more are held up until there is room again.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+
+use super::stats::{Dead, UplinkStats};
+use super::topics::Rules;
+use crate::config::{self, WhenFull};
+use crate::message::{Awaited, Message, Origin, Promise, Receipt, Topic, TopicFilter};
+use crate::pipeline::{Carrier, Pipeline};
+use crate::spool::{NotTaken, Priority, Refused, Spool};
+
+/// What may be kept in memory while the spool is full, in bytes. Policy: what comes then is not acknowledged, and its
+/// client sends it again. Only what was in stages when the spool became full comes here.
+const OVERFLOW_BYTES: usize = 4 << 20;
+
+/// What may change with the settings.
+struct Wanted {
+    rules: Rules,
+    alarms: Vec<TopicFilter>,
+    blocks: bool,
+}
+
+impl Wanted {
+    fn of(uplink: &config::Uplink) -> Self {
+        Self {
+            rules: Rules::new(&uplink.topics),
+            alarms: uplink.spool.alarms.clone(),
+            blocks: uplink.spool.when_full == WhenFull::Block,
+        }
+    }
+}
+
+struct Kept {
+    record: Bytes,
+    priority: Priority,
+    receipt: Option<Receipt>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    overflow: VecDeque<Kept>,
+    bytes: usize,
+    /// Branches of receipts that end when the spool has settled its own.
+    promised: Vec<(Awaited, Receipt)>,
+}
+
+/// See the module's head.
+pub(super) struct Tap {
+    name: String,
+    /// What the gateway says of its uplinks begins with this, and none of it leaves: else a message that the remote refuses
+    /// would be followed by the one that tells of it, for ever.
+    own: String,
+    wanted: RwLock<Wanted>,
+    spool: Spool,
+    stats: Arc<UplinkStats>,
+    waiting: Mutex<Waiting>,
+    /// Told when the spool has settled a receipt of `promised`.
+    told: Arc<Notify>,
+    /// Told when something is in `overflow`.
+    full: Notify,
+}
+
+impl Tap {
+    pub(super) fn new(uplink: &config::Uplink, own: String, spool: Spool, stats: Arc<UplinkStats>) -> Self {
+        Self {
+            name: uplink.name.clone(),
+            own,
+            wanted: RwLock::new(Wanted::of(uplink)),
+            spool,
+            stats,
+            waiting: Mutex::default(),
+            told: Arc::default(),
+            full: Notify::new(),
+        }
+    }
+
+    pub(super) fn set(&self, uplink: &config::Uplink) {
+        *self.wanted.write().unwrap_or_else(PoisonError::into_inner) = Wanted::of(uplink);
+    }
+
+    fn wanted(&self) -> std::sync::RwLockReadGuard<'_, Wanted> {
+        self.wanted.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is to be settled by the spool. Where something is noted with the message, the spool gets a receipt of its own,
+    /// and the branch ends when that is settled.
+    fn for_spool(&self, waiting: &mut Waiting, receipt: Option<Receipt>) -> Option<Receipt> {
+        let receipt = receipt?;
+        if !receipt.notes() {
+            return Some(receipt);
+        }
+        let (fresh, awaited) = Receipt::new(Arc::clone(&self.told), None);
+        waiting.promised.push((awaited, receipt));
+        Some(fresh)
+    }
+
+    fn append(&self, waiting: &mut Waiting, kept: Kept, may_wait: bool) {
+        let Kept { record, priority, receipt } = kept;
+        let refused = if waiting.overflow.is_empty() {
+            self.spool.try_append(record.clone(), priority, receipt)
+        } else {
+            Err(NotTaken { why: Refused::Full, wait: true, receipt })
+        };
+        match refused {
+            Ok(()) => {}
+            // The gateway ends: what is not acknowledged comes again.
+            Err(NotTaken { why: Refused::Closed, .. }) => {}
+            // Dropped by the policy, and counted by the spool: sent again, it would fare no better.
+            Err(NotTaken { wait: false, receipt, .. }) => receipt.into_iter().for_each(Receipt::settle),
+            Err(NotTaken { receipt, .. }) if !may_wait => {
+                self.stats.dead(Dead::NoRoom);
+                receipt.into_iter().for_each(Receipt::settle);
+            }
+            // Not settled: whoever waits is not told that it is safe.
+            Err(_) if waiting.bytes + record.len() > OVERFLOW_BYTES => self.stats.dead(Dead::NoRoom),
+            Err(NotTaken { receipt, .. }) => {
+                waiting.bytes += record.len();
+                waiting.overflow.push_back(Kept { record, priority, receipt });
+                self.full.notify_one();
+            }
+        }
+    }
+
+    /// Ends what waits for the spool, and makes room for those who wait for it, for as long as it is polled.
+    pub(super) async fn tend(&self, pipeline: &Pipeline) {
+        tokio::join!(self.end_promised(pipeline), self.empty_overflow(pipeline));
+    }
+
+    async fn end_promised(&self, pipeline: &Pipeline) {
+        loop {
+            self.told.notified().await;
+            let promised = std::mem::take(&mut self.waiting().promised);
+            let (open, settled): (Vec<_>, Vec<_>) =
+                promised.into_iter().partition(|(awaited, _)| awaited.promise() == Promise::Open);
+            // Those that came meanwhile are behind them.
+            self.waiting().promised.splice(0..0, open);
+            // What is lost is let go unsettled.
+            let kept = settled.into_iter().filter(|(awaited, _)| awaited.promise() == Promise::Kept);
+            kept.for_each(|(_, receipt)| pipeline.end(receipt));
+        }
+    }
+
+    async fn empty_overflow(&self, pipeline: &Pipeline) {
+        loop {
+            self.full.notified().await;
+            loop {
+                let room = self.spool.room();
+                if self.try_overflow() {
+                    break;
+                }
+                room.await;
+            }
+            pipeline.room().notify_waiters();
+        }
+    }
+
+    /// Gives to the spool what waits for room. Says whether nothing is left.
+    fn try_overflow(&self) -> bool {
+        let waiting = &mut *self.waiting();
+        while let Some(Kept { record, priority, receipt }) = waiting.overflow.pop_front() {
+            match self.spool.try_append(record.clone(), priority, receipt) {
+                Err(NotTaken { wait: true, receipt, .. }) => {
+                    waiting.overflow.push_front(Kept { record, priority, receipt });
+                    return false;
+                }
+                Err(NotTaken { receipt, .. }) => receipt.into_iter().for_each(Receipt::settle),
+                Ok(()) => {}
+            }
+            waiting.bytes -= record.len();
+        }
+        true
+    }
+}
+
+impl Carrier for Tap {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What a remote brought goes to no remote, or two uplinks to one cloud would pass a message round for ever.
+    fn wants(&self, message: &Message) -> bool {
+        let topic = message.topic.as_str();
+        let own = matches!(message.origin, Origin::Uplink(_)) || topic.starts_with(&self.own);
+        !own && self.wanted().rules.sends(topic)
+    }
+
+    fn take(&self, record: Bytes, message: &Message, receipt: Option<Receipt>) {
+        UplinkStats::add(&self.stats.taken);
+        let topic = message.topic.as_str();
+        let alarm = self.wanted().alarms.iter().any(|filter| filter.matches(topic));
+        let priority = if alarm { Priority::Alarm } else { Priority::Bulk };
+        // A radio can't be made to wait.
+        let may_wait = receipt.is_some() || matches!(message.origin, Origin::Client(_));
+        let waiting = &mut *self.waiting();
+        let receipt = self.for_spool(waiting, receipt);
+        self.append(waiting, Kept { record, priority, receipt }, may_wait);
+    }
+
+    fn holds_up(&self, topic: &Topic) -> bool {
+        let wanted = self.wanted();
+        wanted.blocks && !self.waiting().overflow.is_empty() && wanted.rules.sends(topic.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,178 @@
+//! What goes into a spool, and who waits when it is full.
+
+use std::num::NonZeroU16;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::config::{Direction, Rule, Uplink, Url};
+use crate::message::{Publication, QoS};
+use crate::spool::{Reader, SpoolSettings};
+use crate::uplink::run::spool_settings;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Stand {
+    pipeline: Arc<Pipeline>,
+    intake: crate::pipeline::Intake,
+    tap: Arc<Tap>,
+    spool: Spool,
+    reader: Reader,
+    _folder: TempDir,
+}
+
+fn uplink(when_full: WhenFull) -> Uplink {
+    let filter = TopicFilter::new("#").unwrap();
+    let (direction, qos) = (Direction::Both, QoS::AtLeastOnce);
+    let rule = Rule { filter, direction, qos, local_prefix: String::new(), remote_prefix: String::new() };
+    let mut uplink = Uplink::new("cloud", Url { tls: false, host: "host".into(), port: 1883 }, vec![rule]);
+    uplink.spool.when_full = when_full;
+    uplink.spool.alarms = vec![TopicFilter::new("alarm/#").unwrap()];
+    uplink
+}
+
+impl Stand {
+    fn new(when_full: WhenFull, max_bytes: u64) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (pipeline, intake) = Pipeline::new(1);
+        let clock = Arc::clone(&pipeline);
+        let uplink = uplink(when_full);
+        let settings = SpoolSettings { max_bytes, ..spool_settings(&uplink.spool) };
+        let now: crate::spool::Now = Arc::new(move || clock.clock().now());
+        let (spool, _) = Spool::open(folder.path(), "cloud", settings, now).unwrap();
+        let reader = spool.reader().unwrap();
+        let tap = Arc::new(Tap::new(&uplink, "stile/gw/uplink/".into(), spool.clone(), Arc::default()));
+        pipeline.carry(Arc::clone(&tap) as Arc<dyn Carrier>);
+        Self { pipeline, intake, tap, spool, reader, _folder: folder }
+    }
+
+    fn message(&self, origin: Origin, topic: &str, bytes: usize) -> Message {
+        let pipeline = &self.pipeline;
+        pipeline.message(pipeline.clock().now(), origin, Topic::new(topic).unwrap(), vec![b'x'; bytes])
+    }
+
+    async fn publish(&self, topic: &str, bytes: usize) -> Awaited {
+        let (receipt, awaited) = Receipt::new(Arc::default(), None);
+        let message = self.message(Origin::Client("c".into()), topic, bytes);
+        self.pipeline.ingest_for(message, Some(receipt)).await.unwrap();
+        awaited
+    }
+
+    async fn next(&mut self) -> (String, crate::spool::Seq) {
+        let mut batch = tokio::time::timeout(PATIENCE, self.reader.next_batch(1, 1 << 20)).await.unwrap().unwrap();
+        let record = batch.remove(0);
+        (Message::from_record(&record.bytes).unwrap().topic.to_string(), record.seq)
+    }
+}
+
+#[tokio::test]
+async fn nothing_goes_out_that_came_from_a_remote_or_tells_of_one_or_begins_with_a_dollar() {
+    let mut stand = Stand::new(WhenFull::DropOldest, 1 << 20);
+    let client = || Origin::Client("c".into());
+    for (origin, topic) in [
+        (Origin::Uplink("cloud".into()), "a"),
+        (Origin::Uplink("other".into()), "a"),
+        (Origin::Gateway, "stile/gw/uplink/cloud/dead"),
+        (client(), "$SYS/x"),
+        (client(), "last"),
+    ] {
+        stand.pipeline.ingest(stand.message(origin, topic, 1)).await.unwrap();
+    }
+    assert_eq!(stand.next().await.0, "last");
+    assert_eq!(stand.spool.figures().messages, 1);
+}
+
+#[tokio::test]
+async fn alarms_leave_first() {
+    let mut stand = Stand::new(WhenFull::DropOldest, 1 << 20);
+    for topic in ["a", "b", "alarm/fire"] {
+        stand.pipeline.ingest(stand.message(Origin::Radio("r".into()), topic, 1)).await.unwrap();
+    }
+    assert_eq!([stand.next().await.0, stand.next().await.0, stand.next().await.0], ["alarm/fire", "a", "b"]);
+}
+
+/// Publishes until the spool is full, and gives what was promised of the last message.
+async fn fill(stand: &Stand) -> Awaited {
+    let topic = Topic::new("a").unwrap();
+    for _ in 0..300 {
+        let awaited = stand.publish("a", 10_000).await;
+        if stand.pipeline.holds_up(&topic) {
+            return awaited;
+        }
+    }
+    panic!("it is never full");
+}
+
+#[tokio::test]
+async fn where_publishers_wait_nothing_of_theirs_is_dropped_and_a_radio_is_not_made_to_wait() {
+    let mut stand = Stand::new(WhenFull::Block, 1 << 20);
+    let waits = fill(&stand).await;
+    let other = Topic::new("$SYS/a").unwrap();
+    assert!(!stand.pipeline.holds_up(&other), "only what goes there is held up");
+    stand.pipeline.ingest(stand.message(Origin::Radio("r".into()), "r", 10_000)).await.unwrap();
+    assert_eq!(stand.tap.stats.deaths().find(|(why, _)| *why == "no-room").unwrap().1, 1);
+    let taken = stand.tap.stats.taken.load(std::sync::atomic::Ordering::Relaxed) - 1;
+    let told = Arc::clone(stand.pipeline.room()).notified_owned();
+    let (tap, pipeline) = (Arc::clone(&stand.tap), Arc::clone(&stand.pipeline));
+    let reading = async {
+        let mut read = 0;
+        while read < taken {
+            let (topic, seq) = stand.next().await;
+            assert_eq!(topic, "a");
+            assert!(stand.reader.acknowledge(seq));
+            read += 1;
+        }
+    };
+    tokio::select! {
+        () = tap.tend(&pipeline) => {}
+        read = tokio::time::timeout(PATIENCE, reading) => read.unwrap(),
+    }
+    tokio::time::timeout(PATIENCE, told).await.unwrap();
+    assert_eq!(waits.promise(), Promise::Open, "the broker has a part in it");
+    while let Ok(delivered) = stand.intake.try_recv() {
+        delivered.receipt.into_iter().for_each(Receipt::settle);
+    }
+    assert_eq!(waits.promise(), Promise::Kept, "the remote has it");
+    assert!(!pipeline.holds_up(&Topic::new("a").unwrap()));
+}
+
+#[tokio::test]
+async fn with_other_policies_nobody_is_held_up() {
+    for when_full in [WhenFull::DropOldest, WhenFull::DropNewest] {
+        let stand = Stand::new(when_full, 1 << 20);
+        for _ in 0..200 {
+            stand.publish("a", 10_000).await;
+        }
+        assert!(!stand.pipeline.holds_up(&Topic::new("a").unwrap()), "{when_full:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_publication_of_qos_2_is_noted_when_its_record_is_safe() {
+    let mut stand = Stand::new(WhenFull::DropOldest, 1 << 20);
+    let noted = Arc::new(Mutex::new(Vec::new()));
+    let notes = Arc::clone(&noted);
+    stand.pipeline.note_with(move |_, receipt| notes.lock().unwrap().push(receipt));
+    let publication = Publication { session: 1, packet_id: NonZeroU16::MIN };
+    let (receipt, awaited) = Receipt::new(Arc::default(), Some(publication));
+    let message = stand.message(Origin::Client("c".into()), "a", 1);
+    let kept = receipt.branch();
+    stand.tap.take(message.to_record().into(), &message, Some(kept));
+    receipt.end(|_, _| panic!("the record is not safe yet"));
+    let (_, seq) = stand.next().await;
+    stand.reader.acknowledge(seq);
+    let (tap, pipeline) = (Arc::clone(&stand.tap), Arc::clone(&stand.pipeline));
+    let noted_soon = async {
+        while noted.lock().unwrap().is_empty() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::select! {
+        () = tap.tend(&pipeline) => {}
+        done = tokio::time::timeout(PATIENCE, noted_soon) => done.unwrap(),
+    }
+    assert_eq!(awaited.promise(), Promise::Open);
+    noted.lock().unwrap().pop().unwrap().settle();
+    assert_eq!(awaited.promise(), Promise::Kept);
+}

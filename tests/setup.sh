@@ -6,7 +6,7 @@
 #                          Python with componentize-py (both under target/tools), clang, lld and wasi-libc
 #   tests/setup.sh check   as for demo, rustfmt and clippy
 #   tests/setup.sh audit   the same, cargo-deny and cargo-audit
-#   tests/setup.sh test    the same, all for plugins, the Mosquitto clients, curl and openssl (the documentation's commands are tests),
+#   tests/setup.sh test    the same, all for plugins, the Mosquitto clients and under target/tools a Mosquitto broker, curl and openssl (the documentation's commands are tests),
 #                          ip and ss, and under tests/.venv two stock clients, of PyPI and of npm, with Python and Node for them
 #   tests/setup.sh fuzz    a C++ compiler, Rust, its nightly toolchain and cargo-fuzz
 #   tests/setup.sh bench   as for demo, the Mosquitto clients, and under target/tools a Mosquitto broker, Node-RED and
@@ -261,7 +261,7 @@ audit | test)
     need_linters
     need_cargo_tool cargo-deny "$CARGO_DENY_VERSION"
     need_cargo_tool cargo-audit "$CARGO_AUDIT_VERSION"
-    [ "$1" = audit ] || { need_mosquitto_clients && need_curl && need_openssl && need_iproute2; }
+    [ "$1" = audit ] || { need_mosquitto_clients && need_mosquitto_broker && need_curl && need_openssl && need_iproute2; }
     [ "$1" = audit ] || need_languages
     [ "$1" = audit ] || { need_client need_paho paho-mqtt && need_client need_mqtt_js 'mqtt of npm'; }
     ;;

@@ -19,6 +19,7 @@ mod proto;
 mod pty;
 mod random;
 mod raw;
+mod remote;
 mod rig;
 mod websocket;
 
@@ -38,6 +39,7 @@ pub use proto::{Proto, Wire};
 pub use pty::{Pty, SwitchedPort};
 pub use random::Random;
 pub use raw::{Gone, RawClient};
+pub use remote::{Mosquitto, PlayedBroker, PlayedClient};
 pub use rig::{Rig, serial};
 pub use websocket::{SecureWebSocketClient, WebSocketClient, frame};
 

@@ -78,6 +78,10 @@ impl Session<'_> {
     }
 
     async fn ingest(&mut self, publish: &Publish) -> Result<Option<Awaited>, Trouble> {
+        if publish.topic.as_str() == self.own.reports.state_topic().as_str() {
+            // What the gateway itself had the remote retain, or its will.
+            return Ok(None);
+        }
         let mapped = self.own.rules.inward(publish.topic.as_str());
         let shallow = |topic: &str| topic.split('/').count() <= LEVELS_MAX;
         let Some(mapped) = mapped.filter(|mapped| shallow(mapped.topic.as_str())) else {

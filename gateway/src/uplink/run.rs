@@ -52,8 +52,8 @@ impl Unit {
             let now: spool::Now = Arc::new(move || clock.clock().now());
             Spool::open(&own.folder, &own.settings.name, spool_settings(&own.settings.spool), now)
         };
-        let (spool, opened) = tokio::task::spawn_blocking(opening).await??;
-        log::info!(uplink = self.settings.name.as_str(), messages = opened.messages; "spool opened");
+        // What was found is told by the spool itself.
+        let (spool, _) = tokio::task::spawn_blocking(opening).await??;
         let stats = Arc::clone(&self.stats);
         let tap = Tap::new(&self.settings, reports::own(&self.gateway), spool.clone(), stats);
         let kept = Kept { spool, tap: Arc::new(tap) };

@@ -35,14 +35,14 @@ impl Pin {
         Some(Self(bytes))
     }
 
-    fn of(der: &[u8]) -> Self {
+    pub(super) fn of(der: &[u8]) -> Self {
         let mut bytes = [0; 32];
         bytes.copy_from_slice(digest(&SHA256, der).as_ref());
         Self(bytes)
     }
 
     /// That of the key in a certificate.
-    fn of_key(certificate: &[u8]) -> Option<Self> {
+    pub(super) fn of_key(certificate: &[u8]) -> Option<Self> {
         der::public_key(certificate).map(Self::of)
     }
 
@@ -235,7 +235,7 @@ pub fn explain(error: &io::Error) -> Option<String> {
         Error::InvalidCertificate(C::NotValidYet | C::NotValidYetContext { .. }) => {
             "the server's certificate is not valid yet; look at the clocks".to_owned()
         }
-        Error::InvalidCertificate(C::UnknownIssuer) => {
+        Error::InvalidCertificate(C::UnknownIssuer | C::BadSignature) => {
             "nobody in `ca` has signed the server's certificate; name its authority's file in `ca`".to_owned()
         }
         Error::InvalidCertificate(C::NotValidForName | C::NotValidForNameContext { .. }) => {

@@ -97,3 +97,90 @@ proptest! {
         der::ends(&der);
     }
 }
+
+/// Who signs, and a server of that name which he has signed.
+fn signed(name: &str) -> (Vec<u8>, Server, Vec<u8>) {
+    let authority = make::authority("an authority", 2026).unwrap();
+    let server = make::server(&authority, &[name.to_owned()], 2026).unwrap();
+    let (chain, key) = (server.certificate.as_bytes(), server.key.as_bytes());
+    let der = Chain::read(chain).unwrap().0[0].to_vec();
+    let server = Server::new(Chain::read(chain).unwrap(), Key::read(key).unwrap(), None).unwrap();
+    (authority.certificate.as_bytes().to_vec(), server, der)
+}
+
+/// Shakes hands in memory, as `name`; gives what went wrong for the client.
+fn shake(client: &Client, server: &Server, name: &str) -> Result<Agreed, String> {
+    let mut near = rustls::ClientConnection::new(client.config(), server_name(name)?).unwrap();
+    let mut far = rustls::ServerConnection::new(server.config()).unwrap();
+    while near.is_handshaking() {
+        let mut bytes = Vec::new();
+        while near.wants_write() {
+            near.write_tls(&mut bytes).unwrap();
+        }
+        far.read_tls(&mut &bytes[..]).unwrap();
+        far.process_new_packets().map_err(|error| error.to_string())?;
+        let mut bytes = Vec::new();
+        while far.wants_write() {
+            far.write_tls(&mut bytes).unwrap();
+        }
+        near.read_tls(&mut &bytes[..]).unwrap();
+        let processed = near.process_new_packets().map_err(std::io::Error::other);
+        processed.map_err(|error| explain(&error).unwrap())?;
+    }
+    Ok(agreed(&near))
+}
+
+#[test]
+fn a_server_is_who_its_authority_says_for_the_name_that_was_asked_for() {
+    let (authority, server, _) = signed("broker.example.org");
+    let client = Client::new(Some(Authorities::read(&authority).unwrap()), None, None).unwrap();
+    let agreed = shake(&client, &server, "broker.example.org").unwrap();
+    assert!(agreed.version == "TLSv1_3" && agreed.ends.is_some(), "{agreed:?}");
+    let wrong = shake(&client, &server, "other.example.org").unwrap_err();
+    assert_eq!(wrong, "the server's certificate is for another name than that in `url`");
+    let (stranger, ..) = signed("broker.example.org");
+    let client = Client::new(Some(Authorities::read(&stranger).unwrap()), None, None).unwrap();
+    assert!(shake(&client, &server, "broker.example.org").unwrap_err().starts_with("nobody in `ca` has signed"));
+}
+
+#[test]
+fn a_pin_is_the_certificate_or_its_key_and_stands_alone_or_beside_an_authority() {
+    let (authority, server, der) = signed("broker.example.org");
+    let authority = || Some(Authorities::read(&authority).unwrap());
+    let pins = [Pin::of(&der), Pin::of_key(&der).unwrap()];
+    assert_ne!(pins[0], pins[1]);
+    for pin in pins {
+        let alone = Client::new(None, Some(pin), None).unwrap();
+        let agreed = shake(&alone, &server, "any.name").unwrap();
+        assert_eq!([agreed.certificate, agreed.key], pins.map(|pin| pin.to_string()));
+        let both = Client::new(authority(), Some(pin), None).unwrap();
+        assert!(shake(&both, &server, "broker.example.org").is_ok());
+        assert!(shake(&both, &server, "other.example.org").is_err());
+    }
+    let other = Pin::parse(&"ab".repeat(32));
+    for authority in [None, authority()] {
+        let wrong = shake(&Client::new(authority, other, None).unwrap(), &server, "broker.example.org").unwrap_err();
+        assert_eq!(wrong, format!("the server's key is not the one of `pin`; it is {}", pins[1]));
+    }
+    let nobody = Client::new(None, None, None).unwrap();
+    assert!(shake(&nobody, &server, "broker.example.org").is_err(), "nobody is believed without a reason");
+}
+
+#[test]
+fn a_pin_is_read_as_it_is_printed_and_as_openssl_prints_it() {
+    let pin = Pin::parse(&format!("sha256:{}", "0f".repeat(32))).unwrap();
+    assert_eq!(Pin::parse(&pin.to_string()), Some(pin));
+    assert_eq!(Pin::parse(&["0F"; 32].join(":")), Some(pin));
+    for bad in ["", "sha256:", &"0f".repeat(31), &"0f".repeat(33), &"0g".repeat(32)] {
+        assert_eq!(Pin::parse(bad), None, "{bad}");
+    }
+}
+
+#[test]
+fn a_key_is_found_in_a_certificate_that_is_whole_and_never_a_panic_in_one_that_is_not() {
+    let whole = certificate(&[DnValue::Utf8String("ops".into())]);
+    assert!(Pin::of_key(whole.der()).is_some());
+    for end in 0..whole.der().len() {
+        assert_eq!(Pin::of_key(&whole.der()[..end]), None, "cut at {end}");
+    }
+}

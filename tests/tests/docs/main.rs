@@ -148,8 +148,9 @@ fn every_warning_and_error_that_the_daemon_logs_is_explained() {
 
 #[test]
 fn every_metric_is_listed_and_every_reason_is_explained() {
-    let radio = "[[radio]]\nname = \"a\"\nkind = \"simulated\"\ndevice = \"line\"\n";
-    let stile = stile_tests::Stile::start(radio);
+    let settings = "[[radio]]\nname = \"a\"\nkind = \"simulated\"\ndevice = \"line\"\n\
+        [[uplink]]\nname = \"b\"\nurl = \"mqtt://127.0.0.1:1\"\ntopics = [{ filter = \"#\" }]\n";
+    let stile = stile_tests::Stile::start(settings);
     let (_, metrics) = stile.get("/metrics");
     let (list, reasons) = (read("docs/watch-a-running-gateway.md"), read("docs/troubleshooting.md"));
     let names: Vec<_> = metrics.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split(' ').next()).collect();

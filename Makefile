@@ -68,12 +68,12 @@ FUZZ_SECONDS ?= 60
 .PHONY: fuzz
 fuzz: ## look for inputs that do harm; FUZZ_SECONDS=60 for each target
 	@bash tests/setup.sh fuzz
-	@for target in codec clients websocket; do \
+	@for target in codec clients websocket plugins; do \
 		printf '\n== fuzz %s for %s s\n' $$target $(FUZZ_SECONDS); \
 		mkdir -p target/fuzz-corpus/$$target; \
 		(cd tests/fuzz && cargo +nightly fuzz run --fuzz-dir . --target-dir ../../target/fuzz -s none $$target \
 			../../target/fuzz-corpus/$$target corpus/$$target -- \
-			-max_total_time=$(FUZZ_SECONDS) -max_len=2000 -timeout=30 -rss_limit_mb=1500 -print_final_stats=1); \
+			-max_total_time=$(FUZZ_SECONDS) -max_len=4000 -timeout=30 -rss_limit_mb=1500 -print_final_stats=1); \
 	done
 
 .PHONY: audit

@@ -20,6 +20,10 @@
 //! | [`users`] | the file of users |
 //! | [`cli`] | one file a verb |
 
+// What the tests share with the fuzz targets names this crate as those do.
+#[cfg(test)]
+extern crate self as stile;
+
 mod accept;
 pub mod admin;
 pub mod broker;

@@ -88,7 +88,9 @@ const TEXT_BYTES: usize = 512;
 
 impl Failure {
     pub(super) fn new(kind: FailureKind, text: impl Into<String>) -> Self {
-        Self { kind, text: one_line(text.into(), TEXT_BYTES) }
+        let text = one_line(text.into(), TEXT_BYTES);
+        // A plugin that fails without a word leaves an operator nothing to go by.
+        Self { kind, text: if text.trim().is_empty() { "no reason given".to_owned() } else { text } }
     }
 
     /// What a call that ended with `error` failed of. `full`: whether it was refused memory meanwhile, since a guest mostly

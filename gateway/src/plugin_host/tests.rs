@@ -2,6 +2,7 @@
 
 mod answers;
 mod failures;
+mod fuzzed;
 mod guest;
 mod image;
 mod imports;

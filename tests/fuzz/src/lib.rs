@@ -1,5 +1,6 @@
 //! A broker in memory for the fuzz targets: three clients play a [`script`], and a neighbour must not notice.
 
+pub mod plugins;
 mod script;
 
 use std::net::SocketAddr;

@@ -68,6 +68,13 @@ fn one_that_says_it_is_broken_or_refuses_its_input_is_made_anew() {
 }
 
 #[test]
+fn one_that_fails_without_a_word_is_told_of_in_words() {
+    let mut bench = Guest { answer: Image::error(2, ""), ..Guest::default() }.stage(terms());
+    assert_eq!(bench.words(&["a"]), ["drop plugin-failed"]);
+    assert_eq!(bench.report().last_error.unwrap().0, "broken: no reason given");
+}
+
+#[test]
 fn one_that_fails_only_in_company_is_left_alone_at_last() {
     let mut limited = terms();
     limited.limits.failures = 2;

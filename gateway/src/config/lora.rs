@@ -1,12 +1,18 @@
 //! Typed settings of a LoRa radio: `[[radio]]` with `kind = "semtech-udp"`.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::region::Region;
+
+/// The port that packet forwarders are set to.
+pub(super) const USUAL_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1700);
+
+/// A concentrator of eight channels hears 234 frames a second at most, one of 64 channels 1,870.
+pub(super) const USUAL_RATE_LIMIT: u32 = 2000;
 
 /// One radio: LoRa gateways that speak to this process in one way. Their topics are `<topic-prefix>/gateway/<eui>/...`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -32,6 +38,24 @@ pub struct LoraRadio {
     pub down_queue: usize,
     /// What is dropped before it becomes a message.
     pub filter: LoraFilter,
+}
+
+impl LoraRadio {
+    /// A radio in Europe with all other settings at their defaults. `name` must be one that a radio may have.
+    pub fn usual(name: &str) -> Self {
+        let udp = SemtechUdp { listen: USUAL_LISTEN, gateways: Vec::new(), rate_limit: USUAL_RATE_LIMIT };
+        Self {
+            name: name.into(),
+            kind: LoraKind::SemtechUdp(udp),
+            region: Region::Eu868,
+            topic_prefix: Region::Eu868.usual_topic_prefix().into(),
+            format: LoraFormat::default(),
+            duty_cycle: true,
+            deduplicate: None,
+            down_queue: 64,
+            filter: LoraFilter::default(),
+        }
+    }
 }
 
 /// How gateways speak, with what only that needs.

@@ -110,7 +110,7 @@ async fn run(
 ) -> Result<(), UnitError> {
     match &*radio {
         Radio::Serial(radio) => run_serial(Arc::new(radio.clone()), pipeline, stats, stop).await,
-        Radio::Lora(radio) => lora::run(radio, pipeline, stats, stop).await,
+        Radio::Lora(radio) => lora::run(&Arc::new(radio.clone()), pipeline, stats, stop).await,
     }
 }
 

@@ -36,6 +36,7 @@ pages! {
     the_front_page_works: "README.md",
     the_page_of_pages_works: "docs/README.md",
     connecting_a_serial_device_works: "docs/connect-a-serial-device.md",
+    connecting_a_lora_gateway_works: "docs/connect-a-lora-gateway.md",
     framings_work: "docs/framings.md",
     modbus_works: "docs/modbus.md",
     sending_to_a_device_works: "docs/send-to-a-device.md",
@@ -149,6 +150,7 @@ fn every_warning_and_error_that_the_daemon_logs_is_explained() {
 #[test]
 fn every_metric_is_listed_and_every_reason_is_explained() {
     let settings = "[[radio]]\nname = \"a\"\nkind = \"simulated\"\ndevice = \"line\"\n\
+        [[radio]]\nname = \"b\"\nkind = \"semtech-udp\"\nlisten = \"127.0.0.1:0\"\nregion = \"eu868\"\n\
         [[uplink]]\nname = \"b\"\nurl = \"mqtt://127.0.0.1:1\"\ntopics = [{ filter = \"#\" }]\n";
     let stile = stile_tests::Stile::start(settings);
     let (_, metrics) = stile.get("/metrics");

@@ -1,11 +1,12 @@
 //! Reads `[[radio]]` of LoRa gateways.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::ports::Ports;
 use crate::config::lora::{
-    Eui, LoraFilter, LoraFormat, LoraGateway, LoraKind, LoraRadio, NetId, Network, Prefix, SemtechUdp,
+    Eui, LoraFilter, LoraFormat, LoraGateway, LoraKind, LoraRadio, NetId, Network, Prefix, SemtechUdp, USUAL_LISTEN,
+    USUAL_RATE_LIMIT,
 };
 use crate::config::problem::plain;
 use crate::config::region::Region;
@@ -21,12 +22,6 @@ const PREFIXES_MAX: usize = 256;
 
 /// The longest beginning of topics, in bytes.
 const TOPIC_PREFIX_MAX_BYTES: usize = 256;
-
-/// The port that packet forwarders are set to.
-const USUAL_PORT: u16 = 1700;
-
-/// A concentrator of eight channels hears 234 frames a second at most, one of 64 channels 1,870.
-const USUAL_RATE_LIMIT: u32 = 2000;
 
 /// The keys that only this reads, for a radio whose kind is not known.
 pub(super) const KEYS: [&str; 9] =
@@ -63,8 +58,7 @@ fn topic_prefix(section: &mut Section<'_>) -> Option<String> {
 
 fn semtech_udp(section: &mut Section<'_>, udp: &mut Ports) -> SemtechUdp {
     let wanted = "an IP address with a port, such as \"127.0.0.1:1700\" or \"0.0.0.0:1700\"";
-    let usual = SocketAddr::from((Ipv4Addr::LOCALHOST, USUAL_PORT));
-    let listen = section.parsed("listen", wanted, |text| text.parse().ok()).unwrap_or(usual);
+    let listen: SocketAddr = section.parsed("listen", wanted, |text| text.parse().ok()).unwrap_or(USUAL_LISTEN);
     udp.add("[[radio]]", listen, Some(section.spot("listen")));
     let outside = !listen.ip().to_canonical().is_loopback();
     let mut euis = Unique::new("gateway");

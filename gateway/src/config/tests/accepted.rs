@@ -190,6 +190,7 @@ fn the_example_lora_radio_shows_the_defaults() {
     else {
         panic!("a LoRa radio")
     };
+    assert_eq!(short, LoraRadio::usual("roof"));
     let LoraKind::SemtechUdp(shown_udp) = shown.kind;
     let kind = LoraKind::SemtechUdp(SemtechUdp { gateways: vec![], ..shown_udp });
     assert_eq!(short, LoraRadio { kind, deduplicate: None, filter: LoraFilter::default(), ..shown });

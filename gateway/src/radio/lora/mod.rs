@@ -1,7 +1,7 @@
 //! LoRa: gateways' packet forwarders in, ChirpStack's gateway topics out, and back.
 //!
 //! Map: `udp/` speaks with packet forwarders, `gw/` are the messages, `events.rs` publishes them, `filter.rs` says what does
-//! not become one, `phy.rs` looks into a frame, `tally.rs` and `stats.rs` count, `base64.rs` reads bytes as others write
+//! not become one, `commands.rs` takes those of servers, `phy.rs` looks into a frame, `tally.rs` and `stats.rs` count, `base64.rs` reads bytes as others write
 //! them, `refusal.rs` says why something goes no further, `buckets.rs` limits rates. What is known of the air: `region`
 //! has the channel plans, `airtime` says how long a frame is on the air, `schedule/` decides what is sent when, `tap`
 //! writes frames down for Wireshark.
@@ -9,6 +9,7 @@
 pub mod airtime;
 mod base64;
 mod buckets;
+mod commands;
 mod events;
 mod filter;
 pub mod gw;
@@ -37,7 +38,7 @@ use crate::supervisor::UnitError;
 /// # Errors
 /// What it can't ever run with.
 pub(super) async fn run(
-    radio: &LoraRadio,
+    radio: &Arc<LoraRadio>,
     pipeline: Arc<Pipeline>,
     stats: Arc<RadioStats>,
     stop: CancellationToken,

@@ -133,3 +133,13 @@ enumeration! {
         Config = 2 "CONFIG",
     }
 }
+
+enumeration! {
+    /// Whose rule a duty cycle is.
+    Regulation, regulation {
+        /// It is not known.
+        Unknown = 0 "REGULATION_UNKNOWN",
+        /// That of Europe.
+        EtsiEn300220 = 1 "ETSI_EN_300_220",
+    }
+}

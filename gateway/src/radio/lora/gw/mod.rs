@@ -28,8 +28,8 @@ pub use downlink::{
     DelayTiming, DownlinkFrame, DownlinkFrameItem, DownlinkTxAck, DownlinkTxAckItem, DownlinkTxInfo,
     GatewayConfiguration, GpsEpochTiming, ImmediatelyTiming, RawPacketForwarderCommand, Timing,
 };
-pub use enums::{CodeRate, ConnectionState, CrcStatus, LocationSource, TxAckStatus};
-pub use stats::{ConnState, GatewayStats, PerModulationCount};
+pub use enums::{CodeRate, ConnectionState, CrcStatus, LocationSource, Regulation, TxAckStatus};
+pub use stats::{ConnState, DutyCycleBand, DutyCycleStats, GatewayStats, PerModulationCount};
 pub use uplink::{UplinkFrame, UplinkRxInfo, UplinkTxInfo};
 
 use crate::config::LoraFormat;

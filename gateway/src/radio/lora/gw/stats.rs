@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::common::is_zero;
-use super::{Location, Modulation, Timestamp, enums};
+use super::{Duration, Location, Modulation, Timestamp, enums};
 
 /// `gw.GatewayStats`: counts since the last one.
 #[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
@@ -62,6 +62,47 @@ pub struct GatewayStats {
     #[prost(btree_map = "string, uint32", tag = "16")]
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub tx_packets_per_status: BTreeMap<String, u32>,
+    /// Air time used.
+    #[prost(message, optional, tag = "18")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duty_cycle_stats: Option<DutyCycleStats>,
+}
+
+/// `gw.DutyCycleStats`.
+#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct DutyCycleStats {
+    /// Whose rule it is.
+    #[prost(enumeration = "super::Regulation", tag = "1")]
+    #[serde(with = "enums::regulation")]
+    pub regulation: i32,
+    /// The time that is looked back.
+    #[prost(message, optional, tag = "2")]
+    pub window: Option<Duration>,
+    /// The parts of the band.
+    #[prost(message, repeated, tag = "3")]
+    pub bands: Vec<DutyCycleBand>,
+}
+
+/// `gw.DutyCycleBand`.
+#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct DutyCycleBand {
+    /// For people.
+    #[prost(string, tag = "1")]
+    pub name: String,
+    /// In Hz.
+    #[prost(uint32, tag = "2")]
+    pub frequency_min: u32,
+    /// In Hz.
+    #[prost(uint32, tag = "3")]
+    pub frequency_max: u32,
+    /// Air time that is allowed within the window.
+    #[prost(message, optional, tag = "4")]
+    pub load_max: Option<Duration>,
+    /// Air time that was used within it.
+    #[prost(message, optional, tag = "5")]
+    pub load_tracked: Option<Duration>,
 }
 
 /// `gw.PerModulationCount`.

@@ -7,9 +7,11 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::config::{Eui, LoraGateway, Network};
+use super::downlinks::Downlinks;
+use crate::config::{Eui, LoraGateway, LoraRadio, Network};
 use crate::message::TopicError;
 use crate::radio::lora::Refusal;
 use crate::radio::lora::events::GatewayTopics;
@@ -48,12 +50,13 @@ impl Path {
 }
 
 /// One gateway.
-#[derive(Debug)]
 pub(super) struct Gateway {
     /// Its topics.
     pub(super) topics: GatewayTopics,
     /// What it heard and sent since its last statistics.
     pub(super) tally: Tally,
+    /// What is to be sent.
+    pub(super) downlinks: Downlinks,
     /// The version of settings that ChirpStack sent last.
     pub(super) config_version: String,
     /// The way back, while it is open.
@@ -86,7 +89,7 @@ impl Gateway {
 
 /// The gateways of one server.
 pub(super) struct Gateways {
-    prefix: String,
+    radio: Arc<LoraRadio>,
     /// Those that may speak; none where whoever can may.
     named: HashMap<Eui, Option<Network>>,
     known: HashMap<Eui, Gateway>,
@@ -97,9 +100,9 @@ impl Gateways {
     ///
     /// # Errors
     /// When the prefix can't begin a topic.
-    pub(super) fn new(prefix: &str, named: &[LoraGateway], now: Instant) -> Result<Self, TopicError> {
+    pub(super) fn new(radio: Arc<LoraRadio>, named: &[LoraGateway], now: Instant) -> Result<Self, TopicError> {
         let mut gateways = Self {
-            prefix: prefix.to_owned(),
+            radio,
             named: named.iter().map(|gateway| (gateway.eui, gateway.address)).collect(),
             known: HashMap::new(),
         };
@@ -110,9 +113,15 @@ impl Gateways {
     }
 
     fn insert(&mut self, eui: Eui, now: Instant) -> Result<(), TopicError> {
-        let topics = GatewayTopics::new(&self.prefix, eui)?;
-        let (tally, config_version) = (Tally::default(), String::new());
-        self.known.insert(eui, Gateway { topics, tally, config_version, path: None, heard: now });
+        let gateway = Gateway {
+            topics: GatewayTopics::new(&self.radio.topic_prefix, eui)?,
+            tally: Tally::default(),
+            downlinks: Downlinks::new(&self.radio, now),
+            config_version: String::new(),
+            path: None,
+            heard: now,
+        };
+        self.known.insert(eui, gateway);
         Ok(())
     }
 
@@ -159,6 +168,23 @@ impl Gateways {
         self.known.values().filter_map(Gateway::closes).min()
     }
 
+    /// When something is due at a gateway.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.known.values().filter_map(|gateway| gateway.downlinks.next_due()).min()
+    }
+
+    /// The gateways at which something is due.
+    pub(super) fn due(&self, now: Instant) -> Vec<Eui> {
+        let due = self.known.iter().filter(|(_, gateway)| gateway.downlinks.next_due().is_some_and(|at| at <= now));
+        due.map(|(eui, _)| *eui).collect()
+    }
+
+    /// Closes all ways back, and tells which were open.
+    pub(super) fn close_all(&mut self) -> Vec<Eui> {
+        let open = self.known.iter_mut().filter(|(_, gateway)| gateway.path.is_some());
+        open.map(|(eui, gateway)| (*eui, gateway.path = None).0).collect()
+    }
+
     /// Closes the ways back of those that have been silent, and tells which.
     pub(super) fn close_silent(&mut self, now: Instant) -> Vec<Eui> {
         let silent = self.known.iter_mut().filter(|(_, gateway)| gateway.closes().is_some_and(|at| at <= now));
@@ -190,7 +216,7 @@ mod tests {
 
     fn named(address: Option<&str>) -> Gateways {
         let address = address.map(|text| Network::parse(text).unwrap());
-        Gateways::new("eu868", &[LoraGateway { eui: EUI, address }], Instant::now()).unwrap()
+        Gateways::new(LoraRadio::usual("roof").into(), &[LoraGateway { eui: EUI, address }], Instant::now()).unwrap()
     }
 
     fn secs(seconds: u64) -> Duration {
@@ -232,7 +258,7 @@ mod tests {
     #[test]
     fn unnamed_gateways_are_bounded_and_the_longest_silent_one_makes_room() {
         let now = Instant::now();
-        let mut gateways = Gateways::new("eu868", &[], now).unwrap();
+        let mut gateways = Gateways::new(LoraRadio::usual("roof").into(), &[], now).unwrap();
         let source = at("127.0.0.1:1");
         for eui in 0..64 {
             assert_eq!(gateways.admit(Eui(eui), source, now + secs(eui)), Ok(true));

@@ -2,16 +2,21 @@
 //!
 //! Owns the socket's life: opened again for ever, as a port is. Map: `server.rs` serves, `gateways.rs` knows who may speak
 //! and where each is reached, `socket.rs` opens, `packet.rs` are the datagrams, `push.rs` what comes in them: `rxpk.rs`
-//! frames, `stat.rs` statistics; `uplink.rs` makes messages of these, `json.rs` reads fields.
+//! frames, `stat.rs` statistics; `uplink.rs` makes messages of these, `json.rs` reads fields. The way down: `sending.rs` is
+//! the server's part, `downlinks.rs` what is under way to one gateway, `txpk.rs` how a frame and its acknowledgement are
+//! written.
 
+mod downlinks;
 mod gateways;
 mod json;
 mod packet;
 mod push;
 mod rxpk;
+mod sending;
 mod server;
 mod socket;
 mod stat;
+mod txpk;
 mod uplink;
 
 use std::sync::Arc;
@@ -35,13 +40,14 @@ const REOPEN: Duration = Duration::from_millis(500);
 /// # Errors
 /// When the topics' prefix can't begin a topic, which the settings' check lets nobody write.
 pub(super) async fn run(
-    radio: &LoraRadio,
+    radio: &Arc<LoraRadio>,
     udp: &SemtechUdp,
     pipeline: Arc<Pipeline>,
     stats: Arc<RadioStats>,
     stop: CancellationToken,
 ) -> Result<(), UnitError> {
     let mut server = Server::new(radio, udp, pipeline, Arc::clone(&stats))?;
+    server.attach();
     stats.attached.notify_one();
     server.begin().await;
     let mut trouble = String::new();
@@ -58,11 +64,12 @@ pub(super) async fn run(
             Err(error) => error,
         };
         let failed = format!("UDP {}: {failed}", udp.listen);
+        server.lost(&failed).await;
         if failed != trouble {
             log::warn!(radio = radio.name.as_str(), reason:% = failed; "port not open; tried again until it is");
             trouble = failed;
         }
-        let _ = stop.run_until_cancelled(tokio::time::sleep(REOPEN)).await;
+        server.wait(REOPEN, &stop).await;
     }
     server.end().await;
     Ok(())
@@ -76,6 +83,6 @@ fn opened(radio: &LoraRadio, address: std::net::SocketAddr, room: usize, stats: 
         lora.duty_cycle.store(radio.duty_cycle, Ordering::Relaxed);
     }
     let duty_cycle = if radio.duty_cycle { "kept" } else { "off" };
-    log::info!(radio = radio.name.as_str(), address:% = address, receive_buffer = room, duty_cycle = duty_cycle;
+    log::info!(address:% = address, radio = radio.name.as_str(), receive_buffer = room, duty_cycle = duty_cycle;
         "listening for LoRa gateways");
 }

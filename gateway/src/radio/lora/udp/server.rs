@@ -1,7 +1,8 @@
 //! One socket and the gateways behind it.
 //!
 //! Datagrams are read in batches, and after each the others have their turn: neither a flood nor a burst of good frames
-//! keeps them waiting for long. What a datagram costs before it is known to be good is a look at its first bytes.
+//! keeps them waiting for long. What a datagram costs before it is known to be good is a look at its first bytes. The way
+//! down is in `sending.rs`.
 
 use std::io;
 use std::net::SocketAddr;
@@ -22,6 +23,7 @@ use crate::message::{Received, TopicError};
 use crate::pipeline::{Door, Pipeline};
 use crate::radio::RadioStats;
 use crate::radio::lora::buckets::Buckets;
+use crate::radio::lora::commands::Commands;
 use crate::radio::lora::events::Events;
 use crate::radio::lora::filter::Filter;
 use crate::radio::lora::gw::ConnectionState;
@@ -37,14 +39,15 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// A server without its socket, which may fail and be opened again.
 pub(super) struct Server {
-    name: Arc<str>,
-    gateways: Gateways,
+    pub(super) name: Arc<str>,
+    pub(super) gateways: Gateways,
     filter: Filter,
     sources: Buckets<SocketAddr>,
-    events: Events,
+    pub(super) events: Events,
+    commands: Commands,
     pipeline: Arc<Pipeline>,
-    stats: Arc<RadioStats>,
-    /// When a refusal was logged last: a flood is not to fill the log.
+    pub(super) stats: Arc<RadioStats>,
+    /// When something was logged last that others can cause: a flood is not to fill the log.
     logged: Option<Instant>,
 }
 
@@ -52,7 +55,7 @@ impl Server {
     /// # Errors
     /// When the topics' prefix can't begin a topic.
     pub(super) fn new(
-        radio: &LoraRadio,
+        radio: &Arc<LoraRadio>,
         udp: &SemtechUdp,
         pipeline: Arc<Pipeline>,
         stats: Arc<RadioStats>,
@@ -60,10 +63,11 @@ impl Server {
         let now = Instant::now();
         Ok(Self {
             name: radio.name.as_str().into(),
-            gateways: Gateways::new(&radio.topic_prefix, &udp.gateways, now)?,
+            gateways: Gateways::new(Arc::clone(radio), &udp.gateways, now)?,
             filter: Filter::new(&radio.filter, radio.deduplicate, now),
             sources: Buckets::new(udp.rate_limit, SECOND, SOURCES_MAX, now),
             events: Events::new(radio, "semtech-udp", Arc::clone(&pipeline), Arc::clone(&stats)),
+            commands: Commands::new(radio.down_queue, Arc::clone(&pipeline), Arc::clone(&stats)),
             pipeline,
             stats,
             logged: None,
@@ -72,6 +76,11 @@ impl Server {
 
     fn lora(&self) -> Option<&LoraStats> {
         self.stats.lora.as_ref()
+    }
+
+    /// Takes commands for the gateways that are named.
+    pub(super) fn attach(&self) {
+        self.gateways.iter().for_each(|(eui, gateway)| self.commands.attach(eui, &gateway.topics));
     }
 
     /// Says that nobody is there yet. What an earlier run left retained may say otherwise.
@@ -89,7 +98,8 @@ impl Server {
         // One more than can come, so that what is cut off would be seen to be too long.
         let mut buffer = vec![0; DATAGRAM_MAX + 1];
         loop {
-            let closes = self.gateways.next_close().unwrap_or_else(|| Instant::now() + PATH_PATIENCE);
+            let times = [self.gateways.next_close(), self.gateways.next_due()];
+            let next = times.into_iter().flatten().min().unwrap_or_else(|| Instant::now() + PATH_PATIENCE);
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 ready = socket.readable() => {
@@ -97,7 +107,11 @@ impl Server {
                     self.read(socket, &mut buffer).await?;
                     tokio::task::yield_now().await;
                 }
-                () = tokio::time::sleep_until(closes.into()) => self.close_silent().await,
+                command = self.commands.next() => self.command(Some(socket), command).await,
+                () = tokio::time::sleep_until(next.into()) => {
+                    self.pump_due(Some(socket), Instant::now()).await;
+                    self.close_silent().await;
+                }
             }
         }
     }
@@ -128,21 +142,29 @@ impl Server {
             return Err(Refusal::RateLimit);
         }
         let packet = packet::parse(datagram)?;
-        self.gateways.make_room(now);
-        self.gateways.admit(packet.eui, source, now)?;
+        if let Some(forgotten) = self.gateways.make_room(now) {
+            self.commands.detach(&forgotten);
+        }
+        if self.gateways.admit(packet.eui, source, now)?
+            && let Some(gateway) = self.gateways.get_mut(packet.eui)
+        {
+            self.commands.attach(packet.eui, &gateway.topics);
+        }
         match packet.kind {
             Kind::PushData => {
                 // At once, and whatever is in it: it only says that the datagram came.
                 self.answer(socket, &packet::push_ack(packet.token), source);
                 self.count(packet.kind);
-                self.push(&packet, source, received).await
+                let pushed = self.push(&packet, source, received).await;
+                self.pump(Some(socket), packet.eui, now).await;
+                pushed
             }
             Kind::PullData => self.pull(socket, &packet, source, now).await,
-            Kind::TxAck => Err(Refusal::AckUnasked),
+            Kind::TxAck => self.acknowledged(socket, &packet, source, now).await,
         }
     }
 
-    fn count(&self, kind: Kind) {
+    pub(super) fn count(&self, kind: Kind) {
         if let Some(lora) = self.lora() {
             lora.datagram(kind);
         }
@@ -167,10 +189,18 @@ impl Server {
         if let Some(lora) = self.lora() {
             lora.refused(refusal);
         }
-        if self.logged.is_none_or(|logged| logged.elapsed() >= SECOND) {
-            self.logged = Some(Instant::now());
+        if self.may_log() {
             log::debug!(radio:% = self.name, reason = refusal.as_str(), source:% = source; "datagram or frame dropped");
         }
+    }
+
+    /// Once a second.
+    pub(super) fn may_log(&mut self) -> bool {
+        let may = self.logged.is_none_or(|logged| logged.elapsed() >= SECOND);
+        if may {
+            self.logged = Some(Instant::now());
+        }
+        may
     }
 
     async fn push(&mut self, packet: &Packet<'_>, source: SocketAddr, received: Received) -> Result<(), Refusal> {
@@ -201,6 +231,9 @@ impl Server {
         let now = received.monotonic;
         let Some(gateway) = self.gateways.get_mut(eui) else { return Err(Refusal::UnknownGateway) };
         gateway.tally.heard(rxpk.frequency, rxpk.modulation, rxpk.crc);
+        if gateway.downlinks.heard(rxpk.tmst, rxpk.gps, now) {
+            log::info!(radio:% = self.name, gateway:% = eui; "LoRa gateway counts anew: its concentrator was started again");
+        }
         let seen = self.filter.check(&rxpk.phy, rxpk.crc, now)?;
         let frame = uplink::frame(rxpk, eui, seen.as_ref(), received.trusted(), fastrand::u32(1..));
         self.events.up(&gateway.topics, &frame, received).await;
@@ -210,7 +243,8 @@ impl Server {
     async fn stat(&mut self, stat: Stat, eui: Eui) {
         let Some(gateway) = self.gateways.get_mut(eui) else { return };
         let tally = std::mem::take(&mut gateway.tally);
-        let stats = uplink::stats(stat, eui, &gateway.config_version, tally);
+        let load = gateway.downlinks.load(Instant::now());
+        let stats = uplink::stats(stat, eui, &gateway.config_version, tally, &load);
         self.events.stats(&gateway.topics, &stats).await;
     }
 
@@ -243,17 +277,46 @@ impl Server {
     async fn close_silent(&mut self) {
         for eui in self.gateways.close_silent(Instant::now()) {
             log::warn!(radio:% = self.name, gateway:% = eui; "LoRa gateway has been silent; nothing can be sent to it");
-            self.count_online();
-            if let Some(gateway) = self.gateways.get_mut(eui) {
-                self.events.state(&gateway.topics, eui, ConnectionState::Offline).await;
+            self.gone(eui, "the gateway has been silent").await;
+        }
+    }
+
+    /// A gateway can't be reached any more.
+    async fn gone(&mut self, eui: Eui, why: &str) {
+        self.count_online();
+        self.give_up(eui, why).await;
+        if let Some(gateway) = self.gateways.get_mut(eui) {
+            self.events.state(&gateway.topics, eui, ConnectionState::Offline).await;
+        }
+    }
+
+    /// The socket is gone, and with it the ways back.
+    pub(super) async fn lost(&mut self, why: &str) {
+        for eui in self.gateways.close_all() {
+            self.gone(eui, why).await;
+        }
+    }
+
+    /// Refuses what comes in this time, or until `stop`: there is no socket.
+    pub(super) async fn wait(&mut self, time: Duration, stop: &CancellationToken) {
+        let end = Instant::now() + time;
+        loop {
+            tokio::select! {
+                // In this order, so that a flood can't put off the end.
+                biased;
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep_until(end.into()) => return,
+                command = self.commands.next() => self.command(None, command).await,
             }
         }
     }
 
-    /// The last words: whoever was there is not any more.
+    /// The last words: what waits is not sent, and nobody is there any more.
     pub(super) async fn end(&mut self) {
-        for (eui, gateway) in self.gateways.iter().filter(|(_, gateway)| gateway.path.is_some()) {
-            self.events.state(&gateway.topics, eui, ConnectionState::Offline).await;
+        self.gateways.iter().for_each(|(_, gateway)| self.commands.detach(&gateway.topics));
+        self.lost("the gateway is stopping").await;
+        for command in self.commands.rest() {
+            self.command(None, command).await;
         }
     }
 }

@@ -8,8 +8,11 @@ use bytes::Bytes;
 use super::rxpk::Rxpk;
 use super::stat::Stat;
 use crate::config::Eui;
-use crate::radio::lora::gw::{GatewayStats, UplinkFrame, UplinkRxInfo, UplinkTxInfo};
+use crate::radio::lora::gw::{
+    DutyCycleBand, DutyCycleStats, GatewayStats, Regulation, UplinkFrame, UplinkRxInfo, UplinkTxInfo,
+};
 use crate::radio::lora::phy::Seen;
+use crate::radio::lora::schedule::Load;
 use crate::radio::lora::tally::Tally;
 
 /// The message for a frame: who heard it, what can be seen of it, when it came here where that is known.
@@ -58,7 +61,7 @@ fn metadata(seen: Option<&Seen>) -> BTreeMap<String, String> {
 }
 
 /// The message for statistics: what the gateway says, and what was counted here since the last one.
-pub(super) fn stats(stat: Stat, eui: Eui, config_version: &str, tally: Tally) -> GatewayStats {
+pub(super) fn stats(stat: Stat, eui: Eui, config_version: &str, tally: Tally, load: &[Load]) -> GatewayStats {
     let mut metadata = stat.more;
     metadata.insert("forwarded".to_owned(), tally.forwarded.to_string());
     metadata.insert("dropped".to_owned(), tally.dropped.to_string());
@@ -78,6 +81,23 @@ pub(super) fn stats(stat: Stat, eui: Eui, config_version: &str, tally: Tally) ->
         tx_packets_per_modulation: tally.sent_by,
         rx_packets_per_modulation: tally.heard_by,
         tx_packets_per_status: tally.statuses,
+        duty_cycle_stats: (!load.is_empty()).then(|| duty_cycle(load)),
+    }
+}
+
+/// Only Europe has such a rule.
+fn duty_cycle(load: &[Load]) -> DutyCycleStats {
+    let bands = load.iter().map(|Load { band, used }| DutyCycleBand {
+        name: format!("{} to {} MHz, {} in 1000", f64::from(band.low) / 1e6, f64::from(band.high) / 1e6, band.permille),
+        frequency_min: band.low,
+        frequency_max: band.high,
+        load_max: Some(band.allowance().into()),
+        load_tracked: Some((*used).into()),
+    });
+    DutyCycleStats {
+        regulation: Regulation::EtsiEn300220 as i32,
+        window: Some(Duration::from_secs(3600).into()),
+        bands: bands.collect(),
     }
 }
 
@@ -109,7 +129,7 @@ mod tests {
     fn statistics_are_the_gateways_and_our_own() {
         let stat = stat::parse(&json!({ "rxnb": 5, "rxok": 4, "dwnb": 2, "txnb": 1, "temp": 23.2 })).unwrap();
         let tally = Tally { forwarded: 3, dropped: 1, spoilt: [(868_100_000, 9)].into(), ..Tally::default() };
-        let stats = stats(stat, Eui(1), "v1", tally);
+        let stats = stats(stat, Eui(1), "v1", tally, &[]);
         assert_eq!((stats.rx_packets_received, stats.rx_packets_received_ok), (5, 4));
         assert_eq!((stats.tx_packets_received, stats.tx_packets_emitted, stats.config_version.as_str()), (2, 1, "v1"));
         assert_eq!((stats.metadata["forwarded"].as_str(), stats.metadata["bad_crc_868100000"].as_str()), ("3", "9"));

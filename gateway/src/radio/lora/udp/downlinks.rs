@@ -1,0 +1,240 @@
+//! The downlinks of one gateway that are not done: between ChirpStack's messages, the scheduler and the datagrams.
+//!
+//! Pure: it says what is to be sent and what is to be told, and is told the time.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use super::packet::Token;
+use super::txpk;
+use crate::config::LoraRadio;
+use crate::radio::lora::Refusal;
+use crate::radio::lora::airtime::{Lora, Modulation};
+use crate::radio::lora::gw::{self, DownlinkFrame, DownlinkFrameItem, DownlinkTxAck, DownlinkTxAckItem, TxAckStatus};
+use crate::radio::lora::region::Plan;
+use crate::radio::lora::schedule::{
+    Downlink, Event, Item, Load, Scheduler, Settings, SlotId, Timing, TxStatus, Verdict,
+};
+
+/// How long a gateway may take to acknowledge a downlink. It does when it has queued it; the rest is the network's.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Tokens that an acknowledgement may still carry. Policy: the oldest is forgotten; what comes for it later is unasked.
+const TOKENS_MAX: usize = 64;
+
+/// A downlink that is not done.
+struct Pending {
+    downlink_id: u32,
+    items: Vec<DownlinkFrameItem>,
+    /// Which of the items the scheduler was given, in its order.
+    given: Vec<usize>,
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub(super) enum Action {
+    /// A datagram is to be sent.
+    Send {
+        /// What its acknowledgement will be known by.
+        token: Token,
+        /// Its JSON.
+        json: Vec<u8>,
+        /// To be told of, if it can't be sent.
+        slot: SlotId,
+    },
+    /// The asker is to be told.
+    Done(Done),
+}
+
+/// What became of a downlink.
+#[derive(Debug)]
+pub(super) struct Done {
+    /// As ChirpStack is told.
+    pub(super) statuses: Vec<TxAckStatus>,
+    /// That of the message.
+    pub(super) downlink_id: u32,
+    /// What was sent: its frequency and modulation.
+    pub(super) sent: Option<(u32, gw::Modulation)>,
+    /// In words, why the others were not.
+    pub(super) why: String,
+}
+
+impl Done {
+    /// The same for all items.
+    fn all(downlink_id: u32, items: usize, status: TxAckStatus, why: &str) -> Self {
+        Self { statuses: vec![status; items], downlink_id, sent: None, why: why.to_owned() }
+    }
+
+    /// The message that tells it.
+    pub(super) fn message(&self, gateway_id: String) -> DownlinkTxAck {
+        let items = self.statuses.iter().map(|status| DownlinkTxAckItem { status: *status as i32 }).collect();
+        DownlinkTxAck { gateway_id, downlink_id: self.downlink_id, items }
+    }
+}
+
+/// A downlink that is not even tried.
+pub(super) fn not_tried(frame: &DownlinkFrame, status: TxAckStatus, why: &str) -> Done {
+    Done::all(frame.downlink_id, frame.items.len(), status, why)
+}
+
+/// See the module's head.
+pub(super) struct Downlinks {
+    scheduler: Scheduler,
+    pending: HashMap<u64, Pending>,
+    /// Those that were sent, the latest last.
+    tokens: VecDeque<(Token, SlotId)>,
+    ids: u64,
+    next_token: u16,
+}
+
+impl Downlinks {
+    /// None.
+    pub(super) fn new(radio: &LoraRadio, now: Instant) -> Self {
+        let usual = Settings::new(Plan::new(radio.region));
+        let settings = Settings { duty_cycle: radio.duty_cycle, queue: radio.down_queue, patience: PATIENCE, ..usual };
+        Self {
+            scheduler: Scheduler::new(settings, now),
+            pending: HashMap::new(),
+            tokens: VecDeque::new(),
+            ids: 0,
+            next_token: fastrand::u16(..),
+        }
+    }
+
+    /// An uplink came. Says whether the gateway's count has begun anew.
+    pub(super) fn heard(&mut self, tmst: u32, gps: Option<Duration>, now: Instant) -> bool {
+        self.scheduler.heard(tmst, gps, now)
+    }
+
+    /// Takes a downlink. Items that do not say how they are to be sent are not tried.
+    pub(super) fn submit(&mut self, frame: DownlinkFrame, now: Instant) {
+        let tried = frame.items.iter().enumerate().filter_map(|(index, item)| Some((index, scheduled(item)?)));
+        let (given, items): (Vec<usize>, Vec<Item>) = tried.unzip();
+        self.ids += 1;
+        let pending = Pending { downlink_id: frame.downlink_id, items: frame.items, given };
+        self.pending.insert(self.ids, pending);
+        self.scheduler.submit(Downlink { id: self.ids, items }, now);
+    }
+
+    /// TX_ACK came.
+    ///
+    /// # Errors
+    /// When nothing with its token waits, or it can't be read.
+    pub(super) fn acknowledged(&mut self, token: Token, json: &[u8], now: Instant) -> Result<(), Refusal> {
+        let index = self.tokens.iter().position(|(known, _)| *known == token).ok_or(Refusal::AckUnasked)?;
+        let answer = txpk::read_ack(json)?;
+        let slot = self.tokens.remove(index).map(|(_, slot)| slot);
+        match slot {
+            Some(slot) if self.scheduler.answered(slot, answer, now) => Ok(()),
+            _ => Err(Refusal::AckUnasked),
+        }
+    }
+
+    /// What could not be sent.
+    pub(super) fn unsent(&mut self, slot: SlotId, why: String, now: Instant) {
+        self.tokens.retain(|(_, known)| *known != slot);
+        self.scheduler.answered(slot, Err(Verdict { status: TxStatus::InternalError, why }), now);
+    }
+
+    /// When [`next`](Self::next) will have something without anything else happening.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.scheduler.next_due()
+    }
+
+    /// The air time of each sub-band.
+    pub(super) fn load(&mut self, now: Instant) -> Vec<Load> {
+        self.scheduler.load(now)
+    }
+
+    /// What is to be done now; to be called until there is nothing.
+    pub(super) fn next(&mut self, now: Instant) -> Option<Action> {
+        loop {
+            match self.scheduler.take(now)? {
+                Event::Done { downlink, verdicts } => {
+                    if let Some(done) = self.done(downlink, &verdicts) {
+                        return Some(Action::Done(done));
+                    }
+                }
+                Event::Send(order) => {
+                    let item = self.pending.get(&order.downlink).and_then(|p| p.items.get(*p.given.get(order.item)?));
+                    match item.and_then(|item| txpk::write(item, order.when)) {
+                        Some(json) => {
+                            return Some(Action::Send { token: self.token(order.slot), json, slot: order.slot });
+                        }
+                        None => self.unsent(order.slot, "it can't be written".to_owned(), now),
+                    }
+                }
+            }
+        }
+    }
+
+    fn token(&mut self, slot: SlotId) -> Token {
+        self.next_token = self.next_token.wrapping_add(1);
+        let token = self.next_token.to_be_bytes();
+        if self.tokens.len() >= TOKENS_MAX {
+            self.tokens.pop_front();
+        }
+        self.tokens.push_back((token, slot));
+        token
+    }
+
+    fn done(&mut self, id: u64, verdicts: &[Verdict]) -> Option<Done> {
+        let Pending { downlink_id, items, given } = self.pending.remove(&id)?;
+        let mut done = Done::all(downlink_id, items.len(), TxAckStatus::InternalError, "");
+        for (index, verdict) in given.into_iter().zip(verdicts) {
+            let status = TxAckStatus::try_from(verdict.status as i32).unwrap_or(TxAckStatus::InternalError);
+            if let Some(place) = done.statuses.get_mut(index) {
+                *place = status;
+            }
+            if status == TxAckStatus::Ok {
+                let info = items.get(index).and_then(|item| item.tx_info.as_ref());
+                done.sent = info.map(|info| (info.frequency, info.modulation.unwrap_or_default()));
+            } else if !verdict.why.is_empty() {
+                let separator = if done.why.is_empty() { "" } else { "; " };
+                done.why.push_str(&format!("{separator}{}: {}", status.as_str(), verdict.why));
+            }
+        }
+        Some(done)
+    }
+
+    /// Those that are not done, given up. What the radio has of them may be sent all the same.
+    pub(super) fn give_up(&mut self, why: &str) -> Vec<Done> {
+        let pending = self.pending.drain();
+        pending.map(|(_, p)| Done::all(p.downlink_id, p.items.len(), TxAckStatus::InternalError, why)).collect()
+    }
+}
+
+/// An item as the scheduler knows it; `None` where it does not say how it is to be sent. One without a time is sent at once.
+fn scheduled(item: &DownlinkFrameItem) -> Option<Item> {
+    let info = item.tx_info.as_ref()?;
+    let timing = info.timing.as_ref();
+    let timing = match timing.map(|timing| (&timing.delay, &timing.gps_epoch)) {
+        Some((Some(delay), _)) => {
+            let tmst = u32::from_be_bytes(info.context.as_ref().try_into().ok()?);
+            Timing::Delay { tmst, delay: delay.delay.unwrap_or_default().span()? }
+        }
+        Some((None, Some(gps))) => Timing::GpsEpoch(gps.time_since_gps_epoch?.span()?),
+        Some((None, None)) | None => Timing::Immediately,
+    };
+    Some(Item {
+        frequency: info.frequency,
+        power: info.power,
+        modulation: modulation(info.modulation.as_ref()?)?,
+        length: item.phy_payload.len(),
+        chain: u8::try_from(info.board).ok()?,
+        timing,
+    })
+}
+
+fn modulation(modulation: &gw::Modulation) -> Option<Modulation> {
+    match (&modulation.lora, &modulation.fsk) {
+        (Some(lora), _) => {
+            let parity = u8::try_from(lora.code_rate).ok()?.clamp(1, 4);
+            let usual = Lora::lorawan(u8::try_from(lora.spreading_factor).ok()?, lora.bandwidth);
+            let preamble = if lora.preamble == 0 { usual.preamble } else { u16::try_from(lora.preamble).ok()? };
+            Some(Modulation::Lora(Lora { coding_rate: 4 + parity, preamble, ..usual }))
+        }
+        (None, Some(fsk)) => Some(Modulation::Fsk { bitrate: fsk.datarate }),
+        (None, None) => None,
+    }
+}

@@ -209,7 +209,9 @@ fn an_acknowledgement_of_somebody_elses_or_of_nothing_is_refused() {
     Forwarder::from("127.0.0.2", bench.server, EUI).tx_ack(downlink.token, "");
     Forwarder::new(bench.server, 7).tx_ack(downlink.token, "");
     for reason in ["wrong-address", "ack-unasked"] {
-        bench.stile.wait_metric(&format!("stile_lora_refused_total{{radio=\"roof\",reason=\"{reason}\"}}"), |n| n == 1.0);
+        bench
+            .stile
+            .wait_metric(&format!("stile_lora_refused_total{{radio=\"roof\",reason=\"{reason}\"}}"), |n| n == 1.0);
     }
     // By another socket of the same host, as some gateways do.
     Forwarder::new(bench.server, EUI).tx_ack(downlink.token, "");

@@ -13,6 +13,7 @@ mod files;
 mod listeners;
 mod load;
 mod lora;
+mod modem;
 mod notes;
 mod plugin;
 mod problem;
@@ -42,6 +43,7 @@ pub use load::{Loaded, load, load_before_users};
 pub use lora::{
     CrcFilter, Eui, LoraFilter, LoraFormat, LoraGateway, LoraKind, LoraRadio, NetId, Network, Prefix, SemtechUdp,
 };
+pub use modem::{CodingRate, LoraModem, ModemChannel, ModemModel, SyncWord};
 pub use plugin::{Grant, Limits, OnFailure, Plugin};
 pub use problem::{Place, Problem, Problems, Severity};
 pub use radio::{

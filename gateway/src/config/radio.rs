@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::lora::LoraRadio;
+use super::modem::LoraModem;
 
 /// One radio, by what drives it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -15,6 +16,8 @@ pub enum Radio {
     Serial(SerialRadio),
     /// Gateways of LoRa.
     Lora(LoraRadio),
+    /// A LoRa modem on a port.
+    Modem(LoraModem),
 }
 
 impl Radio {
@@ -23,6 +26,7 @@ impl Radio {
         match self {
             Self::Serial(radio) => &radio.name,
             Self::Lora(radio) => &radio.name,
+            Self::Modem(radio) => &radio.name,
         }
     }
 }

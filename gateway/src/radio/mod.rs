@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 pub use lora::LoraStats;
 pub use stats::{RadioStats, Refused};
 
-use crate::config::{Port, Radio, RadioKind, SerialRadio, Simulated};
+use crate::config::{LoraModem, Port, Radio, RadioKind, SerialRadio, Simulated};
 use crate::message::{Topic, TopicError};
 use crate::pipeline::Pipeline;
 use crate::supervisor::{Rank, Supervisor, UnitError};
@@ -73,7 +73,7 @@ impl Radios {
     /// Starts a radio under a name that is free, and waits until it takes what is to be sent, but not for long.
     pub async fn start(&self, radio: Radio) {
         let stats = Arc::new(match &radio {
-            Radio::Serial(_) => RadioStats::default(),
+            Radio::Serial(_) | Radio::Modem(_) => RadioStats::default(),
             Radio::Lora(_) => RadioStats::of_lora(),
         });
         self.lock().insert(radio.name().to_owned(), Arc::clone(&stats));
@@ -111,6 +111,7 @@ async fn run(
     match &*radio {
         Radio::Serial(radio) => run_serial(Arc::new(radio.clone()), pipeline, stats, stop).await,
         Radio::Lora(radio) => lora::run(&Arc::new(radio.clone()), pipeline, stats, stop).await,
+        Radio::Modem(radio) => run_modem(radio, pipeline, stats, stop).await,
     }
 }
 
@@ -128,6 +129,19 @@ async fn run_serial(
         }
         RadioKind::Simulated(simulated) => run_simulated(&radio, simulated, topics, pipeline, stats, stop).await,
     }
+}
+
+async fn run_modem(
+    radio: &LoraModem,
+    pipeline: Arc<Pipeline>,
+    stats: Arc<RadioStats>,
+    stop: CancellationToken,
+) -> Result<(), UnitError> {
+    let modem = lora::modem::Modem::new(radio.clone())?;
+    let (topics, port) = (Topics::new(&radio.name)?, radio.serial.port.clone());
+    let driver = serial::Driver::new(Arc::new(radio.on_port()), port, topics, pipeline, stats);
+    driver.with_modem(modem).run(stop).await;
+    Ok(())
 }
 
 async fn run_simulated(

@@ -22,17 +22,26 @@ pub enum Refused {
     NoResponse,
     /// The gateway was stopping.
     ShuttingDown,
+    /// It would be on the air for longer than the duty cycle leaves.
+    DutyCycle,
+    /// The region allows neither that frequency nor that power, or there is no such frame.
+    NotAllowed,
+    /// The device said no.
+    DeviceRefused,
 }
 
 impl Refused {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 9] = [
         Self::QueueFull,
         Self::PortClosed,
         Self::WriteTimeout,
         Self::NotEncodable,
         Self::NoResponse,
         Self::ShuttingDown,
+        Self::DutyCycle,
+        Self::NotAllowed,
+        Self::DeviceRefused,
     ];
 
     /// The word for metrics and the `ack` topic.
@@ -44,6 +53,9 @@ impl Refused {
             Self::NotEncodable => "not-encodable",
             Self::NoResponse => "no-response",
             Self::ShuttingDown => "shutting-down",
+            Self::DutyCycle => "duty-cycle",
+            Self::NotAllowed => "not-allowed",
+            Self::DeviceRefused => "device-refused",
         }
     }
 }

@@ -35,11 +35,7 @@ pub(super) fn read(mut section: Section<'_>, name: Option<String>, udp: &mut Por
     s.require("region", "write `region = \"eu868\"`, or us915, au915, as923, in865, kr920");
     let topic_prefix = topic_prefix(s);
     let format = s.choice("format").unwrap_or(LoraFormat::Json);
-    let duty_cycle = s.boolean("duty-cycle").unwrap_or(true);
-    if !duty_cycle {
-        let what = "`duty-cycle = false`: downlinks are sent whatever the law of the place says";
-        s.notes.warning(s.spot("duty-cycle"), what, "use it where nothing is radiated, as in a shielded laboratory");
-    }
+    let duty_cycle = super::modem::duty_cycle(s);
     let deduplicate = s.duration("deduplicate", Duration::from_millis(10)..=Duration::from_secs(10));
     let down_queue = s.integer("down-queue", 1..=1024).unwrap_or(64);
     let filter = filter(s.section("filter", "filter of [[radio]]"));

@@ -6,6 +6,7 @@ pub(super) mod filters;
 mod framing;
 mod json;
 mod lora;
+mod modem;
 mod plugin;
 mod poll;
 mod ports;

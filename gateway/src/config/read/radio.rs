@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::ports::Ports;
-use super::{framing, lora, name, poll};
+use super::{framing, lora, modem, name, poll};
 use crate::config::hex16;
 use crate::config::problem::plain;
 use crate::config::radio::{
@@ -33,6 +33,7 @@ enum KindName {
     Serial,
     Simulated,
     SemtechUdp,
+    LoraModem,
 }
 
 /// What no two radios may share.
@@ -58,9 +59,10 @@ pub(super) fn read(mut section: Section<'_>, taken: &mut Taken) -> Option<Radio>
         taken.names.claim(name, s.spot("name"), s.notes);
     }
     let kind = s.choice("kind");
-    s.require("kind", "write `kind = \"serial\"`, `kind = \"semtech-udp\"` or `kind = \"simulated\"`");
+    s.require("kind", "write `kind = \"serial\"`, `\"semtech-udp\"`, `\"lora-modem\"` or `\"simulated\"`");
     match kind {
         Some(KindName::SemtechUdp) => lora::read(section, name, &mut taken.udp).map(Radio::Lora),
+        Some(KindName::LoraModem) => modem::read(section, name, &mut taken.devices).map(Radio::Modem),
         kind => on_port(section, name, kind, &mut taken.devices).map(Radio::Serial),
     }
 }
@@ -73,11 +75,17 @@ fn on_port(
 ) -> Option<SerialRadio> {
     let s = &mut section;
     let (kind, usual_framing) = match kind {
-        Some(KindName::Serial) => (serial(s, devices).map(RadioKind::Serial), Some(Framing::default())),
+        Some(KindName::Serial) => {
+            (serial(s, &Line::default(), devices).map(RadioKind::Serial), Some(Framing::default()))
+        }
         Some(KindName::Simulated) => simulated(s),
         _ => {
             line(s, &Line::default());
-            ["device", "usb", "seed", "period"].into_iter().chain(lora::KEYS).for_each(|key| s.skip(key));
+            ["device", "usb", "seed", "period"]
+                .into_iter()
+                .chain(lora::KEYS)
+                .chain(modem::KEYS)
+                .for_each(|key| s.skip(key));
             (None, None)
         }
     };
@@ -128,8 +136,9 @@ fn simulated(section: &mut Section<'_>) -> (Option<RadioKind>, Option<Framing>) 
     (kind, device.map(SimulatedDevice::framing))
 }
 
-fn serial(section: &mut Section<'_>, devices: &mut Unique) -> Option<Serial> {
-    let line = line(section, &Line::default());
+/// A port with its line, whose defaults are `usual`.
+pub(super) fn serial(section: &mut Section<'_>, usual: &Line, devices: &mut Unique) -> Option<Serial> {
+    let line = line(section, usual);
     let device = device(section);
     let usb = if section.has("usb") { usb(section) } else { None };
     let port = match (section.has("device"), section.has("usb")) {

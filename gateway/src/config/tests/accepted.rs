@@ -89,6 +89,21 @@ net-ids = ["000013"]
 dev-addrs = ["26000000/7", "01020304"]
 join-euis = ["70b3d57ed0000000/36"]
 per-device = 6000
+[[radio]]
+name = "g"
+kind = "lora-modem"
+model = "rn2483"
+usb = { vendor = "04d8", product = "000a", serial = "1" }
+baud = 9600
+region = "kr920"
+frequency = 922100000
+spreading-factor = 12
+bandwidth = 500000
+coding-rate = "4/8"
+preamble = 65535
+power = 22
+network = "private"
+envelope = "raw"
 [[plugin]]
 name = "parking"
 file = "parking.wasm"
@@ -146,7 +161,7 @@ fn the_example_passes_the_check_and_shows_the_defaults() {
 #[test]
 fn the_examples_in_the_example_pass_the_check_too() {
     let loaded = loaded(&uncommented());
-    assert_eq!(loaded.settings.radio.len(), 3);
+    assert_eq!(loaded.settings.radio.len(), 4);
     assert_eq!((loaded.settings.broker.user.len(), loaded.settings.broker.group.len()), (2, 1));
     let data = [("streets".to_owned(), PathBuf::from("streets.json"))].into();
     let settings = serde_json::json!({ "stale-after": "12h" });
@@ -176,7 +191,7 @@ fn the_example_radios_show_the_defaults_of_a_radio() {
 fn serial(radio: Radio) -> SerialRadio {
     match radio {
         Radio::Serial(radio) => radio,
-        Radio::Lora(radio) => panic!("{radio:?}"),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -194,6 +209,19 @@ fn the_example_lora_radio_shows_the_defaults() {
     let LoraKind::SemtechUdp(shown_udp) = shown.kind;
     let kind = LoraKind::SemtechUdp(SemtechUdp { gateways: vec![], ..shown_udp });
     assert_eq!(short, LoraRadio { kind, deduplicate: None, filter: LoraFilter::default(), ..shown });
+}
+
+#[test]
+fn the_example_modem_shows_the_defaults() {
+    let modem = |text: &str| match loaded(text).settings.radio.into_iter().last() {
+        Some(Radio::Modem(modem)) => modem,
+        other => panic!("{other:?}"),
+    };
+    let short = "[[radio]]\nname='field'\nkind='lora-modem'\nmodel='rak3172'\nregion='eu868'\nfrequency=868100000\n\
+        spreading-factor=7\nusb={vendor='10c4',product='ea60'}";
+    assert_eq!(modem(short), modem(&uncommented()));
+    let bauds = ["rak3172", "lora-e5", "rn2483"].map(|model| modem(&short.replace("rak3172", model)).serial.line.baud);
+    assert_eq!(bauds, [115_200, 9600, 57_600]);
 }
 
 #[test]

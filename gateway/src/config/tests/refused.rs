@@ -487,3 +487,23 @@ fn what_belongs_to_tls_needs_tls_and_a_prefix_and_its_filter_make_one() {
     let warnings = Folder::new(both).load().unwrap().warnings;
     assert!(warnings[0].what.contains("sends back") && warnings.len() == 1, "{}", warnings[0]);
 }
+
+#[test]
+fn a_modem_needs_its_channel_and_says_what_it_can_be_tuned_to() {
+    let text = "[[radio]]\nname='a'\nkind='lora-modem'\nmodel='rak'\nbandwidth=200000\ncoding-rate='5/4'\npower=30\n\
+        framing='line'\nspreading-factor=6";
+    let said = Folder::new(text).problems(&[]).join("\n");
+    for part in [
+        "`model` in [[radio]] is `rak`, which is not known",
+        "`bandwidth` in [[radio]] is 200000",
+        "`coding-rate` in [[radio]] is `5/4`",
+        "`power` in [[radio]] is 30, which is out of range",
+        "unknown key `framing`",
+        "`spreading-factor` in [[radio]] is 6, which is out of range",
+        "`frequency` is missing",
+        "`region` is missing",
+        "`device` is missing",
+    ] {
+        assert!(said.contains(part), "no {part} in\n{said}");
+    }
+}

@@ -4,7 +4,7 @@
 //! not become one, `commands.rs` takes those of servers, `phy.rs` looks into a frame, `tally.rs` and `stats.rs` count, `base64.rs` reads bytes as others write
 //! them, `refusal.rs` says why something goes no further, `buckets.rs` limits rates. What is known of the air: `region`
 //! has the channel plans, `airtime` says how long a frame is on the air, `schedule/` decides what is sent when, `tap`
-//! writes frames down for Wireshark.
+//! writes frames down for Wireshark. `modem/` speaks to modems on serial ports.
 
 pub mod airtime;
 mod base64;
@@ -13,6 +13,7 @@ mod commands;
 mod events;
 mod filter;
 pub mod gw;
+pub(super) mod modem;
 mod phy;
 mod refusal;
 pub mod region;

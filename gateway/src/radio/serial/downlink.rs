@@ -19,13 +19,13 @@ const REFUSALS: usize = 64;
 
 /// One frame that a client wants sent.
 #[derive(Debug, Clone)]
-pub(super) struct Down {
+pub(in crate::radio) struct Down {
     /// The message that asked for it.
-    pub(super) id: MessageId,
+    pub(in crate::radio) id: MessageId,
     /// What to send, before framing.
-    pub(super) payload: Bytes,
+    pub(in crate::radio) payload: Bytes,
     /// What the asker will know the answer by.
-    pub(super) correlation: Option<Bytes>,
+    pub(in crate::radio) correlation: Option<Bytes>,
 }
 
 impl From<&Message> for Down {
@@ -62,14 +62,14 @@ impl Output for Entrance {
 }
 
 /// The driver's end of the queue.
-pub(super) struct Downlink {
+pub(in crate::radio) struct Downlink {
     frames: mpsc::Receiver<Down>,
     refusals: mpsc::Receiver<Down>,
     stats: Arc<RadioStats>,
 }
 
 /// What the queue has for the driver.
-pub(super) enum Next {
+pub(in crate::radio) enum Next {
     /// A frame to send.
     Frame(Down),
     /// A frame that was turned away at the entrance and is to be reported.
@@ -78,7 +78,12 @@ pub(super) enum Next {
 
 impl Downlink {
     /// Makes the queue and attaches its entrance to the pipeline.
-    pub(super) fn attach(topic: Topic, capacity: usize, pipeline: &Pipeline, stats: &Arc<RadioStats>) -> Self {
+    pub(in crate::radio) fn attach(
+        topic: Topic,
+        capacity: usize,
+        pipeline: &Pipeline,
+        stats: &Arc<RadioStats>,
+    ) -> Self {
         let (frames, waiting) = mpsc::channel(capacity);
         let (refusals, turned_away) = mpsc::channel(REFUSALS);
         pipeline.attach(Arc::new(Entrance { topic, frames, refusals, stats: Arc::clone(stats) }));
@@ -86,7 +91,7 @@ impl Downlink {
     }
 
     /// Waits for what comes next; frames only when `ready` for one. Safe to cancel.
-    pub(super) async fn next(&mut self, ready: bool) -> Next {
+    pub(in crate::radio) async fn next(&mut self, ready: bool) -> Next {
         tokio::select! {
             Some(down) = self.refusals.recv() => Next::TurnedAway(down),
             Some(down) = self.frames.recv(), if ready => Next::Frame(down),
@@ -95,7 +100,7 @@ impl Downlink {
     }
 
     /// Refuses whatever comes in this time, or until `stop`. What it has taken it always reports.
-    pub(super) async fn refuse_for(
+    pub(in crate::radio) async fn refuse_for(
         &mut self,
         time: Duration,
         why: Refused,
@@ -119,7 +124,7 @@ impl Downlink {
     }
 
     /// Refuses what is still there. The entrance must be detached.
-    pub(super) async fn refuse_rest(&mut self, why: Refused, reports: &Reports) {
+    pub(in crate::radio) async fn refuse_rest(&mut self, why: Refused, reports: &Reports) {
         self.frames.close();
         while let Some(down) = self.frames.recv().await {
             self.refuse(&down, why, "", reports).await;
@@ -131,7 +136,7 @@ impl Downlink {
     }
 
     /// Counts and reports a frame that is not sent.
-    pub(super) async fn refuse(&self, down: &Down, why: Refused, detail: &str, reports: &Reports) {
+    pub(in crate::radio) async fn refuse(&self, down: &Down, why: Refused, detail: &str, reports: &Reports) {
         self.stats.refused(why);
         reports.refused(down, why, detail).await;
     }

@@ -15,15 +15,19 @@ mod presence;
 mod reports;
 mod session;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio_serial::SerialStream;
 use tokio_util::sync::CancellationToken;
 
-use self::downlink::Downlink;
-use self::presence::Presence;
-use self::reports::Reports;
-use self::session::{Ended, Session};
+pub(super) use self::downlink::{Down, Downlink, Next};
+pub(super) use self::presence::Presence;
+pub(super) use self::reports::{Frame, Reports};
+use self::session::Session;
+pub(super) use self::session::{Ended, drop_reason, lost};
+use super::lora::modem::{self, Modem};
 use super::{RadioStats, Refused, Topics};
 use crate::config::{Port, RadioKind, SerialRadio};
 use crate::pipeline::Pipeline;
@@ -38,6 +42,8 @@ pub(super) struct Driver {
     pipeline: Arc<Pipeline>,
     stats: Arc<RadioStats>,
     topics: Topics,
+    /// What is behind the port, where more is to be said to it than frames.
+    modem: Option<Modem>,
 }
 
 impl Driver {
@@ -48,11 +54,16 @@ impl Driver {
         pipeline: Arc<Pipeline>,
         stats: Arc<RadioStats>,
     ) -> Self {
-        Self { radio, port, pipeline, stats, topics }
+        Self { radio, port, pipeline, stats, topics, modem: None }
+    }
+
+    /// With a modem behind the port.
+    pub(super) fn with_modem(self, modem: Modem) -> Self {
+        Self { modem: Some(modem), ..self }
     }
 
     /// Opens the port, runs it until it fails, and opens it again, until told to stop.
-    pub(super) async fn run(self, stop: CancellationToken) {
+    pub(super) async fn run(mut self, stop: CancellationToken) {
         let reports =
             Reports::new(&self.radio, self.topics.clone(), Arc::clone(&self.pipeline), Arc::clone(&self.stats));
         let mut downlink =
@@ -64,15 +75,11 @@ impl Driver {
             let opening = port::open(&self.port, self.radio.kind.line(), exclusive);
             let Some(opened) = stop.run_until_cancelled(opening).await else { break };
             match opened {
-                Ok((stream, path)) => {
-                    presence.opened(path, &reports).await;
-                    let session =
-                        Session::new(stream, &self.radio, &reports, &self.stats, &mut downlink, &mut presence);
-                    match session.run(&stop).await {
-                        Ended::Stopped => break,
-                        Ended::Lost(reason) => presence.lost(reason, &reports).await,
-                    }
-                }
+                Ok(opened) => match self.session(opened, &reports, &mut downlink, &mut presence, &stop).await {
+                    Ended::Stopped => break,
+                    Ended::NotReady(reason) => presence.not_opened(reason, &reports).await,
+                    Ended::Lost(reason) => presence.lost(reason, &reports).await,
+                },
                 Err(error) => presence.not_opened(error.to_string(), &reports).await,
             }
             downlink.refuse_for(REOPEN, Refused::PortClosed, &reports, &stop).await;
@@ -80,5 +87,23 @@ impl Driver {
         self.pipeline.detach(&self.topics.down);
         downlink.refuse_rest(Refused::ShuttingDown, &reports).await;
         presence.stopped(&reports).await;
+    }
+
+    /// What happens while the port is open. A modem counts as there only when it has been set up.
+    async fn session(
+        &mut self,
+        (stream, path): (SerialStream, PathBuf),
+        reports: &Reports,
+        downlink: &mut Downlink,
+        presence: &mut Presence,
+        stop: &CancellationToken,
+    ) -> Ended {
+        if let Some(modem) = &mut self.modem {
+            return modem::Session::new((stream, path), modem, reports, &self.stats, downlink, presence)
+                .run(stop)
+                .await;
+        }
+        presence.opened(path, reports).await;
+        Session::new(stream, &self.radio, reports, &self.stats, downlink, presence).run(stop).await
     }
 }

@@ -19,7 +19,7 @@ use crate::radio::RadioStats;
 const SETTLED: Duration = Duration::from_secs(1);
 
 /// What was said, and what is to be said.
-pub(super) struct Presence {
+pub(in crate::radio) struct Presence {
     radio: Arc<SerialRadio>,
     stats: Arc<RadioStats>,
     path: PathBuf,
@@ -33,7 +33,7 @@ pub(super) struct Presence {
 }
 
 impl Presence {
-    pub(super) fn new(radio: &Arc<SerialRadio>, stats: &Arc<RadioStats>) -> Self {
+    pub(in crate::radio) fn new(radio: &Arc<SerialRadio>, stats: &Arc<RadioStats>) -> Self {
         Self {
             radio: Arc::clone(radio),
             stats: Arc::clone(stats),
@@ -46,7 +46,7 @@ impl Presence {
     }
 
     /// The port is open, under this path.
-    pub(super) async fn opened(&mut self, path: PathBuf, reports: &Reports) {
+    pub(in crate::radio) async fn opened(&mut self, path: PathBuf, reports: &Reports) {
         RadioStats::add(&self.stats.opened, 1);
         self.path = path;
         self.settles_at = Some(Instant::now() + SETTLED);
@@ -56,19 +56,19 @@ impl Presence {
     }
 
     /// When [`settled`](Self::settled) is to be called.
-    pub(super) fn settles_at(&self) -> Option<Instant> {
+    pub(in crate::radio) fn settles_at(&self) -> Option<Instant> {
         self.settles_at
     }
 
     /// A byte has come, or it is time: the port did not fail at once.
-    pub(super) async fn settled(&mut self, reports: &Reports) {
+    pub(in crate::radio) async fn settled(&mut self, reports: &Reports) {
         if self.settles_at.take().is_some() && !self.said_open {
             self.say_open(reports).await;
         }
     }
 
     /// The port was open and is gone.
-    pub(super) async fn lost(&mut self, reason: String, reports: &Reports) {
+    pub(in crate::radio) async fn lost(&mut self, reason: String, reports: &Reports) {
         self.stats.online.store(false, Ordering::Relaxed);
         self.doubtful = self.settles_at.take().is_some();
         if std::mem::take(&mut self.said_open) || reason != self.trouble {
@@ -79,7 +79,7 @@ impl Presence {
     }
 
     /// The port would not open.
-    pub(super) async fn not_opened(&mut self, trouble: String, reports: &Reports) {
+    pub(in crate::radio) async fn not_opened(&mut self, trouble: String, reports: &Reports) {
         self.doubtful = false;
         if trouble != self.trouble {
             log::warn!(radio = self.radio.name.as_str(), error = trouble.as_str();
@@ -89,7 +89,7 @@ impl Presence {
     }
 
     /// The radio has stopped.
-    pub(super) async fn stopped(&mut self, reports: &Reports) {
+    pub(in crate::radio) async fn stopped(&mut self, reports: &Reports) {
         self.stats.online.store(false, Ordering::Relaxed);
         reports.state(None, "the radio was stopped").await;
     }

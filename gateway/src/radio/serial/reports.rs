@@ -14,19 +14,21 @@ use crate::pipeline::{Door, DropReason, Pipeline};
 use crate::radio::{RadioStats, Refused, Topics};
 
 /// A frame and what is known of it.
-pub(super) struct Frame {
+pub(in crate::radio) struct Frame {
     /// Its payload.
-    pub(super) payload: Bytes,
+    pub(in crate::radio) payload: Bytes,
     /// When its first byte came.
-    pub(super) received: Received,
+    pub(in crate::radio) received: Received,
     /// Which poll asked for it.
-    pub(super) poll: Option<Arc<str>>,
+    pub(in crate::radio) poll: Option<Arc<str>>,
     /// The correlation of the client's frame that it answers.
-    pub(super) correlation: Option<Bytes>,
+    pub(in crate::radio) correlation: Option<Bytes>,
+    /// How it was heard: what stands in the envelope's metadata, and in the message's user properties.
+    pub(in crate::radio) heard: Heard,
 }
 
 /// Makes one radio's messages and sends them into the pipeline.
-pub(super) struct Reports {
+pub(in crate::radio) struct Reports {
     name: Arc<str>,
     framing: &'static str,
     baud: u32,
@@ -37,7 +39,12 @@ pub(super) struct Reports {
 }
 
 impl Reports {
-    pub(super) fn new(radio: &SerialRadio, topics: Topics, pipeline: Arc<Pipeline>, stats: Arc<RadioStats>) -> Self {
+    pub(in crate::radio) fn new(
+        radio: &SerialRadio,
+        topics: Topics,
+        pipeline: Arc<Pipeline>,
+        stats: Arc<RadioStats>,
+    ) -> Self {
         Self {
             name: radio.name.as_str().into(),
             framing: framing_name(&radio.framing),
@@ -50,39 +57,39 @@ impl Reports {
     }
 
     /// The time now.
-    pub(super) fn now(&self) -> Received {
+    pub(in crate::radio) fn now(&self) -> Received {
         self.pipeline.clock().now()
     }
 
     /// Publishes a frame that came in.
-    pub(super) async fn up(&self, frame: Frame) {
+    pub(in crate::radio) async fn up(&self, frame: Frame) {
         RadioStats::add(&self.stats.frames_received, 1);
         let meta = Arc::new(RadioMeta { framing: self.framing.into(), baud: self.baud, poll: frame.poll });
         let origin = Origin::Radio(Arc::clone(&self.name));
         let mut message = self.pipeline.message(frame.received, origin, self.topics.up.clone(), frame.payload);
         if self.envelope == Envelope::Json {
-            message.payload = envelope(&message, &self.name, &meta, frame.correlation.as_ref());
+            message.payload = envelope(&message, &self.name, &meta, (&frame.heard, frame.correlation.as_ref()));
         }
         message.radio = Some(meta);
-        message.properties = correlated(frame.correlation);
+        message.properties = properties(frame.correlation, frame.heard);
         self.send(message).await;
     }
 
     /// Counts a frame that was dropped.
-    pub(super) fn rejected(&self, reason: DropReason, length: usize) {
+    pub(in crate::radio) fn rejected(&self, reason: DropReason, length: usize) {
         RadioStats::add(&self.stats.frames_rejected, 1);
         self.pipeline.ledger().refuse(Door::Radio, reason);
         log::debug!(radio:% = self.name, reason:% = reason, bytes = length; "frame dropped");
     }
 
     /// Says that a frame was written, or written and answered.
-    pub(super) async fn sent(&self, down: &Down, result: &str, bytes: usize) {
+    pub(in crate::radio) async fn sent(&self, down: &Down, result: &str, bytes: usize) {
         let body = json!({ "result": result, "id": down.id.to_string(), "bytes": bytes });
         self.ack(&body, down.correlation.clone()).await;
     }
 
     /// Says that a frame was not sent, or not answered, and why.
-    pub(super) async fn refused(&self, down: &Down, why: Refused, detail: &str) {
+    pub(in crate::radio) async fn refused(&self, down: &Down, why: Refused, detail: &str) {
         let mut body = json!({ "result": "refused", "id": down.id.to_string(), "reason": why.as_str() });
         if let (false, Some(body)) = (detail.is_empty(), body.as_object_mut()) {
             body.insert("detail".to_owned(), detail.into());
@@ -97,7 +104,7 @@ impl Reports {
     }
 
     /// Publishes the port's state, retained: open under a path, or not and why.
-    pub(super) async fn state(&self, open: Option<&Path>, reason: &str) {
+    pub(in crate::radio) async fn state(&self, open: Option<&Path>, reason: &str) {
         let since = self.now().rfc3339();
         let body = match open {
             Some(path) => json!({ "state": "online", "device": path.display().to_string(), "since": since }),
@@ -125,8 +132,18 @@ fn correlated(correlation: Option<Bytes>) -> Option<Arc<Properties>> {
     Some(Arc::new(Properties { correlation, ..Properties::default() }))
 }
 
+/// What is known of how a frame was heard, by name.
+type Heard = Vec<(&'static str, serde_json::Value)>;
+
+fn properties(correlation: Option<Bytes>, heard: Heard) -> Option<Arc<Properties>> {
+    let text = |value: serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let user = heard.into_iter().map(|(name, value)| (name.to_owned(), text(value))).collect();
+    let properties = Properties { correlation, user, ..Properties::default() };
+    (!properties.is_empty()).then(|| Arc::new(properties))
+}
+
 /// The JSON envelope: time, radio, payload as text or base64, metadata.
-fn envelope(message: &Message, radio: &str, meta: &RadioMeta, correlation: Option<&Bytes>) -> Bytes {
+fn envelope(message: &Message, radio: &str, meta: &RadioMeta, (heard, correlation): (&Heard, Option<&Bytes>)) -> Bytes {
     let (encoding, payload) = message.readable_payload();
     let mut body = json!({
         "id": message.id.to_string(),
@@ -139,6 +156,9 @@ fn envelope(message: &Message, radio: &str, meta: &RadioMeta, correlation: Optio
     });
     if let Some(poll) = &meta.poll {
         body["meta"]["poll"] = json!(**poll);
+    }
+    for (name, value) in heard {
+        body["meta"][*name] = value.clone();
     }
     if let Some(correlation) = correlation {
         body["meta"]["correlation"] = json!(base64::engine::general_purpose::STANDARD.encode(correlation));

@@ -29,9 +29,11 @@ const DRAIN_LOOK: Duration = Duration::from_millis(2);
 const LONGEST_REST: u32 = 4;
 
 /// Why a session is over.
-pub(super) enum Ended {
+pub(in crate::radio) enum Ended {
     /// It was told to stop.
     Stopped,
+    /// The device behind the port did not get ready, in words.
+    NotReady(String),
     /// The port is gone, in words.
     Lost(String),
 }
@@ -107,7 +109,9 @@ impl<'a> Session<'a> {
         let _ = self.port.clear(ClearBuffer::Output);
         let (why, unanswered) = match ended {
             Ended::Stopped => (Refused::ShuttingDown, "sent, but the radio was stopped before the answer"),
-            Ended::Lost(_) => (Refused::PortClosed, "sent, but the port was lost before the answer"),
+            Ended::Lost(_) | Ended::NotReady(_) => {
+                (Refused::PortClosed, "sent, but the port was lost before the answer")
+            }
         };
         match std::mem::replace(&mut self.sending, Sending::Idle) {
             Sending::Idle | Sending::Resting { .. } => {}
@@ -235,7 +239,7 @@ impl<'a> Session<'a> {
 
     async fn frame(&mut self, start: u64, payload: Bytes) {
         let received = self.arrivals.of(start).unwrap_or_else(|| self.reports.now());
-        let mut frame = Frame { payload, received, poll: None, correlation: None };
+        let mut frame = Frame { payload, received, poll: None, correlation: None, heard: Vec::new() };
         match std::mem::replace(&mut self.sending, Sending::Idle) {
             Sending::Awaiting { job: Job::Poll(index), .. } => {
                 frame.poll = self.polls.name(index);
@@ -330,7 +334,8 @@ impl<'a> Session<'a> {
     }
 }
 
-fn drop_reason(reject: Reject) -> DropReason {
+/// The ledger's word for a reject.
+pub(in crate::radio) fn drop_reason(reject: Reject) -> DropReason {
     match reject {
         Reject::TooLong => DropReason::FrameTooLong,
         Reject::Checksum => DropReason::FrameChecksum,
@@ -340,7 +345,8 @@ fn drop_reason(reject: Reject) -> DropReason {
     }
 }
 
-fn lost(error: &io::Error) -> String {
+/// Why a port is gone, in words.
+pub(in crate::radio) fn lost(error: &io::Error) -> String {
     // EIO is what the kernel says of a device that has been pulled out.
     if error.raw_os_error() == Some(libc::EIO) { "unplugged".to_owned() } else { format!("the port failed: {error}") }
 }

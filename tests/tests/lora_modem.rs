@@ -262,3 +262,47 @@ fn noise_on_the_line_is_counted_and_harms_nothing() {
     bench.works();
     assert!(bench.stile.radio("a", "frames_rejected_total") >= 1.0);
 }
+
+/// Runs `stile capture` of radio `a` and gives what it wrote until it ended.
+fn capture(bench: &Bench, more: &[&str], while_it_runs: impl FnOnce()) -> Vec<u8> {
+    let mut command = stile_tests::command();
+    let data = bench.stile.dir.path().join("data");
+    command.args(["capture", "--radio", "a", "--pcap", "-", "--data-dir"]).arg(data).args(more);
+    let mut child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut out = child.stdout.take().unwrap();
+    // It is there at once, and says that the capture has begun.
+    let mut stream = vec![0; 24];
+    std::io::Read::read_exact(&mut out, &mut stream).unwrap();
+    while_it_runs();
+    std::io::Read::read_to_end(&mut out, &mut stream).unwrap();
+    assert!(child.wait().unwrap().success());
+    stream
+}
+
+#[test]
+fn what_it_hears_can_be_captured_for_wireshark() {
+    let bench = ready(ModemModel::Rak3172, "");
+    let stream = capture(&bench, &["-n", "2"], || {
+        for frame in ["0102", "03"] {
+            bench.modem.hear(frame);
+            let _ = bench.next("up");
+        }
+    });
+    assert_eq!(stream[..4], [0xA1, 0xB2, 0xC3, 0xD4]);
+    assert_eq!(stream[20..24], 270_u32.to_be_bytes(), "LINKTYPE_LORATAP");
+    assert_eq!(stream.len(), 24 + (16 + 35 + 2) + (16 + 35 + 1));
+    assert_eq!(stream[44..48], 868_100_000_u32.to_be_bytes());
+    assert_eq!(stream[75..77], [1, 2]);
+}
+
+#[test]
+fn a_capture_names_the_radios_that_there_are() {
+    let bench = ready(ModemModel::Rak3172, "");
+    let data = bench.stile.dir.path().join("data");
+    let data = data.to_str().unwrap();
+    let (code, _, said) = stile_tests::check(&["capture", "--radio", "b", "--pcap", "-", "--data-dir", data]);
+    assert_eq!((code, said.trim()), (1, "stile: the gateway has no radio `b`; it has a"));
+    let nowhere = "/nowhere/frames.pcap";
+    let (code, _, said) = stile_tests::check(&["capture", "--radio", "a", "--pcap", nowhere, "--data-dir", data]);
+    assert!(code == 1 && said.contains("can't write /nowhere/frames.pcap"), "{said}");
+}

@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong arguments, 78 wrong settings (`EX_CONFIG` of sysexits.h).
 
+mod capture;
 mod cert;
 mod check;
 mod clients;
@@ -50,6 +51,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Run(run::Arguments),
+    Capture(capture::Arguments),
     Check(check::Arguments),
     Cert(cert::Arguments),
     Clients(clients::Arguments),
@@ -96,6 +98,7 @@ fn environment() -> impl Iterator<Item = (String, String)> {
 pub fn main() -> ExitCode {
     match Arguments::parse().verb {
         Verb::Run(arguments) => run::run(&arguments),
+        Verb::Capture(arguments) => capture::run(&arguments),
         Verb::Check(arguments) => check::run(&arguments),
         Verb::Cert(arguments) => cert::run(&arguments),
         Verb::Clients(arguments) => clients::run(&arguments),

@@ -94,6 +94,32 @@ async fn send(stream: UnixStream, method: Method, target: &str) -> Result<Incomi
     Ok(response.into_body())
 }
 
+/// The lines of a body, as they come.
+pub(super) struct Lines {
+    body: Incoming,
+    partial: Vec<u8>,
+}
+
+impl Lines {
+    pub(super) fn of(body: Incoming) -> Self {
+        Self { body, partial: Vec::new() }
+    }
+
+    /// The next line with its end; `None` when the gateway has ended.
+    pub(super) async fn next(&mut self) -> Result<Option<String>, anyhow::Error> {
+        loop {
+            if let Some(end) = self.partial.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.partial.drain(..=end).collect();
+                return Ok(Some(String::from_utf8_lossy(&line).into_owned()));
+            }
+            let Some(frame) = self.body.frame().await else { return Ok(None) };
+            if let Ok(data) = frame?.into_data() {
+                self.partial.extend_from_slice(&data);
+            }
+        }
+    }
+}
+
 fn explain(path: &Path, error: &std::io::Error) -> anyhow::Error {
     let remedy = match error.kind() {
         ErrorKind::PermissionDenied => "run it as root, or as the gateway's own user: sudo -u stile stile ...",

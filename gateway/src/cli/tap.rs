@@ -2,10 +2,9 @@
 
 use std::process::ExitCode;
 
-use http_body_util::BodyExt;
 use serde_json::Value;
 
-use super::socket::Which;
+use super::socket::{Lines, Which};
 use super::text::{escape, visible};
 use super::{fail, runtime, say};
 
@@ -41,20 +40,13 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 }
 
 async fn tap(arguments: &Arguments) -> Result<(), anyhow::Error> {
-    let mut body = arguments.which.get(&format!("/tap?filter={}", escape(&arguments.filter))).await?;
-    let mut left = arguments.count.unwrap_or(u64::MAX);
-    let mut partial = Vec::new();
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame?.into_data() else { continue };
-        partial.extend_from_slice(&data);
-        while let Some(end) = partial.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = partial.drain(..=end).collect();
-            let line = String::from_utf8_lossy(&line);
-            say(&if arguments.json { line.trim_end().to_owned() } else { readable(&line) });
-            left -= 1;
-            if left == 0 {
-                return Ok(());
-            }
+    let body = arguments.which.get(&format!("/tap?filter={}", escape(&arguments.filter))).await?;
+    let (mut lines, mut left) = (Lines::of(body), arguments.count.unwrap_or(u64::MAX));
+    while let Some(line) = lines.next().await? {
+        say(&if arguments.json { line.trim_end().to_owned() } else { readable(&line) });
+        left -= 1;
+        if left == 0 {
+            break;
         }
     }
     Ok(())

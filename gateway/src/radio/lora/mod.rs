@@ -3,8 +3,8 @@
 //! Map: `udp/` speaks with packet forwarders, `gw/` are the messages, `events.rs` publishes them, `filter.rs` says what does
 //! not become one, `commands.rs` takes those of servers, `phy.rs` looks into a frame, `tally.rs` and `stats.rs` count, `base64.rs` reads bytes as others write
 //! them, `refusal.rs` says why something goes no further, `buckets.rs` limits rates. What is known of the air: `region`
-//! has the channel plans, `airtime` says how long a frame is on the air, `schedule/` decides what is sent when, `tap`
-//! writes frames down for Wireshark. `modem/` speaks to modems on serial ports.
+//! has the channel plans, `airtime` says how long a frame is on the air, `schedule/` decides what is sent when, `heard.rs`
+//! reads frames out of messages and `tap` writes them down for Wireshark. `modem/` speaks to modems on serial ports.
 
 pub mod airtime;
 mod base64;
@@ -13,6 +13,7 @@ mod commands;
 mod events;
 mod filter;
 pub mod gw;
+pub mod heard;
 pub(super) mod modem;
 mod phy;
 mod refusal;

@@ -5,7 +5,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use bytes::{BufMut, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 
 use super::airtime::Modulation;
 
@@ -64,7 +64,7 @@ pub enum Checksum {
 
 /// A frame that was heard.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Heard<'a> {
+pub struct Heard {
     /// When.
     pub time: SystemTime,
     /// The gateway's EUI.
@@ -86,7 +86,7 @@ pub struct Heard<'a> {
     /// Its radio.
     pub rf_chain: u8,
     /// The PHY payload.
-    pub payload: &'a [u8],
+    pub payload: Bytes,
 }
 
 /// What stands at the beginning of the stream: the file's header.
@@ -103,16 +103,16 @@ pub fn header() -> BytesMut {
 }
 
 /// Appends a frame's record. A payload that no file could hold is cut, and its whole length stands beside.
-pub fn record(heard: &Heard<'_>, version: Version, out: &mut BytesMut) {
+pub fn record(heard: &Heard, version: Version, out: &mut BytesMut) {
     let since = heard.time.duration_since(UNIX_EPOCH).unwrap_or_default();
     let header = usize::from(version.header_bytes());
-    let kept = heard.payload.get(..SNAP_LENGTH as usize - header).unwrap_or(heard.payload);
+    let kept = heard.payload.get(..SNAP_LENGTH as usize - header).unwrap_or(&heard.payload);
     let length = |payload: &[u8]| u32::try_from(payload.len() + header).unwrap_or(u32::MAX);
     // Unsigned seconds last until 2106.
     out.put_u32(u32::try_from(since.as_secs()).unwrap_or(u32::MAX));
     out.put_u32(since.subsec_micros());
     out.put_u32(length(kept));
-    out.put_u32(length(heard.payload));
+    out.put_u32(length(&heard.payload));
     put_v0(heard, version, out);
     if version == Version::V1 {
         put_v1(heard, out);
@@ -120,7 +120,7 @@ pub fn record(heard: &Heard<'_>, version: Version, out: &mut BytesMut) {
     out.extend_from_slice(kept);
 }
 
-fn put_v0(heard: &Heard<'_>, version: Version, out: &mut BytesMut) {
+fn put_v0(heard: &Heard, version: Version, out: &mut BytesMut) {
     let (width, factor) = match &heard.modulation {
         Modulation::Lora(lora) => (lora.bandwidth / 125_000, lora.spreading_factor),
         Modulation::Fsk { .. } => (0, 0),
@@ -138,7 +138,7 @@ fn put_v0(heard: &Heard<'_>, version: Version, out: &mut BytesMut) {
     out.put_u8(SYNC_WORD);
 }
 
-fn put_v1(heard: &Heard<'_>, out: &mut BytesMut) {
+fn put_v1(heard: &Heard, out: &mut BytesMut) {
     let (coding_rate, bitrate, modulation) = match &heard.modulation {
         Modulation::Lora(lora) => (lora.coding_rate, 0, if lora.implicit_header { IMPLICIT_HEADER } else { 0 }),
         Modulation::Fsk { bitrate } => (0, *bitrate, FSK),
@@ -173,7 +173,7 @@ mod tests {
     use super::*;
     use crate::radio::lora::airtime::Lora;
 
-    fn heard(payload: &[u8]) -> Heard<'_> {
+    fn heard(payload: &[u8]) -> Heard {
         Heard {
             time: UNIX_EPOCH + Duration::from_micros(1_700_000_000_123_456),
             gateway: 0x0016_C001_FF10_A235,
@@ -185,11 +185,11 @@ mod tests {
             checksum: Checksum::Right,
             channel: 2,
             rf_chain: 1,
-            payload,
+            payload: Bytes::copy_from_slice(payload),
         }
     }
 
-    fn bytes(heard: &Heard<'_>) -> BytesMut {
+    fn bytes(heard: &Heard) -> BytesMut {
         let mut out = BytesMut::new();
         record(heard, Version::V1, &mut out);
         out
@@ -238,7 +238,7 @@ mod tests {
 
     #[test]
     fn fsk_and_checksums_are_flags() {
-        let flags = |heard: &Heard<'_>| bytes(heard)[43];
+        let flags = |heard: &Heard| bytes(heard)[43];
         let fsk = Heard { modulation: Modulation::Fsk { bitrate: 50_000 }, checksum: Checksum::Missing, ..heard(&[]) };
         assert_eq!(flags(&fsk), FSK | NO_CRC);
         assert_eq!(bytes(&fsk)[45..47], 50_000_u16.to_be_bytes());

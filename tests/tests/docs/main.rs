@@ -40,6 +40,7 @@ pages! {
     framings_work: "docs/framings.md",
     modbus_works: "docs/modbus.md",
     sending_to_a_device_works: "docs/send-to-a-device.md",
+    using_a_lora_modem_works: "docs/use-a-lora-modem.md",
     simulating_works: "docs/simulate.md",
     configuring_works: "docs/configure.md",
     mqtt_clients_work: "docs/mqtt-clients.md",

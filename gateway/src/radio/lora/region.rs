@@ -102,12 +102,12 @@ impl Plan {
     /// The uplink channels that each device knows from the start.
     pub fn uplink_channels(&self) -> Vec<Channel> {
         let indices = self.known.get_default_uplink_channel_indices().into_iter();
-        indices.filter_map(|index| self.known.get_uplink_channel(index).ok()).map(channel).collect()
+        indices.filter_map(|index| self.known.get_uplink_channel(index).ok()).map(|known| channel(&known)).collect()
     }
 
     /// The downlink channels.
     pub fn downlink_channels(&self) -> Vec<Channel> {
-        (0..).map_while(|index| self.known.get_downlink_channel(index).ok()).map(channel).collect()
+        (0..).map_while(|index| self.known.get_downlink_channel(index).ok()).map(|known| channel(&known)).collect()
     }
 
     /// The data rates, by number.
@@ -188,7 +188,7 @@ fn common_name(region: Region) -> CommonName {
     }
 }
 
-fn channel(known: lrwn::region::Channel) -> Channel {
+fn channel(known: &lrwn::region::Channel) -> Channel {
     Channel { frequency: known.frequency, min_dr: known.min_dr, max_dr: known.max_dr }
 }
 

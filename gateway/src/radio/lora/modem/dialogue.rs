@@ -149,20 +149,8 @@ fn megahertz(hertz: u32) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::channel;
     use super::*;
-    use crate::config::CodingRate;
-
-    pub(in crate::radio::lora::modem) fn channel() -> ModemChannel {
-        ModemChannel {
-            frequency: 868_100_000,
-            spreading_factor: 7,
-            bandwidth: 125_000,
-            coding_rate: CodingRate::USUAL,
-            preamble: 8,
-            power: 14,
-            network: SyncWord::Public,
-        }
-    }
 
     #[test]
     fn each_model_has_a_dialogue_whose_places_all_have_values() {

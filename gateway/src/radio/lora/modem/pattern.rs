@@ -109,7 +109,7 @@ fn number(text: &str) -> Option<f32> {
 }
 
 fn hex(text: &str) -> Option<Vec<u8>> {
-    if text.len() % 2 != 0 || text.len() > 2 * PAYLOAD_MAX {
+    if !text.len().is_multiple_of(2) || text.len() > 2 * PAYLOAD_MAX {
         return None;
     }
     let digit = |byte: &u8| char::from(*byte).to_digit(16);

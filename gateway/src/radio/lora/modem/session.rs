@@ -82,6 +82,7 @@ impl<'a> Session<'a> {
     /// Talks until the port is lost, the modem plays its part no more, or `stop` is given.
     pub(in crate::radio) async fn run(mut self, stop: &CancellationToken) -> Ended {
         let ended = self.serve(stop).await;
+        self.cut();
         // What the driver still holds would make closing wait for a stuck peer.
         let _ = self.port.clear(ClearBuffer::Output);
         let why = if matches!(ended, Ended::Stopped) { Refused::ShuttingDown } else { Refused::PortClosed };
@@ -132,6 +133,16 @@ impl<'a> Session<'a> {
                 }
             }
         }
+    }
+
+    /// No more will come of the line that was under way.
+    fn cut(&mut self) {
+        let reports = self.reports;
+        self.decoder.reset(&mut |decoded| {
+            if let Decoded::Rejected { reason, length, .. } = decoded {
+                reports.rejected(drop_reason(reason), length);
+            }
+        });
     }
 
     fn read(&mut self, bytes: &[u8], said: &mut Vec<Said>) {

@@ -17,8 +17,9 @@ struct Bench {
     said: Vec<Said>,
 }
 
-fn bench(model: ModemModel) -> Bench {
-    let channel = ModemChannel {
+/// A channel of EU868, all else as the settings have it.
+pub(super) fn channel() -> ModemChannel {
+    ModemChannel {
         frequency: 868_100_000,
         spreading_factor: 7,
         bandwidth: 125_000,
@@ -26,9 +27,12 @@ fn bench(model: ModemModel) -> Bench {
         preamble: 8,
         power: 14,
         network: SyncWord::Public,
-    };
+    }
+}
+
+fn bench(model: ModemModel) -> Bench {
     let now = Instant::now();
-    let talk = Talk::new(Dialogue::of(model).unwrap(), channel, Duration::from_micros(87), now);
+    let talk = Talk::new(Dialogue::of(model).unwrap(), channel(), Duration::from_micros(87), now);
     Bench { talk, now, said: Vec::new() }
 }
 

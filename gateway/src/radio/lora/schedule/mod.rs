@@ -270,7 +270,7 @@ impl Scheduler {
 
     /// When [`Scheduler::take`] will have something without anything else happening.
     pub fn next_due(&self) -> Option<Instant> {
-        self.tasks.iter().map(|task| task.due()).min()
+        self.tasks.iter().map(Task::due).min()
     }
 
     /// Whether duty cycles are kept.

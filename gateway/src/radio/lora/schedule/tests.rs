@@ -146,6 +146,30 @@ fn each_refusal_says_why() {
 }
 
 #[test]
+fn numbers_out_of_any_range_are_refused_and_harm_nothing() {
+    let mut bench = bench();
+    bench.scheduler.heard(TMST, Some(Duration::MAX), bench.now);
+    for (item, status) in [
+        (Item { frequency: u32::MAX, ..item(after(1000)) }, TxStatus::TxFreq),
+        (Item { frequency: 0, ..item(after(1000)) }, TxStatus::TxFreq),
+        (Item { power: i32::MAX, ..item(after(1000)) }, TxStatus::TxPower),
+        (Item { length: usize::MAX, ..item(after(1000)) }, TxStatus::InternalError),
+        (item(Timing::Delay { tmst: TMST, delay: Duration::MAX }), TxStatus::TooEarly),
+        (item(Timing::Delay { tmst: TMST.wrapping_add(1 << 31), delay: ms(0) }), TxStatus::TooLate),
+    ] {
+        assert_eq!(bench.refusal(item), status, "{item:?}");
+    }
+    for time in [Duration::ZERO, Duration::MAX, Duration::from_secs(1_400_000_000)] {
+        let status = bench.refusal(item(Timing::GpsEpoch(time)));
+        assert!(matches!(status, TxStatus::TooLate | TxStatus::TooEarly), "{time:?}: {status:?}");
+    }
+    bench.submit(1, &[]);
+    assert_eq!(bench.events(), [Event::Done { downlink: 1, verdicts: vec![] }]);
+    bench.submit(2, &[item(after(1000))]);
+    let _ = bench.order();
+}
+
+#[test]
 fn more_power_may_be_sent_where_the_band_or_the_settings_say_so() {
     let strong = Item { frequency: 869_525_000, power: 29, ..item(after(1000)) };
     let mut by_band = bench();

@@ -56,6 +56,34 @@ fn the_same_seed_gives_the_same_messages_and_another_seed_others() {
 }
 
 #[test]
+fn a_made_up_lora_gateway_is_heard_and_sent_to() {
+    let stile = Stile::start(
+        "[[radio]]\nname = \"roof\"\nkind = \"simulated\"\ndevice = \"lora-gateway\"\nregion = \"eu868\"\nseed = 7\n\
+         period = \"500ms\"\n",
+    );
+    let client = Client::connect(stile.mqtt, "test");
+    client.subscribe("eu868/gateway/+/event/+", QoS::AtLeastOnce);
+    let mut bays = std::collections::BTreeSet::new();
+    let frame = loop {
+        let message = client.next_where(|m| m.topic == "eu868/gateway/0200000000000007/event/up").json();
+        assert_eq!(message["rxInfo"]["metadata"]["frame_type"], "UnconfirmedDataUp");
+        bays.insert(message["rxInfo"]["metadata"]["dev_addr"].as_str().unwrap().to_owned());
+        if bays.len() == 10 {
+            break message;
+        }
+    };
+    assert_eq!(bays.first().map(String::as_str), Some("00010000"));
+    let item = serde_json::json!({ "phyPayload": "YAAAAQAAAAAJAQIDBA==", "txInfo": { "frequency": 869_525_000, "power": 14,
+        "modulation": { "lora": { "bandwidth": 125_000, "spreadingFactor": 9, "polarizationInversion": true } },
+        "timing": { "delay": { "delay": "5s" } }, "context": frame["rxInfo"]["context"] } });
+    let down = serde_json::json!({ "downlinkId": 7, "items": [item] }).to_string();
+    client.publish("eu868/gateway/0200000000000007/command/down", QoS::AtLeastOnce, false, down);
+    let ack = client.next_where(|m| m.topic.ends_with("/ack")).json();
+    assert_eq!(ack["items"], serde_json::json!([{ "status": "OK" }]));
+    assert_eq!(stile.reload("", "")["message"], "reload done");
+}
+
+#[test]
 fn a_made_up_radio_that_is_taken_out_says_each_time_that_it_is_offline() {
     let stile = Stile::start_in(tempfile::tempdir().unwrap(), "", "");
     let client = Client::connect(stile.mqtt, "test");

@@ -1,4 +1,4 @@
-//! `stile demo`: the whole gateway with two made-up radios, on loopback, with nothing to set up.
+//! `stile demo`: the whole gateway with three made-up radios, on loopback, with nothing to set up.
 
 use std::io;
 use std::net::TcpListener;
@@ -9,7 +9,7 @@ use super::{fail, run, runtime, say};
 use crate::supervisor::UnitError;
 use crate::{Gateway, config, logging};
 
-/// Run the gateway with two made-up radios, on loopback alone
+/// Run the gateway with three made-up radios, on loopback alone
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -120,6 +120,14 @@ function = 4
 address = 12
 count = 2
 type = "f32"
+
+# A LoRa gateway that hears ten parking bays.
+[[radio]]
+name = "roof"
+kind = "simulated"
+device = "lora-gateway"
+region = "eu868"
+seed = {seed}
 "#
     )
 }
@@ -129,10 +137,11 @@ fn welcome(gateway: &Gateway, dir: &Path) {
     let (dir, stile) = (dir.display(), callable());
     let mut text = format!(
         "
-Stile is running with two made-up radios. Ctrl-C stops it. In another terminal:
+Stile is running with three made-up radios. Ctrl-C stops it. In another terminal:
 
   mosquitto_sub -p {mqtt} -t 'serial/#' -v                  their messages
   mosquitto_pub -p {mqtt} -t serial/sensor/down -m hello    send to the sensor; it answers on serial/sensor/up
+  mosquitto_sub -p {mqtt} -t 'eu868/#' -v                   what the LoRa gateway hears, in ChirpStack's form
   {stile} tap --data-dir {dir}                live messages without an MQTT client
   {stile} top --data-dir {dir}                the ledger of messages
 "

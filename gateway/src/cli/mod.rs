@@ -35,7 +35,7 @@ const DEFAULT_CONFIG: &str = "/etc/stile/stile.toml";
 #[command(name = "stile", version, propagate_version = true, max_term_width = 100)]
 #[command(after_help = "\
 Examples:
-  stile demo                                two made-up radios, no settings needed
+  stile demo                                three made-up radios, no settings needed
   stile config example > stile.toml         a commented file to start from
   stile check stile.toml                    everything that is wrong with it, at once
   stile run --config stile.toml             the gateway

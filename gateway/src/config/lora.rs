@@ -64,6 +64,29 @@ impl LoraRadio {
 pub enum LoraKind {
     /// Semtech's UDP packet forwarder, protocol version 2.
     SemtechUdp(SemtechUdp),
+    /// One that is made up, with devices.
+    Simulated(SimulatedGateway),
+}
+
+/// A made-up gateway and its devices, which speak to the real server.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct SimulatedGateway {
+    /// What it pretends to be.
+    pub device: LoraDevice,
+    /// Same seed, same devices and keys.
+    pub seed: u64,
+    /// Time between two frames of one device.
+    #[serde(with = "super::duration")]
+    pub period: Duration,
+}
+
+/// The LoRa devices that can be made up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LoraDevice {
+    /// A packet forwarder that hears ten parking bays.
+    LoraGateway,
 }
 
 /// The server of Semtech's UDP packet forwarder.

@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::ports::Ports;
+use super::radio::{PERIOD_MAX, seed};
 use crate::config::lora::{
-    Eui, LoraFilter, LoraFormat, LoraGateway, LoraKind, LoraRadio, NetId, Network, Prefix, SemtechUdp, USUAL_LISTEN,
-    USUAL_RATE_LIMIT,
+    Eui, LoraDevice, LoraFilter, LoraFormat, LoraGateway, LoraKind, LoraRadio, NetId, Network, Prefix, SemtechUdp,
+    SimulatedGateway, USUAL_LISTEN, USUAL_RATE_LIMIT,
 };
 use crate::config::problem::plain;
 use crate::config::region::Region;
@@ -23,14 +24,35 @@ const PREFIXES_MAX: usize = 256;
 /// The longest beginning of topics, in bytes.
 const TOPIC_PREFIX_MAX_BYTES: usize = 256;
 
+/// Between two frames of one made-up device, usually. Real ones would use up their duty cycle at less than a minute.
+const BAYS_PERIOD: Duration = Duration::from_secs(10);
+
+/// The shortest: there are ten devices.
+const BAYS_PERIOD_MIN: Duration = Duration::from_millis(100);
+
 /// The keys that only this reads, for a radio whose kind is not known.
 pub(super) const KEYS: [&str; 9] =
     ["listen", "gateways", "rate-limit", "region", "topic-prefix", "format", "duty-cycle", "deduplicate", "filter"];
 
-/// Reads the rest of a radio. `udp` are the UDP ports of all radios.
-pub(super) fn read(mut section: Section<'_>, name: Option<String>, udp: &mut Ports) -> Option<LoraRadio> {
+/// What a radio's gateways are.
+pub(super) enum Source<'p> {
+    /// Real ones; with the UDP ports of all radios.
+    Udp(&'p mut Ports),
+    /// A made-up one.
+    Simulated,
+}
+
+/// Reads the rest of a radio.
+pub(super) fn read(mut section: Section<'_>, name: Option<String>, source: Source<'_>) -> Option<LoraRadio> {
     let s = &mut section;
-    let kind = LoraKind::SemtechUdp(semtech_udp(s, udp));
+    let kind = match source {
+        Source::Udp(udp) => LoraKind::SemtechUdp(semtech_udp(s, udp)),
+        Source::Simulated => LoraKind::Simulated(SimulatedGateway {
+            device: LoraDevice::LoraGateway,
+            seed: seed(s),
+            period: s.duration("period", BAYS_PERIOD_MIN..=PERIOD_MAX).unwrap_or(BAYS_PERIOD),
+        }),
+    };
     let region: Option<Region> = s.choice("region");
     s.require("region", "write `region = \"eu868\"`, or us915, au915, as923, in865, kr920");
     let topic_prefix = topic_prefix(s);

@@ -36,6 +36,30 @@ enum KindName {
     LoraModem,
 }
 
+/// The devices that can be made up.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum DeviceName {
+    DsmrP1,
+    Nmea,
+    Sdm120,
+    Line,
+    LoraGateway,
+}
+
+impl DeviceName {
+    /// The same on a port; `None` for what is on none.
+    fn on_port(self) -> Option<SimulatedDevice> {
+        match self {
+            Self::DsmrP1 => Some(SimulatedDevice::DsmrP1),
+            Self::Nmea => Some(SimulatedDevice::Nmea),
+            Self::Sdm120 => Some(SimulatedDevice::Sdm120),
+            Self::Line => Some(SimulatedDevice::Line),
+            Self::LoraGateway => None,
+        }
+    }
+}
+
 /// What no two radios may share.
 pub(super) struct Taken {
     names: Unique,
@@ -60,10 +84,24 @@ pub(super) fn read(mut section: Section<'_>, taken: &mut Taken) -> Option<Radio>
     }
     let kind = s.choice("kind");
     s.require("kind", "write `kind = \"serial\"`, `\"semtech-udp\"`, `\"lora-modem\"` or `\"simulated\"`");
-    match kind {
-        Some(KindName::SemtechUdp) => lora::read(section, name, &mut taken.udp).map(Radio::Lora),
-        Some(KindName::LoraModem) => modem::read(section, name, &mut taken.devices).map(Radio::Modem),
-        kind => on_port(section, name, kind, &mut taken.devices).map(Radio::Serial),
+    let device: Option<DeviceName> = match kind {
+        Some(KindName::Simulated) => {
+            let device = s.choice("device");
+            s.require("device", "write one of: `dsmr-p1`, `nmea`, `sdm120`, `line`, `lora-gateway`");
+            device
+        }
+        _ => None,
+    };
+    match (kind, device) {
+        (Some(KindName::SemtechUdp), _) => {
+            lora::read(section, name, lora::Source::Udp(&mut taken.udp)).map(Radio::Lora)
+        }
+        (Some(KindName::LoraModem), _) => modem::read(section, name, &mut taken.devices).map(Radio::Modem),
+        (_, Some(DeviceName::LoraGateway)) => lora::read(section, name, lora::Source::Simulated).map(Radio::Lora),
+        (kind, device) => {
+            let device = device.and_then(DeviceName::on_port);
+            on_port(section, name, kind, device, &mut taken.devices).map(Radio::Serial)
+        }
     }
 }
 
@@ -71,6 +109,7 @@ fn on_port(
     mut section: Section<'_>,
     name: Option<String>,
     kind: Option<KindName>,
+    device: Option<SimulatedDevice>,
     devices: &mut Unique,
 ) -> Option<SerialRadio> {
     let s = &mut section;
@@ -78,7 +117,7 @@ fn on_port(
         Some(KindName::Serial) => {
             (serial(s, &Line::default(), devices).map(RadioKind::Serial), Some(Framing::default()))
         }
-        Some(KindName::Simulated) => simulated(s),
+        Some(KindName::Simulated) => simulated(s, device),
         _ => {
             line(s, &Line::default());
             ["device", "usb", "seed", "period"]
@@ -124,12 +163,14 @@ fn line(section: &mut Section<'_>, usual: &Line) -> Line {
     }
 }
 
+/// TOML's whole numbers end where i64 does.
+pub(super) fn seed(section: &mut Section<'_>) -> u64 {
+    section.integer("seed", 0..=i128::from(i64::MAX)).unwrap_or(1)
+}
+
 /// The kind and the framing that fits it.
-fn simulated(section: &mut Section<'_>) -> (Option<RadioKind>, Option<Framing>) {
-    let device: Option<SimulatedDevice> = section.choice("device");
-    section.require("device", "write one of: `dsmr-p1`, `nmea`, `sdm120`, `line`");
-    // TOML's whole numbers end where i64 does.
-    let seed = section.integer("seed", 0..=i128::from(i64::MAX)).unwrap_or(1);
+fn simulated(section: &mut Section<'_>, device: Option<SimulatedDevice>) -> (Option<RadioKind>, Option<Framing>) {
+    let seed = seed(section);
     let period = section.duration("period", PERIOD_MIN..=PERIOD_MAX).unwrap_or(Duration::from_secs(1));
     let line = line(section, &device.map(SimulatedDevice::line).unwrap_or_default());
     let kind = device.map(|device| RadioKind::Simulated(Simulated { device, seed, period, line }));

@@ -104,6 +104,12 @@ preamble = 65535
 power = 22
 network = "private"
 envelope = "raw"
+[[radio]]
+name = "h"
+kind = "simulated"
+device = "lora-gateway"
+region = "as923-2"
+period = "100ms"
 [[plugin]]
 name = "parking"
 file = "parking.wasm"
@@ -206,7 +212,7 @@ fn the_example_lora_radio_shows_the_defaults() {
         panic!("a LoRa radio")
     };
     assert_eq!(short, LoraRadio::usual("roof"));
-    let LoraKind::SemtechUdp(shown_udp) = shown.kind;
+    let LoraKind::SemtechUdp(shown_udp) = shown.kind else { panic!("a packet forwarder") };
     let kind = LoraKind::SemtechUdp(SemtechUdp { gateways: vec![], ..shown_udp });
     assert_eq!(short, LoraRadio { kind, deduplicate: None, filter: LoraFilter::default(), ..shown });
 }

@@ -24,16 +24,21 @@ mod tally;
 pub mod tap;
 mod udp;
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use self::refusal::Refusal;
 pub use self::stats::LoraStats;
-use super::RadioStats;
-use crate::config::{LoraKind, LoraRadio};
+use super::{RadioStats, simulated};
+use crate::config::{LoraGateway, LoraKind, LoraRadio, SemtechUdp, SimulatedGateway};
 use crate::pipeline::Pipeline;
 use crate::supervisor::UnitError;
+
+/// What a made-up gateway may send in a second.
+const SIMULATED_RATE_LIMIT: u32 = 2000;
 
 /// Runs a radio until it is told to stop.
 ///
@@ -46,6 +51,39 @@ pub(super) async fn run(
     stop: CancellationToken,
 ) -> Result<(), UnitError> {
     match &radio.kind {
-        LoraKind::SemtechUdp(udp) => udp::run(radio, udp, pipeline, stats, stop).await,
+        LoraKind::SemtechUdp(udp) => udp::run(radio, udp, pipeline, stats, stop, None).await,
+        LoraKind::Simulated(simulated) => run_simulated(radio, simulated, pipeline, stats, stop).await,
     }
+}
+
+/// A made-up gateway and a server for it alone, on a free port of loopback.
+async fn run_simulated(
+    radio: &Arc<LoraRadio>,
+    simulated: &SimulatedGateway,
+    pipeline: Arc<Pipeline>,
+    stats: Arc<RadioStats>,
+    stop: CancellationToken,
+) -> Result<(), UnitError> {
+    let gateways = vec![LoraGateway { eui: simulated::lora::eui(simulated.seed), address: None }];
+    let udp =
+        SemtechUdp { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), gateways, rate_limit: SIMULATED_RATE_LIMIT };
+    let (opened, mut address) = watch::channel(None);
+    // The server first: its last words are said while the gateway is still there.
+    let (server_stop, device_stop) = (stop.child_token(), CancellationToken::new());
+    let device = async {
+        let ended = match address.wait_for(Option::is_some).await.ok().and_then(|address| *address) {
+            Some(address) => simulated::lora::run(simulated, radio.region, address, &device_stop).await,
+            None => Ok(()),
+        };
+        server_stop.cancel();
+        ended
+    };
+    let server = async {
+        let ended = udp::run(radio, &udp, pipeline, stats, server_stop.clone(), Some(opened)).await;
+        device_stop.cancel();
+        ended
+    };
+    let (device, server) = tokio::join!(device, server);
+    device?;
+    server
 }

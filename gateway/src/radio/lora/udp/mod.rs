@@ -19,10 +19,12 @@ mod stat;
 mod txpk;
 mod uplink;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub(super) use self::packet::Kind;
@@ -35,7 +37,7 @@ use crate::supervisor::UnitError;
 /// Between two tries to open the socket.
 const REOPEN: Duration = Duration::from_millis(500);
 
-/// Opens the socket, serves until it fails, and opens it again, until told to stop.
+/// Opens the socket, serves until it fails, and opens it again, until told to stop. Where it listens is `told`.
 ///
 /// # Errors
 /// When the topics' prefix can't begin a topic, which the settings' check lets nobody write.
@@ -45,6 +47,7 @@ pub(super) async fn run(
     pipeline: Arc<Pipeline>,
     stats: Arc<RadioStats>,
     stop: CancellationToken,
+    told: Option<watch::Sender<Option<SocketAddr>>>,
 ) -> Result<(), UnitError> {
     let mut server = Server::new(radio, udp, pipeline, Arc::clone(&stats))?;
     server.attach();
@@ -55,7 +58,11 @@ pub(super) async fn run(
         let failed = match socket::open(udp.listen) {
             Ok((socket, room)) => {
                 trouble.clear();
-                opened(radio, socket.local_addr().unwrap_or(udp.listen), room, &stats);
+                let address = socket.local_addr().unwrap_or(udp.listen);
+                opened(radio, address, room, &stats);
+                if let Some(told) = &told {
+                    told.send_replace(Some(address));
+                }
                 let served = server.serve(&socket, &stop).await;
                 stats.online.store(false, Ordering::Relaxed);
                 let Err(error) = served else { break };
@@ -75,7 +82,7 @@ pub(super) async fn run(
     Ok(())
 }
 
-fn opened(radio: &LoraRadio, address: std::net::SocketAddr, room: usize, stats: &RadioStats) {
+fn opened(radio: &LoraRadio, address: SocketAddr, room: usize, stats: &RadioStats) {
     RadioStats::add(&stats.opened, 1);
     stats.online.store(true, Ordering::Relaxed);
     if let Some(lora) = &stats.lora {

@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 
+use super::shelf::Room;
+
 /// Why a message or a frame went no further. Each is a label in `/metrics`, so the set is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(usize)]
@@ -136,7 +138,7 @@ impl Ledger {
             c.received[door as usize] += 1;
             c.in_flight += 1;
         });
-        Ticket { ledger: Some(Arc::clone(self)), held: false }
+        Ticket { ledger: Some(Arc::clone(self)), held: false, room: None }
     }
 
     /// Takes in a message that a stage made.
@@ -145,7 +147,7 @@ impl Ledger {
             c.added += 1;
             c.in_flight += 1;
         });
-        Ticket { ledger: Some(Arc::clone(self)), held: false }
+        Ticket { ledger: Some(Arc::clone(self)), held: false, room: None }
     }
 
     /// Counts what never became a message: received and dropped at once.
@@ -178,10 +180,13 @@ pub struct Ticket {
     ledger: Option<Arc<Ledger>>,
     /// It is counted as held, and not as under way.
     held: bool,
+    /// What it has on a shelf on which it lies or lay.
+    pub(super) room: Option<Room>,
 }
 
 impl Ticket {
     fn close(&mut self, change: impl FnOnce(&mut Counts)) {
+        self.room = None;
         if let Some(ledger) = self.ledger.take() {
             ledger.edit(|c| {
                 *column(c, self.held) -= 1;

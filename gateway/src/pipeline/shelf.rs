@@ -4,6 +4,9 @@
 //! anything that came later. What lies *apart* is a message at which the stage failed while others went well: it is tried
 //! again when the stage has changed, one between two batches, and nobody waits for it.
 //! A shelf outlives the stage's thread, and by its [`Keeper`] the process. The stage's thread alone puts and takes.
+//!
+//! The room that a message has on a shelf is its own until it ends or has room on a later one. So what was promised when it
+//! was laid down holds on its whole way: where a later shelf is full, it lies there all the same, in the room of the earlier.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -70,28 +73,86 @@ struct Places {
     apart: VecDeque<Laid>,
     /// Those of `apart`, from the front, that are to be tried again.
     again: usize,
-    bytes: usize,
-    /// Those of `apart`.
-    apart_bytes: usize,
 }
 
 impl Places {
-    /// Whether one that weighs so much finds room. What lies apart may have half of it, or one publisher whose messages
-    /// the stage fails at would leave none for all that wait.
-    fn have_room(&self, room: usize, weight: usize, held: Held) -> bool {
-        self.bytes + weight <= room && (held == Held::Waits || self.apart_bytes + weight <= room / 2)
+    fn lay(&mut self, laid: Laid) {
+        if laid.held == Held::Waits { self.waiting.push_back(laid) } else { self.apart.push_back(laid) }
+    }
+}
+
+/// How much room a shelf has, and how much of it is taken.
+#[derive(Debug, Default)]
+struct Account {
+    room: AtomicUsize,
+    taken: AtomicUsize,
+    /// Of that, by what lies apart.
+    apart: AtomicUsize,
+    /// Of that, by what lies on later shelves.
+    lent: AtomicUsize,
+}
+
+/// The room on a shelf that one message has.
+#[derive(Debug)]
+pub(super) struct Room {
+    account: Arc<Account>,
+    bytes: usize,
+    held: Held,
+    lent: bool,
+}
+
+impl Room {
+    /// What lies apart may have half of the room, or one publisher whose messages the stage fails at would leave none for
+    /// all that wait. None is taken by two at once, since a shelf has one thread.
+    fn find(account: &Arc<Account>, bytes: usize, held: Held) -> Option<Self> {
+        let read = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
+        let room = read(&account.room);
+        let fits = read(&account.taken) + bytes <= room;
+        let fits = fits && (held == Held::Waits || read(&account.apart) + bytes <= room / 2);
+        fits.then(|| Self::take(account, bytes, held))
     }
 
-    fn set_apart(&mut self, laid: Laid) {
-        self.apart_bytes += weight(&laid.message);
-        self.apart.push_back(laid);
+    /// Takes it whether or not there is so much.
+    fn take(account: &Arc<Account>, bytes: usize, held: Held) -> Self {
+        account.taken.fetch_add(bytes, Ordering::Relaxed);
+        let mut room = Self { account: Arc::clone(account), bytes, held: Held::Waits, lent: false };
+        if held == Held::Apart {
+            room.set_apart();
+        }
+        room
+    }
+
+    fn set_apart(&mut self) {
+        if std::mem::replace(&mut self.held, Held::Apart) == Held::Waits {
+            self.account.apart.fetch_add(self.bytes, Ordering::Relaxed);
+        }
+    }
+
+    /// Its message, which may weigh more by now, lies on a later shelf.
+    fn lend(self, weight: usize) -> Self {
+        let mut lent = Self::take(&self.account, self.bytes.max(weight), self.held);
+        lent.lent = true;
+        lent.account.lent.fetch_add(lent.bytes, Ordering::Relaxed);
+        lent
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.account.taken.fetch_sub(self.bytes, Ordering::Relaxed);
+        if self.held == Held::Apart {
+            self.account.apart.fetch_sub(self.bytes, Ordering::Relaxed);
+        }
+        if self.lent {
+            self.account.lent.fetch_sub(self.bytes, Ordering::Relaxed);
+        }
     }
 }
 
 /// See the module's head.
 pub struct Shelf {
     keeper: Box<dyn Keeper>,
-    room: AtomicUsize,
+    account: Arc<Account>,
     places: Mutex<Places>,
 }
 
@@ -108,7 +169,7 @@ pub struct ShelfCounts {
     pub waiting: usize,
     /// Messages that lie apart.
     pub apart: usize,
-    /// What they weigh together.
+    /// The room that is taken, also by those that lie on a later shelf because that is full.
     pub bytes: usize,
 }
 
@@ -119,14 +180,14 @@ fn weight(message: &Message) -> usize {
 impl Shelf {
     /// One with room for so many bytes, and with what an earlier run left, each with its number and its ticket, in order.
     pub(super) fn new(keeper: Box<dyn Keeper>, room: usize, left: Vec<(u64, Held, Arc<Message>, Ticket)>) -> Self {
+        let account = Arc::new(Account { room: AtomicUsize::new(room), ..Account::default() });
         let mut places = Places::default();
         for (number, held, message, mut ticket) in left {
             ticket.hold();
-            places.bytes += weight(&message);
-            let laid = Laid { number, held, message, ticket };
-            if held == Held::Waits { places.waiting.push_back(laid) } else { places.set_apart(laid) }
+            ticket.room = Some(Room::take(&account, weight(&message), held));
+            places.lay(Laid { number, held, message, ticket });
         }
-        Self { keeper, room: AtomicUsize::new(room), places: Mutex::new(places) }
+        Self { keeper, account, places: Mutex::new(places) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Places> {
@@ -135,16 +196,17 @@ impl Shelf {
 
     /// Gives it room for so many bytes. What is on it already stays.
     pub fn set_room(&self, bytes: usize) {
-        self.room.store(bytes, Ordering::Relaxed);
+        self.account.room.store(bytes, Ordering::Relaxed);
     }
 
     /// What is on it.
     pub fn counts(&self) -> ShelfCounts {
         let places = self.lock();
-        ShelfCounts { waiting: places.waiting.len(), apart: places.apart.len(), bytes: places.bytes }
+        let bytes = self.account.taken.load(Ordering::Relaxed);
+        ShelfCounts { waiting: places.waiting.len(), apart: places.apart.len(), bytes }
     }
 
-    /// Lays a message on it. Where there is no room, it is dropped.
+    /// Lays a message on it. Where there is no room, and it has none on an earlier shelf, it is dropped.
     ///
     /// # Errors
     /// The receipt of a message that was dropped.
@@ -155,24 +217,24 @@ impl Shelf {
         receipt: Option<Receipt>,
         held: Held,
     ) -> Result<(), Option<Receipt>> {
-        let mut places = self.lock();
         let weight = weight(&message);
-        if !places.have_room(self.room.load(Ordering::Relaxed), weight, held) {
-            drop(places);
+        let room = Room::find(&self.account, weight, held);
+        ticket.room = room.or_else(|| Some(ticket.room.take()?.lend(weight)));
+        if ticket.room.is_none() {
             ticket.dropped(DropReason::HeldFull);
             return Err(receipt);
         }
         ticket.hold();
         let message = Arc::new(message);
         let number = self.keeper.keep(&message, held, receipt);
-        places.bytes += weight;
-        let laid = Laid { number, held, message, ticket };
-        if held == Held::Waits {
-            places.waiting.push_back(laid);
-        } else {
-            places.set_apart(laid);
-        }
+        self.lock().lay(Laid { number, held, message, ticket });
         Ok(())
+    }
+
+    /// Whether all of its room is taken by what lies on later shelves: what is on it has to wait for those. Else messages
+    /// that grow on their way could fill the memory.
+    pub(super) fn has_lent_all(&self) -> bool {
+        self.account.lent.load(Ordering::Relaxed) > self.account.room.load(Ordering::Relaxed)
     }
 
     /// Lets all go that is on it, as dropped. Gives the number of messages.
@@ -193,20 +255,19 @@ impl Shelf {
         let mut waiting = Vec::new();
         for (mut laid, held) in laid {
             laid.ticket.hold();
-            places.bytes += weight(&laid.message);
             match (laid.held, held) {
                 (Held::Waits, Held::Waits) => waiting.push(laid),
                 (Held::Apart, Held::Waits) => {
                     places.again += 1;
-                    places.apart_bytes += weight(&laid.message);
                     places.apart.push_front(laid);
                 }
                 (was, Held::Apart) => {
                     laid.held = Held::Apart;
                     if was == Held::Waits {
                         self.keeper.set_apart(laid.number);
+                        laid.ticket.room.iter_mut().for_each(Room::set_apart);
                     }
-                    places.set_apart(laid);
+                    places.lay(laid);
                 }
             }
         }
@@ -234,19 +295,13 @@ impl Shelf {
     pub(super) fn take(&self) -> Option<(Held, Vec<Laid>)> {
         let mut places = self.lock();
         let waiting = places.waiting.len().min(BATCH);
-        let (held, taken): (_, Vec<_>) = if waiting > 0 {
-            (Held::Waits, places.waiting.drain(..waiting).collect())
+        if waiting > 0 {
+            Some((Held::Waits, places.waiting.drain(..waiting).collect()))
         } else if places.again > 0 {
             places.again -= 1;
-            (Held::Apart, places.apart.pop_front().into_iter().collect())
+            Some((Held::Apart, places.apart.pop_front().into_iter().collect()))
         } else {
-            return None;
-        };
-        let bytes = taken.iter().map(|laid| weight(&laid.message)).sum::<usize>();
-        places.bytes -= bytes;
-        if held == Held::Apart {
-            places.apart_bytes -= bytes;
+            None
         }
-        Some((held, taken))
     }
 }

@@ -19,7 +19,14 @@ impl Keeper for Keeps {
     fn keep(&self, message: &Arc<Message>, held: Held, receipt: Option<Receipt>) -> u64 {
         let number = self.0.last.fetch_add(1, Ordering::Relaxed) + 1;
         self.0.held.lock().unwrap().push((number, shown(message), held));
-        receipt.into_iter().for_each(|receipt| receipt.end(|_, receipt| receipt.settle()));
+        receipt.into_iter().for_each(|receipt| {
+            receipt.end(|note, receipt| {
+                if let Note::Held(number) = note {
+                    self.let_go(number);
+                }
+                receipt.settle();
+            });
+        });
         number
     }
 
@@ -316,4 +323,64 @@ async fn what_lies_apart_keeps_its_try_while_nothing_can_be_judged() {
     bench.pipeline.set_stages(vec![stage], PATIENCE).await.unwrap();
     assert_eq!(bench.next(2).await, ["x1", "x2"]);
     assert_eq!(bench.shelf.counts(), ShelfCounts::default());
+}
+
+#[tokio::test]
+async fn what_comes_off_a_shelf_and_finds_a_later_one_full_lies_there_in_the_room_that_it_had() {
+    let (pipeline, mut delivered) = Pipeline::new(1);
+    let kept = Arc::<Kept>::default();
+    let shelf = |room| pipeline.shelf(Box::new(Keeps(Arc::clone(&kept))), room, Vec::new());
+    let (first, second) = (shelf(3 * HELD_MIN_BYTES), shelf(2 * HELD_MIN_BYTES));
+    let open = [Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false))];
+    let moody = |name, open: &Arc<AtomicBool>, hates, shelf: &Arc<Shelf>| {
+        let moody = Moody { open: Arc::clone(open), hates, asked: Arc::default() };
+        Stage { shelf: Some(Arc::clone(shelf)), ..stage(name, "#", moody) }
+    };
+    let stages = vec![moody("first", &open[0], b"", &first), moody("second", &open[1], b"x", &second)];
+    pipeline.set_stages(stages, PATIENCE).await.unwrap();
+    for payload in ["a", "x", "c"] {
+        pipeline.ingest(from_radio(&pipeline, "t", payload)).await.unwrap();
+    }
+    until(|| first.counts().waiting == 3).await;
+    open[0].store(true, Ordering::Relaxed);
+    until(|| second.counts().waiting == 3).await;
+    assert_eq!((first.counts().bytes, second.counts().bytes), (HELD_MIN_BYTES, 2 * HELD_MIN_BYTES));
+    assert_eq!((ledger(&pipeline).held, ledger(&pipeline).dropped_total()), (3, 0));
+    until(|| kept.held.lock().unwrap().len() == 3).await;
+    // Whoever has no room yet gets none.
+    pipeline.ingest(from_radio(&pipeline, "t", "d")).await.unwrap();
+    until(|| ledger(&pipeline).dropped["held-full"] == 1).await;
+    open[1].store(true, Ordering::Relaxed);
+    for expected in ["t=a", "t=c"] {
+        let next = tokio::time::timeout(PATIENCE, delivered.recv()).await.unwrap().unwrap();
+        assert_eq!(shown(&next.message), expected);
+    }
+    until(|| ledger(&pipeline).held == 1 && ledger(&pipeline).in_flight == 0).await;
+    assert_eq!((first.counts().bytes, second.counts()), (0, ShelfCounts { waiting: 0, apart: 1, bytes: 256 }));
+}
+
+#[tokio::test]
+async fn messages_that_grow_on_their_way_wait_until_those_before_them_have_left_the_later_shelf() {
+    const LEFT: usize = BATCH + 10;
+    let (pipeline, mut delivered) = Pipeline::new(1);
+    let kept = || Box::new(Keeps(Arc::default()));
+    let first = pipeline.shelf(kept(), LEFT * HELD_MIN_BYTES, left(&pipeline, LEFT));
+    let second = pipeline.shelf(kept(), 0, Vec::new());
+    let open = Arc::new(AtomicBool::new(false));
+    let grows = rule("grows", "#", |m| Verdict::Modify(Message { payload: vec![b'a'; 100_000].into(), ..m.clone() }));
+    let moody = Moody { open: Arc::clone(&open), hates: b"", asked: Arc::default() };
+    let stages = vec![
+        Stage { shelf: Some(Arc::clone(&first)), ..grows },
+        Stage { shelf: Some(Arc::clone(&second)), ..stage("moody", "#", moody) },
+    ];
+    pipeline.set_stages(stages, PATIENCE).await.unwrap();
+    until(|| second.counts().waiting == BATCH).await;
+    assert_eq!(first.counts().waiting, LEFT - BATCH);
+    open.store(true, Ordering::Relaxed);
+    for _ in 0..LEFT {
+        tokio::time::timeout(PATIENCE, delivered.recv()).await.unwrap().unwrap();
+    }
+    until(|| ledger(&pipeline).in_flight == 0).await;
+    assert_eq!((first.counts(), second.counts()), <(ShelfCounts, ShelfCounts)>::default());
+    assert_eq!(ledger(&pipeline).dropped_total(), 0);
 }

@@ -61,7 +61,8 @@ impl Run {
             return false;
         }
         self.patient_until = None;
-        if !self.is_ready(line.places.get(at).map_or(Fallback::Drop, |place| place.fallback)) {
+        let fallback = line.places.get(at).map_or(Fallback::Drop, |place| place.fallback);
+        if shelf.has_lent_all() || !self.is_ready(fallback) {
             self.patient_until = Some(now + PATIENCE);
             return false;
         }

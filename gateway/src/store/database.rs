@@ -12,7 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rusqlite::{Connection, ErrorCode, Transaction, params};
 
 use super::StoreError;
-use super::pending::{Batch, Queued, Session};
+use super::pending::{Batch, Numbers, Queued, Session};
 use super::rows::Stored;
 use crate::message::TopicFilter;
 
@@ -163,6 +163,9 @@ impl Database {
     /// Writes a batch: all of it or nothing.
     pub(super) fn write(&mut self, batch: &Batch) -> Result<(), rusqlite::Error> {
         let transaction = self.0.transaction()?;
+        if let Some(written) = batch.doubted {
+            take_away(&transaction, written)?;
+        }
         put(&transaction, batch)?;
         transaction.commit()
     }
@@ -177,6 +180,17 @@ impl Database {
         put(&transaction, &Batch::of(stored))?;
         transaction.commit()
     }
+}
+
+/// Takes away what a transaction may have left that failed.
+fn take_away(transaction: &Transaction<'_>, written: Numbers) -> Result<(), rusqlite::Error> {
+    let Numbers { session, queued, held } = written;
+    let columns =
+        [("session", "id"), ("subscription", "session"), ("received", "session")].map(|column| (column, session));
+    for ((table, column), above) in columns.into_iter().chain([(("queued", "id"), queued), (("held", "id"), held)]) {
+        transaction.execute(&format!("DELETE FROM {table} WHERE {column} > ?1"), [above.cast_signed()])?;
+    }
+    Ok(())
 }
 
 fn put(transaction: &Transaction<'_>, batch: &Batch) -> Result<(), rusqlite::Error> {

@@ -32,7 +32,7 @@ pub use self::rows::{
 };
 
 use self::database::Database;
-use self::pending::{Memory, Pending, Remembered};
+use self::pending::{Memory, Numbers, Pending, Remembered};
 use crate::message::{Message, Note, Publication, Receipt, Topic, TopicFilter};
 
 /// The file's name in the data folder.
@@ -105,16 +105,19 @@ impl Store {
     pub fn open(folder: &Path) -> Result<(Self, Stored), StoreError> {
         let (database, stored) = Database::open(&folder.join(FILE))?;
         let rows = || stored.sessions.iter().flat_map(|session| &session.queued).chain(&stored.homeless);
-        let last_row = rows().map(|(row, _)| *row).max();
-        let sessions = stored.sessions.iter().map(|session| session.id);
-        let last_session = sessions.chain(rows().map(|(_, queued)| queued.session)).max();
+        let sessions = || stored.sessions.iter().map(|session| session.id);
+        let last = Numbers {
+            session: sessions().chain(rows().map(|(_, queued)| queued.session)).max().unwrap_or(0),
+            queued: rows().map(|(row, _)| *row).max().unwrap_or(0),
+            held: stored.held.keys().copied().max().unwrap_or(0),
+        };
         let store = Self(Arc::new(Inner {
-            pending: Mutex::default(),
+            pending: Mutex::new(Pending::new(last, sessions().collect())),
             hurried: Notify::new(),
             database: Mutex::new(database),
-            last_row: AtomicU64::new(last_row.unwrap_or(0)),
-            last_session: AtomicU64::new(last_session.unwrap_or(0)),
-            last_held: AtomicU64::new(stored.held.keys().copied().max().unwrap_or(0)),
+            last_row: AtomicU64::new(last.queued),
+            last_session: AtomicU64::new(last.session),
+            last_held: AtomicU64::new(last.held),
             corrupted: CancellationToken::new(),
             figures: Figures::default(),
         }));

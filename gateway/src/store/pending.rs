@@ -2,12 +2,14 @@
 //!
 //! Bounded by what it mirrors, also while the disk fails: there is one entry for each retained topic, each session and
 //! each message that waits for a client, all of which have limits of their own, and one for each thing on disk that has
-//! gone. What comes and goes without having been on disk leaves nothing behind. `memories.rs` is about plugins.
+//! gone. What comes and goes without having been on disk leaves nothing behind. Neither does what a transaction held that
+//! failed, though nobody can tell whether the disk has it: the next one takes all rows away whose numbers have never been
+//! written for sure ([`Numbers`]). `memories.rs` is about plugins.
 
 mod held;
 mod memories;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Instant;
@@ -52,6 +54,14 @@ pub(super) struct Session {
     pub(super) fresh: bool,
 }
 
+/// The highest numbers of rows that the disk is known to have. Numbers are never given twice.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Numbers {
+    pub(super) session: u64,
+    pub(super) queued: u64,
+    pub(super) held: u64,
+}
+
 /// What is written in one transaction.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
@@ -61,6 +71,8 @@ pub(super) struct Batch {
     pub(super) held: Holds,
     /// By the plugins' names.
     pub(super) memories: HashMap<Arc<str>, Memory>,
+    /// A transaction failed: what the disk has above these goes first.
+    pub(super) doubted: Option<Numbers>,
     /// Settled when all of it is on disk.
     receipts: Vec<Receipt>,
     /// By when it is to be written.
@@ -77,7 +89,8 @@ impl Batch {
 
     pub(super) fn is_empty(&self) -> bool {
         let nothing = self.retained.is_empty() && self.sessions.is_empty() && self.queued.is_empty();
-        nothing && self.held.0.is_empty() && self.memories.is_empty() && self.receipts.is_empty()
+        let nothing = nothing && self.held.0.is_empty() && self.memories.is_empty();
+        nothing && self.doubted.is_none() && self.receipts.is_empty()
     }
 
     /// How many things change.
@@ -144,14 +157,32 @@ impl Batch {
     }
 
     /// Writing it failed, and nobody can tell how much of it the disk has all the same.
-    fn note_failure(&mut self) {
+    fn note_failure(&mut self, written: Numbers) {
+        self.doubted = Some(written);
         self.retained.values_mut().for_each(|kept| kept.fresh = false);
-        self.sessions.values_mut().for_each(|session| session.fresh = false);
+        self.sessions.iter_mut().for_each(|(number, session)| session.fresh &= *number > written.session);
         self.memories.values_mut().for_each(Memory::note_failure);
         // Those who wait are sent away in the end; what they waited with must not pile up.
         let (awaited, given_up): (Vec<_>, Vec<_>) = self.receipts.drain(..).partition(Receipt::is_awaited);
         self.receipts = awaited;
         given_up.into_iter().for_each(Receipt::settle);
+    }
+
+    /// What goes and is doubted goes with all that is.
+    fn forget_doubted(&mut self) {
+        let Some(written) = self.doubted else { return };
+        self.queued.retain(|number, change| *number <= written.queued || !matches!(change, Queued::Gone));
+        self.held.0.retain(|number, change| *number <= written.held || !matches!(change, Hold::Gone));
+    }
+
+    /// The highest numbers in it.
+    fn numbers(&self) -> Numbers {
+        let highest = |numbers: &mut dyn Iterator<Item = &u64>| numbers.copied().max().unwrap_or(0);
+        Numbers {
+            session: highest(&mut self.sessions.keys()),
+            queued: highest(&mut self.queued.keys()),
+            held: highest(&mut self.held.0.keys()),
+        }
     }
 
     /// It is on disk.
@@ -173,13 +204,17 @@ pub(super) struct Pending {
     group: Option<Batch>,
     /// Something is being written.
     writing: bool,
-    /// The highest row of a batch whose writing failed: of those up to it, nobody can tell whether the disk has them.
-    tried_to: u64,
-    /// The same of messages that are held.
-    holds_tried_to: u64,
+    written: Numbers,
+    /// Sessions that have not ended. What came from another need not be noted.
+    sessions: HashSet<u64>,
 }
 
 impl Pending {
+    /// Nothing is pending; what was found on disk has these numbers, and these sessions are there.
+    pub(super) fn new(written: Numbers, sessions: HashSet<u64>) -> Self {
+        Self { written, sessions, ..Self::default() }
+    }
+
     pub(super) fn open_group(&mut self) {
         self.group.get_or_insert_default();
     }
@@ -201,17 +236,23 @@ impl Pending {
         std::mem::take(&mut self.ready)
     }
 
-    pub(super) fn written(&mut self) {
-        (self.writing, self.tried_to, self.holds_tried_to) = (false, 0, 0);
+    /// It is on disk.
+    pub(super) fn written(&mut self, batch: &Batch) {
+        self.writing = false;
+        let (before, now) = (self.written, batch.numbers());
+        self.written = Numbers {
+            session: before.session.max(now.session),
+            queued: before.queued.max(now.queued),
+            held: before.held.max(now.held),
+        };
     }
 
     /// Takes back what could not be written, below what has changed since.
     pub(super) fn give_back(&mut self, mut batch: Batch, due: Instant) {
         self.writing = false;
-        self.tried_to = batch.queued.keys().copied().max().unwrap_or(0).max(self.tried_to);
-        self.holds_tried_to = batch.held.0.keys().copied().max().unwrap_or(0).max(self.holds_tried_to);
-        batch.note_failure();
+        batch.note_failure(self.written);
         batch.absorb(std::mem::take(&mut self.ready));
+        batch.forget_doubted();
         batch.due = Some(due);
         self.ready = batch;
     }
@@ -239,7 +280,7 @@ impl Pending {
     }
 
     pub(super) fn forget(&mut self, number: u64, due: Instant) {
-        let never_written = number > self.tried_to;
+        let never_written = number > self.written.queued;
         let Some(batch) = self.with(number) else {
             self.ready(due).queued.insert(number, Queued::Gone);
             return;
@@ -298,14 +339,18 @@ impl Pending {
     }
 
     pub(super) fn receive(&mut self, publication: Publication, in_use: bool, receipt: Receipt, due: Instant) {
+        let lives = self.sessions.contains(&publication.session);
         let batch = self.grouped(due);
-        let session = batch.sessions.entry(publication.session).or_default();
-        session.received.insert(publication.packet_id, in_use);
+        if lives {
+            let session = batch.sessions.entry(publication.session).or_default();
+            session.received.insert(publication.packet_id, in_use);
+        }
         batch.receipts.push(receipt);
     }
 
     pub(super) fn begin_session(&mut self, number: u64, row: SessionRow, due: Instant) {
         let session = Session { row: Some(row), fresh: true, ..Session::default() };
+        self.sessions.insert(number);
         self.ready(due).sessions.insert(number, session);
     }
 
@@ -314,6 +359,9 @@ impl Pending {
     }
 
     pub(super) fn end_session(&mut self, number: u64, due: Instant) {
+        self.sessions.remove(&number);
+        // Or what it received would be noted behind its end.
+        self.group.iter_mut().for_each(|group| drop(group.sessions.remove(&number)));
         self.ready(due).end_session(number);
     }
 
@@ -352,7 +400,7 @@ impl Pending {
         match note {
             Note::Publication(publication) => self.receive(publication, true, receipt, due),
             Note::Held(number) => {
-                let known = number <= self.holds_tried_to;
+                let known = number <= self.written.held;
                 let batch = self.grouped(due);
                 batch.held.end(number, known);
                 // Nobody waits for that.

@@ -218,12 +218,49 @@ async fn what_may_be_on_disk_after_a_failure_is_taken_off_it() {
     let folder = tempfile::tempdir().unwrap();
     let (store, _) = Store::open(folder.path()).unwrap();
     let id = store.begin_session(session("c"));
+    store.queue(queued(id, 9, "stays"), Vec::new(), false);
+    store.flush().await.unwrap();
+    let row = store.queue(queued(id, 1, "x"), Vec::new(), false);
+    let other = store.begin_session(session("d"));
+    store.subscribe(other, &filter("a"), Some(OPTIONS), receipt().0);
+    store.receive(Publication { session: other, packet_id: NonZeroU16::MAX }, receipt().0);
+    let held = store.hold(HeldRow { owner: "p".into(), apart: false, message: message("a", "held") }, None);
+    let batch = store.pending().take();
+    // It is written, and all that comes back is that it failed.
+    store.0.database.lock().unwrap().write(&batch).unwrap();
+    store.forget(row);
+    store.pending().give_back(batch, Instant::now());
+    store.end_session(other);
+    store.note(Note::Held(held), Receipt::held(held));
+    store.flush().await.unwrap();
+    drop(store);
+    let stored = Store::open(folder.path()).unwrap().1;
+    assert_eq!((stored.sessions.len(), stored.sessions[0].queued.len(), stored.held.len()), (1, 1, 0));
+    assert_eq!(stored.sessions[0].queued[0].1.message.payload, "stays");
+}
+
+#[tokio::test]
+async fn nothing_piles_up_of_what_a_failing_disk_was_tried_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(folder.path()).unwrap();
+    let id = store.begin_session(session("c"));
     store.flush().await.unwrap();
     store.0.database.lock().unwrap().break_writes(true);
-    let row = store.queue(queued(id, 1, "x"), Vec::new(), false);
+    for _ in 0..100 {
+        let row = store.queue(queued(id, 1, "x"), Vec::new(), true);
+        let held = store.hold(HeldRow { owner: "p".into(), apart: false, message: message("a", "held") }, None);
+        let other = store.begin_session(session("d"));
+        assert!(store.flush().await.is_err());
+        store.forget(row);
+        store.note(Note::Held(held), Receipt::held(held));
+        store.end_session(other);
+        // Its message was under way for longer than it was.
+        store.receive(Publication { session: other, packet_id: NonZeroU16::MIN }, receipt().0);
+    }
     assert!(store.flush().await.is_err());
-    store.forget(row);
-    assert!(format!("{:?}", store.pending()).contains("Gone"));
+    let left = format!("{:?}", store.pending());
+    let count = |what: &str| left.matches(what).count();
+    assert_eq!((count("Gone"), count("Put"), count("ended: "), count("Receipt {")), (0, 0, 0, 0), "{left}");
 }
 
 /// Runs the writer, until the test ends.

@@ -59,7 +59,7 @@ impl Store {
         let mut database = self.0.database.lock().unwrap_or_else(PoisonError::into_inner);
         let batch = self.pending().take();
         if batch.is_empty() {
-            self.pending().written();
+            self.pending().written(&batch);
             return Ok(());
         }
         let figures = self.figures();
@@ -68,7 +68,7 @@ impl Store {
                 figures.commits.fetch_add(1, Ordering::Relaxed);
                 figures.changes.fetch_add(batch.len() as u64, Ordering::Relaxed);
                 figures.failing.store(false, Ordering::Relaxed);
-                self.pending().written();
+                self.pending().written(&batch);
                 batch.settle();
                 Ok(())
             }

@@ -4,10 +4,13 @@
 use std::path::Path;
 use std::time::Duration;
 
-use stile_tests::packet::{Connect, V5, publish};
-use stile_tests::{RawClient, Stile, counter};
+use stile_tests::packet::{Connect, V5, V311, ack, publish};
+use stile_tests::{RawClient, Stile, SwitchedPort, counter, serial, within};
 
 const PUBACK: u8 = 0x40;
+const PUBREC: u8 = 0x50;
+const PUBREL: u8 = 0x62;
+const PUBCOMP: u8 = 0x70;
 const WAITING: &str = "stile_plugin_held{plugin=\"counter\",place=\"waiting\"}";
 const APART: &str = "stile_plugin_held{plugin=\"counter\",place=\"apart\"}";
 
@@ -15,7 +18,7 @@ const APART: &str = "stile_plugin_held{plugin=\"counter\",place=\"apart\"}";
 fn start(component: &[u8], limits: &str) -> (Stile, Connect) {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("counter.wasm"), component).unwrap();
-    let settings = settings(dir.path(), limits);
+    let settings = settings(dir.path(), "t", limits);
     let stile = Stile::start_in(dir, "", &settings);
     let me = Connect::persistent(V5, "me");
     let mut client = RawClient::with(stile.mqtt, &me);
@@ -25,10 +28,10 @@ fn start(component: &[u8], limits: &str) -> (Stile, Connect) {
     (stile, me)
 }
 
-fn settings(dir: &Path, limits: &str) -> String {
+fn settings(dir: &Path, topic: &str, limits: &str) -> String {
     let file = dir.join("counter.wasm");
     format!(
-        "[[plugin]]\nname = \"counter\"\nfile = {file:?}\ntopics = [\"t\"]\ngrants = [\"kv\"]\non-failure = \"hold\"\n\
+        "[[plugin]]\nname = \"counter\"\nfile = {file:?}\ntopics = [{topic:?}]\ngrants = [\"kv\"]\non-failure = \"hold\"\n\
          [plugin.limits]\n{limits}\n"
     )
 }
@@ -69,7 +72,7 @@ fn a_message_that_the_plugin_fails_at_is_acknowledged_outlives_a_kill_and_goes_o
     send(&stile, &["c"]);
     assert_eq!(came(&stile, &me, 1), ["c"]);
     std::fs::write(stile.dir.path().join("counter.wasm"), counter("(nop)")).unwrap();
-    let verdict = stile.reload("", &settings(stile.dir.path(), ""));
+    let verdict = stile.reload("", &settings(stile.dir.path(), "t", ""));
     assert_eq!(verdict["message"], "reload done", "{verdict}");
     assert_eq!(came(&stile, &me, 2), ["x1", "x2"]);
     assert_eq!((stile.metric(APART), held(&stile)), (0.0, 0));
@@ -108,4 +111,70 @@ fn where_there_is_no_room_the_newest_is_dropped_with_a_reason_and_not_acknowledg
     let answer = client.packet_within(Duration::from_secs(20));
     assert!(answer.as_ref().is_none_or(|answer| answer.first != PUBACK), "{answer:02x?}");
     assert_eq!((stile.dropped("held-full"), held(&stile)), (1, 2));
+}
+
+/// Sends a packet of a handshake and gives the first byte of the answer, which is about the same message and no refusal.
+#[track_caller]
+fn answer(client: &mut RawClient, packet: &[u8]) -> u8 {
+    client.send(packet);
+    let answer = client.packet();
+    assert!(answer.body[..2] == [0, 9] && answer.body.get(2).is_none_or(|reason| *reason == 0), "{answer:02x?}");
+    answer.first
+}
+
+#[test]
+fn a_publication_of_qos_2_that_is_held_comes_once_however_often_it_is_sent_and_the_gateway_killed() {
+    for (version, component) in [(V311, b"no component".to_vec()), (V5, counter("(unreachable)"))] {
+        let (mut stile, me) = start(&component, "");
+        let publisher = Connect::persistent(version, "exactly once");
+        let message = |dup: u8| publish(version, dup | 4, "t", 9, &[], "x");
+        let mut client = RawClient::with(stile.mqtt, &publisher);
+        assert_eq!(answer(&mut client, &message(0)), PUBREC);
+        for _ in 0..2 {
+            stile.kill_and_start();
+            client = RawClient::with(stile.mqtt, &publisher);
+            assert_eq!(answer(&mut client, &message(8)), PUBREC, "it is known");
+        }
+        assert_eq!(held(&stile), 1);
+        assert!(came(&stile, &me, 0).is_empty());
+        std::fs::write(stile.dir.path().join("counter.wasm"), counter("(nop)")).unwrap();
+        stile.kill_and_start();
+        assert_eq!(came(&stile, &me, 1), ["x"]);
+        client = RawClient::with(stile.mqtt, &publisher);
+        assert_eq!(answer(&mut client, &message(8)), PUBREC, "it is known though it is held no more");
+        assert_eq!(answer(&mut client, &ack(PUBREL, 9)), PUBCOMP);
+        stile.stop();
+        stile.start_again();
+        assert!(came(&stile, &me, 0).is_empty());
+        assert_eq!(held(&stile), 0);
+    }
+}
+
+#[test]
+fn a_command_for_a_radio_that_was_held_over_a_kill_is_sent_once_when_the_plugin_works() {
+    let dir = tempfile::tempdir().unwrap();
+    let component = dir.path().join("counter.wasm");
+    std::fs::write(&component, b"no component").unwrap();
+    let port = SwitchedPort::plugged(dir.path());
+    let settings = settings(dir.path(), "serial/+/down", "") + &serial("a", &port, "framing = \"line\"");
+    let mut stile = Stile::start_in(dir, "", &settings);
+    let mut client = RawClient::connect(stile.mqtt, V5, "sends");
+    for command in ["open", "close"] {
+        client.publish_acked(false, "serial/a/down", &[], command);
+    }
+    client.cut();
+    assert_eq!(held(&stile), 2);
+    stile.kill_and_start();
+    stile.wait_online("a");
+    assert_eq!(held(&stile), 2);
+    assert!(port.pty().read_some(1).is_empty());
+    std::fs::write(&component, counter("(nop)")).unwrap();
+    stile.kill_and_start();
+    assert_eq!(port.pty().read(11), b"open\nclose\n");
+    within("nothing is held", || (held(&stile) == 0).then_some(()));
+    stile.stop();
+    stile.start_again();
+    stile.wait_online("a");
+    assert_eq!(stile.metric("stile_messages_received_total{door=\"held\"}"), 0.0);
+    assert!(port.pty().read_until_silent(Duration::from_millis(300)).is_empty());
 }

@@ -1,6 +1,6 @@
 //! What is promised to clients outlives the process: SIGKILL, a damaged database, a full disk.
 //!
-//! `rounds.rs` kills at random moments under load, `handshakes.rs` at each step of an acknowledgement, `sessions.rs` and
+//! `rounds.rs` kills at random moments under load, `held.rs` too, with a plugin that holds messages, `handshakes.rs` at each step of an acknowledgement, `sessions.rs` and
 //! `retained.rs` say what is remembered and what stays forgotten, `damage.rs` and `full_disk.rs` take the disk away.
 //! `publisher.rs` and `subscriber.rs` are clients that keep their half of a session by the book.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
@@ -8,6 +8,7 @@
 mod damage;
 mod full_disk;
 mod handshakes;
+mod held;
 mod publisher;
 mod retained;
 mod rounds;

@@ -38,6 +38,8 @@ pub(crate) struct Publisher {
     known: bool,
     /// The numbers whose PUBACK or PUBREC has come.
     pub(crate) acknowledged: Vec<u64>,
+    /// Its messages come in their order.
+    pub(crate) in_order: bool,
 }
 
 impl Publisher {
@@ -50,6 +52,7 @@ impl Publisher {
             sent: VecDeque::new(),
             known: false,
             acknowledged: Vec::new(),
+            in_order: true,
         }
     }
 

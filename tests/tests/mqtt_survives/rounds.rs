@@ -10,11 +10,11 @@ use super::publisher::Publisher;
 use super::subscriber::Subscriber;
 
 /// More than all rounds together may queue for a subscriber that is away: here nothing may be dropped for want of room.
-const ROOMY: &str = "session-queue = 1000000\nsession-queue-bytes = 268435456\n";
+pub(super) const ROOMY: &str = "session-queue = 1000000\nsession-queue-bytes = 268435456\n";
 /// Acknowledgements after which a round may be killed, at most.
 const LONG_ROUND: u64 = 300;
 
-fn rounds() -> u64 {
+pub(super) fn rounds() -> u64 {
     std::env::var("KILL_ROUNDS").map_or(10, |rounds| rounds.parse().unwrap())
 }
 
@@ -27,8 +27,14 @@ fn visit(random: &mut Random) -> u64 {
     }
 }
 
-/// One round: all are at it when the daemon ends.
-fn round(stile: &mut Stile, publishers: &mut [Publisher], subscribers: &mut [Subscriber], random: &mut Random) {
+/// One round: all are at it when the daemon ends, and `meanwhile` has been done.
+pub(super) fn round(
+    stile: &mut Stile,
+    publishers: &mut [Publisher],
+    subscribers: &mut [Subscriber],
+    random: &mut Random,
+    meanwhile: impl FnOnce(&Stile),
+) {
     let (finish, progress) = (AtomicBool::new(false), AtomicU64::new(0));
     let visits: Vec<u64> = subscribers.iter().map(|_| visit(random)).collect();
     let enough = random.below(LONG_ROUND);
@@ -45,6 +51,7 @@ fn round(stile: &mut Stile, publishers: &mut [Publisher], subscribers: &mut [Sub
         for (subscriber, most) in subscribers.iter_mut().zip(visits).filter(|(_, most)| *most > 0) {
             threads.push(scope.spawn(move || subscriber.run(address, most)));
         }
+        meanwhile(stile);
         within("progress", || (progress.load(Ordering::Relaxed) >= enough).then_some(()));
         // No wait for anything: it is to be any moment.
         std::thread::sleep(moment);
@@ -73,7 +80,7 @@ fn what_was_acknowledged_comes_and_of_qos_2_nothing_comes_twice_however_often_th
     ];
     subscribers.iter_mut().for_each(|subscriber| subscriber.subscribe(stile.mqtt));
     for _ in 0..rounds() {
-        round(&mut stile, &mut publishers, &mut subscribers, &mut random);
+        round(&mut stile, &mut publishers, &mut subscribers, &mut random, |_| {});
         stile.start_again();
     }
     publishers.iter_mut().for_each(|publisher| publisher.finish(stile.mqtt));

@@ -191,9 +191,7 @@ impl Gateway {
         for (door, address, listener) in listeners {
             gateway.open_mqtt(door, address, listener);
         }
-        for radio in gateway.settings.radio.clone() {
-            gateway.radios.start(radio).await;
-        }
+        gateway.radios.start(gateway.settings.radio.clone()).await;
         gateway.sources.pipeline.work_off_shelves().await;
         gateway.sources.serving.store(true, Ordering::Relaxed);
         Ok(gateway)

@@ -161,12 +161,15 @@ impl Gateway {
             if let Change::RadioRemoved(name) | Change::RadioChanged(name) = change {
                 self.radios.stop(name).await;
             }
-            if let Change::RadioChanged(name) | Change::RadioAdded(name) = change
-                && let Some(radio) = new.radio.iter().find(|radio| radio.name() == *name)
-            {
-                self.radios.start(radio.clone()).await;
-            }
         }
+        let starts = |radio: &&config::Radio| {
+            let is_it = |change: &Change| match change {
+                Change::RadioChanged(name) | Change::RadioAdded(name) => *name == radio.name(),
+                _ => false,
+            };
+            changes.iter().any(is_it)
+        };
+        self.radios.start(new.radio.iter().filter(starts).cloned()).await;
     }
 }
 

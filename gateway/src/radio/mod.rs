@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub use lora::LoraStats;
@@ -53,7 +54,7 @@ pub struct Radios {
 /// How long a radio may take to stop.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long others wait for a radio to take what is to be sent. It does at once, or it can't be started.
+/// How long others wait for radios to take what is to be sent. They do at once, or can't be started.
 const ATTACH_PATIENCE: Duration = Duration::from_secs(1);
 
 impl Radios {
@@ -70,8 +71,18 @@ impl Radios {
         format!("radio {name}")
     }
 
-    /// Starts a radio under a name that is free, and waits until it takes what is to be sent, but not for long.
-    pub async fn start(&self, radio: Radio) {
+    /// Starts radios under names that are free, and waits until they take what is to be sent, for all of them together no
+    /// longer than [`ATTACH_PATIENCE`].
+    pub async fn start(&self, radios: impl IntoIterator<Item = Radio>) {
+        let deadline = Instant::now() + ATTACH_PATIENCE;
+        let started: Vec<_> = radios.into_iter().map(|radio| self.begin(radio)).collect();
+        for stats in started {
+            // One that can't be started is told of by the supervisor.
+            let _ = tokio::time::timeout_at(deadline, stats.attached.notified()).await;
+        }
+    }
+
+    fn begin(&self, radio: Radio) -> Arc<RadioStats> {
         let stats = Arc::new(match &radio {
             Radio::Serial(_) | Radio::Modem(_) => RadioStats::default(),
             Radio::Lora(_) => RadioStats::of_lora(),
@@ -82,8 +93,7 @@ impl Radios {
         self.supervisor.start(&unit, Rank::Radio, move |stop| {
             run(Arc::clone(&radio), Arc::clone(&pipeline), Arc::clone(&stats), stop)
         });
-        // One that can't be started is told of by the supervisor.
-        let _ = tokio::time::timeout(ATTACH_PATIENCE, started.attached.notified()).await;
+        started
     }
 
     /// Stops a radio and forgets its counters.
@@ -170,4 +180,21 @@ async fn run_simulated(
     };
     let (ended, ()) = tokio::join!(running_device, driving);
     ended.map_err(UnitError::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::SimulatedDevice;
+
+    #[tokio::test(start_paused = true)]
+    async fn radios_that_can_t_be_started_are_waited_for_together() {
+        let radios = Radios::new(Pipeline::new(1).0, Supervisor::default());
+        // Names that no topic can have.
+        let broken = ["a+", "b+", "c+"].map(|name| Radio::Serial(SerialRadio::simulated(name, SimulatedDevice::Nmea, 1)));
+        let begun = Instant::now();
+        radios.start(broken).await;
+        assert_eq!(begun.elapsed(), ATTACH_PATIENCE);
+        assert_eq!(radios.stats().len(), 3);
+    }
 }

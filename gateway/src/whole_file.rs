@@ -8,7 +8,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 /// Puts `bytes` in the place of the file at `path`, with this mode. Made by root, it belongs to whoever `model` belongs to:
-/// it is for the gateway to read.
+/// it is for the gateway to read. Made by another, it has the group of `model` where that user is in it.
 ///
 /// # Errors
 /// What the system says; the file is what it was.
@@ -53,9 +53,13 @@ pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
 
 /// Only for a file that was just made: whoever owns the folder could put a link to any other in its place.
 fn give(file: &File, model: &Path) -> io::Result<()> {
-    let owner = fs::metadata(model)?;
-    if file.metadata()?.uid() == 0 {
-        fchown(file, Some(owner.uid()), Some(owner.gid()))?;
+    let (own, owner) = (file.metadata()?, fs::metadata(model)?);
+    if own.uid() == 0 {
+        return fchown(file, Some(owner.uid()), Some(owner.gid()));
+    }
+    if own.gid() != owner.gid() {
+        // Refused where this user is not in the group; then it is only his own that may read.
+        let _ = fchown(file, None, Some(owner.gid()));
     }
     Ok(())
 }

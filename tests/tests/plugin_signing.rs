@@ -2,7 +2,7 @@
 //! The components are those that `make plugins` left in target/plugins.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rumqttc::QoS;
@@ -162,6 +162,19 @@ fn a_signature_is_told_and_every_change_of_the_file_is_noticed() {
     bench.good(&["plugin", "sign", "--key", "anna.key", "filter.wasm", "--output", "copy.wasm"]);
     assert_eq!(std::fs::read(bench.path("copy.wasm")).unwrap(), signed);
     assert!(signed.ends_with(&bare[8..]));
+}
+
+#[test]
+fn a_file_that_is_signed_in_its_place_keeps_its_rights_and_its_group() {
+    let bench = Bench::new("pass");
+    let file = bench.path("filter.wasm");
+    let group = if rustix::process::geteuid().is_root() { 4712 } else { rustix::process::getegid().as_raw() };
+    std::os::unix::fs::chown(&file, None, Some(group)).unwrap();
+    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o664)).unwrap();
+    bench.key("anna");
+    bench.good(&["plugin", "sign", "--key", "anna.key", "filter.wasm"]);
+    let there = std::fs::metadata(&file).unwrap();
+    assert_eq!((there.gid(), there.mode() & 0o7777), (group, 0o664));
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! `stile plugin sign`: puts a signature into a component.
 
-use std::io::Write;
+use std::fs::{self, File, Metadata, Permissions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -47,17 +49,36 @@ fn signed(arguments: &Arguments) -> Result<String, String> {
     Ok(format!("{} is signed by {}\nSHA-256 {}", output.display(), key.public(), fingerprint(&signed)))
 }
 
-/// Writes a file whole or not at all, with the rights that it had: a gateway may be about to read it.
-fn replace(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
+/// Writes a file whole or not at all. What is there already keeps its rights and its group, and by root its owner: a gateway
+/// may be about to read it.
+fn replace(file: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut new = tempfile::Builder::new().prefix(".stile-").permissions(rights(file)).tempfile_in(folder)?;
+    let permissions = Permissions::from_mode(0o644);
+    let mut new = tempfile::Builder::new().prefix(".stile-").permissions(permissions).tempfile_in(folder)?;
+    match fs::metadata(file) {
+        Ok(there) => keep(new.as_file(), &there)?,
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
     new.write_all(bytes)?;
     new.as_file().sync_all()?;
     new.persist(file)?;
-    std::fs::File::open(folder)?.sync_all()
+    File::open(folder)?.sync_all()
 }
 
-fn rights(file: &Path) -> std::fs::Permissions {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::metadata(file).map_or_else(|_| std::fs::Permissions::from_mode(0o644), |there| there.permissions())
+/// Gives a new file what the one in its place has.
+fn keep(new: &File, there: &Metadata) -> io::Result<()> {
+    let own = new.metadata()?;
+    let owner = (own.uid() == 0).then_some(there.uid());
+    let group = (own.gid() != there.gid()).then_some(there.gid());
+    let remedy = |error: io::Error| {
+        let text = format!(
+            "its group {} can't be kept: {error}; sign it as root, or into another file by --output",
+            there.gid()
+        );
+        io::Error::new(error.kind(), text)
+    };
+    fchown(new, owner, group).map_err(remedy)?;
+    // Behind that, and not when it was made: then this user's mask would take from it.
+    new.set_permissions(there.permissions())
 }

@@ -104,7 +104,35 @@ fn changed(text: &str, name: &str, enabled: bool) -> Result<Option<String>, Stri
         }
         None => drop(plugin.insert("enabled", toml_edit::value(enabled))),
     }
-    Ok(Some(document.to_string()))
+    Ok(Some(with_endings(text, &document.to_string())))
+}
+
+/// The lines of `new` with the endings that they have in `old`, since TOML is written with one kind alone. The two differ in
+/// one place; what is new there ends as the line before it does.
+fn with_endings(old: &str, new: &str) -> String {
+    if !old.contains("\r\n") {
+        return new.to_owned();
+    }
+    let (old, new): (Vec<_>, Vec<_>) = (old.split_inclusive('\n').collect(), new.split_inclusive('\n').collect());
+    let bare = |line: &'_ str| line.trim_end_matches(['\r', '\n']).len();
+    let same = |(old, new): &(&&str, &&str)| old[..bare(old)] == new[..bare(new)];
+    let before = old.iter().zip(&new).take_while(same).count();
+    let most = old.len().min(new.len()) - before;
+    let behind = old.iter().rev().zip(new.iter().rev()).take(most).take_while(same).count();
+    let mut text = String::new();
+    for (place, line) in new.iter().enumerate() {
+        let in_old = match place {
+            _ if place < before => place,
+            _ if place >= new.len() - behind => place + old.len() - new.len(),
+            _ => before.saturating_sub(1),
+        };
+        text.push_str(&line[..bare(line)]);
+        if line.ends_with('\n') {
+            let plain = old.get(in_old).is_some_and(|old| old.ends_with('\n') && !old.ends_with("\r\n"));
+            text.push_str(if plain { "\n" } else { "\r\n" });
+        }
+    }
+    text
 }
 
 /// The plugin among `[[plugin]]`, or among inline tables.
@@ -139,5 +167,16 @@ mod tests {
         let inline = "plugin = [{ name = \"a\", file = \"x\" }]\n";
         assert!(changed(inline, "a", false).unwrap().unwrap().contains("enabled = false"));
         assert!(changed("[[plugin", "a", false).is_err());
+    }
+    #[test]
+    fn lines_end_as_they_did() {
+        let text = "# Ours.\r\n[[plugin]]\r\nname = \"a\"\r\nenabled = true # now\r\n\r\n[[plugin]]\r\nname = \"b\"";
+        let off = changed(text, "a", false).unwrap().unwrap();
+        assert_eq!(off.trim_end(), text.replace("true", "false"));
+        let off = changed(text, "b", false).unwrap().unwrap();
+        assert_eq!(off, format!("{text}\r\nenabled = false\r\n"));
+        let mixed = "# Windows\r\n# Unix\n[[plugin]]\nname = \"a\"\n[plugin.settings]\r\nx = 1\r\n";
+        let off = changed(mixed, "a", false).unwrap().unwrap();
+        assert_eq!(off, mixed.replace("\"a\"\n", "\"a\"\nenabled = false\n"));
     }
 }

@@ -113,6 +113,10 @@ fn a_secret_of_a_plugin_is_not_shown() {
     assert_eq!(code, 0, "{said}");
     let shown = bench.good(&["config", "show", "--effective", "--config", "stile.toml"]);
     assert!(shown.contains("remove = [\"/a\"]") && shown.contains("key = \"********\""), "{shown}");
+    bench.settings(&bench.plugin(&format!("[plugin.settings]\nkeys = [\"{secret}\"]")));
+    let shown = bench.good(&["config", "show", "--effective", "--config", "stile.toml"]);
+    assert!(!shown.contains(secret) && shown.contains("keys = [\"********\"]"), "a misspelt key: {shown}");
+    bench.settings(&text);
     std::fs::remove_file(bench.path("filter.wasm")).unwrap();
     let shown = bench.good(&["config", "show", "--effective", "--config", "stile.toml"]);
     assert!(!shown.contains(secret) && shown.contains("[plugin.settings]"), "{shown}");

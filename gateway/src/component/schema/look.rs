@@ -1,5 +1,7 @@
 //! What a schema tells an operator: the keys, and which of them are secrets.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
 use super::{STEPS_MAX, Schema};
@@ -68,10 +70,13 @@ impl Schema {
         plain(&inner.map_or(kind.clone(), |inner| format!("{kind} of {inner}")))
     }
 
-    /// The settings with a mask in the place of each secret.
+    /// The settings with a mask in the place of each secret, and of each text of which no part of the schema says what it
+    /// is: it may be one.
     pub fn masked(&self, settings: &Value, mask: &str) -> Value {
         let mut masked = settings.clone();
-        Masking { root: &self.0, mask, steps: 0 }.value(&self.0, &mut masked, 0);
+        let mut masking = Masking { root: &self.0, mask, steps: 0, at: Vec::new(), described: HashSet::new() };
+        masking.value(&self.0, &mut masked, 0);
+        masking.others(&mut masked);
         masked
     }
 }
@@ -80,6 +85,10 @@ struct Masking<'a> {
     root: &'a Value,
     mask: &'a str,
     steps: usize,
+    /// Where it is: the places on the way there.
+    at: Vec<usize>,
+    /// Where texts are that some part of the schema describes.
+    described: HashSet<Vec<usize>>,
 }
 
 impl Masking<'_> {
@@ -90,6 +99,9 @@ impl Masking<'_> {
         if secret(schema) || depth > DEPTH_MAX || self.steps > STEPS_MAX {
             *value = Value::String(self.mask.into());
             return;
+        }
+        if value.is_string() && describes_text(schema) {
+            self.described.insert(self.at.clone());
         }
         if let Some(to) = schema.get("$ref").and_then(Value::as_str).and_then(|to| Schema::resolve(self.root, to).ok())
         {
@@ -108,7 +120,8 @@ impl Masking<'_> {
         }
         match value {
             Value::Object(object) => {
-                for (key, value) in object {
+                for (place, (key, value)) in object.iter_mut().enumerate() {
+                    self.at.push(place);
                     let known = schema.get("properties").and_then(|properties| properties.get(key));
                     let patterns = schema.get("patternProperties").and_then(Value::as_object);
                     // Whose names fit a pattern, only the plugin knows: any of these may be meant.
@@ -117,17 +130,35 @@ impl Masking<'_> {
                     for one in known.into_iter().chain(others).chain(patterns) {
                         self.value(one, value, depth + 1);
                     }
+                    self.at.pop();
                 }
             }
             Value::Array(items) => {
                 for (place, item) in items.iter_mut().enumerate() {
                     let first = schema.get("prefixItems").and_then(|first| first.get(place));
+                    self.at.push(place);
                     if let Some(schema) = first.or_else(|| schema.get("items")) {
                         self.value(schema, item, depth + 1);
                     }
+                    self.at.pop();
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Masks the texts that nothing describes.
+    fn others(&mut self, value: &mut Value) {
+        let inner: Vec<&mut Value> = match value {
+            Value::String(text) if !self.described.contains(&self.at) => return self.mask.clone_into(text),
+            Value::Object(object) => object.values_mut().collect(),
+            Value::Array(items) => items.iter_mut().collect(),
+            _ => return,
+        };
+        for (place, value) in inner.into_iter().enumerate() {
+            self.at.push(place);
+            self.others(value);
+            self.at.pop();
         }
     }
 }
@@ -143,4 +174,13 @@ pub(super) fn known(properties: Option<&Map<String, Value>>) -> String {
     let names = properties.into_iter().flatten().take(KEYS_MAX).map(|(name, _)| name.as_str());
     let names = names.collect::<Vec<_>>().join("`, `");
     if names.is_empty() { "remove it".into() } else { plain(&format!("remove it; known are: `{names}`")) }
+}
+
+/// Whether a schema says of a text what it is.
+fn describes_text(schema: &Value) -> bool {
+    match schema.get("type") {
+        Some(Value::Array(kinds)) => kinds.iter().any(|kind| kind == "string"),
+        Some(kind) => kind == "string",
+        None => ["enum", "const", "title", "description"].iter().any(|key| schema.get(key).is_some()),
+    }
 }

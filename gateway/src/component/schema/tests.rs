@@ -93,8 +93,31 @@ fn secrets_are_masked_wherever_they_are() {
         "$defs": { "Login": { "properties": { "password": { "type": "string", "format": "password" } } } },
         "properties": { "all": { "items": { "anyOf": [{ "$ref": "#/$defs/Login" }, { "type": "null" }] } } },
     }));
-    let settings = json!({ "all": [{ "user": "a", "password": "hunter2" }, null] });
-    assert_eq!(schema.masked(&settings, "***"), json!({ "all": [{ "user": "a", "password": "***" }, null] }));
+    let settings = json!({ "all": [{ "user": 7, "password": "hunter2" }, null] });
+    assert_eq!(schema.masked(&settings, "***"), json!({ "all": [{ "user": 7, "password": "***" }, null] }));
+}
+
+#[test]
+fn texts_that_no_part_of_a_schema_describes_are_masked() {
+    let schema = Schema::new(json!({
+        "properties": {
+            "mode": { "enum": ["on", "off"] },
+            "names": { "type": "object", "additionalProperties": { "type": ["string", "null"] } },
+            "any": true,
+            "more": { "type": "object", "description": "Whatever." },
+            "number": { "type": "number" },
+            "list": { "type": "array", "prefixItems": [{ "title": "The first" }] },
+        },
+    }));
+    let settings = json!({
+        "mode": "on", "names": { "a": "A" }, "any": "hunter2", "more": { "token": ["hunter2", 7] }, "number": "hunter2",
+        "list": ["first", "hunter2"], "misspelt": { "key": "hunter2" },
+    });
+    let masked = json!({
+        "mode": "on", "names": { "a": "A" }, "any": "***", "more": { "token": ["***", 7] }, "number": "***",
+        "list": ["first", "***"], "misspelt": { "key": "***" },
+    });
+    assert_eq!(schema.masked(&settings, "***"), masked);
 }
 
 #[test]

@@ -178,3 +178,34 @@ fn a_command_for_a_radio_that_was_held_over_a_kill_is_sent_once_when_the_plugin_
     assert_eq!(stile.metric("stile_messages_received_total{door=\"held\"}"), 0.0);
     assert!(port.pty().read_until_silent(Duration::from_millis(300)).is_empty());
 }
+
+#[test]
+fn where_plugins_change_places_each_judges_a_held_message_once() {
+    for broken in ["first", "second"] {
+        let dir = tempfile::tempdir().unwrap();
+        let plugin = |name: &str| {
+            let file = dir.path().join(name);
+            std::fs::write(&file, if name == broken { b"no component".to_vec() } else { counter("(nop)") }).unwrap();
+            format!(
+                "[[plugin]]\nname = {name:?}\nfile = {file:?}\ntopics = [\"t\", \"{name}\"]\ngrants = [\"kv\"]\n\
+                 on-failure = \"hold\"\n"
+            )
+        };
+        let (first, second) = (plugin("first"), plugin("second"));
+        let mut stile = Stile::start_in(dir, "", &format!("{first}{second}"));
+        send(&stile, &["c"]);
+        assert_eq!(held(&stile), 1);
+        stile.kill();
+        std::fs::write(stile.dir.path().join(broken), counter("(nop)")).unwrap();
+        let settings = Stile::settings(stile.dir.path(), "", &format!("{second}{first}"));
+        std::fs::write(stile.dir.path().join("stile.toml"), settings).unwrap();
+        stile.start_again();
+        within("nothing is held", || (held(&stile) == 0).then_some(()));
+        let mut client = RawClient::connect(stile.mqtt, V5, "asks");
+        for name in ["first", "second"] {
+            client.subscribe(&[(name, 0)], &[]);
+            client.publish(name, &[], "?");
+            assert_eq!(client.message().text, "1/1", "what {name} has counted, when {broken} was broken");
+        }
+    }
+}

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 
-use super::shelf::Room;
+use super::shelf::{Names, Room};
 
 /// Why a message or a frame went no further. Each is a label in `/metrics`, so the set is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -138,7 +138,7 @@ impl Ledger {
             c.received[door as usize] += 1;
             c.in_flight += 1;
         });
-        Ticket { ledger: Some(Arc::clone(self)), held: false, room: None }
+        Ticket { ledger: Some(Arc::clone(self)), held: false, room: None, behind: None }
     }
 
     /// Takes in a message that a stage made.
@@ -147,7 +147,7 @@ impl Ledger {
             c.added += 1;
             c.in_flight += 1;
         });
-        Ticket { ledger: Some(Arc::clone(self)), held: false, room: None }
+        Ticket { ledger: Some(Arc::clone(self)), held: false, room: None, behind: None }
     }
 
     /// Counts what never became a message: received and dropped at once.
@@ -182,6 +182,8 @@ pub struct Ticket {
     held: bool,
     /// What it has on a shelf on which it lies or lay.
     pub(super) room: Option<Room>,
+    /// The stages that it had behind it when it was held last.
+    pub(super) behind: Option<Names>,
 }
 
 impl Ticket {

@@ -32,7 +32,7 @@ pub use fanout::{FANOUT_QUEUE, Intake, ShortWay};
 pub use ledger::{Door, DropReason, Ledger, Snapshot, Ticket};
 pub use output::Output;
 pub use queue::{BATCH, STAGE_QUEUE, STAGE_QUEUE_BYTES};
-pub use shelf::{HELD_MIN_BYTES, Held, Keeper, Shelf, ShelfCounts};
+pub use shelf::{HELD_MIN_BYTES, Held, Keeper, Kept, Names, Shelf, ShelfCounts};
 pub use stage::{Fallback, Judged, Processor, Stage, StageError, Verdict};
 pub use stages::StageCounts;
 pub use stamp::Stamp;
@@ -155,9 +155,9 @@ impl Pipeline {
     }
 
     /// Makes a shelf with room for so many bytes. What an earlier run left on it is taken in by a door of its own.
-    pub fn shelf(&self, keeper: Box<dyn Keeper>, room: usize, left: Vec<(u64, Held, Arc<Message>)>) -> Arc<Shelf> {
+    pub fn shelf(&self, keeper: Box<dyn Keeper>, room: usize, left: Vec<(u64, Kept)>) -> Arc<Shelf> {
         let left = left.into_iter();
-        let left = left.map(|(number, held, message)| (number, held, message, self.exit.ledger.receive(Door::Held)));
+        let left = left.map(|(number, kept)| (number, kept, self.exit.ledger.receive(Door::Held)));
         Arc::new(Shelf::new(keeper, room, left.collect()))
     }
 

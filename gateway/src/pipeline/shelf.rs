@@ -8,6 +8,7 @@
 //! The room that a message has on a shelf is its own until it ends or has room on a later one. So what was promised when it
 //! was laid down holds on its whole way: where a later shelf is full, it lies there all the same, in the room of the earlier.
 
+use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -29,11 +30,29 @@ pub enum Held {
     Apart,
 }
 
+/// Names of stages.
+pub type Names = Arc<[Arc<str>]>;
+
+/// A message on a shelf, for whoever keeps it over a restart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// The message.
+    pub message: Arc<Message>,
+    /// Why it was not judged.
+    pub held: Held,
+    /// The stages that it has behind it; `None` where nobody knows. It meets none of them again, in whatever order they
+    /// stand when it goes on.
+    pub behind: Option<Names>,
+}
+
 /// Keeps what is on a shelf over a restart.
 pub trait Keeper: Send + Sync {
     /// Keeps a message. The receipt is settled when it is safe. Gives the number by which it is let go, which is noted
     /// with what the message leaves behind in the end (see [`Receipt::held`]).
-    fn keep(&self, message: &Arc<Message>, held: Held, receipt: Option<Receipt>) -> u64;
+    fn keep(&self, kept: Kept, receipt: Option<Receipt>) -> u64;
+
+    /// Keeps messages that were kept under these numbers, by this keeper or another, under new ones, in one step.
+    fn take_over(&self, moved: Vec<(u64, Kept)>) -> Vec<u64>;
 
     /// Notes that a message lies apart from now on.
     fn set_apart(&self, number: u64);
@@ -179,11 +198,12 @@ fn weight(message: &Message) -> usize {
 
 impl Shelf {
     /// One with room for so many bytes, and with what an earlier run left, each with its number and its ticket, in order.
-    pub(super) fn new(keeper: Box<dyn Keeper>, room: usize, left: Vec<(u64, Held, Arc<Message>, Ticket)>) -> Self {
+    pub(super) fn new(keeper: Box<dyn Keeper>, room: usize, left: Vec<(u64, Kept, Ticket)>) -> Self {
         let account = Arc::new(Account { room: AtomicUsize::new(room), ..Account::default() });
         let mut places = Places::default();
-        for (number, held, message, mut ticket) in left {
+        for (number, Kept { message, held, behind }, mut ticket) in left {
             ticket.hold();
+            ticket.behind = behind;
             ticket.room = Some(Room::take(&account, weight(&message), held));
             places.lay(Laid { number, held, message, ticket });
         }
@@ -217,18 +237,65 @@ impl Shelf {
         receipt: Option<Receipt>,
         held: Held,
     ) -> Result<(), Option<Receipt>> {
-        let weight = weight(&message);
-        let room = Room::find(&self.account, weight, held);
-        ticket.room = room.or_else(|| Some(ticket.room.take()?.lend(weight)));
-        if ticket.room.is_none() {
+        if !self.house(&message, &mut ticket, held) {
             ticket.dropped(DropReason::HeldFull);
             return Err(receipt);
         }
         ticket.hold();
         let message = Arc::new(message);
-        let number = self.keeper.keep(&message, held, receipt);
+        let kept = Kept { message: Arc::clone(&message), held, behind: ticket.behind.clone() };
+        let number = self.keeper.keep(kept, receipt);
         self.lock().lay(Laid { number, held, message, ticket });
         Ok(())
+    }
+
+    /// Takes what is to be laid on another shelf: what `elsewhere` gives something for, in order.
+    pub(super) fn take_for<T>(&self, elsewhere: impl Fn(&Laid) -> Option<T>) -> Vec<(Laid, T)> {
+        let mut places = self.lock();
+        let Places { waiting, apart, again } = std::mem::take(&mut *places);
+        let mut taken = Vec::new();
+        for (place, laid) in apart.into_iter().enumerate() {
+            match elsewhere(&laid) {
+                Some(to) => taken.push((laid, to)),
+                None => {
+                    places.again += usize::from(place < again);
+                    places.apart.push_back(laid);
+                }
+            }
+        }
+        for laid in waiting {
+            match elsewhere(&laid) {
+                Some(to) => taken.push((laid, to)),
+                None => places.waiting.push_back(laid),
+            }
+        }
+        taken
+    }
+
+    /// Lays down what lay on other shelves, and sees that all that waits is in order: of one topic, what has more stages
+    /// behind it is older.
+    pub(super) fn take_over(&self, moved: Vec<Laid>) {
+        let kept = moved.iter().map(|laid| {
+            let Laid { number, message, ticket, .. } = laid;
+            (*number, Kept { message: Arc::clone(message), held: Held::Waits, behind: ticket.behind.clone() })
+        });
+        let numbers = self.keeper.take_over(kept.collect());
+        let mut places = self.lock();
+        for (number, mut laid) in numbers.into_iter().zip(moved) {
+            (laid.number, laid.held) = (number, Held::Waits);
+            self.house(&laid.message, &mut laid.ticket, Held::Waits);
+            places.lay(laid);
+        }
+        let behind = |laid: &Laid| laid.ticket.behind.as_ref().map_or(usize::MAX, |names| names.len());
+        places.waiting.make_contiguous().sort_by_key(|laid| Reverse(behind(laid)));
+    }
+
+    /// Finds room for a message here, or lets it keep what it has on an earlier shelf. Says whether it has any.
+    fn house(&self, message: &Message, ticket: &mut Ticket, held: Held) -> bool {
+        let weight = weight(message);
+        let room = Room::find(&self.account, weight, held);
+        ticket.room = room.or_else(|| Some(ticket.room.take()?.lend(weight)));
+        ticket.room.is_some()
     }
 
     /// Whether all of its room is taken by what lies on later shelves: what is on it has to wait for those. Else messages

@@ -14,7 +14,7 @@ use tokio::sync::{Mutex, MutexGuard, oneshot, watch};
 use tokio::time::Instant;
 
 use super::exit::Exit;
-use super::line::{Line, Place};
+use super::line::{Line, Place, resettle};
 use super::shelf::Pause;
 use super::worker::Worker;
 use super::{Closed, Stage, StageError};
@@ -154,6 +154,7 @@ impl Stages {
             return Err(StageError::Stuck);
         }
         successors.into_iter().for_each(|(worker, processor)| worker.replace(processor));
+        resettle(&places);
         gate.places.clone_from(&places);
         drop(gate);
         for place in old.iter().filter(|old| !places.iter().any(|new| Arc::ptr_eq(&new.worker, &old.worker))) {

@@ -3,13 +3,13 @@
 //! A plugin that the settings do not name any more may be back tomorrow, so what it has stays for [`KEPT`], counted by the
 //! wall clock where that can be trusted, and for so many of them as [`LEFT_MAX`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use super::lock;
-use crate::message::{Message, Note, Receipt};
-use crate::pipeline::{Held, Keeper, Pipeline, Shelf};
+use crate::message::{Note, Receipt};
+use crate::pipeline::{Held, Keeper, Kept, Pipeline, Shelf};
 use crate::plugin_host::{Disk, Kv};
 use crate::store::{HeldRow, Store, Stored, StoredMemory};
 
@@ -38,10 +38,20 @@ struct OnDisk {
     owner: Arc<str>,
 }
 
+impl OnDisk {
+    fn row(&self, kept: Kept) -> HeldRow {
+        let Kept { message, held, behind } = kept;
+        HeldRow { owner: Arc::clone(&self.owner), apart: held == Held::Apart, behind, message }
+    }
+}
+
 impl Keeper for OnDisk {
-    fn keep(&self, message: &Arc<Message>, held: Held, receipt: Option<Receipt>) -> u64 {
-        let apart = held == Held::Apart;
-        self.store.hold(HeldRow { owner: Arc::clone(&self.owner), apart, message: Arc::clone(message) }, receipt)
+    fn keep(&self, kept: Kept, receipt: Option<Receipt>) -> u64 {
+        self.store.hold(self.row(kept), receipt)
+    }
+
+    fn take_over(&self, moved: Vec<(u64, Kept)>) -> Vec<u64> {
+        self.store.hold_instead(moved.into_iter().map(|(number, kept)| (number, self.row(kept))).collect())
     }
 
     fn set_apart(&self, number: u64) {
@@ -53,15 +63,19 @@ impl Keeper for OnDisk {
     }
 }
 
-type Left = Vec<(u64, Held, Arc<Message>)>;
+type Left = Vec<(u64, Kept)>;
 
 impl Memories {
     /// Takes those that were found in the store.
     pub(super) fn new(store: Store, pipeline: &Arc<Pipeline>, stored: &mut Stored) -> Self {
         let mut shelves: BTreeMap<Arc<str>, Left> = BTreeMap::new();
-        for (number, HeldRow { owner, apart, message }) in std::mem::take(&mut stored.held) {
+        let mut names = BTreeSet::new();
+        for (number, HeldRow { owner, apart, behind, message }) in std::mem::take(&mut stored.held) {
             let held = if apart { Held::Apart } else { Held::Waits };
-            shelves.entry(owner).or_default().push((number, held, message));
+            // Many have the same behind them.
+            let behind = behind.map(|behind| names.get(&behind).cloned().unwrap_or(behind));
+            names.extend(behind.clone());
+            shelves.entry(owner).or_default().push((number, Kept { message, held, behind }));
         }
         let mut found = std::mem::take(&mut stored.memories);
         for owner in shelves.keys() {

@@ -21,7 +21,7 @@ mod load;
 mod memories;
 
 /// What each layout added to the one before, from the first on. The layout's number stands in the file as its user version.
-const LAYOUTS: [&str; 3] = [TABLES, memories::TABLES, held::TABLES];
+const LAYOUTS: [&str; 4] = [TABLES, memories::TABLES, held::TABLES, held::BEHIND];
 const LAYOUT: i64 = LAYOUTS.len() as i64;
 /// Stands in the file with the layout added, as its application id, so that a flipped bit is not taken for a newer
 /// version: the letters `St`.

@@ -223,6 +223,20 @@ impl Store {
         number
     }
 
+    /// Holds messages in the place of those that have these numbers; it reaches the disk together or not at all. Gives the
+    /// new numbers, in order.
+    pub fn hold_instead(&self, rows: Vec<(u64, HeldRow)>) -> Vec<u64> {
+        let count = rows.len() as u64;
+        let first = self.0.last_held.fetch_add(count, Ordering::Relaxed) + 1;
+        self.change(LAZY, |pending, due| {
+            for (number, (old, row)) in (first..).zip(rows) {
+                pending.hold(number, row, None, due);
+                pending.note(Note::Held(old), Receipt::held(old), due);
+            }
+        });
+        (first..first + count).collect()
+    }
+
     /// Notes that a plugin failed at a message that is held for it.
     pub fn set_apart(&self, number: u64) {
         self.change(LAZY, |pending, due| pending.set_apart(number, due));

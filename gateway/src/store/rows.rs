@@ -77,6 +77,8 @@ pub struct HeldRow {
     pub owner: Arc<str>,
     /// The plugin failed at this one; otherwise it could judge nothing.
     pub apart: bool,
+    /// The plugins that it has behind it; `None` where nobody knows.
+    pub behind: Option<Arc<[Arc<str>]>>,
     /// The message.
     pub message: Arc<Message>,
 }

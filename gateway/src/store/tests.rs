@@ -224,7 +224,8 @@ async fn what_may_be_on_disk_after_a_failure_is_taken_off_it() {
     let other = store.begin_session(session("d"));
     store.subscribe(other, &filter("a"), Some(OPTIONS), receipt().0);
     store.receive(Publication { session: other, packet_id: NonZeroU16::MAX }, receipt().0);
-    let held = store.hold(HeldRow { owner: "p".into(), apart: false, message: message("a", "held") }, None);
+    let held =
+        store.hold(HeldRow { owner: "p".into(), apart: false, behind: None, message: message("a", "held") }, None);
     let batch = store.pending().take();
     // It is written, and all that comes back is that it failed.
     store.0.database.lock().unwrap().write(&batch).unwrap();
@@ -248,7 +249,8 @@ async fn nothing_piles_up_of_what_a_failing_disk_was_tried_with() {
     store.0.database.lock().unwrap().break_writes(true);
     for _ in 0..100 {
         let row = store.queue(queued(id, 1, "x"), Vec::new(), true);
-        let held = store.hold(HeldRow { owner: "p".into(), apart: false, message: message("a", "held") }, None);
+        let held =
+            store.hold(HeldRow { owner: "p".into(), apart: false, behind: None, message: message("a", "held") }, None);
         let other = store.begin_session(session("d"));
         assert!(store.flush().await.is_err());
         store.forget(row);

@@ -36,8 +36,12 @@ impl Processor for HoldsFirst {
 struct KeepsNothing;
 
 impl pipeline::Keeper for KeepsNothing {
-    fn keep(&self, _: &Arc<Message>, _: pipeline::Held, _: Option<Receipt>) -> u64 {
+    fn keep(&self, _: pipeline::Kept, _: Option<Receipt>) -> u64 {
         unreachable!("there is no room")
+    }
+
+    fn take_over(&self, moved: Vec<(u64, pipeline::Kept)>) -> Vec<u64> {
+        moved.into_iter().map(|(number, _)| number).collect()
     }
 
     fn set_apart(&self, _: u64) {}

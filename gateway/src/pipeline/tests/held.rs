@@ -4,21 +4,22 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::*;
 use crate::message::Promise;
+use crate::pipeline::Kept;
 use crate::pipeline::queue::BATCH;
 
 /// What a keeper was asked to keep: the text of each message, and whether it lay apart. Let go by the receipt's note.
 #[derive(Default)]
-struct Kept {
+struct Book {
     last: AtomicU64,
     held: Mutex<Vec<(u64, String, Held)>>,
 }
 
-struct Keeps(Arc<Kept>);
+struct Keeps(Arc<Book>);
 
 impl Keeper for Keeps {
-    fn keep(&self, message: &Arc<Message>, held: Held, receipt: Option<Receipt>) -> u64 {
+    fn keep(&self, kept: Kept, receipt: Option<Receipt>) -> u64 {
         let number = self.0.last.fetch_add(1, Ordering::Relaxed) + 1;
-        self.0.held.lock().unwrap().push((number, shown(message), held));
+        self.0.held.lock().unwrap().push((number, shown(&kept.message), kept.held));
         receipt.into_iter().for_each(|receipt| {
             receipt.end(|note, receipt| {
                 if let Note::Held(number) = note {
@@ -28,6 +29,14 @@ impl Keeper for Keeps {
             });
         });
         number
+    }
+
+    fn take_over(&self, moved: Vec<(u64, Kept)>) -> Vec<u64> {
+        let takes = |(number, kept)| {
+            self.let_go(number);
+            self.keep(kept, None)
+        };
+        moved.into_iter().map(takes).collect()
     }
 
     fn set_apart(&self, number: u64) {
@@ -73,16 +82,16 @@ impl Processor for Moody {
 struct Bench {
     pipeline: Arc<Pipeline>,
     delivered: Intake,
-    kept: Arc<Kept>,
+    kept: Arc<Book>,
     shelf: Arc<Shelf>,
     open: Arc<AtomicBool>,
     asked: Arc<AtomicU64>,
 }
 
 impl Bench {
-    async fn new(open: bool, room: usize, left: Vec<(u64, Held, Arc<Message>)>) -> Self {
+    async fn new(open: bool, room: usize, left: Vec<(u64, Kept)>) -> Self {
         let (pipeline, delivered) = Pipeline::new(1);
-        let kept = Arc::<Kept>::default();
+        let kept = Arc::<Book>::default();
         let shelf = pipeline.shelf(Box::new(Keeps(Arc::clone(&kept))), room, left);
         let lets_go = Keeps(Arc::clone(&kept));
         pipeline.note_with(move |note, receipt| {
@@ -178,7 +187,9 @@ async fn where_there_is_no_room_the_newest_is_dropped_and_not_acknowledged() {
 #[tokio::test]
 async fn what_an_earlier_run_left_is_counted_in_and_judged_first() {
     let pipeline = Pipeline::new(9).0;
-    let left = |number, held, payload| (number, held, Arc::new(from_radio(&pipeline, "t", payload)));
+    let left = |number, held, payload| {
+        (number, Kept { message: Arc::new(from_radio(&pipeline, "t", payload)), held, behind: None })
+    };
     let left = vec![left(1, Held::Apart, "x"), left(2, Held::Waits, "a"), left(3, Held::Waits, "b")];
     let mut bench = Bench::new(true, 0, left).await;
     assert_eq!(bench.next(2).await, ["a", "b"]);
@@ -234,8 +245,9 @@ async fn what_a_plugin_made_and_finds_no_room_takes_the_promise_of_nothing_else(
     assert_eq!((ledger(&bench.pipeline).held, ledger(&bench.pipeline).dropped["held-full"]), (1, 1));
 }
 
-fn left(pipeline: &Pipeline, count: usize) -> Vec<(u64, Held, Arc<Message>)> {
-    let left = |number| (number, Held::Waits, Arc::new(from_radio(pipeline, "t", "a")));
+fn left(pipeline: &Pipeline, count: usize) -> Vec<(u64, Kept)> {
+    let message = || Arc::new(from_radio(pipeline, "t", "a"));
+    let left = |number| (number, Kept { message: message(), held: Held::Waits, behind: None });
     (1..=count as u64).map(left).collect()
 }
 
@@ -328,7 +340,7 @@ async fn what_lies_apart_keeps_its_try_while_nothing_can_be_judged() {
 #[tokio::test]
 async fn what_comes_off_a_shelf_and_finds_a_later_one_full_lies_there_in_the_room_that_it_had() {
     let (pipeline, mut delivered) = Pipeline::new(1);
-    let kept = Arc::<Kept>::default();
+    let kept = Arc::<Book>::default();
     let shelf = |room| pipeline.shelf(Box::new(Keeps(Arc::clone(&kept))), room, Vec::new());
     let (first, second) = (shelf(3 * HELD_MIN_BYTES), shelf(2 * HELD_MIN_BYTES));
     let open = [Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false))];
@@ -383,4 +395,77 @@ async fn messages_that_grow_on_their_way_wait_until_those_before_them_have_left_
     until(|| ledger(&pipeline).in_flight == 0).await;
     assert_eq!((first.counts(), second.counts()), <(ShelfCounts, ShelfCounts)>::default());
     assert_eq!(ledger(&pipeline).dropped_total(), 0);
+}
+
+/// Two stages, both with a shelf, of which one can judge nothing; it holds a message. Then they change places, and it can.
+/// Gives how often the other was asked about the message.
+async fn change_places(shut: usize) -> u64 {
+    let (pipeline, mut delivered) = Pipeline::new(1);
+    let shelf = || pipeline.shelf(Box::new(Keeps(Arc::default())), 1 << 20, Vec::new());
+    let shelves = [shelf(), shelf()];
+    let open = Arc::new(AtomicBool::new(false));
+    let asked = Arc::new(AtomicU64::new(0));
+    let moody = |at: usize| match at == shut {
+        true => Moody { open: Arc::clone(&open), hates: b"", asked: Arc::default() },
+        false => Moody { open: Arc::new(AtomicBool::new(true)), hates: b"", asked: Arc::clone(&asked) },
+    };
+    let names = ["first", "second"];
+    let place = |at: usize| Stage { shelf: Some(Arc::clone(&shelves[at])), ..stage(names[at], "#", moody(at)) };
+    pipeline.set_stages(vec![place(0), place(1)], PATIENCE).await.unwrap();
+    pipeline.ingest(from_radio(&pipeline, "t", "a")).await.unwrap();
+    until(|| shelves[shut].counts().waiting == 1).await;
+    let stays = |at: usize| Stage { processor: None, ..place(at) };
+    pipeline.set_stages(vec![stays(1), stays(0)], PATIENCE).await.unwrap();
+    open.store(true, Ordering::Relaxed);
+    let next = tokio::time::timeout(PATIENCE, delivered.recv()).await.unwrap().unwrap();
+    assert_eq!(shown(&next.message), "t=a");
+    until(|| ledger(&pipeline).in_flight == 0).await;
+    assert_eq!(ledger(&pipeline).held, 0);
+    asked.load(Ordering::Relaxed)
+}
+
+#[tokio::test]
+async fn a_held_message_meets_no_stage_twice_that_has_come_behind_the_one_that_holds_it() {
+    assert_eq!(change_places(1).await, 1);
+}
+
+#[tokio::test]
+async fn a_held_message_meets_a_stage_that_has_come_before_the_one_that_holds_it() {
+    assert_eq!(change_places(0).await, 1);
+}
+
+#[tokio::test]
+async fn where_what_is_held_at_several_stages_comes_together_the_order_stays() {
+    let (pipeline, mut delivered) = Pipeline::new(1);
+    let shelf = |left| pipeline.shelf(Box::new(Keeps(Arc::default())), 1 << 20, left);
+    let kept = |payload, behind: &[&str]| {
+        let behind = behind.iter().map(|name| Arc::from(*name)).collect();
+        let message = Arc::new(from_radio(&pipeline, "t", payload));
+        (1, Kept { message, held: Held::Waits, behind: Some(behind) })
+    };
+    // They stood in the order b, c, a.
+    let shelves = [
+        shelf(vec![kept("a", &["b", "c"])]),
+        shelf(vec![kept("c", &[]), kept("d", &[])]),
+        shelf(vec![kept("b", &["b"])]),
+    ];
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let stage = |at: usize, name: &'static str| {
+        let asked = Arc::clone(&asked);
+        let notes = move |m: &Message| {
+            asked.lock().unwrap().push(format!("{name}{}", std::str::from_utf8(&m.payload).unwrap()));
+            Verdict::Pass
+        };
+        Stage { shelf: Some(Arc::clone(&shelves[at])), ..rule(name, "#", notes) }
+    };
+    pipeline.set_stages(vec![stage(0, "a"), stage(1, "b"), stage(2, "c")], PATIENCE).await.unwrap();
+    let mut came = Vec::new();
+    while came.len() < 4 {
+        let next = tokio::time::timeout(PATIENCE, delivered.recv()).await.unwrap().unwrap();
+        came.push(shown(&next.message));
+    }
+    assert_eq!(came, ["t=a", "t=b", "t=c", "t=d"]);
+    let mut asked = asked.lock().unwrap().clone();
+    asked.sort();
+    assert_eq!(asked, ["aa", "ab", "ac", "ad", "bc", "bd", "cb", "cc", "cd"]);
 }

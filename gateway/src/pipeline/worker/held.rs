@@ -85,7 +85,7 @@ impl Run {
 
     /// Lays a message on the shelf. What was taken from there goes to `back`.
     pub(super) fn lay(&self, message: Message, rider: Rider, held: Held, back: &mut Back) {
-        let Rider { ticket, receipt, line, at, laid } = rider;
+        let Rider { mut ticket, receipt, line, at, laid } = rider;
         let Some(shelf) = line.places.get(at).and_then(|place| place.shelf.as_ref()) else {
             count(&self.shared.figures.dropped, 1);
             ticket.dropped(DropReason::PluginFailed);
@@ -95,6 +95,7 @@ impl Run {
             // Its receipt stands for the end of its being held, which has not come.
             return back.push((Laid { number, held: lay, message: Arc::new(message), ticket }, held));
         }
+        ticket.behind = line.behind(at, &ticket);
         let first = held == Held::Waits && !shelf.waits();
         let made = matches!(message.origin, Origin::Plugin(_));
         if let Err(receipt) = shelf.put(message, ticket, receipt, held) {

@@ -4,7 +4,7 @@ use super::*;
 use crate::message::Note;
 
 fn row(payload: &str) -> HeldRow {
-    HeldRow { owner: "p".into(), apart: false, message: message("a/b", payload) }
+    HeldRow { owner: "p".into(), apart: false, behind: None, message: message("a/b", payload) }
 }
 
 /// The payloads of what is held, and whether it lies apart.
@@ -21,7 +21,9 @@ fn end(store: &Store, number: u64) {
 async fn what_is_held_is_found_again_in_order_until_it_is_held_no_more() {
     let folder = tempfile::tempdir().unwrap();
     let (store, _) = Store::open(folder.path()).unwrap();
-    let numbers: Vec<_> = ["1", "2", "3"].iter().map(|payload| store.hold(row(payload), None)).collect();
+    let behind: Option<Arc<[Arc<str>]>> = Some(["a".into(), "b".into()].into());
+    let rows = ["1", "2", "3"].map(|payload| HeldRow { behind: behind.clone(), ..row(payload) });
+    let numbers: Vec<_> = rows.into_iter().map(|row| store.hold(row, None)).collect();
     store.set_apart(numbers[1]);
     store.flush().await.unwrap();
     store.set_apart(numbers[2]);
@@ -29,7 +31,8 @@ async fn what_is_held_is_found_again_in_order_until_it_is_held_no_more() {
     store.flush().await.unwrap();
     drop(store);
     assert_eq!(held(folder.path()), [("2".to_owned(), true), ("3".to_owned(), true)]);
-    let (store, _) = Store::open(folder.path()).unwrap();
+    let (store, stored) = Store::open(folder.path()).unwrap();
+    assert!(stored.held.values().all(|row| row.behind == behind), "{:?}", stored.held);
     let next = store.hold(row("4"), None);
     assert_eq!(next, numbers[2] + 1);
     end(&store, next);
@@ -70,4 +73,20 @@ async fn what_ends_while_the_disk_fails_is_gone_when_it_is_well() {
     drop(store);
     let stored = Store::open(folder.path()).unwrap().1;
     assert_eq!((stored.held.len(), stored.retained.len()), (0, 1));
+}
+
+#[tokio::test]
+async fn what_is_held_for_another_instead_is_so_in_one_step() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(folder.path()).unwrap();
+    let numbers = ["1", "2"].map(|payload| store.hold(row(payload), None));
+    store.flush().await.unwrap();
+    let moved = ["1", "2"].map(|payload| HeldRow { owner: "q".into(), ..row(payload) });
+    let anew = store.hold_instead(numbers.into_iter().zip(moved).collect());
+    assert_eq!(anew, [numbers[1] + 1, numbers[1] + 2]);
+    store.flush().await.unwrap();
+    assert_eq!(store.figures().commits.load(Ordering::Relaxed), 2);
+    drop(store);
+    let held = Store::open(folder.path()).unwrap().1.held;
+    assert_eq!(held.values().map(|row| &*row.owner).collect::<Vec<_>>(), ["q", "q"]);
 }

@@ -191,7 +191,8 @@ mod tests {
     async fn radios_that_can_t_be_started_are_waited_for_together() {
         let radios = Radios::new(Pipeline::new(1).0, Supervisor::default());
         // Names that no topic can have.
-        let broken = ["a+", "b+", "c+"].map(|name| Radio::Serial(SerialRadio::simulated(name, SimulatedDevice::Nmea, 1)));
+        let broken =
+            ["a+", "b+", "c+"].map(|name| Radio::Serial(SerialRadio::simulated(name, SimulatedDevice::Nmea, 1)));
         let begun = Instant::now();
         radios.start(broken).await;
         assert_eq!(begun.elapsed(), ATTACH_PATIENCE);

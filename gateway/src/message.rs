@@ -192,6 +192,22 @@ impl Message {
         }
     }
 
+    /// The message for people and scripts: payload as text where it is text, else base64.
+    pub fn to_json(&self) -> serde_json::Value {
+        let (encoding, payload) = self.readable_payload();
+        serde_json::json!({
+            "id": self.id.to_string(),
+            "time": self.received.rfc3339(),
+            "clock": self.received.clock.as_str(),
+            "origin": self.origin.to_string(),
+            "topic": self.topic.as_str(),
+            "qos": self.qos as u8,
+            "retain": self.retain,
+            "encoding": encoding,
+            "payload": payload,
+        })
+    }
+
     /// The bytes of a payload that was written by [`Message::readable_payload`]; `None` where nothing could have been
     /// written like that.
     pub fn read_payload(encoding: &str, written: String) -> Option<Vec<u8>> {

@@ -55,7 +55,7 @@ impl Lines {
         loop {
             let received = self.stop.run_until_cancelled(self.messages.recv()).await?;
             match received {
-                Ok(message) if self.wants(&message) => return Some(format!("{}\n", describe(&message))),
+                Ok(message) if self.wants(&message) => return Some(format!("{}\n", message.to_json())),
                 Ok(_) => {}
                 // The watcher is slow, which is its own affair; it is told what it missed.
                 Err(RecvError::Lagged(missed)) => return Some(format!("{{\"missed\":{missed}}}\n")),
@@ -67,20 +67,4 @@ impl Lines {
     fn wants(&self, message: &Message) -> bool {
         self.filter.as_ref().is_none_or(|filter| filter.matches(message.topic.as_str()))
     }
-}
-
-/// A message for people and scripts: payload as text where it is text, else base64.
-fn describe(message: &Message) -> serde_json::Value {
-    let (encoding, payload) = message.readable_payload();
-    serde_json::json!({
-        "id": message.id.to_string(),
-        "time": message.received.rfc3339(),
-        "clock": message.received.clock.as_str(),
-        "origin": message.origin.to_string(),
-        "topic": message.topic.as_str(),
-        "qos": message.qos as u8,
-        "retain": message.retain,
-        "encoding": encoding,
-        "payload": payload,
-    })
 }

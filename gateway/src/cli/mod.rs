@@ -13,6 +13,7 @@ mod plugin;
 mod run;
 mod shell;
 mod socket;
+mod spool;
 mod tap;
 mod text;
 mod top;
@@ -58,6 +59,7 @@ enum Verb {
     Config(config::Arguments),
     Demo(demo::Arguments),
     Plugin(plugin::Arguments),
+    Spool(spool::Arguments),
     Tap(tap::Arguments),
     Top(top::Arguments),
     Uplink(uplink::Arguments),
@@ -105,6 +107,7 @@ pub fn main() -> ExitCode {
         Verb::Config(arguments) => config::run(&arguments),
         Verb::Demo(arguments) => demo::run(&arguments),
         Verb::Plugin(arguments) => plugin::run(&arguments),
+        Verb::Spool(arguments) => spool::run(&arguments),
         Verb::Tap(arguments) => tap::run(&arguments),
         Verb::Top(arguments) => top::run(&arguments),
         Verb::Uplink(arguments) => uplink::run(&arguments),

@@ -9,6 +9,7 @@ mod disk;
 mod figures;
 mod files;
 mod frame;
+mod inspect;
 mod journal;
 mod lane;
 mod opening;
@@ -33,6 +34,7 @@ use tokio::sync::{Notify, oneshot};
 use crate::message::{Receipt, Received};
 
 pub use self::figures::{Dropped, Figures, Quarantined};
+pub use self::inspect::{Contents, FileReport, LaneContents, State as FileState, Stopped, Stored, uplinks};
 pub use self::reader::{Reader, Record, Seq};
 pub use self::settings::{BYTES_MIN, Durability, Policy, Priority, RECORD_MAX, SpoolSettings};
 

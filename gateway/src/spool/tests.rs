@@ -2,6 +2,7 @@
 
 mod damage;
 mod live;
+mod looking;
 mod model;
 mod policies;
 mod sim;

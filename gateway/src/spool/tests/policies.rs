@@ -273,7 +273,7 @@ fn with_block_a_disk_that_fails_makes_publishers_wait_and_drops_nothing() {
 
 #[test]
 fn what_can_not_be_read_is_tried_again_and_then_passed_over() {
-    let mut bench = Bench::new(settings(Policy::Block));
+    let bench = Bench::new(settings(Policy::Block));
     (0..30).for_each(|n| drop(bench.append(&text(n), Priority::Bulk)));
     let mut bench = bench.again();
     bench.disk.fail_reading(true);

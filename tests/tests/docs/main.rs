@@ -69,6 +69,7 @@ pages! {
     plugins_work: "docs/plugins.md",
     signing_plugins_works: "docs/sign-plugins.md",
     what_plugins_cost_works: "docs/plugin-costs.md",
+    what_is_in_the_spool_works: "docs/spool.md",
     troubleshooting_works: "docs/troubleshooting.md",
 }
 

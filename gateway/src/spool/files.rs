@@ -29,6 +29,8 @@ pub(super) struct Files {
     pub(super) segments: VecDeque<Segment>,
     /// The file of the last of them, while it is written to.
     active: Option<Box<dyn DiskFile>>,
+    /// Files in which a write failed, and how much of each counts: what is behind that is still to be taken off.
+    untidy: Vec<(Name, u64)>,
     next_file: u64,
     /// The number behind the last record on disk.
     pub(super) end: u64,
@@ -37,7 +39,7 @@ pub(super) struct Files {
 
 impl Files {
     pub(super) fn new(priority: Priority, segments: VecDeque<Segment>, next_file: u64, end: u64) -> Self {
-        Self { priority, segments, active: None, next_file, end, reading: None }
+        Self { priority, segments, active: None, untidy: Vec::new(), next_file, end, reading: None }
     }
 
     pub(super) fn path(&self, name: Name) -> String {
@@ -59,17 +61,11 @@ impl Files {
         let bytes = self.encode(&mut segment, batch, full);
         let path = self.path(segment.name);
         let mut opened = file;
-        match self.write(disk, &path, &mut opened, safe, &bytes, work) {
-            Ok(()) => {}
-            Err(error) => {
-                // Whether this succeeds is of no matter: the next segment says where it begins.
-                let _ = match opened {
-                    _ if fresh => disk.remove(&path),
-                    Some(mut file) => file.truncate(safe),
-                    None => Ok(()),
-                };
-                return Err(error);
-            }
+        if let Err(error) = self.write(disk, &path, &mut opened, safe, &bytes, work) {
+            self.untidy.push((segment.name, safe));
+            // Until it succeeds, the next segment says where it begins.
+            let _ = self.tidy(disk);
+            return Err(error);
         }
         self.end = segment.end;
         self.active = opened.filter(|_| segment.bytes < full);
@@ -77,6 +73,21 @@ impl Files {
             self.segments.pop_back();
         }
         self.segments.push_back(segment);
+        Ok(())
+    }
+
+    /// Takes off what writes that failed have left.
+    fn tidy(&mut self, disk: &dyn Disk) -> io::Result<()> {
+        while let Some((name, safe)) = self.untidy.last() {
+            let path = self.path(*name);
+            let done = if *safe == 0 {
+                disk.remove(&path).and_then(|()| disk.sync_folder(self.priority.as_str()))
+            } else {
+                disk.open(&path, Mode::Write).and_then(|mut file| file.truncate(*safe).and_then(|()| file.sync()))
+            };
+            done.or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })?;
+            self.untidy.pop();
+        }
         Ok(())
     }
 
@@ -133,7 +144,8 @@ impl Files {
     }
 
     /// Ends the last segment, so that it is known to be whole.
-    pub(super) fn seal(&mut self, work: &mut Work, at: u64) -> io::Result<()> {
+    pub(super) fn seal(&mut self, disk: &dyn Disk, work: &mut Work, at: u64) -> io::Result<()> {
+        self.tidy(disk)?;
         let (Some(mut file), Some(segment)) = (self.active.take(), self.segments.back_mut()) else { return Ok(()) };
         let mut bytes = Vec::new();
         put_footer(&mut bytes, segment, at);

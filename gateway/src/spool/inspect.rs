@@ -11,7 +11,7 @@ use super::cursor::{self, Place};
 use super::disk::{Disk, RealDisk};
 use super::files::QUARANTINE;
 use super::opening::{Survey, survey, whole};
-use super::segment::scan;
+use super::segment::{Bounds, scan};
 use super::{LOCK, Priority, Quarantined, Seq, SpoolError};
 
 /// The names of all uplinks that have a folder in `folder`, in order.
@@ -166,10 +166,10 @@ impl Stopped {
                 let next = survey.segments.get(n + 1).map(|next| next.name.base);
                 let until = next.filter(|_| survey.scans[n].is_some());
                 let bytes = whole(&self.disk, survey.priority, segment.name, u64::MAX);
-                let found = scan(&bytes, segment.name, survey.acked, until, |_, _, _| {});
+                let found = scan(&bytes, segment.name, Bounds { until, ..survey.bounds(next) }, |_, _, _| {});
                 let state = if found.lost_bytes > 0 || found.lost > 0 || found.headless_for_certain {
                     State::Damaged
-                } else if found.sealed || until.is_some() {
+                } else if found.torn_bytes == 0 && (found.sealed || until.is_some()) {
                     State::Whole
                 } else {
                     State::Unfinished
@@ -191,7 +191,7 @@ impl Stopped {
             for (n, segment) in survey.segments.iter().enumerate() {
                 let until = survey.segments.get(n + 1).map(|next| next.name.base);
                 let bytes = whole(&self.disk, survey.priority, segment.name, segment.bytes);
-                scan(&bytes, segment.name, survey.acked, until, |number, _, record| {
+                scan(&bytes, segment.name, survey.bounds(until), |number, _, record| {
                     if go_on && number >= survey.acked {
                         let seq = Seq { priority: survey.priority, number };
                         go_on = each(Stored { seq, bytes: Bytes::copy_from_slice(record) });

@@ -89,7 +89,7 @@ impl Journal {
 
     /// Ends all segments, so that they are known to be whole.
     pub(super) fn seal(&mut self, at: u64) -> io::Result<()> {
-        let work = &mut self.work;
-        self.files.iter_mut().try_for_each(|files| files.seal(work, at))
+        let (disk, work) = (self.disk.as_ref(), &mut self.work);
+        self.files.iter_mut().try_for_each(|files| files.seal(disk, work, at))
     }
 }

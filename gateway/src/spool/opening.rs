@@ -1,8 +1,8 @@
 //! What a crash, or worse, left behind: looked through and repaired when a spool is opened.
 //!
 //! Segments that end in a footer are taken at their word: what is in them is looked at when it is read. Only the others are
-//! read as a whole: the one that was written to last, and one behind a write that failed. Whatever is found, the spool
-//! opens; what can't even be read counts as lost.
+//! read as a whole: the one that was written to last, unless the spool was closed in order, and one in which a write failed.
+//! Whatever is found, the spool opens; what can't even be read counts as lost.
 
 use std::collections::VecDeque;
 use std::io;
@@ -14,7 +14,7 @@ use super::files::Files;
 use super::frame::{FOOTER, Frame, put};
 use super::journal::Journal;
 use super::lane::Lane;
-use super::segment::{HEADER, Name, Scan, Segment, first_at, footer, put_footer, scan};
+use super::segment::{Bounds, HEADER, Name, Scan, Segment, first_at, footer, put_footer, scan};
 use super::settings::{Priority, RECORD_MAX, SEGMENT_MAX};
 use super::state::Time;
 use super::{Opened, Quarantined};
@@ -35,6 +35,8 @@ pub(super) struct Survey {
     pub(super) acked: u64,
     /// The cursor says so.
     placed: bool,
+    /// The spool was not closed: the last batch may never have been safely there.
+    unsure: bool,
     pub(super) end: u64,
     pub(super) last_at: u64,
     pub(super) quarantined: Quarantined,
@@ -73,6 +75,7 @@ pub(super) fn survey(disk: &dyn Disk, priority: Priority, place: Option<&Place>)
         weight: 0,
         acked,
         placed: place.is_some(),
+        unsure: place.is_none_or(|place| !place.clean),
         end: 0,
         last_at: 0,
         quarantined: Quarantined::default(),
@@ -118,7 +121,7 @@ impl Survey {
         if segment.name.base < self.acked && segment.end > self.acked {
             (count, bytes) = (0, 0);
             let text = whole(disk, self.priority, name, segment.bytes);
-            super::segment::scan(&text, name, 0, until, |number, _, record| {
+            super::segment::scan(&text, name, Bounds { until, ..Bounds::default() }, |number, _, record| {
                 if number >= self.acked {
                     count += 1;
                     bytes += super::frame::weight(record.len());
@@ -133,13 +136,18 @@ impl Survey {
         self.scans.push(scan);
     }
 
+    /// How a segment is looked at that goes up to `until`, or is the last.
+    pub(super) fn bounds(&self, until: Option<u64>) -> Bounds {
+        Bounds { from: self.acked, until, unsure: self.unsure && until.is_none() }
+    }
+
     /// What a file is worth: by its footer, or by all that is in it.
     fn examine(&mut self, disk: &dyn Disk, name: Name, length: u64, until: Option<u64>) -> (Segment, Option<Scan>) {
         let mut segment = Segment { bytes: length, ..Segment::new(name) };
         if let Some((head, foot)) = ends(disk, self.priority, name, length)
             && let Some((end, at, count)) = footer(&foot, name)
             && name.is_headed(&head)
-            && until.is_none_or(|until| end <= until)
+            && until.map_or(!self.unsure, |until| end <= until)
             && length <= FILE_MAX
         {
             (segment.end, segment.count, segment.at) = (end, count, first_at(&head).unwrap_or(at).min(at));
@@ -147,7 +155,7 @@ impl Survey {
             return (segment, None);
         }
         let bytes = whole(disk, self.priority, name, length);
-        let scan = scan(&bytes, name, self.acked, until, |_, _, _| {});
+        let scan = scan(&bytes, name, self.bounds(until), |_, _, _| {});
         segment.end = until.map_or(scan.end, |until| scan.end.min(until));
         (segment.count, segment.at) = (scan.count, scan.first_at.unwrap_or(scan.last_at));
         segment.bytes = scan.whole.max(HEADER) as u64;
@@ -216,9 +224,8 @@ fn repair(disk: &dyn Disk, survey: Survey, opened: &mut Opened) -> Files {
     for name in empty {
         let _ = disk.remove(&path(priority, name));
     }
-    if let (Some(segment), Some(Some(scan))) = (segments.back_mut(), scans.last())
-        && !scan.sealed
-    {
+    // Of a spool that was closed in order, the last segment was not looked at.
+    if let (Some(segment), Some(Some(scan))) = (segments.back_mut(), scans.last()) {
         opened.repaired += scan.torn_bytes;
         // Damaged, it is kept as it is.
         if (scan.torn > 0 || scan.headless) && !segment.damaged {
@@ -228,7 +235,7 @@ fn repair(disk: &dyn Disk, survey: Survey, opened: &mut Opened) -> Files {
                 Err(_) => segment.counted = true,
             }
         } else if let Ok(bytes) = cut(disk, priority, segment, scan) {
-            segment.bytes += bytes;
+            segment.bytes = bytes;
         }
     }
     Files::new(priority, segments, last_file + 1, end)
@@ -239,16 +246,18 @@ fn path(priority: Priority, name: Name) -> String {
 }
 
 /// Cuts off what is behind the last whole record, and puts a footer in its place. The last batch is written once more: if
-/// waiting for it failed, the kernel may show it here and never write it. Gives the footer's bytes.
+/// waiting for it failed, the kernel may show it here and never write it. Gives the file's length.
 fn cut(disk: &dyn Disk, priority: Priority, segment: &Segment, scan: &Scan) -> io::Result<u64> {
     let mut file = disk.open(&path(priority, segment.name), Mode::Write)?;
-    file.truncate(segment.bytes)?;
+    file.truncate(scan.whole as u64)?;
     let mut bytes = disk::read(file.as_ref(), scan.batch as u64, scan.whole - scan.batch, false)?;
-    put_footer(&mut bytes, segment, scan.last_at);
+    if !scan.sealed {
+        put_footer(&mut bytes, segment, scan.last_at);
+    }
     file.write_at(scan.batch as u64, &bytes)?;
     file.sync()?;
     disk.sync_folder(priority.as_str())?;
-    Ok(FOOTER as u64)
+    Ok((scan.batch + bytes.len()) as u64)
 }
 
 /// Blocks reach a disk in any order, so of the last batch a later record may be there and an earlier one not. Nobody was
@@ -258,7 +267,7 @@ fn rewrite(disk: &dyn Disk, priority: Priority, old: &Segment, file: u64) -> io:
     let text = whole(disk, priority, old.name, old.bytes);
     let mut bytes = name.header();
     let (mut next, mut last_at) = (name.base, old.at);
-    scan(&text, old.name, 0, None, |number, at, record| {
+    scan(&text, old.name, Bounds::default(), |number, at, record| {
         if number != next {
             put(&mut bytes, name.salt, &Frame::Gap { to: number });
         }

@@ -115,13 +115,22 @@ impl Scan {
     }
 }
 
-/// Looks through the bytes of a whole segment, from its header on. Numbers below `from` are not missed: they are
-/// acknowledged. Records from `until` on do not count: the next segment has them. `each` is given every record.
+/// What of a segment is looked at, and how.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Bounds {
+    /// Numbers below are not missed: they are acknowledged.
+    pub(super) from: u64,
+    /// Records from this on do not count: the next segment has them.
+    pub(super) until: Option<u64>,
+    /// The last batch may never have been safely there, though a footer stands behind it.
+    pub(super) unsure: bool,
+}
+
+/// Looks through the bytes of a whole segment, from its header on. `each` is given every record.
 pub(super) fn scan<'a>(
     bytes: &'a [u8],
     name: Name,
-    from: u64,
-    until: Option<u64>,
+    Bounds { from, until, unsure }: Bounds,
     mut each: impl FnMut(u64, u64, &'a [u8]),
 ) -> Scan {
     let mut scan = Scan { end: name.base, headless: !name.is_headed(bytes), ..Scan::default() };
@@ -162,7 +171,9 @@ pub(super) fn scan<'a>(
             }
             Frame::Footer { end, at, .. } => {
                 scan.torn += end.saturating_sub(scan.end.max(from));
-                scan.make_certain();
+                if !unsure {
+                    scan.make_certain();
+                }
                 (scan.end, scan.last_at, scan.sealed) = (end, at, true);
                 break;
             }

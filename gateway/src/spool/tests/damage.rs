@@ -84,7 +84,7 @@ fn hit(file: &Path, kind: u8, at: usize, by: u8) -> BTreeSet<usize> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(80))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn damage_costs_what_it_hit_and_is_counted(

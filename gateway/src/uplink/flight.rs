@@ -85,6 +85,15 @@ impl Flight {
         self.finish(id, |slot| slot.released)
     }
 
+    /// The identifiers of so many records before this one. On a connection where the remote still has the session, the first
+    /// record of a lane is not preceded by any that is under way: where one of those had been, it was dropped meanwhile, and
+    /// the remote would take the next one under its identifier for a repetition.
+    pub(super) fn before(&self, seq: Seq, count: u16) -> Vec<NonZeroU16> {
+        let numbers = (seq.number.saturating_sub(count.into())..seq.number).filter(|number| *number > 0);
+        let ids = numbers.map(|number| id_of(Seq { number, ..seq }));
+        ids.filter(|id| self.find(*id).is_none()).collect()
+    }
+
     /// A new connection. Where the remote still has the session, gives the identifiers to be released once more; what was
     /// under way besides comes from the spool again.
     pub(super) fn begin(&mut self, session_present: bool) -> Vec<NonZeroU16> {
@@ -130,6 +139,17 @@ mod tests {
         assert_eq!(ids(&mut bulk.clone().take(32_000)).len(), 32_000);
         let alarms = ids(&mut bulk.clone().map(|seq| Seq { priority: Priority::Alarm, ..seq }));
         assert!(alarms.is_disjoint(&ids(&mut bulk.clone())) && !alarms.contains(&SUBSCRIBE));
+    }
+
+    #[test]
+    fn what_may_be_left_at_the_remote_is_what_came_before_and_is_not_under_way() {
+        let mut flight = Flight::default();
+        let released = flight.take(record(4), QoS::ExactlyOnce).unwrap();
+        assert!(flight.received(released));
+        let ids = |numbers: &[u64]| numbers.iter().map(|number| id_of(seq(*number))).collect::<Vec<_>>();
+        assert_eq!(flight.before(seq(6), 3), ids(&[3, 5]));
+        assert_eq!(flight.before(seq(3), 10), ids(&[1, 2]));
+        assert_eq!(flight.before(seq(1), 10), []);
     }
 
     #[test]

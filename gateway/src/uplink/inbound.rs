@@ -93,7 +93,7 @@ impl Session<'_> {
         let properties = publish.properties.as_deref().and_then(said);
         // Copied, so that a message that is kept does not keep the read buffer.
         let payload = Bytes::copy_from_slice(&publish.payload);
-        let mut message = self.own.reports.from_remote(mapped.topic, payload);
+        let mut message = self.own.reports.of_remote(mapped.topic, payload);
         (message.qos, message.retain, message.properties) = (publish.qos, publish.retain, properties);
         UplinkStats::add(&self.own.stats.received);
         self.own.reports.ingest(message, receipt).await.map_err(|_closed| Trouble::NotKept)?;

@@ -100,11 +100,11 @@ pub(super) async fn open(url: &Url, client: Option<&tls::Client>) -> Result<Link
     let tcp = connect(&addresses, deadline).await?;
     // Small packets are not to wait for others; without it, they do.
     let _ = tcp.set_nodelay(true);
-    let peer = tcp.peer_addr().map_err(Trouble::lost)?;
+    let peer = tcp.peer_addr()?;
     let Some(client) = client else { return Ok(Link { stream: Box::new(tcp), peer, tls: None }) };
     let name = tls::server_name(&url.host).map_err(Trouble::Tls)?;
     let shaking = timeout_at(deadline, TlsConnector::from(client.config()).connect(name, tcp));
-    let stream = shaking.await.map_err(|_| Trouble::TooSlow("to shake hands"))?.map_err(Trouble::lost)?;
+    let stream = shaking.await.map_err(|_| Trouble::TooSlow("to shake hands"))??;
     let agreed = tls::agreed(stream.get_ref().1);
     Ok(Link { stream: Box::new(Flushing::new(stream)), peer, tls: Some(agreed) })
 }
@@ -157,14 +157,14 @@ pub(super) async fn join(mut link: Link, connect: Connect, max_packet: usize) ->
     let mut out = BytesMut::new();
     codec::write(&Packet::Connect(Box::new(connect)), version, &mut out)?;
     let joining = async {
-        link.stream.write_all(&out).await.map_err(Trouble::lost)?;
-        link.stream.flush().await.map_err(Trouble::lost)?;
+        link.stream.write_all(&out).await?;
+        link.stream.flush().await?;
         let mut inbox = BytesMut::new();
         loop {
             if let Some(packet) = codec::read(&mut inbox, Some(version), max_packet)? {
                 return Ok((packet, inbox));
             }
-            if link.stream.read_buf(&mut inbox).await.map_err(Trouble::lost)? == 0 {
+            if link.stream.read_buf(&mut inbox).await? == 0 {
                 return Err(Trouble::ClosedAtConnect);
             }
         }

@@ -82,7 +82,7 @@ impl Uplinks {
         self.supervisor.stop(&Self::unit(&name), STOP_PATIENCE).await;
         let before = self.lock().remove(&name);
         let kept = before.as_ref().and_then(|unit| unit.kept.get().cloned());
-        if let Some(Kept { spool, tap }) = &kept {
+        if let Some(Kept { spool, tap, .. }) = &kept {
             // The same spool goes on: what is delivered meanwhile is in it.
             spool.set(spool_settings(&uplink.spool));
             tap.set(&uplink);

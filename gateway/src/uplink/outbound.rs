@@ -81,6 +81,13 @@ impl Session<'_> {
             self.done(&record);
             return Ok(());
         }
+        if qos == QoS::ExactlyOnce
+            && self.session_present
+            && !std::mem::replace(&mut self.swept[record.seq.priority as usize], true)
+        {
+            let ids = self.own.flight.before(record.seq, self.own.settings.in_flight.get());
+            self.release(ids)?;
+        }
         let id = self.own.flight.take(record, qos);
         // Two records of one lane that are under way are closer together than the identifiers reach.
         publish.packet_id = Some(id.ok_or(Trouble::Protocol("a packet identifier is in use".to_owned()))?);

@@ -7,10 +7,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::flight::SUBSCRIBE;
-use super::link::{self, Limits};
+use super::link::{self, Limits, Stream};
 use super::reports;
 use super::trouble::Trouble;
-use crate::codec::{self, Disconnect, Packet, Publish, ReasonCode, Utf8};
+use crate::codec::{self, Disconnect, Packet, Publish, ReasonCode, Utf8, Version};
 use crate::config::Uplink;
 use crate::message::QoS;
 use crate::tls;
@@ -61,29 +61,16 @@ async fn run(uplink: &Uplink, gateway: &str, tell: &mut impl FnMut(Step)) -> Res
         payload: b"stile uplink test"[..].into(),
         properties: None,
     };
-    let (mut stream, mut inbox, mut out) = (joined.link.stream, joined.inbox, BytesMut::new());
+    let (mut stream, mut out) = (joined.link.stream, BytesMut::new());
     codec::write(&Packet::Publish(publish), version, &mut out)?;
     let since = std::time::Instant::now();
     let asking = async {
-        stream.write_all(&out).await.map_err(Trouble::lost)?;
-        stream.flush().await.map_err(Trouble::lost)?;
-        while qos != QoS::AtMostOnce {
-            match codec::read(&mut inbox, Some(version), uplink.max_packet_size)? {
-                Some(Packet::PubAck(ack)) if ack.reason.is_error() => {
-                    return Err(Trouble::SentAway(format!("a message under `{topic}`: {}", ack.reason)));
-                }
-                Some(Packet::PubAck(_)) => break,
-                Some(Packet::Disconnect(disconnect)) => {
-                    return Err(Trouble::SentAway(disconnect.reason.to_string()));
-                }
-                Some(_) => {}
-                None if stream.read_buf(&mut inbox).await.map_err(Trouble::lost)? == 0 => {
-                    return Err(Trouble::Lost("closed by the remote, which may not allow the topic".to_owned()));
-                }
-                None => {}
-            }
+        stream.write_all(&out).await?;
+        stream.flush().await?;
+        if qos == QoS::AtMostOnce {
+            return Ok(());
         }
-        Ok(())
+        acknowledgement(&mut stream, joined.inbox, version, uplink.max_packet_size).await
     };
     timeout(PATIENCE, asking).await.map_err(|_| Trouble::TooSlow("to acknowledge a message"))??;
     tell(Step::Acknowledged(topic, since.elapsed()));
@@ -93,4 +80,25 @@ async fn run(uplink: &Uplink, gateway: &str, tell: &mut impl FnMut(Step)) -> Res
     let _ = timeout(PATIENCE, stream.write_all(&out)).await;
     let _ = timeout(PATIENCE, stream.shutdown()).await;
     Ok(())
+}
+
+/// Waits for the answer to the one message.
+async fn acknowledgement(
+    stream: &mut Box<dyn Stream>,
+    mut inbox: BytesMut,
+    version: Version,
+    max_packet: usize,
+) -> Result<(), Trouble> {
+    loop {
+        match codec::read(&mut inbox, Some(version), max_packet)? {
+            Some(Packet::PubAck(ack)) if ack.reason.is_error() => return Err(Trouble::NotTaken(ack.reason)),
+            Some(Packet::PubAck(_)) => return Ok(()),
+            Some(Packet::Disconnect(disconnect)) => return Err(Trouble::SentAway(disconnect.reason.to_string())),
+            Some(_) => {}
+            None if stream.read_buf(&mut inbox).await? == 0 => {
+                return Err(Trouble::Lost("closed by the remote, which may not allow the topic".to_owned()));
+            }
+            None => {}
+        }
+    }
 }

@@ -87,7 +87,7 @@ impl Reports {
     }
 
     /// A message of the remote's, now.
-    pub(super) fn from_remote(&self, topic: Topic, payload: Bytes) -> Message {
+    pub(super) fn of_remote(&self, topic: Topic, payload: Bytes) -> Message {
         self.pipeline.message(self.now(), Origin::Uplink(Arc::clone(&self.name)), topic, payload)
     }
 

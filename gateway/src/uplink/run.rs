@@ -26,6 +26,9 @@ use crate::supervisor::UnitError;
 pub(super) struct Kept {
     pub(super) spool: Spool,
     pub(super) tap: Arc<Tap>,
+    /// Places of records that the remote may have seen can have been given to others: those were not on disk, and the last
+    /// run ended without closing the spool.
+    pub(super) reused: bool,
 }
 
 /// See the module's head.
@@ -52,11 +55,12 @@ impl Unit {
             let now: spool::Now = Arc::new(move || clock.clock().now());
             Spool::open(&own.folder, &own.settings.name, spool_settings(&own.settings.spool), now)
         };
-        // What was found is told by the spool itself.
-        let (spool, _) = tokio::task::spawn_blocking(opening).await??;
+        // What else was found is told by the spool itself.
+        let (spool, opened) = tokio::task::spawn_blocking(opening).await??;
         let stats = Arc::clone(&self.stats);
         let tap = Tap::new(&self.settings, reports::own(&self.gateway), spool.clone(), stats);
-        let kept = Kept { spool, tap: Arc::new(tap) };
+        let reused = !opened.clean && self.settings.spool.durability == Durability::OnOutage;
+        let kept = Kept { spool, tap: Arc::new(tap), reused };
         let kept = self.kept.get_or_init(|| kept).clone();
         self.pipeline.carry(Arc::clone(&kept.tap) as Arc<dyn crate::pipeline::Carrier>);
         Ok(kept)
@@ -67,7 +71,7 @@ impl Unit {
     /// # Errors
     /// When the spool can't be opened.
     pub(super) async fn run(self: Arc<Self>, stop: CancellationToken) -> Result<(), UnitError> {
-        let Kept { spool, tap } = self.open().await?;
+        let Kept { spool, tap, reused } = self.open().await?;
         let reader = spool.reader().ok_or("the spool is being read already")?;
         let mut own = Own {
             rules: Rules::new(&self.settings.topics),
@@ -78,6 +82,7 @@ impl Unit {
             rate: Rate::new(self.settings.max_rate, Instant::now()),
             received: HashMap::new(),
             subscribed: false,
+            forget: reused,
             settings: Arc::clone(&self.settings),
         };
         tokio::select! {
@@ -120,13 +125,15 @@ async fn connect(own: &Own) -> Result<Joined, Trouble> {
     let will = settings.announce.then(Reports::will);
     let will = will.as_deref().map(|payload| (own.reports.state_topic().as_str(), payload));
     // Where nothing comes from there, and nothing goes there that it has to know again, it need not remember the gateway.
-    let clean = own.rules.subscriptions().is_empty() && !own.rules.sends_exactly_once();
+    let stateless = own.rules.subscriptions().is_empty() && !own.rules.sends_exactly_once();
+    let clean = stateless || (own.forget && own.rules.sends_exactly_once());
     let request = link::request(settings, clean, will)?;
     let link = link::open(&settings.url, settings.tls.as_ref()).await?;
     link::join(link, request, settings.max_packet_size).await
 }
 
 async fn welcome(own: &mut Own, joined: &Joined) {
+    own.forget = false;
     let uplink = own.settings.name.as_str();
     log::info!(uplink = uplink, remote:% = joined.link.peer, session_present = joined.session_present;
         "uplink connected");

@@ -52,6 +52,8 @@ pub(super) struct Own {
     pub(super) received: HashMap<NonZeroU16, Awaited>,
     /// The remote has been asked for all that the rules want, in the session that it has.
     pub(super) subscribed: bool,
+    /// Records may have the places of others that the remote has seen: it is to forget the session first.
+    pub(super) forget: bool,
 }
 
 /// See the module's head.
@@ -64,6 +66,8 @@ pub(super) struct Session<'a> {
     pub(super) answers: Answers,
     /// Of which reasons it was logged already that messages can't go to the remote.
     pub(super) buried: [bool; Dead::ALL.len()],
+    /// By lane: identifiers that dropped records may have left at the remote were released.
+    pub(super) swept: [bool; 2],
     /// The remote has acknowledged something.
     pub(super) acknowledged: bool,
     stream: Box<dyn Stream>,
@@ -97,6 +101,7 @@ pub(super) async fn serve(own: &mut Own, joined: Joined, stop: &CancellationToke
         session_present,
         answers: Answers::default(),
         buried: [false; Dead::ALL.len()],
+        swept: [false; 2],
         acknowledged: false,
         stream: link.stream,
         inbox,
@@ -231,7 +236,7 @@ impl Session<'_> {
     }
 
     async fn moved(&mut self, moved: std::io::Result<Moved>) -> Result<(), Trouble> {
-        match moved.map_err(Trouble::lost)? {
+        match moved? {
             Moved::Read(0) => Err(Trouble::Lost("closed by the remote".to_owned())),
             Moved::Read(_) => {
                 (self.last_heard, self.pinged) = (Instant::now(), None);

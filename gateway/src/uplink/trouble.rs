@@ -27,6 +27,8 @@ pub(super) enum Trouble {
     Silent(u64),
     #[error("the remote sent the gateway away: {0}")]
     SentAway(String),
+    #[error("the remote let the gateway in and does not take a message of it: {0}; ask there for the right to publish")]
+    NotTaken(ReasonCode),
     #[error("what the remote sent is no MQTT: {0}")]
     Protocol(String),
     #[error(
@@ -39,9 +41,9 @@ pub(super) enum Trouble {
     SpoolClosed,
 }
 
-impl Trouble {
-    /// What happened to a stream.
-    pub(super) fn lost(error: io::Error) -> Self {
+/// What happened to a stream.
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Self {
         match tls::explain(&error) {
             Some(words) => Self::Tls(words),
             None => Self::Lost(error.to_string()),

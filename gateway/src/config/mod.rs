@@ -17,6 +17,7 @@ mod modem;
 mod notes;
 mod plugin;
 mod problem;
+mod profile;
 mod radio;
 mod read;
 mod region;
@@ -47,6 +48,7 @@ pub use lora::{
 pub use modem::{CodingRate, LoraModem, ModemChannel, ModemModel, SyncWord};
 pub use plugin::{Grant, Limits, OnFailure, Plugin};
 pub use problem::{Place, Problem, Problems, Severity};
+pub use profile::{Profile, RemoteLimits, Takes};
 pub use radio::{
     Ask, Crc, Endian, Envelope, FlowControl, Framing, Line, LineEnding, ModbusRead, ModbusType, Parity, Poll, Port,
     Radio, RadioKind, Serial, SerialRadio, Simulated, SimulatedDevice, UsbMatch,
@@ -57,7 +59,7 @@ pub use settings::{Admin, Gateway, Log, LogFormat, LogLevel, Settings};
 // `radio` names them as `super::duration` and so on.
 use text::{duration, hex_bytes, hex16};
 pub use trust::{Require, Trust};
-pub use uplink::{Direction, Durability, InFile, Password, Profile, Protocol, Rule, Spool, Uplink, Url, WhenFull};
+pub use uplink::{Direction, Durability, InFile, Password, Protocol, Rule, Spool, Uplink, Url, WhenFull};
 pub use user::{Allowed, Credential, FileUser, Group, User};
 pub use users::{is_user_name, parse_users, right};
 pub use written::Written;

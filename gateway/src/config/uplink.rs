@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::duration;
+use super::profile::{Profile, RemoteLimits, Takes};
 use super::secret::Secret;
 use super::text::filters;
 use crate::message::{QoS, TopicFilter};
@@ -61,18 +62,12 @@ pub struct Uplink {
     pub announce: bool,
     /// What is kept while the remote is away.
     pub spool: Spool,
+    /// What the remote takes, where it is otherwise than its profile says.
+    #[serde(skip_serializing_if = "RemoteLimits::is_empty")]
+    pub limits: RemoteLimits,
     /// What the files hold; there when the URL wants TLS.
     #[serde(skip)]
     pub tls: Option<tls::Client>,
-}
-
-/// What kind of broker the remote is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Profile {
-    /// Any broker that keeps to the standard.
-    #[default]
-    Mqtt,
 }
 
 /// The version of MQTT to speak with a remote.
@@ -262,6 +257,11 @@ pub enum WhenFull {
 }
 
 impl Uplink {
+    /// What the remote takes, before it says more in CONNACK.
+    pub fn takes(&self) -> Takes {
+        self.limits.over(self.profile)
+    }
+
     /// One with the defaults of all that is not named here, as for tests.
     pub fn new(name: &str, url: Url, topics: Vec<Rule>) -> Self {
         Self {
@@ -283,6 +283,7 @@ impl Uplink {
             max_packet_size: 1 << 20,
             announce: true,
             spool: Spool::default(),
+            limits: RemoteLimits::default(),
             tls: None,
         }
     }

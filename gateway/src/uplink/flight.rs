@@ -11,7 +11,7 @@ use crate::spool::{Priority, Record, Seq};
 
 /// Identifiers of each lane; more than a lane's records can be apart while both are under way.
 const LANE: u16 = 32_000;
-/// The one of SUBSCRIBE, beyond those of both lanes.
+/// The one of the first SUBSCRIBE, from which others count down; beyond those of both lanes.
 pub(super) const SUBSCRIBE: NonZeroU16 = NonZeroU16::MAX;
 
 #[derive(Debug)]

@@ -9,6 +9,7 @@ use super::stats::{Dead, UplinkStats};
 use super::topics::Mapped;
 use super::trouble::Trouble;
 use crate::codec::{self, Ack, Packet, PublishProperties, PublishRef, ReasonCode, properties_of};
+use crate::config::Takes;
 use crate::message::{Message, QoS};
 use crate::spool::Record;
 
@@ -53,11 +54,15 @@ impl Session<'_> {
         mapped: &Mapped,
         properties: &PublishProperties,
     ) -> Result<(), Trouble> {
+        let takes = self.takes;
+        if let Some((why, detail)) = objection(&takes, mapped.topic.as_str(), message.payload.len()) {
+            return self.bury(&record, message, why, &detail).await;
+        }
         let qos = mapped.qos.min(self.limits.qos());
         let mut publish = PublishRef {
             dup: record.again && self.session_present && qos != QoS::AtMostOnce,
             qos,
-            retain: message.retain && self.limits.retain_available,
+            retain: message.retain && self.limits.retain_available && takes.retain,
             topic: mapped.topic.as_str(),
             packet_id: (qos != QoS::AtMostOnce).then_some(NonZeroU16::MIN),
             payload: &message.payload,
@@ -167,6 +172,26 @@ impl Session<'_> {
         self.done(record);
         Ok(())
     }
+}
+
+/// Why brokers of the remote's kind do not take a message with this topic and a payload of so many bytes.
+fn objection(takes: &Takes, topic: &str, payload: usize) -> Option<(Dead, String)> {
+    let levels = topic.split('/').count();
+    let over = |most: Option<usize>, has: usize| most.filter(|most| has > *most);
+    if let Some(most) = over(takes.payload, payload) {
+        return Some((
+            Dead::TooLarge,
+            format!("the remote takes payloads of {most} bytes, and this one has {payload}"),
+        ));
+    }
+    if let Some(most) = over(takes.topic_bytes, topic.len()) {
+        return Some((
+            Dead::BadTopic,
+            format!("the remote takes topics of {most} bytes, and `{topic}` has {}", topic.len()),
+        ));
+    }
+    let most = over(takes.topic_levels, levels)?;
+    Some((Dead::BadTopic, format!("the remote takes topics of {most} levels, and `{topic}` has {levels}")))
 }
 
 /// How long a message has waited, where the wall clock could be trusted at both ends.

@@ -79,7 +79,7 @@ impl Unit {
             stats: Arc::clone(&self.stats),
             reader,
             flight: Flight::default(),
-            rate: Rate::new(self.settings.max_rate, Instant::now()),
+            rate: Rate::new(self.settings.max_rate.or(self.settings.takes().rate), Instant::now()),
             received: HashMap::new(),
             subscribed: false,
             forget: reused,
@@ -122,7 +122,8 @@ async fn drive(own: &mut Own, stop: &CancellationToken) {
 
 async fn connect(own: &Own) -> Result<Joined, Trouble> {
     let settings = &own.settings;
-    let will = settings.announce.then(Reports::will);
+    // A will that is not retained would be gone when somebody looks.
+    let will = (settings.announce && settings.takes().retain).then(Reports::will);
     let will = will.as_deref().map(|payload| (own.reports.state_topic().as_str(), payload));
     // Where nothing comes from there, and nothing goes there that it has to know again, it need not remember the gateway.
     let stateless = own.rules.subscriptions().is_empty() && !own.rules.sends_exactly_once();

@@ -21,7 +21,7 @@ use super::stats::{Dead, UplinkStats};
 use super::topics::Rules;
 use super::trouble::Trouble;
 use crate::codec::{self, Disconnect, Packet, ReasonCode, RetainHandling, Subscribe, Subscription, Utf8, Version};
-use crate::config;
+use crate::config::{self, Takes};
 use crate::message::Awaited;
 use crate::spool::Reader;
 use crate::wait::{Bell, Moved, read_or_write, sleep_until};
@@ -62,6 +62,8 @@ pub(super) struct Session<'a> {
     pub(super) out: BytesMut,
     pub(super) version: Version,
     pub(super) limits: Limits,
+    /// What brokers of its kind take, whatever CONNACK says.
+    pub(super) takes: Takes,
     pub(super) session_present: bool,
     pub(super) answers: Answers,
     /// Of which reasons it was logged already that messages can't go to the remote.
@@ -95,6 +97,7 @@ pub(super) async fn serve(own: &mut Own, joined: Joined, stop: &CancellationToke
     let (told, now) = (Arc::new(Notify::new()), Instant::now());
     let mut session = Session {
         version: version(own.settings.protocol),
+        takes: own.settings.takes(),
         own,
         out: BytesMut::new(),
         limits,
@@ -177,9 +180,17 @@ impl Session<'_> {
                 if self.version == Version::V5 { RetainHandling::IfNew } else { RetainHandling::Always };
             Some(subscription)
         });
-        let subscriptions = subscriptions.collect();
-        let subscribe = Subscribe { packet_id: SUBSCRIBE, subscription_id: None, user: Vec::new(), subscriptions };
-        self.write(&Packet::Subscribe(subscribe))
+        let subscriptions: Vec<_> = subscriptions.collect();
+        for (part, subscriptions) in subscriptions.chunks(self.filters_at_once()).enumerate() {
+            let (packet_id, subscriptions) = (subscribe_id(part), subscriptions.to_vec());
+            let subscribe = Subscribe { packet_id, subscription_id: None, user: Vec::new(), subscriptions };
+            self.write(&Packet::Subscribe(subscribe))?;
+        }
+        Ok(())
+    }
+
+    fn filters_at_once(&self) -> usize {
+        self.takes.filters.unwrap_or(usize::MAX)
     }
 
     pub(super) fn write(&mut self, packet: &Packet) -> Result<(), Trouble> {
@@ -197,7 +208,8 @@ impl Session<'_> {
 
     /// How many may be under way.
     fn window(&self) -> usize {
-        usize::from(self.limits.receive_maximum.min(self.own.settings.in_flight.get()))
+        let takes = self.takes.in_flight.unwrap_or(u16::MAX);
+        usize::from(self.limits.receive_maximum.min(self.own.settings.in_flight.get()).min(takes))
     }
 
     /// The longest silence; also where the remote wants no sign of life, since the gateway does.
@@ -278,7 +290,9 @@ impl Session<'_> {
 
     fn subscriptions_granted(&self, suback: &codec::SubAck) {
         let wanted = self.own.rules.subscriptions();
-        for ((filter, _), reason) in wanted.iter().zip(&suback.reasons).filter(|(_, reason)| reason.is_error()) {
+        let part = usize::from(SUBSCRIBE.get() - suback.packet_id.get());
+        let asked = wanted.chunks(self.filters_at_once()).nth(part).unwrap_or_default();
+        for ((filter, _), reason) in asked.iter().zip(&suback.reasons).filter(|(_, reason)| reason.is_error()) {
             let uplink = self.own.settings.name.as_str();
             log::warn!(uplink = uplink, filter:% = filter, reason:% = reason; "the remote refused a subscription");
             self.own.stats.trouble(format!("the remote refused the subscription to `{filter}`: {reason}"));
@@ -295,7 +309,7 @@ impl Session<'_> {
         let publish = codec::Publish {
             dup: false,
             qos: crate::message::QoS::AtMostOnce,
-            retain: self.limits.retain_available,
+            retain: self.limits.retain_available && self.takes.retain,
             topic,
             packet_id: None,
             payload: payload.into(),
@@ -319,9 +333,18 @@ impl Session<'_> {
     }
 }
 
+/// The identifier of one of several SUBSCRIBE packets. There are fewer than lie between the last and those of messages.
+fn subscribe_id(part: usize) -> NonZeroU16 {
+    let id = u16::try_from(part).ok().and_then(|part| SUBSCRIBE.get().checked_sub(part));
+    id.and_then(NonZeroU16::new).unwrap_or(SUBSCRIBE)
+}
+
 fn words(disconnect: &Disconnect) -> String {
     match &disconnect.details.reason_string {
         Some(text) => format!("{} ({})", disconnect.reason, text.as_str()),
         None => disconnect.reason.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests;

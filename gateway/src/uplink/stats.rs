@@ -12,6 +12,8 @@ use serde::Serialize;
 pub enum Dead {
     /// It is larger than the remote takes.
     TooLarge,
+    /// The remote takes no such topic: too long, or too deep.
+    BadTopic,
     /// The remote refused it.
     Refused,
     /// No rule sends it any more.
@@ -26,13 +28,14 @@ pub enum Dead {
 
 impl Dead {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 6] =
-        [Self::TooLarge, Self::Refused, Self::NoRule, Self::Expired, Self::Unreadable, Self::NoRoom];
+    pub const ALL: [Self; 7] =
+        [Self::TooLarge, Self::BadTopic, Self::Refused, Self::NoRule, Self::Expired, Self::Unreadable, Self::NoRoom];
 
     /// The word for metrics and messages.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::TooLarge => "too-large",
+            Self::BadTopic => "bad-topic",
             Self::Refused => "refused",
             Self::NoRule => "no-rule",
             Self::Expired => "expired",

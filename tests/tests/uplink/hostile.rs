@@ -85,6 +85,21 @@ fn limits_of_the_remote_are_kept_and_what_they_forbid_is_told_of_on_dead() {
 }
 
 #[test]
+fn limits_that_the_settings_or_a_profile_name_are_kept_without_a_word_of_the_remotes() {
+    let more = "[uplink.spool]\ninterval = \"1ms\"\n[uplink.limits]\npayload = 100\ntopic-levels = 3\nretain = false";
+    let (_remote, stile, mut client) = joined(&[], EVERYTHING, more);
+    let here = Client::connect(stile.mqtt, "here");
+    here.subscribe("stile/test/uplink/up/dead", QoS::AtLeastOnce);
+    here.publish("n/large", QoS::AtLeastOnce, false, "x".repeat(101));
+    assert_eq!(here.next().json()["reason"], "too-large");
+    here.publish("n/a/b/c", QoS::AtLeastOnce, false, "deep");
+    assert_eq!(here.next().json()["reason"], "bad-topic");
+    here.publish("n/1", QoS::AtLeastOnce, true, "good");
+    let publish = message(&mut client);
+    assert_eq!((publish.text.as_str(), publish.retain), ("good", false));
+}
+
+#[test]
 fn acknowledgements_for_nothing_end_no_message() {
     let (remote, stile, mut client) = joined(&[], EVERYTHING, "[uplink.spool]\ninterval = \"1ms\"");
     Client::connect(stile.mqtt, "here").publish("n/1", QoS::AtLeastOnce, false, "one");

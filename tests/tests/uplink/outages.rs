@@ -18,9 +18,9 @@ fn what_was_acknowledged_while_the_remote_was_away_arrives_in_order_also_after_a
         }
         // Once by a kill, once by a stop.
         if from == 0 {
-            stile.kill()
+            stile.kill();
         } else {
-            stile.stop()
+            stile.stop();
         }
         stile.start_again();
     }

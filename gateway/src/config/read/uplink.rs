@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use super::filters::{filter, filters};
 use super::{name, tls, users};
+use crate::config::duration;
 use crate::config::problem::plain;
+use crate::config::profile::{Profile, RemoteLimits};
 use crate::config::section::{Section, Unique};
 use crate::config::uplink::{Direction, InFile, Password, Protocol, Rule, Spool, Uplink, Url};
 use crate::message::{QoS, Topic, TopicFilter};
@@ -29,7 +31,7 @@ pub(super) fn read(mut section: Section<'_>, gateway: &str, names: &mut Unique) 
     if let Some(name) = &name {
         names.claim(name, s.spot("name"), s.notes);
     }
-    let profile = s.choice("profile").unwrap_or_default();
+    let profile: Profile = s.choice("profile").unwrap_or_default();
     let url = url(s);
     let protocol = s.choice("protocol").unwrap_or_default();
     let usual_id = name.as_ref().map(|name| format!("{gateway}-{name}"));
@@ -37,13 +39,15 @@ pub(super) fn read(mut section: Section<'_>, gateway: &str, names: &mut Unique) 
     let user = s.text("user");
     let password = password(s, user.is_some());
     let tls = client(s, url.as_ref());
-    let topics = topics(s, protocol);
+    let topics = topics(s, protocol, profile.takes().qos);
     let keep_alive = s.duration("keep-alive", Duration::from_secs(5)..=Duration::from_secs(65_535));
     let in_flight = s.integer("in-flight", 1..=1000).and_then(NonZeroU16::new);
     let max_rate = s.integer("max-rate", 1..=1_000_000);
     let max_packet_size = s.integer("max-packet-size", 1024..=268_435_455);
     let announce = s.boolean("announce").unwrap_or(true);
     let spool = spool(s.section("spool", "[uplink.spool]"));
+    let limits = limits(s.section("limits", "[uplink.limits]"));
+    check_profile(s, profile, url.as_ref(), client_id.as_ref().or(usual_id.as_ref()), keep_alive);
     section.finish();
     let mut uplink = Uplink::new(&name?, url?, topics?);
     uplink.client_id = client_id.or(usual_id)?;
@@ -52,7 +56,7 @@ pub(super) fn read(mut section: Section<'_>, gateway: &str, names: &mut Unique) 
     uplink.keep_alive = keep_alive.unwrap_or(uplink.keep_alive);
     uplink.in_flight = in_flight.unwrap_or(uplink.in_flight);
     uplink.max_packet_size = max_packet_size.unwrap_or(uplink.max_packet_size);
-    Some(Uplink { profile, protocol, user, password, max_rate, announce, spool, ..uplink })
+    Some(Uplink { profile, protocol, user, password, max_rate, announce, spool, limits, ..uplink })
 }
 
 fn url(section: &mut Section<'_>) -> Option<Url> {
@@ -186,10 +190,10 @@ fn authorities(section: &Section<'_>, ca: Option<&Path>, pinned: bool, needed: b
     }
 }
 
-fn topics(section: &mut Section<'_>, protocol: Protocol) -> Option<Vec<Rule>> {
+fn topics(section: &mut Section<'_>, protocol: Protocol, most: QoS) -> Option<Vec<Rule>> {
     let sections = section.sections("topics", "[[uplink.topics]]", RULES_MAX);
     let written = sections.len();
-    let rules: Vec<_> = sections.into_iter().filter_map(|rule| read_rule(rule, protocol)).collect();
+    let rules: Vec<_> = sections.into_iter().filter_map(|rule| read_rule(rule, protocol, most)).collect();
     let remedy = "write `topics = [{ filter = \"serial/+/up\" }]`";
     section.require("topics", remedy);
     if section.has("topics") && written == 0 {
@@ -198,7 +202,7 @@ fn topics(section: &mut Section<'_>, protocol: Protocol) -> Option<Vec<Rule>> {
     (written > 0 && rules.len() == written).then_some(rules)
 }
 
-fn read_rule(mut section: Section<'_>, protocol: Protocol) -> Option<Rule> {
+fn read_rule(mut section: Section<'_>, protocol: Protocol, most: QoS) -> Option<Rule> {
     let s = &mut section;
     let text = s.text("filter");
     s.require("filter", "write `filter = \"#\"`, or a narrower one");
@@ -215,6 +219,10 @@ fn read_rule(mut section: Section<'_>, protocol: Protocol) -> Option<Rule> {
     });
     let direction: Option<Direction> = s.choice("direction");
     let qos = s.integer::<u8>("qos", 0..=2).and_then(QoS::from_u8);
+    if let Some(qos) = qos.filter(|qos| *qos > most) {
+        let is = format!("is {}, and brokers of this `profile` take {} at most", qos as u8, most as u8);
+        s.refuse("qos", is, format!("write `qos = {}`", most as u8));
+    }
     let local_prefix = prefix(s, "local-prefix");
     let remote_prefix = prefix(s, "remote-prefix");
     if let (Some(filter), Some(local), Some(remote)) = (&filter, &local_prefix, &remote_prefix) {
@@ -250,6 +258,41 @@ fn check_whole(section: &Section<'_>, filter: &TopicFilter, local: &str, remote:
             let key = if prefix.is_empty() { "filter" } else { key };
             section.refuse(key, "begins with `$`, and such topics stay in the gateway", "write another filter");
         }
+    }
+}
+
+fn limits(mut section: Section<'_>) -> RemoteLimits {
+    let s = &mut section;
+    let read = RemoteLimits {
+        payload: s.integer("payload", 1..=268_435_455),
+        topic_bytes: s.integer("topic-bytes", 1..=65_535),
+        topic_levels: s.integer("topic-levels", 1..=1024),
+        retain: s.boolean("retain"),
+    };
+    section.finish();
+    read
+}
+
+/// What brokers of a kind never take, so that no connection would come about.
+fn check_profile(
+    section: &Section<'_>,
+    profile: Profile,
+    url: Option<&Url>,
+    client_id: Option<&String>,
+    keep_alive: Option<Duration>,
+) {
+    let takes = profile.takes();
+    if takes.tls && url.is_some_and(|url| !url.tls) {
+        section.refuse("url", "has no TLS, and brokers of this `profile` want it", "write `mqtts://`");
+    }
+    let too_long = client_id.zip(takes.client_id_bytes).filter(|(id, most)| id.len() > *most);
+    if let Some((id, most)) = too_long {
+        let is = format!("has {} bytes, and brokers of this `profile` take {most}", id.len());
+        section.refuse("client-id", is, format!("write `client-id` with at most {most} bytes"));
+    }
+    if let Some(most) = takes.keep_alive.filter(|most| keep_alive.is_some_and(|time| time > *most)) {
+        let is = format!("is longer than brokers of this `profile` take, {}", duration::print(most));
+        section.refuse("keep-alive", is, "write a shorter time");
     }
 }
 

@@ -124,7 +124,7 @@ settings = { stale-after = "12h" }
 data = { streets = "streets.json" }
 [[uplink]]
 name = "cloud"
-profile = "mqtt"
+profile = "aws-iot"
 url = "mqtts://[::1]:8884"
 protocol = "5"
 client-id = "roof"
@@ -148,6 +148,11 @@ max-bytes = 1048576
 max-age = "7d"
 when-full = "block"
 alarms = ["alarm/#"]
+[uplink.limits]
+payload = 1
+topic-bytes = 1
+topic-levels = 1
+retain = false
 "#;
 
 #[test]

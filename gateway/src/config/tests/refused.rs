@@ -507,3 +507,26 @@ fn a_modem_needs_its_channel_and_says_what_it_can_be_tuned_to() {
         assert!(said.contains(part), "no {part} in\n{said}");
     }
 }
+
+#[test]
+fn what_brokers_of_a_profile_never_take_is_refused() {
+    let uplink = format!(
+        "[[uplink]]\nname = 'a'\nprofile = 'aws-iot'\nurl = 'mqtt://host'\nclient-id = '{}'\nkeep-alive = '1h'\n\
+         topics = [{{ filter = '#', qos = 2 }}]",
+        "x".repeat(129)
+    );
+    says(
+        &uplink,
+        &[],
+        &[
+            "stile.toml:4:7: `url` in [[uplink]] has no TLS, and brokers of this `profile` want it\n    \
+            remedy: write `mqtts://`",
+            "stile.toml:5:13: `client-id` in [[uplink]] has 129 bytes, and brokers of this `profile` take 128\n    \
+            remedy: write `client-id` with at most 128 bytes",
+            "stile.toml:6:14: `keep-alive` in [[uplink]] is longer than brokers of this `profile` take, 20m\n    \
+            remedy: write a shorter time",
+            "stile.toml:7:33: `qos` in [[uplink.topics]] is 2, and brokers of this `profile` take 1 at most\n    \
+            remedy: write `qos = 1`",
+        ],
+    );
+}

@@ -1,0 +1,172 @@
+//! A remote that says anything at all: the client must neither panic nor hang, end no record that was not acknowledged, and
+//! go on with the next connection.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+use super::*;
+use crate::codec::strategies;
+use crate::config::{Direction, Protocol, Rule, Uplink, Url};
+use crate::message::{Message, Origin, QoS, Topic, TopicFilter};
+use crate::pipeline::{Intake, Pipeline};
+use crate::spool::{Priority, Spool};
+use crate::uplink::link::Link;
+use crate::uplink::run::spool_settings;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+struct Stand {
+    own: Own,
+    spool: Spool,
+    pipeline: Arc<Pipeline>,
+    _intake: Intake,
+    _folder: TempDir,
+}
+
+impl Stand {
+    fn new(protocol: Protocol, qos: QoS) -> Self {
+        let filter = TopicFilter::new("#").unwrap();
+        let (direction, empty) = (Direction::Both, String::new);
+        let rule = Rule { filter, direction, qos, local_prefix: empty(), remote_prefix: empty() };
+        let mut uplink = Uplink::new("cloud", Url { tls: false, host: "host".into(), port: 1883 }, vec![rule]);
+        uplink.protocol = protocol;
+        let folder = tempfile::tempdir().unwrap();
+        let (pipeline, intake) = Pipeline::new(1);
+        let clock = Arc::clone(&pipeline);
+        let now: crate::spool::Now = Arc::new(move || clock.clock().now());
+        let (spool, _) = Spool::open(folder.path(), "cloud", spool_settings(&uplink.spool), now).unwrap();
+        let own = Own {
+            rules: Rules::new(&uplink.topics),
+            reports: Reports::new("gw", "cloud", Arc::clone(&pipeline)).unwrap(),
+            stats: Arc::default(),
+            reader: spool.reader().unwrap(),
+            flight: Flight::default(),
+            rate: Rate::new(None, Instant::now()),
+            received: HashMap::new(),
+            subscribed: false,
+            forget: false,
+            settings: Arc::new(uplink),
+        };
+        Self { own, spool, pipeline, _intake: intake, _folder: folder }
+    }
+
+    fn append(&self, payload: &str) {
+        let topic = Topic::new("a/b").unwrap();
+        let message = self.pipeline.message(self.pipeline.clock().now(), Origin::Gateway, topic, payload.to_owned());
+        self.spool.try_append(message.to_record().into(), Priority::Bulk, None).unwrap();
+    }
+}
+
+/// A connection on which the gateway was let in, and the remote's end of it.
+fn joined(session_present: bool) -> (Joined, DuplexStream) {
+    let (near, far) = duplex(1 << 16);
+    let peer = SocketAddr::from(([127, 0, 0, 1], 1));
+    let limits = Limits {
+        receive_maximum: 10,
+        maximum_qos: 2,
+        retain_available: true,
+        maximum_packet_size: None,
+        keep_alive: 60,
+        topic_alias_maximum: 0,
+    };
+    let link = Link { stream: Box::new(near), peer, tls: None };
+    (Joined { link, inbox: BytesMut::new(), session_present, limits }, far)
+}
+
+/// Reads until a PUBLISH of a record comes.
+async fn published(far: &mut DuplexStream, inbox: &mut BytesMut, version: Version) -> codec::Publish {
+    loop {
+        match codec::read(inbox, Some(version), 1 << 20).unwrap() {
+            Some(Packet::Publish(publish)) if publish.topic == "a/b" => return publish,
+            Some(_) => {}
+            None => assert!(far.read_buf(inbox).await.unwrap() > 0, "the client has gone"),
+        }
+    }
+}
+
+async fn serve_babble(stand: &mut Stand, present: bool, babble: &[u8]) {
+    let (joined, mut far) = joined(present);
+    let stop = CancellationToken::new();
+    let talking = async {
+        // The client may go in the middle.
+        let _ = far.write_all(babble).await;
+        let _ = far.shutdown().await;
+        let mut rest = Vec::new();
+        let _ = far.read_to_end(&mut rest).await;
+    };
+    let (ended, ()) = tokio::join!(serve(&mut stand.own, joined, &stop), talking);
+    assert!(ended.why.is_some(), "nobody told it to stop");
+}
+
+/// That a record is delivered by a remote that keeps to the rules.
+async fn serve_well(stand: &mut Stand, version: Version) {
+    let (joined, mut far) = joined(false);
+    let stop = CancellationToken::new();
+    let remote = async {
+        let mut inbox = BytesMut::new();
+        while stand.spool.figures().messages > 0 {
+            let publish = published(&mut far, &mut inbox, version).await;
+            let id = publish.packet_id.unwrap();
+            let ack = |packet: fn(codec::Ack) -> Packet| packet(codec::Ack::new(id, ReasonCode::Success));
+            let mut out = BytesMut::new();
+            if publish.qos == QoS::ExactlyOnce {
+                codec::write(&ack(Packet::PubRec), version, &mut out).unwrap();
+                codec::write(&ack(Packet::PubComp), version, &mut out).unwrap();
+            } else {
+                codec::write(&ack(Packet::PubAck), version, &mut out).unwrap();
+            }
+            far.write_all(&out).await.unwrap();
+            // Until the client has seen it.
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        stop.cancel();
+        let mut rest = Vec::new();
+        let _ = far.read_to_end(&mut rest).await;
+    };
+    let (ended, ()) = tokio::join!(serve(&mut stand.own, joined, &stop), remote);
+    assert!(ended.why.is_none() && ended.good, "{:?}", ended.why);
+}
+
+fn within(future: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async { tokio::time::timeout(PATIENCE, future).await.expect("it hangs") });
+}
+
+/// Packets as a remote may send them, or a client, or nobody; with what may be left out of the last.
+fn babble(version: Version) -> impl Strategy<Value = Vec<u8>> {
+    let packets = proptest::collection::vec(strategies::packet(version), 0..12);
+    (packets, proptest::collection::vec(any::<u8>(), 0..8)).prop_map(move |(packets, rest)| {
+        let mut out = BytesMut::new();
+        for packet in packets {
+            // Some can't be written in every version.
+            let _ = codec::write(&packet, version, &mut out);
+        }
+        [out.to_vec(), rest].concat()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn whatever_a_remote_says_the_next_connection_delivers_what_was_not_acknowledged(
+        v5 in any::<bool>(), exactly_once in any::<bool>(), present in any::<bool>(),
+        said in prop_oneof![babble(Version::V5), babble(Version::V311)],
+    ) {
+        let (protocol, version) = if v5 { (Protocol::V5, Version::V5) } else { (Protocol::V311, Version::V311) };
+        let qos = if exactly_once { QoS::ExactlyOnce } else { QoS::AtLeastOnce };
+        within(async move {
+            let mut stand = Stand::new(protocol, qos);
+            stand.append("one");
+            serve_babble(&mut stand, present, &said).await;
+            // Nothing it said can have been the acknowledgement of what had not been sent yet.
+            stand.append("two");
+            serve_well(&mut stand, version).await;
+            assert_eq!(stand.spool.figures().messages, 0);
+        });
+    }
+}

@@ -7,8 +7,8 @@ use std::process::Stdio;
 
 use stile_tests::{Stile, binary, check, command};
 
-const VERBS: [&str; 11] =
-    ["run", "check", "clients", "config", "demo", "plugin", "tap", "top", "user", "completions", "man"];
+const VERBS: [&str; 12] =
+    ["run", "check", "clients", "config", "demo", "plugin", "tap", "top", "uplink", "user", "completions", "man"];
 
 /// Runs it with variables: exit code, standard output, standard error.
 fn with_env(arguments: &[&str], variables: &[(&str, &str)]) -> (i32, String, String) {
@@ -52,6 +52,9 @@ fn version_and_help_are_there_for_every_verb_with_examples_that_parse() {
         &["plugin", "disable"],
         &["tap"],
         &["top"],
+        &["uplink"],
+        &["uplink", "status"],
+        &["uplink", "test"],
         &["user"],
         &["user", "add"],
         &["user", "remove"],

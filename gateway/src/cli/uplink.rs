@@ -26,11 +26,19 @@ pub(super) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum What {
     /// How each remote is, what waits for it and what was lost
+    #[command(after_help = "\
+Examples:
+  stile uplink status
+  stile uplink status --json | jq '.uplinks[] | select(.state == \"offline\")'")]
     Status(Status),
     /// Try a remote: connect as the settings say, publish one message, say what the remote takes
     #[command(after_help = "\
 Needs no running gateway, and disturbs none: it connects under another client id. The message goes to
-stile/<gateway>/uplink/<name>/probe, which the remote must allow. Exit code: 0 when the remote has acknowledged it.")]
+stile/<gateway>/uplink/<name>/probe, which the remote must allow. Exit code: 0 when the remote has acknowledged it.
+
+Examples:
+  stile uplink test cloud
+  stile uplink test cloud --client-id roof --config ./stile.toml")]
     Test(Test),
 }
 

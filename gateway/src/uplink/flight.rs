@@ -39,6 +39,11 @@ impl Flight {
         self.0.len()
     }
 
+    /// The record that has been under way for the longest time.
+    pub(super) fn first(&self) -> Option<&Record> {
+        self.0.front().map(|slot| &slot.record)
+    }
+
     /// Whether a record is under way on this connection.
     pub(super) fn has(&self, seq: Seq) -> bool {
         self.0.iter().any(|slot| slot.record.seq == seq)

@@ -22,7 +22,7 @@ use super::topics::Rules;
 use super::trouble::Trouble;
 use crate::codec::{self, Disconnect, Packet, ReasonCode, RetainHandling, Subscribe, Subscription, Utf8, Version};
 use crate::config::{self, Takes};
-use crate::message::Awaited;
+use crate::message::{Awaited, Message};
 use crate::spool::Reader;
 use crate::wait::{Bell, Moved, read_or_write, sleep_until};
 
@@ -116,7 +116,7 @@ pub(super) async fn serve(own: &mut Own, joined: Joined, stop: &CancellationToke
         pinged: None,
         leave_by: None,
     };
-    let why = session.run(stop).await.err();
+    let why = session.run(stop).await.err().map(|why| session.explained(why));
     Ended { why, good: session.acknowledged || session.began.elapsed() >= SETTLED }
 }
 
@@ -146,6 +146,19 @@ impl Session<'_> {
                 () = sleep_until(Some(wake)) => {}
                 () = stop.cancelled(), if self.leave_by.is_none() => self.leave_by = Some(now + LEAVE),
             }
+        }
+    }
+
+    /// Brokers of 3.1.1, and some of 5, end a connection at a message that they do not allow, without a word. Who looks for the
+    /// reason wants to know where.
+    fn explained(&self, why: Trouble) -> Trouble {
+        let closed = matches!(why, Trouble::Lost(_) | Trouble::SentAway(_)) && !self.acknowledged;
+        let first = self.own.flight.first().filter(|_| closed);
+        let message = first.and_then(|record| Message::from_record(&record.bytes).ok());
+        let mapped = message.and_then(|message| self.own.rules.outward(message.topic.as_str()));
+        match mapped {
+            Some(mapped) => Trouble::Unwelcome { topic: mapped.topic.to_string(), why: why.to_string() },
+            None => why,
         }
     }
 

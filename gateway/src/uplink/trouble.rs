@@ -23,6 +23,10 @@ pub(super) enum Trouble {
     ClosedAtConnect,
     #[error("the connection was lost: {0}")]
     Lost(String),
+    #[error(
+        "the remote closed the connection before it acknowledged anything, at `{topic}` or a message behind it: {why}; may it be published there?"
+    )]
+    Unwelcome { topic: String, why: String },
     #[error("nothing was heard of the remote for {0} s")]
     Silent(u64),
     #[error("the remote sent the gateway away: {0}")]

@@ -111,6 +111,8 @@ fn acknowledgements_for_nothing_end_no_message() {
         client.send(&ack(first, publish.id));
     }
     drop(client);
+    let line = stile.wait_log("no connection to the remote; it is tried again, and messages are kept");
+    assert!(line["error"].as_str().unwrap().contains("acknowledged anything, at `n/1`"), "{line}");
     let (mut client, _) = remote.meet();
     client.send(&connack(0, &[]));
     let again = message(&mut client);

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use super::*;
 use crate::codec::strategies;
 use crate::config::{Direction, Protocol, Rule, Uplink, Url};
-use crate::message::{Message, Origin, QoS, Topic, TopicFilter};
+use crate::message::{Origin, QoS, Topic, TopicFilter};
 use crate::pipeline::{Intake, Pipeline};
 use crate::spool::{Priority, Spool};
 use crate::uplink::link::Link;

@@ -55,6 +55,7 @@ impl Air {
 
     /// Asks whether a frame of so many bytes may be sent. One at a time: what was asked before is forgotten.
     pub(super) fn ask(&mut self, length: usize, now: Instant) {
+        self.scheduler.withdraw(self.asked);
         self.asked += 1;
         let items = vec![Item { length, ..self.item }];
         self.scheduler.submit(Downlink { id: self.asked, items }, now);
@@ -67,8 +68,8 @@ impl Air {
                 Event::Send(order) if order.downlink == self.asked => {
                     return Some(May::Send(order.slot, order.airtime));
                 }
-                // Its asker is gone, with the port.
-                Event::Send(order) => self.not_sent(order.slot, now),
+                // Nobody asks any more.
+                Event::Send(order) => self.give_back(order.slot, now),
                 Event::Done { downlink, verdicts } if downlink == self.asked => {
                     if let Some(verdict) = verdicts.into_iter().find(|verdict| verdict.status != TxStatus::Ok) {
                         return Some(refusal(verdict));
@@ -90,9 +91,14 @@ impl Air {
         self.scheduler.answered(slot, Ok(()), now);
     }
 
-    /// It has not been: its time is given back. Nobody asks for this one any more.
+    /// It has not been: its time is given back.
     pub(super) fn not_sent(&mut self, slot: SlotId, now: Instant) {
+        // Of its end nobody need be told.
         self.asked += 1;
+        self.give_back(slot, now);
+    }
+
+    fn give_back(&mut self, slot: SlotId, now: Instant) {
         let verdict = Verdict { status: TxStatus::InternalError, why: "the modem did not send it".to_owned() };
         self.scheduler.answered(slot, Err(verdict), now);
     }
@@ -106,4 +112,61 @@ fn refusal(verdict: Verdict) -> May {
     };
     let text = if verdict.why.is_empty() { verdict.status.as_str().to_owned() } else { verdict.why };
     May::Not(why, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::modem;
+    use super::*;
+
+    fn after(now: Instant, ms: u64) -> Instant {
+        now + Duration::from_millis(ms)
+    }
+
+    /// SF12 at 868.8 MHz, where 3.6 s an hour are allowed.
+    fn air(now: Instant, duty_cycle: bool) -> Air {
+        let mut radio = modem();
+        (radio.channel.frequency, radio.channel.spreading_factor, radio.duty_cycle) = (868_800_000, 12, duty_cycle);
+        Air::new(&radio, now)
+    }
+
+    /// The place and the time of a frame that may be sent now.
+    fn may(air: &mut Air, length: usize, now: Instant) -> (SlotId, Duration) {
+        air.ask(length, now);
+        match air.answer(now) {
+            Some(May::Send(slot, airtime)) => (slot, airtime),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_was_not_sent_costs_no_air_time() {
+        let mut now = Instant::now();
+        let mut air = air(now, true);
+        for _ in 0..10 {
+            let (slot, _) = may(&mut air, 51, now);
+            air.not_sent(slot, now);
+            now = after(now, 1000);
+        }
+        let (slot, airtime) = may(&mut air, 51, now);
+        air.sent(slot, now);
+        now += airtime * 2;
+        air.ask(51, now);
+        assert!(matches!(air.answer(now), Some(May::Not(Refused::DutyCycle, _))));
+    }
+
+    #[test]
+    fn frames_keep_their_distance_and_one_that_is_forgotten_keeps_nobody_waiting() {
+        let now = Instant::now();
+        let mut air = air(now, false);
+        let (slot, airtime) = may(&mut air, 51, now);
+        air.sent(slot, now);
+        air.ask(1, now);
+        assert_eq!(air.answer(now), None, "the one before is on the air");
+        let due = air.due().unwrap();
+        assert!(due >= now + airtime, "{:?}", due - now);
+        air.ask(2, now);
+        assert_eq!(air.answer(now), None);
+        assert!(matches!(air.answer(due), Some(May::Send(..))));
+    }
 }

@@ -101,7 +101,10 @@ impl<'a> Session<'a> {
         let mut buffer = BytesMut::new();
         loop {
             let idle = self.waiting.is_none() && self.talk.is_listening();
-            let times = [self.talk.deadline(), self.write_by, self.modem.air.due()];
+            // Else nobody would take what has become due.
+            let asks = self.talk.is_listening() && self.waiting.as_ref().is_some_and(|waiting| waiting.slot.is_none());
+            let due = self.modem.air.due().filter(|_| asks);
+            let times = [self.talk.deadline(), self.write_by, due];
             let timer = times.into_iter().flatten().min().map(tokio::time::Instant::from_std);
             let mut said = Vec::new();
             tokio::select! {

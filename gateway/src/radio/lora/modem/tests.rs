@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::dialogue::Dialogue;
 use super::talk::{Packet, Said, Talk};
-use crate::config::{CodingRate, ModemChannel, ModemModel, SyncWord};
+use crate::config::{CodingRate, Envelope, LoraModem, ModemChannel, ModemModel, Port, Region, Serial, SyncWord};
 use crate::pipeline::DropReason;
 use crate::radio::Refused;
 
@@ -27,6 +27,21 @@ pub(super) fn channel() -> ModemChannel {
         preamble: 8,
         power: 14,
         network: SyncWord::Public,
+    }
+}
+
+/// A modem on that channel in EU868.
+pub(super) fn modem() -> LoraModem {
+    LoraModem {
+        name: "a".to_owned(),
+        model: ModemModel::Rak3172,
+        serial: Serial { port: Port::Device("/dev/null".into()), line: ModemModel::Rak3172.line() },
+        region: Region::Eu868,
+        channel: channel(),
+        duty_cycle: true,
+        envelope: Envelope::Json,
+        down_queue: 64,
+        write_timeout: Duration::from_secs(2),
     }
 }
 

@@ -245,6 +245,15 @@ impl Scheduler {
         self.place(id, items, Vec::new(), now);
     }
 
+    /// Nobody wants this downlink any more. What the radio has of it stays booked; nothing more is said of the rest.
+    pub fn withdraw(&mut self, downlink: u64) {
+        let waits = |task: &Task| task.id == downlink && matches!(task.phase, Phase::Waiting(_));
+        if let Some(index) = self.tasks.iter().position(waits) {
+            let task = self.tasks.remove(index);
+            self.book.release(task.slot);
+        }
+    }
+
     /// The radio has taken a frame (a packet forwarder's TX_ACK), or not and why. Says whether anybody waited for that.
     /// A refusal that comes after the patience was over still gives the air time back.
     pub fn answered(&mut self, slot: SlotId, answer: Result<(), Verdict>, now: Instant) -> bool {

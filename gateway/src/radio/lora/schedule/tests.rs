@@ -254,6 +254,20 @@ fn a_radio_that_says_nothing_may_have_sent_so_nothing_else_is() {
 }
 
 #[test]
+fn what_nobody_wants_any_more_leaves_its_place_unless_the_radio_has_it() {
+    let mut bench = bench_with(|settings| settings.queue = 1);
+    bench.submit(1, &[item(after(60_000))]);
+    bench.scheduler.withdraw(1);
+    assert_eq!((bench.events(), bench.scheduler.next_due()), (vec![], None));
+    bench.submit(2, &[item(after(1000))]);
+    let order = bench.order();
+    bench.scheduler.withdraw(2);
+    assert!(bench.scheduler.answered(order.slot, Ok(()), bench.now));
+    assert_eq!(bench.statuses(), [TxStatus::Ok]);
+    assert_eq!(bench.refusal(item(after(1000))), TxStatus::CollisionPacket);
+}
+
+#[test]
 fn the_queue_has_an_end() {
     let mut bench = bench_with(|settings| settings.queue = 3);
     for id in 0..3 {

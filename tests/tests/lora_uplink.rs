@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use rumqttc::QoS;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use stile_tests::forwarder::{base64, data_frame, rxpk};
 use stile_tests::{Client, EndOnDrop, Forwarder, Proto, Random, Stile, V5Client, within};
@@ -282,6 +283,24 @@ fn good_frames_arrive_while_ten_thousand_malformed_datagrams_a_second_do_too() {
     };
     within("the flood is counted", || (counted() > 100.0).then_some(()));
     assert!(sent.load(Ordering::Relaxed) > 100 && refused(&stile, "version") > 0.0);
+}
+
+#[test]
+fn what_the_kernel_drops_while_the_daemon_is_held_up_is_counted_too() {
+    let (stile, server) = start("");
+    let gateway = Forwarder::new(server, EUI);
+    gateway.pull();
+    let room = stile.metric("stile_lora_receive_buffer_bytes{radio=\"roof\"}");
+    stile.signal(Signal::STOP);
+    let mut sent = 0.0;
+    while sent <= room {
+        gateway.send(&[0; 8000]);
+        sent += 8000.0;
+    }
+    stile.signal(Signal::CONT);
+    stile.wait_metric("stile_lora_datagrams_lost_total{radio=\"roof\"}", |n| n > 0.0);
+    stile.wait_log("datagrams came faster than they were read, and were lost");
+    gateway.pull();
 }
 
 #[test]

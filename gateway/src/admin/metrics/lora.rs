@@ -16,7 +16,7 @@ pub(super) fn lora(page: &mut Page, sources: &Sources) {
     if radios.is_empty() {
         return;
     }
-    let gauges: [(&str, &str, &str, Gauge); 4] = [
+    let gauges: [(&str, &str, &str, Gauge); 5] = [
         ("stile_lora_gateways_online", "gauge", "LoRa gateways that can be sent to.", |s| {
             s.gateways_online.load(Ordering::Relaxed)
         }),
@@ -28,6 +28,9 @@ pub(super) fn lora(page: &mut Page, sources: &Sources) {
         ),
         ("stile_lora_duty_cycle_kept", "gauge", "Whether downlinks beyond the duty cycle are refused.", |s| {
             u64::from(s.duty_cycle.load(Ordering::Relaxed))
+        }),
+        ("stile_lora_datagrams_lost_total", "counter", "Datagrams that came faster than they were read.", |s| {
+            s.datagrams_lost.load(Ordering::Relaxed)
         }),
         ("stile_lora_answers_unsent_total", "counter", "Answers to LoRa gateways that were not sent.", |s| {
             s.answers_unsent.load(Ordering::Relaxed)

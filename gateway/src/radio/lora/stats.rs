@@ -15,6 +15,8 @@ pub struct LoraStats {
     pub receive_buffer: AtomicU64,
     /// Whether downlinks beyond the duty cycle are refused.
     pub duty_cycle: AtomicBool,
+    /// Datagrams that the kernel dropped, because they came faster than they were read.
+    pub datagrams_lost: AtomicU64,
     /// Answers to gateways that the kernel did not take.
     pub answers_unsent: AtomicU64,
     datagrams: [AtomicU64; Kind::ALL.len()],

@@ -238,3 +238,107 @@ fn modulation(modulation: &gw::Modulation) -> Option<Modulation> {
         (None, None) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::radio::lora::gw::{DownlinkTxInfo, ImmediatelyTiming, LoraModulationInfo};
+
+    fn at_once() -> DownlinkFrameItem {
+        let lora = LoraModulationInfo { bandwidth: 125_000, spreading_factor: 7, ..LoraModulationInfo::default() };
+        let timing = gw::Timing { immediately: Some(ImmediatelyTiming {}), ..gw::Timing::default() };
+        let info = DownlinkTxInfo {
+            frequency: 868_100_000,
+            power: 14,
+            modulation: Some(gw::Modulation { lora: Some(lora), fsk: None }),
+            timing: Some(timing),
+            ..DownlinkTxInfo::default()
+        };
+        DownlinkFrameItem { phy_payload: Bytes::from_static(&[0x60; 12]), tx_info: Some(info) }
+    }
+
+    fn bench() -> (Downlinks, Instant) {
+        let now = Instant::now();
+        (Downlinks::new(&LoraRadio::usual("roof"), now), now)
+    }
+
+    fn submit(downlinks: &mut Downlinks, downlink_id: u32, items: Vec<DownlinkFrameItem>, now: Instant) {
+        downlinks.submit(DownlinkFrame { downlink_id, items, gateway_id: String::new() }, now);
+    }
+
+    #[track_caller]
+    fn sent(downlinks: &mut Downlinks, now: Instant) -> Token {
+        match downlinks.next(now) {
+            Some(Action::Send { token, .. }) => token,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[track_caller]
+    fn done(downlinks: &mut Downlinks, now: Instant) -> Done {
+        match downlinks.next(now) {
+            Some(Action::Done(done)) => done,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_item_that_says_nothing_of_how_keeps_its_place_among_the_statuses() {
+        let (mut downlinks, now) = bench();
+        let nothing = DownlinkFrameItem::default();
+        submit(&mut downlinks, 7, vec![nothing.clone(), at_once(), nothing, at_once()], now);
+        let token = sent(&mut downlinks, now);
+        assert_eq!(downlinks.acknowledged(token, b"", now), Ok(()));
+        let done = done(&mut downlinks, now);
+        use TxAckStatus::{Ignored, InternalError, Ok as Sent};
+        assert_eq!((done.downlink_id, done.statuses), (7, vec![InternalError, Sent, InternalError, Ignored]));
+        assert_eq!(done.sent.map(|(frequency, _)| frequency), Some(868_100_000));
+        assert!(downlinks.next(now).is_none() && downlinks.pending.is_empty() && downlinks.tokens.is_empty());
+    }
+
+    #[test]
+    fn a_downlink_without_items_is_told_of_without_statuses() {
+        let (mut downlinks, now) = bench();
+        submit(&mut downlinks, 1, vec![], now);
+        assert!(done(&mut downlinks, now).statuses.is_empty());
+    }
+
+    #[test]
+    fn a_token_is_good_once_and_what_can_t_be_read_does_not_use_it_up() {
+        let (mut downlinks, now) = bench();
+        submit(&mut downlinks, 1, vec![at_once()], now);
+        let token = sent(&mut downlinks, now);
+        assert_eq!(downlinks.acknowledged([token[0], !token[1]], b"", now), Err(Refusal::AckUnasked));
+        assert_eq!(downlinks.acknowledged(token, b"{", now), Err(Refusal::Json));
+        assert_eq!(downlinks.acknowledged(token, b"", now), Ok(()));
+        assert_eq!(downlinks.acknowledged(token, b"", now), Err(Refusal::AckUnasked));
+    }
+
+    #[test]
+    fn what_is_never_answered_is_over_after_a_while_and_tokens_are_bounded() {
+        let (mut downlinks, mut now) = bench();
+        for id in 0..200 {
+            submit(&mut downlinks, id, vec![at_once(), at_once()], now);
+            sent(&mut downlinks, now);
+            now += PATIENCE;
+            let done = done(&mut downlinks, now);
+            assert_eq!(done.statuses, [TxAckStatus::InternalError, TxAckStatus::Ignored]);
+            assert!(done.why.contains("did not say"), "{}", done.why);
+        }
+        assert!(downlinks.tokens.len() <= TOKENS_MAX && downlinks.pending.is_empty());
+    }
+
+    #[test]
+    fn all_that_is_under_way_is_given_up_together() {
+        let (mut downlinks, now) = bench();
+        for id in 0..3 {
+            submit(&mut downlinks, id, vec![at_once()], now);
+        }
+        let mut ids: Vec<u32> = downlinks.give_up("gone").iter().map(|done| done.downlink_id).collect();
+        ids.sort_unstable();
+        assert_eq!(ids, [0, 1, 2]);
+        assert!(downlinks.pending.is_empty());
+    }
+}

@@ -17,7 +17,7 @@ use super::gateways::{Gateways, PATH_PATIENCE};
 use super::packet::{self, DATAGRAM_MAX, Kind, Packet};
 use super::rxpk::Rxpk;
 use super::stat::Stat;
-use super::{push, uplink};
+use super::{push, socket, uplink};
 use crate::config::{Eui, LoraRadio, SemtechUdp};
 use crate::message::{Received, TopicError};
 use crate::pipeline::{Door, Pipeline};
@@ -34,6 +34,9 @@ const BATCH: usize = 32;
 
 /// Sources whose rate is known. Those that come on top share one limit.
 const SOURCES_MAX: usize = 1024;
+
+/// Between two looks at what the kernel has dropped.
+const LOOK_FOR_LOST: Duration = Duration::from_secs(5);
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -97,6 +100,8 @@ impl Server {
     pub(super) async fn serve(&mut self, socket: &UdpSocket, stop: &CancellationToken) -> io::Result<()> {
         // One more than can come, so that what is cut off would be seen to be too long.
         let mut buffer = vec![0; DATAGRAM_MAX + 1];
+        let mut look = tokio::time::interval(LOOK_FOR_LOST);
+        let mut lost = 0;
         loop {
             let times = [self.gateways.next_close(), self.gateways.next_due()];
             let next = times.into_iter().flatten().min().unwrap_or_else(|| Instant::now() + PATH_PATIENCE);
@@ -107,6 +112,7 @@ impl Server {
                     self.read(socket, &mut buffer).await?;
                     tokio::task::yield_now().await;
                 }
+                _ = look.tick() => self.look_for_lost(socket, &mut lost),
                 command = self.commands.next() => self.command(Some(socket), command).await,
                 () = tokio::time::sleep_until(next.into()) => {
                     self.pump_due(Some(socket), Instant::now()).await;
@@ -114,6 +120,20 @@ impl Server {
                 }
             }
         }
+    }
+
+    /// What the kernel drops nobody else sees.
+    fn look_for_lost(&self, socket: &UdpSocket, lost: &mut u64) {
+        let now = socket::dropped(socket).unwrap_or(*lost);
+        let more = now.saturating_sub(*lost);
+        *lost = now;
+        if more == 0 {
+            return;
+        }
+        if let Some(lora) = self.lora() {
+            lora.datagrams_lost.fetch_add(more, Ordering::Relaxed);
+        }
+        log::warn!(radio:% = self.name, datagrams = more; "datagrams came faster than they were read, and were lost");
     }
 
     /// Reads a batch.

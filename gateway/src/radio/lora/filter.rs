@@ -144,15 +144,15 @@ mod tests {
         frame
     }
 
-    fn filter(settings: LoraFilter) -> impl FnMut(&[u8], CrcStatus) -> Result<Option<Seen>, Refusal> {
+    fn filter(settings: &LoraFilter) -> impl FnMut(&[u8], CrcStatus) -> Result<Option<Seen>, Refusal> + use<> {
         let now = Instant::now();
-        let mut filter = Filter::new(&settings, None, now);
+        let mut filter = Filter::new(settings, None, now);
         move |phy, crc| filter.check(phy, crc, now)
     }
 
     #[test]
     fn without_settings_all_that_has_a_right_checksum_passes() {
-        let mut check = filter(LoraFilter::default());
+        let mut check = filter(&LoraFilter::default());
         assert_eq!(check(&data(1, 0), GOOD).unwrap().unwrap().dev_addr, Some(1));
         assert!(check(b"", GOOD).unwrap().is_none() && check(&[0xff; 255], GOOD).is_ok());
         assert_eq!(check(&data(1, 0), CrcStatus::BadCrc), Err(Refusal::Crc));
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn with_crc_any_the_others_pass_too_and_nothing_is_made_of_bytes_that_may_be_wrong() {
-        let mut check = filter(LoraFilter { crc: CrcFilter::Any, ..LoraFilter::default() });
+        let mut check = filter(&LoraFilter { crc: CrcFilter::Any, ..LoraFilter::default() });
         assert_eq!(check(&data(1, 0), CrcStatus::BadCrc), Ok(None));
         assert!(check(&data(1, 0), CrcStatus::NoCrc).unwrap().is_some());
     }
@@ -173,7 +173,7 @@ mod tests {
             dev_addrs: vec![Prefix::parse("01020000/16").unwrap()],
             ..LoraFilter::default()
         };
-        let mut check = filter(settings);
+        let mut check = filter(&settings);
         for (dev_addr, passes) in
             [(0x2600_0000, true), (0x27ff_ffff, true), (0x2800_0000, false), (0x0102_ffff, true), (0x0103_0000, false)]
         {
@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn who_joins_passes_by_the_join_server() {
         let join_euis = vec![Prefix::parse("70b3d57ed0000000/36").unwrap()];
-        let mut check = filter(LoraFilter { join_euis, ..LoraFilter::default() });
+        let mut check = filter(&LoraFilter { join_euis, ..LoraFilter::default() });
         assert!(check(&join(0x70b3_d57e_d123_4567), GOOD).is_ok());
         assert_eq!(check(&join(0x70b3_d57e_e000_0000), GOOD), Err(Refusal::JoinEui));
         assert!(check(&data(1, 0), GOOD).is_ok());
@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn what_is_no_lorawan_can_be_kept_out() {
-        let mut check = filter(LoraFilter { lorawan_only: true, ..LoraFilter::default() });
+        let mut check = filter(&LoraFilter { lorawan_only: true, ..LoraFilter::default() });
         for phy in [&b""[..], b"\x40", &[0xe0; 20], &[0xff; 20]] {
             assert_eq!(check(phy, GOOD), Err(Refusal::NotLorawan));
         }
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn each_device_has_its_own_rate() {
-        let mut check = filter(LoraFilter { per_device: Some(2), ..LoraFilter::default() });
+        let mut check = filter(&LoraFilter { per_device: Some(2), ..LoraFilter::default() });
         let mut passes = |dev_addr| check(&data(dev_addr, 0), GOOD).is_ok();
         assert_eq!([passes(1), passes(1), passes(1), passes(2)], [true, true, false, true]);
     }

@@ -7,6 +7,9 @@
 //!
 //! The room that a message has on a shelf is its own until it ends or has room on a later one. So what was promised when it
 //! was laid down holds on its whole way: where a later shelf is full, it lies there all the same, in the room of the earlier.
+//! `room.rs` keeps the accounts.
+
+mod room;
 
 use std::cmp::Reverse;
 use std::collections::VecDeque;
@@ -14,6 +17,8 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use self::room::Account;
+pub(super) use self::room::Room;
 use super::queue::BATCH;
 use super::{DropReason, Ticket};
 use crate::message::{Message, Receipt};
@@ -97,74 +102,6 @@ struct Places {
 impl Places {
     fn lay(&mut self, laid: Laid) {
         if laid.held == Held::Waits { self.waiting.push_back(laid) } else { self.apart.push_back(laid) }
-    }
-}
-
-/// How much room a shelf has, and how much of it is taken.
-#[derive(Debug, Default)]
-struct Account {
-    room: AtomicUsize,
-    taken: AtomicUsize,
-    /// Of that, by what lies apart.
-    apart: AtomicUsize,
-    /// Of that, by what lies on later shelves.
-    lent: AtomicUsize,
-}
-
-/// The room on a shelf that one message has.
-#[derive(Debug)]
-pub(super) struct Room {
-    account: Arc<Account>,
-    bytes: usize,
-    held: Held,
-    lent: bool,
-}
-
-impl Room {
-    /// What lies apart may have half of the room, or one publisher whose messages the stage fails at would leave none for
-    /// all that wait. None is taken by two at once, since a shelf has one thread.
-    fn find(account: &Arc<Account>, bytes: usize, held: Held) -> Option<Self> {
-        let read = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
-        let room = read(&account.room);
-        let fits = read(&account.taken) + bytes <= room;
-        let fits = fits && (held == Held::Waits || read(&account.apart) + bytes <= room / 2);
-        fits.then(|| Self::take(account, bytes, held))
-    }
-
-    /// Takes it whether or not there is so much.
-    fn take(account: &Arc<Account>, bytes: usize, held: Held) -> Self {
-        account.taken.fetch_add(bytes, Ordering::Relaxed);
-        let mut room = Self { account: Arc::clone(account), bytes, held: Held::Waits, lent: false };
-        if held == Held::Apart {
-            room.set_apart();
-        }
-        room
-    }
-
-    fn set_apart(&mut self) {
-        if std::mem::replace(&mut self.held, Held::Apart) == Held::Waits {
-            self.account.apart.fetch_add(self.bytes, Ordering::Relaxed);
-        }
-    }
-
-    /// Its message, which may weigh more by now, lies on a later shelf.
-    fn lend(self, weight: usize) -> Self {
-        let mut lent = Self::take(&self.account, self.bytes.max(weight), self.held);
-        lent.lent = true;
-        lent.account.lent.fetch_add(lent.bytes, Ordering::Relaxed);
-        lent
-    }
-}
-
-impl Drop for Room {
-    fn drop(&mut self) {
-        self.account.taken.fetch_sub(self.bytes, Ordering::Relaxed);
-        if self.held == Held::Apart {
-            self.account.apart.fetch_sub(self.bytes, Ordering::Relaxed);
-        }
-        if self.lent {
-            self.account.lent.fetch_sub(self.bytes, Ordering::Relaxed);
-        }
     }
 }
 

@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use super::{Item, Line, Rider, Run, count};
+use super::count;
+use super::run::{Rider, Run};
 use crate::message::{Message, Origin, Receipt};
+use crate::pipeline::line::{Item, Line};
 use crate::pipeline::shelf::Laid;
 use crate::pipeline::{DropReason, Fallback, Held, Processor, Shelf};
 

@@ -4,7 +4,8 @@
 //! each message that waits for a client, all of which have limits of their own, and one for each thing on disk that has
 //! gone. What comes and goes without having been on disk leaves nothing behind. Neither does what a transaction held that
 //! failed, though nobody can tell whether the disk has it: the next one takes all rows away whose numbers have never been
-//! written for sure ([`Numbers`]). `batch.rs` is one transaction, `memories.rs` is about plugins.
+//! written for sure ([`Numbers`]). Only a retained topic, which has no number, leaves a mark until the disk is well.
+//! `batch.rs` is one transaction, `memories.rs` is about plugins.
 
 mod batch;
 mod held;

@@ -1,7 +1,9 @@
 //! Accepting connections: what every listener does alike.
 //!
-//! Owns the pace of failing accepts and what the log is told of them, and what the kernel is told of a new connection.
-//! Never knows what is spoken on it.
+//! Owns the pace of failing accepts and what the log is told of them, what the kernel is told of a new connection, and TLS
+//! in front of it (`secure.rs`). Never knows what is spoken on it.
+
+mod secure;
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,6 +14,7 @@ use rustix::net::sockopt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 
+pub(crate) use self::secure::{Failed, secure};
 use crate::wait::sleep_until;
 
 /// Pause after a failed accept: running out of file descriptors must not spin.

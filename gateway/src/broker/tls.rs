@@ -1,15 +1,14 @@
 //! TLS in front of MQTT: the handshake, and who the client's certificate says it is.
 //!
-//! Never decides on names and passwords (`gate.rs`), and never runs in the accept loop: whoever dallies holds up
-//! itself alone.
+//! Never decides on names and passwords (`gate.rs`).
 
 use std::sync::Arc;
 
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout_at};
-use tokio_rustls::TlsAcceptor;
+use tokio::time::Instant;
 use tokio_rustls::server::TlsStream;
 
+use crate::accept::{Failed, secure};
 use crate::config;
 use crate::tls::{self, Fault};
 use crate::wait::Flushing;
@@ -28,14 +27,6 @@ pub(super) enum Caller {
     Nameless,
 }
 
-/// Why a handshake did not come about.
-pub(super) struct Failed {
-    /// For the counters.
-    pub(super) fault: Fault,
-    /// For the log.
-    pub(super) why: String,
-}
-
 /// Shakes hands, until `deadline` at most.
 pub(super) async fn accept(
     stream: TcpStream,
@@ -46,15 +37,9 @@ pub(super) async fn accept(
         // The wiring makes one before it opens a door.
         return Err(Failed { fault: Fault::Other, why: "the gateway has no certificate yet".to_owned() });
     };
-    let handshake = TlsAcceptor::from(server.config()).accept(stream);
-    match timeout_at(deadline, handshake).await {
-        Err(_elapsed) => Err(Failed { fault: Fault::TooSlow, why: "no handshake in time".to_owned() }),
-        Ok(Err(error)) => Err(Failed { fault: tls::fault(&error), why: error.to_string() }),
-        Ok(Ok(stream)) => {
-            let caller = caller(&stream, settings);
-            Ok((Flushing::new(stream), caller))
-        }
-    }
+    let stream = secure(stream, server, deadline).await?;
+    let caller = caller(&stream, settings);
+    Ok((Flushing::new(stream), caller))
 }
 
 fn caller(stream: &TlsStream<TcpStream>, settings: &config::Tls) -> Caller {

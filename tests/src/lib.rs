@@ -22,6 +22,7 @@ mod random;
 mod raw;
 mod remote;
 mod rig;
+pub mod station;
 mod websocket;
 
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,4 +1,5 @@
-//! Typed settings of a LoRa radio: `[[radio]]` with `kind = "semtech-udp"`.
+//! Typed settings of a LoRa radio: `[[radio]]` with `kind = "semtech-udp"` or `"basics-station"`. What only the latter has
+//! is in `station.rs`.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -7,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::region::Region;
+use super::station::BasicsStation;
 
 /// The port that packet forwarders are set to.
 pub(super) const USUAL_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1700);
@@ -64,6 +66,8 @@ impl LoraRadio {
 pub enum LoraKind {
     /// Semtech's UDP packet forwarder, protocol version 2.
     SemtechUdp(SemtechUdp),
+    /// LoRa Basics Station, which connects here as to a network server.
+    BasicsStation(BasicsStation),
     /// One that is made up, with devices.
     Simulated(SimulatedGateway),
 }
@@ -241,6 +245,13 @@ impl<const DIGITS: usize> Prefix<DIGITS> {
         Self::new(hex(digits, DIGITS)?, bits)
     }
 
+    /// The first and the last number that begin like this.
+    pub fn range(&self) -> (u64, u64) {
+        let beyond = Self::WIDTH - self.bits;
+        let rest = u64::MAX.checked_shl(beyond).map_or(u64::MAX, |kept| !kept) & (u64::MAX >> (64 - Self::WIDTH));
+        (self.value & !rest, self.value | rest)
+    }
+
     /// Whether a number begins like this.
     pub fn matches(&self, number: u64) -> bool {
         let beyond = Self::WIDTH - self.bits;
@@ -336,6 +347,13 @@ mod tests {
         assert!(matches("00000000/0", 0xffff_ffff));
         assert!(Prefix::<16>::parse("70b3d57ed0000000/36").unwrap().matches(0x70b3_d57e_d123_4567));
         assert!(Prefix::<16>::parse("0000000000000000/0").unwrap().matches(u64::MAX));
+        assert_eq!(Prefix::<16>::parse("70b3d57ed0000000/0").unwrap().range(), (0, u64::MAX));
+        assert_eq!(
+            Prefix::<16>::parse("70b3d57ed0000001").unwrap().range(),
+            (0x70b3_d57e_d000_0001, 0x70b3_d57e_d000_0001)
+        );
+        assert_eq!(Prefix::<8>::parse("26011f00/0").unwrap().range(), (0, 0xffff_ffff));
+        assert_eq!(Prefix::<8>::parse("26011f00/7").unwrap().range(), (0x2600_0000, 0x27ff_ffff));
         for bad in ["", "2601", "26000000/33", "26000000/-1", "26000000/", "26000000/7/8"] {
             assert_eq!(Prefix::<8>::parse(bad), None, "{bad}");
         }

@@ -24,6 +24,7 @@ mod region;
 mod secret;
 mod section;
 mod settings;
+mod station;
 mod suggest;
 #[cfg(test)]
 mod tests;
@@ -56,6 +57,7 @@ pub use radio::{
 pub use region::Region;
 pub use secret::{MASK, Secret};
 pub use settings::{Admin, Gateway, Log, LogFormat, LogLevel, Settings};
+pub use station::{BasicsStation, CHANNELS_MAX, RADIOS, StationGateway, StationTls, share_out};
 // `radio` names them as `super::duration` and so on.
 use text::{duration, hex_bytes, hex16};
 pub use trust::{Require, Trust};

@@ -45,9 +45,17 @@ pub(super) fn lora(page: &mut Page, sources: &Sources) {
     counts(page, &radios, "stile_lora_datagrams_total", "Datagrams of LoRa gateways.", "kind", |s| {
         s.datagrams().collect()
     });
-    counts(page, &radios, "stile_lora_refused_total", "Datagrams and frames that were dropped.", "reason", |s| {
-        s.refusals().collect()
+    counts(page, &radios, "stile_lora_station_messages_total", "Messages of Basics Stations.", "kind", |s| {
+        s.messages().collect()
     });
+    counts(
+        page,
+        &radios,
+        "stile_lora_refused_total",
+        "What of LoRa gateways was dropped or turned away.",
+        "reason",
+        |s| s.refusals().collect(),
+    );
     counts(page, &radios, "stile_lora_downlink_items_total", "Items of downlinks, by their end.", "status", |s| {
         s.items().collect()
     });

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::ports::Ports;
 use super::radio::{PERIOD_MAX, seed};
+use super::station;
 use crate::config::lora::{
     Eui, LoraDevice, LoraFilter, LoraFormat, LoraGateway, LoraKind, LoraRadio, NetId, Network, Prefix, SemtechUdp,
     SimulatedGateway, USUAL_LISTEN, USUAL_RATE_LIMIT,
@@ -16,7 +17,7 @@ use crate::config::tree::{Kind, Value};
 use crate::message::Topic;
 
 /// More gateways of one radio than this are refused.
-const GATEWAYS_MAX: usize = 256;
+pub(super) const GATEWAYS_MAX: usize = 256;
 
 /// More prefixes in one list of a filter than this are refused.
 const PREFIXES_MAX: usize = 256;
@@ -31,13 +32,26 @@ const BAYS_PERIOD: Duration = Duration::from_secs(10);
 const BAYS_PERIOD_MIN: Duration = Duration::from_millis(100);
 
 /// The keys that only this reads, for a radio whose kind is not known.
-pub(super) const KEYS: [&str; 9] =
-    ["listen", "gateways", "rate-limit", "region", "topic-prefix", "format", "duty-cycle", "deduplicate", "filter"];
+pub(super) const KEYS: [&str; 11] = [
+    "listen",
+    "gateways",
+    "rate-limit",
+    "tls",
+    "channels",
+    "region",
+    "topic-prefix",
+    "format",
+    "duty-cycle",
+    "deduplicate",
+    "filter",
+];
 
 /// What a radio's gateways are.
 pub(super) enum Source<'p> {
-    /// Real ones; with the UDP ports of all radios.
+    /// Packet forwarders; with the UDP ports of all radios.
     Udp(&'p mut Ports),
+    /// Basics Stations; with the TCP ports of all listeners.
+    Station(&'p mut Ports),
     /// A made-up one.
     Simulated,
 }
@@ -46,12 +60,13 @@ pub(super) enum Source<'p> {
 pub(super) fn read(mut section: Section<'_>, name: Option<String>, source: Source<'_>) -> Option<LoraRadio> {
     let s = &mut section;
     let kind = match source {
-        Source::Udp(udp) => LoraKind::SemtechUdp(semtech_udp(s, udp)),
-        Source::Simulated => LoraKind::Simulated(SimulatedGateway {
+        Source::Udp(udp) => Some(LoraKind::SemtechUdp(semtech_udp(s, udp))),
+        Source::Station(tcp) => station::read(s, tcp).map(LoraKind::BasicsStation),
+        Source::Simulated => Some(LoraKind::Simulated(SimulatedGateway {
             device: LoraDevice::LoraGateway,
             seed: seed(s),
             period: s.duration("period", BAYS_PERIOD_MIN..=PERIOD_MAX).unwrap_or(BAYS_PERIOD),
-        }),
+        })),
     };
     let region: Option<Region> = s.choice("region");
     s.require("region", "write `region = \"eu868\"`, or us915, au915, as923, in865, kr920");
@@ -62,7 +77,7 @@ pub(super) fn read(mut section: Section<'_>, name: Option<String>, source: Sourc
     let down_queue = s.integer("down-queue", 1..=1024).unwrap_or(64);
     let filter = filter(s.section("filter", "filter of [[radio]]"));
     section.finish();
-    let region = region?;
+    let (region, kind) = (region?, kind?);
     let topic_prefix = topic_prefix.unwrap_or_else(|| region.usual_topic_prefix().to_owned());
     Some(LoraRadio { name: name?, kind, region, topic_prefix, format, duty_cycle, deduplicate, down_queue, filter })
 }
@@ -93,10 +108,16 @@ fn semtech_udp(section: &mut Section<'_>, udp: &mut Ports) -> SemtechUdp {
     SemtechUdp { listen, gateways, rate_limit }
 }
 
+/// A gateway's `eui`, which must be there; `remedy` says where it is found.
+pub(super) fn eui(section: &mut Section<'_>, remedy: &str) -> Option<Eui> {
+    let eui = section.parsed("eui", "sixteen hex digits, such as \"0016c001ff10a235\"", Eui::parse);
+    section.require("eui", remedy);
+    eui
+}
+
 fn one_gateway(mut section: Section<'_>, outside: bool, euis: &mut Unique) -> Option<LoraGateway> {
     let s = &mut section;
-    let eui = s.parsed("eui", "sixteen hex digits, such as \"0016c001ff10a235\"", Eui::parse);
-    s.require("eui", "write `eui = \"...\"`; the packet forwarder's settings call it `gateway_ID`");
+    let eui = eui(s, "write `eui = \"...\"`; the packet forwarder's settings call it `gateway_ID`");
     let address = s.parsed("address", "an IP address or a network, such as \"192.168.1.0/24\"", Network::parse);
     if let Some(eui) = eui {
         euis.claim(&eui.to_string(), s.spot("eui"), s.notes);

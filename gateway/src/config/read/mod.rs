@@ -11,6 +11,7 @@ mod plugin;
 mod poll;
 mod ports;
 mod radio;
+mod station;
 mod tls;
 mod trust;
 mod uplink;
@@ -58,7 +59,7 @@ pub(super) fn settings(
     let radio = top
         .sections("radio", "[[radio]]", RADIOS_MAX)
         .into_iter()
-        .filter_map(|section| radio::read(section, &mut taken))
+        .filter_map(|section| radio::read(section, &mut taken, &mut ports))
         .collect();
     let mut names = Unique::new("plugin");
     let (plugin, written) = top

@@ -34,6 +34,7 @@ enum KindName {
     Simulated,
     SemtechUdp,
     LoraModem,
+    BasicsStation,
 }
 
 /// The devices that can be made up.
@@ -74,8 +75,8 @@ impl Default for Taken {
     }
 }
 
-/// Reads one radio.
-pub(super) fn read(mut section: Section<'_>, taken: &mut Taken) -> Option<Radio> {
+/// Reads one radio; where it listens for connections goes to `tcp` as well.
+pub(super) fn read(mut section: Section<'_>, taken: &mut Taken, tcp: &mut Ports) -> Option<Radio> {
     let s = &mut section;
     let name = name(s, "name");
     s.require("name", "write `name = \"...\"`; it is the radio's place in topics");
@@ -83,7 +84,10 @@ pub(super) fn read(mut section: Section<'_>, taken: &mut Taken) -> Option<Radio>
         taken.names.claim(name, s.spot("name"), s.notes);
     }
     let kind = s.choice("kind");
-    s.require("kind", "write `kind = \"serial\"`, `\"semtech-udp\"`, `\"lora-modem\"` or `\"simulated\"`");
+    s.require(
+        "kind",
+        "write `kind = \"serial\"`, `\"semtech-udp\"`, `\"basics-station\"`, `\"lora-modem\"` or `\"simulated\"`",
+    );
     let device: Option<DeviceName> = match kind {
         Some(KindName::Simulated) => {
             let device = s.choice("device");
@@ -96,6 +100,7 @@ pub(super) fn read(mut section: Section<'_>, taken: &mut Taken) -> Option<Radio>
         (Some(KindName::SemtechUdp), _) => {
             lora::read(section, name, lora::Source::Udp(&mut taken.udp)).map(Radio::Lora)
         }
+        (Some(KindName::BasicsStation), _) => lora::read(section, name, lora::Source::Station(tcp)).map(Radio::Lora),
         (Some(KindName::LoraModem), _) => modem::read(section, name, &mut taken.devices).map(Radio::Modem),
         (_, Some(DeviceName::LoraGateway)) => lora::read(section, name, lora::Source::Simulated).map(Radio::Lora),
         (kind, device) => {

@@ -110,6 +110,14 @@ kind = "simulated"
 device = "lora-gateway"
 region = "as923-2"
 period = "100ms"
+[[radio]]
+name = "i"
+kind = "basics-station"
+listen = "[::1]:3001"
+gateways = [{ eui = "00-16-C0-01-FF-10-A2-35" }]
+region = "as923-2"
+channels = [921400000, 921600000]
+down-queue = 1
 [[plugin]]
 name = "parking"
 file = "parking.wasm"
@@ -172,7 +180,7 @@ fn the_example_passes_the_check_and_shows_the_defaults() {
 #[test]
 fn the_examples_in_the_example_pass_the_check_too() {
     let loaded = loaded(&uncommented());
-    assert_eq!(loaded.settings.radio.len(), 4);
+    assert_eq!(loaded.settings.radio.len(), 5);
     assert_eq!((loaded.settings.broker.user.len(), loaded.settings.broker.group.len()), (2, 1));
     let data = [("streets".to_owned(), PathBuf::from("streets.json"))].into();
     let settings = serde_json::json!({ "stale-after": "12h" });
@@ -233,6 +241,21 @@ fn the_example_modem_shows_the_defaults() {
     assert_eq!(modem(short), modem(&uncommented()));
     let bauds = ["rak3172", "lora-e5", "rn2483"].map(|model| modem(&short.replace("rak3172", model)).serial.line.baud);
     assert_eq!(bauds, [115_200, 9600, 57_600]);
+}
+
+#[test]
+fn the_example_station_radio_shows_the_defaults() {
+    let station = |radio: Option<Radio>| match radio {
+        Some(Radio::Lora(LoraRadio { kind: LoraKind::BasicsStation(station), .. })) => station,
+        other => panic!("{other:?}"),
+    };
+    let shown = station(loaded(&uncommented()).settings.radio.into_iter().nth(3));
+    let short = "[[radio]]\nname='mast'\nkind='basics-station'\nregion='eu868'";
+    let short = station(loaded(short).settings.radio.into_iter().next());
+    let gateway =
+        StationGateway { eui: Eui(0x0016_c001_ff10_a235), token: Some(Secret::new("a long one of your own")) };
+    assert_eq!((shown.gateways.as_slice(), shown.channels.len(), &shown.tls), (&[gateway][..], 8, &None));
+    assert_eq!(short, BasicsStation { gateways: vec![], channels: vec![], ..shown });
 }
 
 #[test]

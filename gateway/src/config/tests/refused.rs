@@ -1,5 +1,6 @@
 //! Settings that are refused: where, why and with what remedy.
 
+use super::super::Problem;
 use super::Folder;
 
 /// One of every kind of problem that TOML without syntax errors can have.
@@ -375,6 +376,52 @@ fn a_lora_gateway_without_an_address_and_a_duty_cycle_that_is_off_are_warned_of(
             "gateway `0016c001ff10a235` has no address: whoever reaches the port can speak for it",
         ]
     );
+}
+
+/// A radio for Basics Stations.
+fn station(rest: &str) -> String {
+    format!("[[radio]]\nname = 'mast'\nkind = 'basics-station'\nregion = 'eu868'\n{rest}")
+}
+
+#[test]
+fn a_server_for_stations_beyond_loopback_names_its_gateways_and_says_what_keeps_others_out() {
+    let what = |problems: Vec<Problem>| problems.into_iter().map(|problem| problem.what).collect::<Vec<_>>();
+    let outside = "listen = '0.0.0.0:3001'";
+    assert_eq!(
+        what(Folder::new(station(outside)).load().unwrap_err().0),
+        ["the listener on 0.0.0.0:3001 can be reached from outside, and no gateway is named that may connect"]
+    );
+    let two = "gateways = [{ eui = '0016c001ff10a235' }, { eui = '0016c001ff10a236', token = 'x' }]";
+    assert_eq!(
+        what(Folder::new(station(&format!("{outside}\n{two}"))).load().unwrap().warnings),
+        [
+            "the listener on 0.0.0.0:3001 has no TLS: tokens can be read on their way",
+            "gateway `0016c001ff10a235` has no token: whoever reaches the port can speak for it",
+        ]
+    );
+}
+
+#[test]
+fn each_fault_of_a_server_for_stations_is_told() {
+    for (rest, expected) in [
+        ("listen = '127.0.0.1:8080'", "listener on 127.0.0.1:8080 in [[radio]] clashes with the default"),
+        ("gateways = [{ token = 'x' }]", "`eui` is missing in gateways of [[radio]]"),
+        ("gateways = [{ eui = '0016c001ff10a235', token = '' }]", "`token` in gateways of [[radio]] is not"),
+        ("gateways = [{ eui = '0016c001ff10a235', token = '********' }]", "`token` in gateways of [[radio]] is not"),
+        ("gateways = [{ eui = '0016c001ff10a235', token = ' x' }]", "`token` in gateways of [[radio]] is not"),
+        ("channels = [868.1]", "`channels` in [[radio]] has what is not a frequency in Hz"),
+        ("channels = [868]", "`channels` in [[radio]] has what is not a frequency in Hz"),
+        ("channels = [868100000, 868100000]", "`channels` in [[radio]] has 868100000 twice"),
+        ("channels = [863100000, 865100000, 868100000]", "`channels` in [[radio]] lie too far apart"),
+        ("channels = [1, 2, 3, 4, 5, 6, 7, 8, 9]", "`channels` in [[radio]] has 9 items"),
+        ("rate-limit = 5", "unknown key `rate-limit` in [[radio]]"),
+        ("tls = {}", "`certificate` is missing in tls of [[radio]]"),
+        ("tls = { certificate = 'nowhere', key = 'nowhere' }", "which cannot be read: it does not exist"),
+    ] {
+        let problems = Folder::new(station(rest)).load().unwrap_err().0;
+        assert!(problems.iter().any(|problem| problem.what.contains(expected)), "{rest}: {problems:?}");
+        assert!(problems.iter().all(|problem| !problem.what.contains("' x'")), "{problems:?}");
+    }
 }
 
 #[test]

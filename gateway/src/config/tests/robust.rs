@@ -22,6 +22,7 @@ fn settings_like() -> impl Strategy<Value = String> {
         "\"semtech-udp\"",
         "\"lora-modem\"",
         "\"rak3172\"",
+        "\"basics-station\"",
         "\"eu868\"",
         "\"sdm120\"",
         "\"modbus-rtu\"",

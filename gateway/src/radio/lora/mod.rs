@@ -1,11 +1,11 @@
-//! LoRa: gateways' packet forwarders in, ChirpStack's gateway topics out, and back.
+//! LoRa: gateways and modems in, ChirpStack's gateway topics out, and back.
 //!
-//! Map: `udp/` speaks with packet forwarders, `modem/` with modems on serial ports. `gw/` are the messages, `events.rs`
-//! publishes them, `commands.rs` takes those of servers, `filter.rs` says what does not become one. `phy.rs` looks into a
-//! frame, `tally.rs` and `stats.rs` count, `base64.rs` reads bytes as others write them, `refusal.rs` says why something
-//! goes no further, `buckets.rs` limits rates. What is known of the air: `region` has the channel plans, `airtime` says how
-//! long a frame is on the air, `schedule/` decides what is sent when, `heard.rs` reads frames out of messages and `tap`
-//! writes them down for Wireshark.
+//! Map: `udp/` speaks with packet forwarders, `station/` with Basics Stations, `modem/` with modems on serial ports. `gw/` are
+//! the messages, `events.rs` publishes them, `filter.rs` says what does not become one, `commands.rs` takes those of
+//! servers, `phy.rs` looks into a frame, `tally.rs` and `stats.rs` count, `base64.rs` reads bytes as others write them,
+//! `refusal.rs` says why something goes no further, `buckets.rs` limits rates. What is known of the air: `region` has the
+//! channel plans, `airtime` says how long a frame is on the air, `schedule/` decides what is sent when, `heard.rs` reads
+//! frames out of messages and `tap` writes them down for Wireshark.
 
 pub mod airtime;
 mod base64;
@@ -20,6 +20,7 @@ mod phy;
 mod refusal;
 pub mod region;
 pub mod schedule;
+mod station;
 mod stats;
 mod tally;
 pub mod tap;
@@ -53,6 +54,7 @@ pub(super) async fn run(
 ) -> Result<(), UnitError> {
     match &radio.kind {
         LoraKind::SemtechUdp(udp) => udp::run(radio, udp, pipeline, stats, stop, None).await,
+        LoraKind::BasicsStation(station) => station::run(radio, station, pipeline, stats, stop).await,
         LoraKind::Simulated(simulated) => run_simulated(radio, simulated, pipeline, stats, stop).await,
     }
 }

@@ -4,6 +4,8 @@
 //! `lrwn`'s parser: it copies each part and reads the MAC commands, and here come 255 bytes of anything, thousands a
 //! second.
 
+use std::collections::BTreeMap;
+
 /// The kinds of frames, by the first three bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FrameType {
@@ -61,6 +63,20 @@ pub(super) struct Seen {
     pub(super) join_eui: Option<u64>,
     /// The device, of join and rejoin requests.
     pub(super) dev_eui: Option<u64>,
+}
+
+/// The same for people who look. ChirpStack shows these entries and makes nothing of them.
+pub(super) fn metadata(seen: Option<&Seen>) -> BTreeMap<String, String> {
+    let Some(seen) = seen else { return [("frame_type".to_owned(), "unknown".to_owned())].into() };
+    let entries = [
+        ("frame_type", Some(seen.frame_type.as_str().to_owned())),
+        ("dev_addr", seen.dev_addr.map(|address| format!("{address:08x}"))),
+        ("f_cnt", seen.f_cnt.map(|counter| counter.to_string())),
+        ("f_port", seen.f_port.map(|port| port.to_string())),
+        ("join_eui", seen.join_eui.map(|eui| format!("{eui:016x}"))),
+        ("dev_eui", seen.dev_eui.map(|eui| format!("{eui:016x}"))),
+    ];
+    entries.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
 }
 
 /// The MIC at the end of each frame, in bytes.

@@ -65,6 +65,24 @@ refusals! {
     RateLimit "rate-limit" => RadioFilter,
     /// An acknowledgement of nothing that was sent.
     AckUnasked "ack-unasked" => RadioFilter,
+    /// A message of a Station that is no text.
+    Binary "binary" => FrameMalformed,
+    /// A message of a Station of a kind that is not for servers.
+    MessageType "message-type" => FrameMalformed,
+    /// The frame's bytes are no hex digits.
+    Hex "hex" => FrameMalformed,
+    /// A Station whose `Authorization` is not its gateway's.
+    Token "token" => RadioFilter,
+    /// A Station whose certificate is not its gateway's.
+    Certificate "certificate" => RadioFilter,
+    /// A connection without good TLS.
+    Tls "tls" => RadioFilter,
+    /// A connection that is no WebSocket, or breaks its rules.
+    WebSocket "websocket" => FrameMalformed,
+    /// A connection for something that is not there.
+    Path "path" => RadioFilter,
+    /// More connections than are kept.
+    TooManyConnections "too-many-connections" => RadioFilter,
     /// The checksum is wrong, or there is none.
     Crc "crc" => FrameChecksum,
     /// No frame of LoRaWAN.

@@ -116,6 +116,14 @@ impl Plan {
         known.filter_map(|(number, rate)| Some(DataRate { number, modulation: modulation(&rate)? })).collect()
     }
 
+    /// The number of a data rate as devices send it, or as they are sent to: in some regions the two differ.
+    pub fn data_rate(&self, uplink: bool, wanted: &Modulation) -> Option<u8> {
+        let same = |rate: &DataRate| rate.modulation == *wanted;
+        let known = self.data_rates().into_iter().find(same)?;
+        let known = self.known.get_data_rate(known.number).ok()?;
+        self.known.get_data_rate_index(uplink, &known).ok()
+    }
+
     /// The receive windows.
     pub fn windows(&self) -> Windows {
         let defaults = self.known.get_defaults();

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::Refusal;
 use super::gw::TxAckStatus;
+use super::station;
 use super::udp::Kind;
 
 /// Counters of one radio.
@@ -20,6 +21,7 @@ pub struct LoraStats {
     /// Answers to gateways that the kernel did not take.
     pub answers_unsent: AtomicU64,
     datagrams: [AtomicU64; Kind::ALL.len()],
+    messages: [AtomicU64; station::Kind::ALL.len()],
     refused: [AtomicU64; Refusal::ALL.len()],
     statuses: [AtomicU64; TxAckStatus::ALL.len()],
 }
@@ -39,6 +41,10 @@ impl LoraStats {
         add(self.datagrams.get(kind as usize));
     }
 
+    pub(super) fn message(&self, kind: station::Kind) {
+        add(self.messages.get(kind as usize));
+    }
+
     pub(super) fn refused(&self, why: Refusal) {
         add(self.refused.get(why as usize));
     }
@@ -53,7 +59,12 @@ impl LoraStats {
         Kind::ALL.iter().zip(&self.datagrams).map(|(kind, count)| (kind.as_str(), read(count)))
     }
 
-    /// Datagrams and frames that went no further, by reason.
+    /// Messages from Basics Stations, by kind.
+    pub fn messages(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        station::Kind::ALL.iter().zip(&self.messages).map(|(kind, count)| (kind.as_str(), read(count)))
+    }
+
+    /// Datagrams, messages, frames and connections that went no further, by reason.
     pub fn refusals(&self) -> impl Iterator<Item = (&'static str, u64)> {
         Refusal::ALL.iter().zip(&self.refused).map(|(refusal, count)| (refusal.as_str(), read(count)))
     }

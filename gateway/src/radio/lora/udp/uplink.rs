@@ -1,6 +1,5 @@
 //! A frame and statistics of a packet forwarder as ChirpStack's messages. Pure.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -11,7 +10,7 @@ use crate::config::Eui;
 use crate::radio::lora::gw::{
     DutyCycleBand, DutyCycleStats, GatewayStats, Regulation, UplinkFrame, UplinkRxInfo, UplinkTxInfo,
 };
-use crate::radio::lora::phy::Seen;
+use crate::radio::lora::phy::{self, Seen};
 use crate::radio::lora::schedule::Load;
 use crate::radio::lora::tally::Tally;
 
@@ -36,7 +35,7 @@ pub(super) fn frame(rxpk: Rxpk, eui: Eui, seen: Option<&Seen>, came: Option<Syst
         antenna: rxpk.antenna,
         location: None,
         context: Bytes::copy_from_slice(&rxpk.tmst.to_be_bytes()),
-        metadata: metadata(seen),
+        metadata: phy::metadata(seen),
         crc_status: rxpk.crc as i32,
     };
     UplinkFrame {
@@ -44,20 +43,6 @@ pub(super) fn frame(rxpk: Rxpk, eui: Eui, seen: Option<&Seen>, came: Option<Syst
         tx_info: Some(UplinkTxInfo { frequency: rxpk.frequency, modulation: Some(rxpk.modulation) }),
         rx_info: Some(info),
     }
-}
-
-/// For people who look. ChirpStack shows these entries and makes nothing of them.
-fn metadata(seen: Option<&Seen>) -> BTreeMap<String, String> {
-    let Some(seen) = seen else { return [("frame_type".to_owned(), "unknown".to_owned())].into() };
-    let entries = [
-        ("frame_type", Some(seen.frame_type.as_str().to_owned())),
-        ("dev_addr", seen.dev_addr.map(|address| format!("{address:08x}"))),
-        ("f_cnt", seen.f_cnt.map(|counter| counter.to_string())),
-        ("f_port", seen.f_port.map(|port| port.to_string())),
-        ("join_eui", seen.join_eui.map(|eui| format!("{eui:016x}"))),
-        ("dev_eui", seen.dev_eui.map(|eui| format!("{eui:016x}"))),
-    ];
-    entries.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
 }
 
 /// The message for statistics: what the gateway says, and what was counted here since the last one.
@@ -106,7 +91,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::radio::lora::phy;
     use crate::radio::lora::udp::{rxpk, stat};
 
     #[test]
@@ -122,7 +106,7 @@ mod tests {
         assert_eq!(fine, Some(Duration::new(1000, 250)), "the second, and nanoseconds since its pulse");
         let shown: Vec<_> = info.metadata.iter().map(|(key, value)| format!("{key}={value}")).collect();
         assert_eq!(shown, ["dev_addr=01020304", "f_cnt=298", "f_port=10", "frame_type=UnconfirmedDataUp"]);
-        assert_eq!(metadata(None)["frame_type"], "unknown");
+        assert_eq!(phy::metadata(None)["frame_type"], "unknown");
     }
 
     #[test]

@@ -1,0 +1,124 @@
+//! The server's way down: commands in, `dnmsg` out, and what became of them.
+
+use std::time::Instant;
+
+use super::downlinks::Done;
+use super::gps;
+use super::message::Sent;
+use super::server::Server;
+use crate::config::Eui;
+use crate::radio::lora::Refusal;
+use crate::radio::lora::commands::{Command, Wanted};
+use crate::radio::lora::gw::{self, DownlinkFrame, GatewayConfiguration, TxAckStatus};
+use crate::radio::{RadioStats, Refused};
+
+/// The longest version of settings that is kept, in bytes: ChirpStack's is a number.
+const CONFIG_VERSION_MAX: usize = 64;
+
+impl Server {
+    /// Does what a command wants, or says why not.
+    pub(super) async fn command(&mut self, command: Command) {
+        match command.wanted {
+            Wanted::Down => self.down(command).await,
+            Wanted::Config => self.config(&command),
+            Wanted::Raw => {
+                self.stats.refused(Refused::NotEncodable);
+                if self.may_log() {
+                    log::warn!(radio:% = self.name, gateway:% = command.eui;
+                        "raw command not passed on: Stations run programs by such");
+                }
+            }
+        }
+    }
+
+    async fn down(&mut self, command: Command) {
+        let eui = command.eui;
+        let frame: DownlinkFrame = match gw::decode(&command.payload) {
+            Ok(frame) => frame,
+            Err(error) => return self.not_understood(eui, &error),
+        };
+        if let Some(gateway) = self.gateways.get_mut(&eui) {
+            gateway.asked = gateway.asked.saturating_add(1);
+        }
+        if command.turned_away {
+            return self.done(eui, Done::not_tried(&frame, TxAckStatus::QueueFull, "too many downlinks wait")).await;
+        }
+        let ready = |gateway: &super::server::Gateway| gateway.link.as_ref().is_some_and(|link| link.ready);
+        if !self.gateways.get(&eui).is_some_and(ready) {
+            self.stats.refused(Refused::PortClosed);
+            let why = "the gateway can't be reached";
+            return self.done(eui, Done::not_tried(&frame, TxAckStatus::InternalError, why)).await;
+        }
+        let gps = self.events.now().trusted().and_then(gps::of);
+        let Some(gateway) = self.gateways.get_mut(&eui) else { return };
+        let done = match gateway.downlinks.take(&frame, &self.plan, gps, Instant::now()) {
+            Err(done) => Some(done),
+            Ok((diid, json)) => match self.say(eui, json) {
+                Ok(()) => None,
+                Err(why) => {
+                    self.stats.refused(Refused::PortClosed);
+                    self.gateways.get_mut(&eui).and_then(|gateway| gateway.downlinks.unsent(diid, why))
+                }
+            },
+        };
+        if let Some(done) = done {
+            self.done(eui, done).await;
+        }
+    }
+
+    fn not_understood(&mut self, eui: Eui, error: &str) {
+        self.stats.refused(Refused::NotEncodable);
+        if self.may_log() {
+            log::warn!(radio:% = self.name, gateway:% = eui, error = error; "command not understood");
+        }
+    }
+
+    /// A Station is told its channels by the settings here. So the version is told back and nothing else is done, as for
+    /// packet forwarders.
+    fn config(&mut self, command: &Command) {
+        match gw::decode::<GatewayConfiguration>(&command.payload) {
+            Ok(settings) if settings.version.len() <= CONFIG_VERSION_MAX => {
+                if let Some(gateway) = self.gateways.get_mut(&command.eui) {
+                    gateway.config_version = settings.version;
+                }
+            }
+            Ok(_) => self.not_understood(command.eui, "the version is too long"),
+            Err(error) => self.not_understood(command.eui, &error),
+        }
+    }
+
+    /// `dntxed`.
+    pub(super) async fn sent(&mut self, eui: Eui, sent: &Sent) -> Result<(), Refusal> {
+        let Some(gateway) = self.gateways.get_mut(&eui) else { return Err(Refusal::UnknownGateway) };
+        let done = gateway.downlinks.sent(sent)?;
+        RadioStats::add(&self.stats.frames_sent, 1);
+        self.done(eui, done).await;
+        Ok(())
+    }
+
+    /// Tells what became of a downlink.
+    pub(super) async fn done(&mut self, eui: Eui, done: Done) {
+        let Some(gateway) = self.gateways.get_mut(&eui) else { return };
+        for status in &done.statuses {
+            gateway.tally.item(*status);
+            if let Some(lora) = &self.stats.lora {
+                lora.item(*status);
+            }
+        }
+        if let Some(window) = &done.sent {
+            gateway.tally.sent(window.frequency, window.modulation);
+        }
+        let message = done.message(eui.to_string());
+        log::debug!(radio:% = self.name, gateway:% = eui, downlink = message.downlink_id, sent = done.sent.is_some(),
+            why = done.why.as_str(); "downlink done");
+        self.events.ack(&gateway.topics, &message).await;
+    }
+
+    /// Gives up what a gateway has been given.
+    pub(super) async fn give_up(&mut self, eui: Eui, why: &str) {
+        let given_up = self.gateways.get_mut(&eui).map(|gateway| gateway.downlinks.give_up(why));
+        for done in given_up.unwrap_or_default() {
+            self.done(eui, done).await;
+        }
+    }
+}

@@ -192,6 +192,9 @@ impl Gateway {
         if settings.contains("semtech-udp") {
             variables.push(("STILE_RADIO__ROOF__LISTEN", "127.0.0.1:0"));
         }
+        if settings.contains("basics-station") {
+            variables.push(("STILE_RADIO__MAST__LISTEN", "127.0.0.1:0"));
+        }
         let mut shell = Shell::start(dir, "gateway", &script, &variables);
         within("the gateway is ready", || match shell.child.try_wait().unwrap() {
             Some(status) => {
@@ -207,6 +210,7 @@ impl Gateway {
             ("8080", "serving the admin page"),
             ("8883", "listening for MQTT over TLS"),
             ("1700", "listening for LoRa gateways"),
+            ("3001", "listening for Basics Stations"),
         ];
         let found = lines.map(|(shown, line)| Some((shown, port(&format!("{line} address=127.0.0.1:"))?)));
         Ok(Self { shell, ports: found.into_iter().flatten().collect() })

@@ -17,8 +17,8 @@ use tungstenite::{Error, Message, WebSocket};
 use crate::PATIENCE;
 
 /// A stream that can be read and written.
-pub trait Stream: Read + Write {}
-impl<S: Read + Write> Stream for S {}
+pub trait Stream: Read + Write + Send {}
+impl<S: Read + Write + Send> Stream for S {}
 
 /// How a Station reaches its server.
 #[derive(Clone)]

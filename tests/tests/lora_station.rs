@@ -3,12 +3,13 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rumqttc::QoS;
 use serde_json::{Value, json};
 use stile_tests::forwarder::{base64, data_frame};
 use stile_tests::station::{Uplink, jreq, updf};
-use stile_tests::{Authority, Client, Proto, Random, Stile, V5Client};
+use stile_tests::{Authority, Client, EndOnDrop, Proto, Random, Stile, V5Client};
 use tungstenite::Message;
 
 const EUI: u64 = 0xb827_ebff_fe61_1234;
@@ -40,6 +41,11 @@ fn listener(stile: &Stile) -> V5Client {
 #[track_caller]
 fn wait_refused(stile: &Stile, reason: &str, count: f64) {
     stile.wait_metric(&format!("stile_lora_refused_total{{radio=\"mast\",reason=\"{reason}\"}}"), |n| n == count);
+}
+
+#[track_caller]
+fn wait_refused_more(stile: &Stile, reason: &str, count: f64) {
+    stile.wait_metric(&format!("stile_lora_refused_total{{radio=\"mast\",reason=\"{reason}\"}}"), |n| n > count);
 }
 
 /// A downlink of class A, for both windows.
@@ -332,6 +338,30 @@ fn whatever_a_station_says_amiss_is_counted_under_its_reason_and_hurts_nobody_el
     neighbour.say(&good);
     let up = client.next_where(|m| m.topic.ends_with("/event/up") && m.topic.contains("0000000000000007"));
     assert_eq!(up.json()["phyPayload"], base64(&data_frame(1, 2)));
+}
+
+#[test]
+fn a_station_that_floods_holds_up_itself_and_loses_no_frame_of_its_neighbour() {
+    let (stile, uplink) = start("");
+    let client = listener(&stile);
+    let (mut neighbour, _) = uplink.join(7);
+    let (mut noisy, _) = uplink.join(8);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let _end = EndOnDrop(&done);
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                noisy.socket.send(Message::text("{\"msgtype\":")).unwrap();
+            }
+        });
+        wait_refused_more(&stile, "rate-limit", 1000.0);
+        for counter in 0..300 {
+            neighbour.say(&updf(&data_frame(1, counter), XTIME));
+            let up = client.next_where(|m| m.topic.ends_with("/event/up")).json();
+            assert_eq!(up["rxInfo"]["metadata"]["f_cnt"], counter.to_string());
+        }
+    });
+    assert_eq!(stile.radio("mast", "frames_received_total"), 300.0);
 }
 
 #[test]

@@ -209,10 +209,10 @@ fn modulation(rate: &DataRateModulation) -> Option<Modulation> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    const ALL: [Region; 9] = [
+    pub(in crate::radio::lora) const ALL: [Region; 9] = [
         Region::Eu868,
         Region::Us915,
         Region::Au915,

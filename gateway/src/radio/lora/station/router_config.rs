@@ -214,18 +214,7 @@ fn join_euis(filter: &LoraFilter) -> Option<Vec<(u64, u64)>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const ALL: [Region; 9] = [
-        Region::Eu868,
-        Region::Us915,
-        Region::Au915,
-        Region::As923,
-        Region::As923Group2,
-        Region::As923Group3,
-        Region::As923Group4,
-        Region::In865,
-        Region::Kr920,
-    ];
+    use crate::radio::lora::region::tests::ALL;
 
     fn told(region: Region, wanted: &[u32], filter: &LoraFilter) -> Value {
         let plan = Plan::new(region);

@@ -17,6 +17,7 @@ mod encrypted;
 mod idle;
 mod latency;
 mod line;
+mod lora;
 mod memory;
 mod mosquitto;
 mod node_red;
@@ -42,6 +43,7 @@ fn main() {
     match group.as_deref() {
         Some("serial") => serial::run(),
         Some("idle") => idle::run(),
+        Some("lora") => lora::run(),
         Some("beside") => beside::run(rounds),
         Some("throughput") => throughput::run(rounds),
         Some("latency") => latency::run(rounds),
@@ -55,7 +57,7 @@ fn main() {
         _ => {
             eprintln!(
                 "usage: cargo bench --package stile-tests --bench figures -- \
-                 serial|idle|beside|throughput|latency|crowd|memory|stuck|tls|plugin-memory|spin|node-red [ROUNDS]"
+                 serial|lora|idle|beside|throughput|latency|crowd|memory|stuck|tls|plugin-memory|spin|node-red [ROUNDS]"
             );
             std::process::exit(2);
         }

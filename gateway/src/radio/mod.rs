@@ -72,7 +72,7 @@ impl Radios {
     }
 
     /// Starts radios under names that are free, and waits until they take what is to be sent, for all of them together no
-    /// longer than [`ATTACH_PATIENCE`].
+    /// longer than a second.
     pub async fn start(&self, radios: impl IntoIterator<Item = Radio>) {
         let deadline = Instant::now() + ATTACH_PATIENCE;
         let started: Vec<_> = radios.into_iter().map(|radio| self.begin(radio)).collect();

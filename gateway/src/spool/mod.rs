@@ -32,6 +32,7 @@ use bytes::Bytes;
 use tokio::sync::{Notify, oneshot};
 
 use crate::message::{Receipt, Received};
+use crate::whole_file;
 
 pub use self::figures::{Dropped, Figures, Quarantined};
 pub use self::inspect::{Contents, FileReport, LaneContents, State as FileState, Stopped, Stored, uplinks};
@@ -209,6 +210,16 @@ fn lock(folder: &Path) -> Result<File, SpoolError> {
     }
 }
 
+/// Makes the folder, and has its name and that of the folder of all spools outlast a power cut, without which nothing in
+/// it would. The names of one that is there already may be the kernel's alone too, after a kill; but a disk that can only
+/// be read has no need of it.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    let there = folder.is_dir();
+    std::fs::create_dir_all(folder)?;
+    let synced = folder.ancestors().take(2).try_for_each(whole_file::sync_folder);
+    if there { Ok(()) } else { synced }
+}
+
 /// A handle to append by and to look through. A clone is another handle.
 #[derive(Clone)]
 pub struct Spool(Arc<Handle>);
@@ -221,7 +232,7 @@ impl Spool {
     /// [`SpoolError`]; damage is none.
     pub fn open(folder: &Path, name: &str, settings: SpoolSettings, now: Now) -> Result<(Self, Opened), SpoolError> {
         let explain = |why: io::Error| SpoolError::Folder { folder: folder.to_owned(), why };
-        std::fs::create_dir_all(folder).map_err(explain)?;
+        make_folder(folder).map_err(explain)?;
         let lock = lock(folder)?;
         let disk = Box::new(RealDisk(folder.to_owned()));
         let (spool, worker, opened) = Self::over(disk, name, settings, now, Some(lock)).map_err(explain)?;

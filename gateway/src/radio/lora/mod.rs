@@ -3,13 +3,14 @@
 //! Map: `udp/` speaks with packet forwarders, `station/` with Basics Stations, `modem/` with modems on serial ports. `gw/` are
 //! the messages, `events.rs` publishes them, `filter.rs` says what does not become one, `commands.rs` takes those of
 //! servers, `phy.rs` looks into a frame, `tally.rs` and `stats.rs` count, `base64.rs` reads bytes as others write them,
-//! `refusal.rs` says why something goes no further, `buckets.rs` limits rates. What is known of the air: `region` has the
+//! `refusal.rs` says why something goes no further and `clerk.rs` counts it, `buckets.rs` limits rates. What is known of the air: `region` has the
 //! channel plans, `airtime` says how long a frame is on the air, `schedule/` decides what is sent when, `heard.rs` reads
 //! frames out of messages and `tap` writes them down for Wireshark.
 
 pub mod airtime;
 mod base64;
 mod buckets;
+mod clerk;
 mod commands;
 mod events;
 mod filter;

@@ -20,12 +20,12 @@ impl Server {
             What::Came(to, peer) => self.came(eui, Link { number, to, ready: false }, peer),
             What::Gone(why) => self.gone(eui, number, &why).await,
             What::Text(text) => {
-                RadioStats::add(&self.stats.bytes_received, text.len());
+                RadioStats::add(&self.clerk.stats.bytes_received, text.len());
                 if let Err(refusal) = self.text(eui, number, &text).await {
-                    self.refuse(eui, refusal);
+                    self.clerk.refuse(refusal, eui);
                 }
             }
-            What::Binary => self.refuse(eui, Refusal::Binary),
+            What::Binary => self.clerk.refuse(Refusal::Binary, eui),
         }
     }
 
@@ -35,7 +35,7 @@ impl Server {
             self.make_room();
             if self.named || self.gateways.len() >= UNNAMED_MAX || self.insert(eui, now).is_err() {
                 // The connection ends with its link.
-                return self.refuse(eui, Refusal::TooManyGateways);
+                return self.clerk.refuse(Refusal::TooManyGateways, eui);
             }
             if let Some(gateway) = self.gateways.get(&eui) {
                 self.commands.attach(eui, &gateway.topics);
@@ -44,7 +44,7 @@ impl Server {
         let Some(gateway) = self.gateways.get_mut(&eui) else { return };
         gateway.heard = now;
         if gateway.link.replace(link).is_some() {
-            log::info!(radio:% = self.name, gateway:% = eui, address:% = peer;
+            log::info!(radio:% = self.clerk.name, gateway:% = eui, address:% = peer;
                 "LoRa gateway connects once more; its other connection is closed");
         }
     }
@@ -69,7 +69,7 @@ impl Server {
         }
         gateway.heard = Instant::now();
         if gateway.online {
-            log::warn!(radio:% = self.name, gateway:% = eui, reason = why; "LoRa gateway has gone; nothing can be sent to it");
+            log::warn!(radio:% = self.clerk.name, gateway:% = eui, reason = why; "LoRa gateway has gone; nothing can be sent to it");
             self.say_offline(eui).await;
         }
     }
@@ -81,7 +81,7 @@ impl Server {
         // What a connection still had to say when another took its place counts as said.
         let is_linked = |gateway: &Gateway| gateway.link.as_ref().is_some_and(|link| link.number == number);
         let said = message::parse(text)?;
-        if let Some(lora) = &self.stats.lora {
+        if let Some(lora) = &self.clerk.stats.lora {
             lora.message(said.kind());
         }
         match said {
@@ -110,7 +110,7 @@ impl Server {
             return Ok(());
         }
         let Some(gateway) = self.gateways.get_mut(&eui) else { return Ok(()) };
-        log::info!(radio:% = self.name, gateway:% = eui, station = version.station.as_str(),
+        log::info!(radio:% = self.clerk.name, gateway:% = eui, station = version.station.as_str(),
             model = version.model.as_deref().unwrap_or("unknown"), protocol = version.protocol; "LoRa gateway is there");
         gateway.version = version;
         if let Some(link) = &mut gateway.link {

@@ -64,7 +64,7 @@ impl Server {
     }
 
     async fn say_state(&self, eui: Eui, state: ConnectionState) {
-        if let Some(lora) = &self.stats.lora {
+        if let Some(lora) = &self.clerk.stats.lora {
             let online = self.gateways.values().filter(|gateway| gateway.online).count();
             lora.gateways_online.store(online as u64, Ordering::Relaxed);
         }

@@ -9,11 +9,8 @@ use super::server::Server;
 use crate::config::Eui;
 use crate::radio::lora::Refusal;
 use crate::radio::lora::commands::{Command, Wanted};
-use crate::radio::lora::gw::{self, DownlinkFrame, GatewayConfiguration, TxAckStatus};
+use crate::radio::lora::gw::{self, DownlinkFrame, TxAckStatus};
 use crate::radio::{RadioStats, Refused};
-
-/// The longest version of settings that is kept, in bytes: ChirpStack's is a number.
-const CONFIG_VERSION_MAX: usize = 64;
 
 impl Server {
     /// Does what a command wants, or says why not.
@@ -22,9 +19,9 @@ impl Server {
             Wanted::Down => self.down(command).await,
             Wanted::Config => self.config(&command),
             Wanted::Raw => {
-                self.stats.refused(Refused::NotEncodable);
-                if self.may_log() {
-                    log::warn!(radio:% = self.name, gateway:% = command.eui;
+                self.clerk.stats.refused(Refused::NotEncodable);
+                if self.clerk.may_log() {
+                    log::warn!(radio:% = self.clerk.name, gateway:% = command.eui;
                         "raw command not passed on: Stations run programs by such");
                 }
             }
@@ -35,7 +32,7 @@ impl Server {
         let eui = command.eui;
         let frame: DownlinkFrame = match gw::decode(&command.payload) {
             Ok(frame) => frame,
-            Err(error) => return self.not_understood(eui, &error),
+            Err(error) => return self.clerk.not_understood(eui, &error),
         };
         if let Some(gateway) = self.gateways.get_mut(&eui) {
             gateway.asked = gateway.asked.saturating_add(1);
@@ -45,7 +42,7 @@ impl Server {
         }
         let ready = |gateway: &super::server::Gateway| gateway.link.as_ref().is_some_and(|link| link.ready);
         if !self.gateways.get(&eui).is_some_and(ready) {
-            self.stats.refused(Refused::PortClosed);
+            self.clerk.stats.refused(Refused::PortClosed);
             let why = "the gateway can't be reached";
             return self.done(eui, Done::not_tried(&frame, TxAckStatus::InternalError, why)).await;
         }
@@ -56,7 +53,7 @@ impl Server {
             Ok((diid, json)) => match self.say(eui, json) {
                 Ok(()) => None,
                 Err(why) => {
-                    self.stats.refused(Refused::PortClosed);
+                    self.clerk.stats.refused(Refused::PortClosed);
                     self.gateways.get_mut(&eui).and_then(|gateway| gateway.downlinks.unsent(diid, why))
                 }
             },
@@ -66,24 +63,10 @@ impl Server {
         }
     }
 
-    fn not_understood(&mut self, eui: Eui, error: &str) {
-        self.stats.refused(Refused::NotEncodable);
-        if self.may_log() {
-            log::warn!(radio:% = self.name, gateway:% = eui, error = error; "command not understood");
-        }
-    }
-
-    /// A Station is told its channels by the settings here. So the version is told back and nothing else is done, as for
-    /// packet forwarders.
     fn config(&mut self, command: &Command) {
-        match gw::decode::<GatewayConfiguration>(&command.payload) {
-            Ok(settings) if settings.version.len() <= CONFIG_VERSION_MAX => {
-                if let Some(gateway) = self.gateways.get_mut(&command.eui) {
-                    gateway.config_version = settings.version;
-                }
-            }
-            Ok(_) => self.not_understood(command.eui, "the version is too long"),
-            Err(error) => self.not_understood(command.eui, &error),
+        let version = self.clerk.config_version(command);
+        if let (Some(version), Some(gateway)) = (version, self.gateways.get_mut(&command.eui)) {
+            gateway.config_version = version;
         }
     }
 
@@ -91,7 +74,7 @@ impl Server {
     pub(super) async fn sent(&mut self, eui: Eui, sent: &Sent) -> Result<(), Refusal> {
         let Some(gateway) = self.gateways.get_mut(&eui) else { return Err(Refusal::UnknownGateway) };
         let done = gateway.downlinks.sent(sent)?;
-        RadioStats::add(&self.stats.frames_sent, 1);
+        RadioStats::add(&self.clerk.stats.frames_sent, 1);
         self.done(eui, done).await;
         Ok(())
     }
@@ -99,17 +82,12 @@ impl Server {
     /// Tells what became of a downlink.
     pub(super) async fn done(&mut self, eui: Eui, done: Done) {
         let Some(gateway) = self.gateways.get_mut(&eui) else { return };
-        for status in &done.statuses {
-            gateway.tally.item(*status);
-            if let Some(lora) = &self.stats.lora {
-                lora.item(*status);
-            }
-        }
+        self.clerk.count_items(&mut gateway.tally, &done.statuses);
         if let Some(window) = &done.sent {
             gateway.tally.sent(window.frequency, window.modulation);
         }
         let message = done.message(eui.to_string());
-        log::debug!(radio:% = self.name, gateway:% = eui, downlink = message.downlink_id, sent = done.sent.is_some(),
+        log::debug!(radio:% = self.clerk.name, gateway:% = eui, downlink = message.downlink_id, sent = done.sent.is_some(),
             why = done.why.as_str(); "downlink done");
         self.events.ack(&gateway.topics, &message).await;
     }

@@ -22,10 +22,11 @@ use super::router_config::Channels;
 use super::visitors::{CONNECTIONS_MAX, Visitors};
 use crate::accept::Acceptor;
 use crate::config::{BasicsStation, Eui, LoraRadio, StationTls};
-use crate::pipeline::{Door as Way, Pipeline};
+use crate::pipeline::Pipeline;
 use crate::radio::RadioStats;
 use crate::radio::lora::Refusal;
 use crate::radio::lora::buckets::Buckets;
+use crate::radio::lora::clerk::Clerk;
 use crate::radio::lora::commands::Commands;
 use crate::radio::lora::events::{Events, GatewayTopics};
 use crate::radio::lora::filter::Filter;
@@ -87,7 +88,7 @@ pub(super) struct Gateway {
 /// See the module's head.
 pub(super) struct Server {
     pub(super) radio: Arc<LoraRadio>,
-    pub(super) name: Arc<str>,
+    pub(super) clerk: Clerk,
     pub(super) plan: Plan,
     pub(super) channels: Channels,
     tls: Option<StationTls>,
@@ -98,10 +99,6 @@ pub(super) struct Server {
     pub(super) rates: Buckets<Eui>,
     pub(super) events: Events,
     pub(super) commands: Commands,
-    pipeline: Arc<Pipeline>,
-    pub(super) stats: Arc<RadioStats>,
-    /// When something was logged last that others can cause: a flood is not to fill the log.
-    logged: Option<Instant>,
     pub(super) reported: Instant,
 }
 
@@ -116,7 +113,7 @@ impl Server {
     ) -> Result<Self, UnitError> {
         let (now, plan, door) = (Instant::now(), Plan::new(radio.region), Door::new(station));
         let mut server = Self {
-            name: radio.name.as_str().into(),
+            clerk: Clerk::new(&radio.name, Arc::clone(&pipeline), Arc::clone(&stats)),
             channels: Channels::new(&plan, &station.channels)?,
             plan,
             tls: station.tls.clone(),
@@ -126,11 +123,8 @@ impl Server {
             filter: Filter::new(&radio.filter, radio.deduplicate, now),
             rates: Buckets::new(RATE_MAX, SECOND, GATEWAYS_RATED, now),
             events: Events::new(radio, "basics-station", Arc::clone(&pipeline), Arc::clone(&stats)),
-            commands: Commands::new(radio.down_queue, Arc::clone(&pipeline), Arc::clone(&stats)),
+            commands: Commands::new(radio.down_queue, pipeline, stats),
             radio: Arc::clone(radio),
-            pipeline,
-            stats,
-            logged: None,
             reported: now,
         };
         for gateway in &station.gateways {
@@ -171,7 +165,7 @@ impl Server {
     pub(super) async fn serve(&mut self, listener: TcpListener, stop: &CancellationToken) {
         let Some(door) = self.hall.take() else { return };
         let (tell, mut inbox) = mpsc::channel(INBOX);
-        let (tls, stats, radio) = (self.tls.clone(), Arc::clone(&self.stats), Arc::clone(&self.name));
+        let (tls, stats, radio) = (self.tls.clone(), Arc::clone(&self.clerk.stats), Arc::clone(&self.clerk.name));
         let hall = Arc::new(Hall { door, tls, tell, stats, radio, stop: stop.child_token() });
         let (mut acceptor, failed) = (Acceptor::new(listener, "Basics Station"), AtomicU64::new(0));
         let mut visitors = Visitors::default();
@@ -203,11 +197,11 @@ impl Server {
     }
 
     fn turned_away(&mut self, peer: SocketAddr) {
-        if let Some(lora) = &self.stats.lora {
+        if let Some(lora) = &self.clerk.stats.lora {
             lora.refused(Refusal::TooManyConnections);
         }
-        if self.may_log() {
-            log::warn!(radio:% = self.name, peer:% = peer; "too many connections of Basics Stations; one was closed");
+        if self.clerk.may_log() {
+            log::warn!(radio:% = self.clerk.name, peer:% = peer; "too many connections of Basics Stations; one was closed");
         }
     }
 
@@ -222,33 +216,12 @@ impl Server {
         let length = text.len();
         match link.to.try_send(text) {
             Ok(()) => {
-                RadioStats::add(&self.stats.bytes_sent, length);
+                RadioStats::add(&self.clerk.stats.bytes_sent, length);
                 Ok(())
             }
             Err(mpsc::error::TrySendError::Closed(_)) => Err(away),
             Err(mpsc::error::TrySendError::Full(_)) => Err("the gateway takes nothing"),
         }
-    }
-
-    /// Counts what went no further, and logs one a second.
-    pub(super) fn refuse(&mut self, eui: Eui, refusal: Refusal) {
-        RadioStats::add(&self.stats.frames_rejected, 1);
-        self.pipeline.ledger().refuse(Way::Radio, refusal.drop_reason());
-        if let Some(lora) = &self.stats.lora {
-            lora.refused(refusal);
-        }
-        if self.may_log() {
-            log::debug!(radio:% = self.name, reason = refusal.as_str(), gateway:% = eui; "message or frame dropped");
-        }
-    }
-
-    /// Once a second.
-    pub(super) fn may_log(&mut self) -> bool {
-        let may = self.logged.is_none_or(|logged| logged.elapsed() >= SECOND);
-        if may {
-            self.logged = Some(Instant::now());
-        }
-        may
     }
 
     /// Refuses what comes in this time, or until `stop`: there is no port.

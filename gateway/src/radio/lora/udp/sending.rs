@@ -10,11 +10,8 @@ use super::server::Server;
 use crate::config::Eui;
 use crate::radio::lora::Refusal;
 use crate::radio::lora::commands::{Command, Wanted};
-use crate::radio::lora::gw::{self, DownlinkFrame, GatewayConfiguration, TxAckStatus};
+use crate::radio::lora::gw::{self, DownlinkFrame, TxAckStatus};
 use crate::radio::{RadioStats, Refused};
-
-/// The longest version of settings that is kept, in bytes: ChirpStack's is a number.
-const CONFIG_VERSION_MAX: usize = 64;
 
 impl Server {
     /// Does what a command wants, or says why not. `socket` is `None` while it is not open.
@@ -23,9 +20,9 @@ impl Server {
             Wanted::Down => self.down(socket, command).await,
             Wanted::Config => self.config(&command),
             Wanted::Raw => {
-                self.stats.refused(Refused::NotEncodable);
-                if self.may_log() {
-                    log::warn!(radio:% = self.name, gateway:% = command.eui;
+                self.clerk.stats.refused(Refused::NotEncodable);
+                if self.clerk.may_log() {
+                    log::warn!(radio:% = self.clerk.name, gateway:% = command.eui;
                         "raw command not passed on: it would go past the duty cycle");
                 }
             }
@@ -36,13 +33,13 @@ impl Server {
         let eui = command.eui;
         let frame: DownlinkFrame = match gw::decode(&command.payload) {
             Ok(frame) => frame,
-            Err(error) => return self.not_understood(eui, &error),
+            Err(error) => return self.clerk.not_understood(eui, &error),
         };
         let reachable = self.gateways.get_mut(eui).is_some_and(|gateway| gateway.path.is_some());
         let refused = match (command.turned_away, reachable && socket.is_some()) {
             (true, _) => Some((TxAckStatus::QueueFull, "too many downlinks wait")),
             (false, false) => {
-                self.stats.refused(Refused::PortClosed);
+                self.clerk.stats.refused(Refused::PortClosed);
                 Some((TxAckStatus::InternalError, "the gateway can't be reached"))
             }
             (false, true) => None,
@@ -56,26 +53,10 @@ impl Server {
         self.pump(socket, eui, Instant::now()).await;
     }
 
-    fn not_understood(&mut self, eui: Eui, error: &str) {
-        self.stats.refused(Refused::NotEncodable);
-        if self.may_log() {
-            log::warn!(radio:% = self.name, gateway:% = eui, error = error; "command not understood");
-        }
-    }
-
-    /// A packet forwarder has its channels in its own settings. So the version is told back and nothing else is done, as
-    /// other bridges do.
     fn config(&mut self, command: &Command) {
-        match gw::decode::<GatewayConfiguration>(&command.payload) {
-            Ok(settings) if settings.version.len() <= CONFIG_VERSION_MAX => {
-                log::debug!(radio:% = self.name, gateway:% = command.eui, version = settings.version.as_str();
-                    "settings of a LoRa gateway noted");
-                if let Some(gateway) = self.gateways.get_mut(command.eui) {
-                    gateway.config_version = settings.version;
-                }
-            }
-            Ok(_) => self.not_understood(command.eui, "the version is too long"),
-            Err(error) => self.not_understood(command.eui, &error),
+        let version = self.clerk.config_version(command);
+        if let (Some(version), Some(gateway)) = (version, self.gateways.get_mut(command.eui)) {
+            gateway.config_version = version;
         }
     }
 
@@ -123,11 +104,11 @@ impl Server {
                     };
                     match sent {
                         Ok(bytes) => {
-                            RadioStats::add(&self.stats.frames_sent, 1);
-                            RadioStats::add(&self.stats.bytes_sent, bytes);
+                            RadioStats::add(&self.clerk.stats.frames_sent, 1);
+                            RadioStats::add(&self.clerk.stats.bytes_sent, bytes);
                         }
                         Err(why) => {
-                            self.stats.refused(Refused::PortClosed);
+                            self.clerk.stats.refused(Refused::PortClosed);
                             if let Some(gateway) = self.gateways.get_mut(eui) {
                                 gateway.downlinks.unsent(slot, why, now);
                             }
@@ -142,16 +123,11 @@ impl Server {
     /// Tells what became of a downlink.
     async fn done(&mut self, eui: Eui, done: Done) {
         let Some(gateway) = self.gateways.get_mut(eui) else { return };
-        for status in &done.statuses {
-            gateway.tally.item(*status);
-            if let Some(lora) = &self.stats.lora {
-                lora.item(*status);
-            }
-        }
+        self.clerk.count_items(&mut gateway.tally, &done.statuses);
         if let Some((frequency, modulation)) = done.sent {
             gateway.tally.sent(frequency, modulation);
         }
-        log::debug!(radio:% = self.name, gateway:% = eui, downlink = done.downlink_id, sent = done.sent.is_some(),
+        log::debug!(radio:% = self.clerk.name, gateway:% = eui, downlink = done.downlink_id, sent = done.sent.is_some(),
             why = done.why.as_str(); "downlink done");
         self.events.ack(&gateway.topics, &done.message(eui.to_string())).await;
     }

@@ -20,14 +20,15 @@ use super::stat::Stat;
 use super::{push, socket, uplink};
 use crate::config::{Eui, LoraRadio, SemtechUdp};
 use crate::message::{Received, TopicError};
-use crate::pipeline::{Door, Pipeline};
+use crate::pipeline::Pipeline;
 use crate::radio::RadioStats;
+use crate::radio::lora::Refusal;
 use crate::radio::lora::buckets::Buckets;
+use crate::radio::lora::clerk::Clerk;
 use crate::radio::lora::commands::Commands;
 use crate::radio::lora::events::Events;
 use crate::radio::lora::filter::Filter;
 use crate::radio::lora::gw::ConnectionState;
-use crate::radio::lora::{LoraStats, Refusal};
 
 /// Datagrams that are read before others have their turn.
 const BATCH: usize = 32;
@@ -42,16 +43,12 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// A server without its socket, which may fail and be opened again.
 pub(super) struct Server {
-    pub(super) name: Arc<str>,
+    pub(super) clerk: Clerk,
     pub(super) gateways: Gateways,
     filter: Filter,
     sources: Buckets<SocketAddr>,
     pub(super) events: Events,
     commands: Commands,
-    pipeline: Arc<Pipeline>,
-    pub(super) stats: Arc<RadioStats>,
-    /// When something was logged last that others can cause: a flood is not to fill the log.
-    logged: Option<Instant>,
 }
 
 impl Server {
@@ -65,20 +62,13 @@ impl Server {
     ) -> Result<Self, TopicError> {
         let now = Instant::now();
         Ok(Self {
-            name: radio.name.as_str().into(),
+            clerk: Clerk::new(&radio.name, Arc::clone(&pipeline), Arc::clone(&stats)),
             gateways: Gateways::new(Arc::clone(radio), &udp.gateways, now)?,
             filter: Filter::new(&radio.filter, radio.deduplicate, now),
             sources: Buckets::new(udp.rate_limit, SECOND, SOURCES_MAX, now),
             events: Events::new(radio, "semtech-udp", Arc::clone(&pipeline), Arc::clone(&stats)),
-            commands: Commands::new(radio.down_queue, Arc::clone(&pipeline), Arc::clone(&stats)),
-            pipeline,
-            stats,
-            logged: None,
+            commands: Commands::new(radio.down_queue, pipeline, stats),
         })
-    }
-
-    fn lora(&self) -> Option<&LoraStats> {
-        self.stats.lora.as_ref()
     }
 
     /// Takes commands for the gateways that are named.
@@ -130,10 +120,10 @@ impl Server {
         if more == 0 {
             return;
         }
-        if let Some(lora) = self.lora() {
+        if let Some(lora) = self.clerk.lora() {
             lora.datagrams_lost.fetch_add(more, Ordering::Relaxed);
         }
-        log::warn!(radio:% = self.name, datagrams = more; "datagrams came faster than they were read, and were lost");
+        log::warn!(radio:% = self.clerk.name, datagrams = more; "datagrams came faster than they were read, and were lost");
     }
 
     /// Reads a batch.
@@ -146,10 +136,10 @@ impl Server {
                 Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => continue,
                 Err(error) => return Err(error),
             };
-            RadioStats::add(&self.stats.bytes_received, length);
+            RadioStats::add(&self.clerk.stats.bytes_received, length);
             let datagram = buffer.get(..length).unwrap_or_default();
             if let Err(refusal) = self.datagram(socket, datagram, source).await {
-                self.refuse(refusal, &source);
+                self.clerk.refuse(refusal, source);
             }
         }
         Ok(())
@@ -185,42 +175,21 @@ impl Server {
     }
 
     pub(super) fn count(&self, kind: Kind) {
-        if let Some(lora) = self.lora() {
+        if let Some(lora) = self.clerk.lora() {
             lora.datagram(kind);
         }
     }
 
     fn answer(&self, socket: &UdpSocket, answer: &[u8], source: SocketAddr) {
         match socket.try_send_to(answer, source) {
-            Ok(sent) => RadioStats::add(&self.stats.bytes_sent, sent),
+            Ok(sent) => RadioStats::add(&self.clerk.stats.bytes_sent, sent),
             Err(error) => {
-                if let Some(lora) = self.lora() {
+                if let Some(lora) = self.clerk.lora() {
                     RadioStats::add(&lora.answers_unsent, 1);
                 }
-                log::debug!(radio:% = self.name, source:% = source, error:% = error; "answer not sent");
+                log::debug!(radio:% = self.clerk.name, source:% = source, error:% = error; "answer not sent");
             }
         }
-    }
-
-    /// Counts what went no further, and logs one a second.
-    fn refuse(&mut self, refusal: Refusal, source: &SocketAddr) {
-        RadioStats::add(&self.stats.frames_rejected, 1);
-        self.pipeline.ledger().refuse(Door::Radio, refusal.drop_reason());
-        if let Some(lora) = self.lora() {
-            lora.refused(refusal);
-        }
-        if self.may_log() {
-            log::debug!(radio:% = self.name, reason = refusal.as_str(), source:% = source; "datagram or frame dropped");
-        }
-    }
-
-    /// Once a second.
-    pub(super) fn may_log(&mut self) -> bool {
-        let may = self.logged.is_none_or(|logged| logged.elapsed() >= SECOND);
-        if may {
-            self.logged = Some(Instant::now());
-        }
-        may
     }
 
     async fn push(&mut self, packet: &Packet<'_>, source: SocketAddr, received: Received) -> Result<(), Refusal> {
@@ -236,7 +205,7 @@ impl Server {
                 *counter = counter.saturating_add(1);
             }
             if let Err(refusal) = taken {
-                self.refuse(refusal, &source);
+                self.clerk.refuse(refusal, source);
             }
         }
         match push.stat {
@@ -252,7 +221,7 @@ impl Server {
         let Some(gateway) = self.gateways.get_mut(eui) else { return Err(Refusal::UnknownGateway) };
         gateway.tally.heard(rxpk.frequency, rxpk.modulation, rxpk.crc);
         if gateway.downlinks.heard(rxpk.tmst, rxpk.gps, now) {
-            log::info!(radio:% = self.name, gateway:% = eui; "LoRa gateway counts anew: its concentrator was started again");
+            log::info!(radio:% = self.clerk.name, gateway:% = eui; "LoRa gateway counts anew: its concentrator was started again");
         }
         let seen = self.filter.check(&rxpk.phy, rxpk.crc, now)?;
         let frame = uplink::frame(rxpk, eui, seen.as_ref(), received.trusted(), fastrand::u32(1..));
@@ -281,7 +250,7 @@ impl Server {
         self.count(packet.kind);
         self.answer(socket, &packet::pull_ack(packet.token), source);
         if let Some(topics) = topics {
-            log::info!(radio:% = self.name, gateway:% = packet.eui, address:% = source; "LoRa gateway is there");
+            log::info!(radio:% = self.clerk.name, gateway:% = packet.eui, address:% = source; "LoRa gateway is there");
             self.count_online();
             self.events.state(&topics, packet.eui, ConnectionState::Online).await;
         }
@@ -289,14 +258,14 @@ impl Server {
     }
 
     fn count_online(&self) {
-        if let Some(lora) = self.lora() {
+        if let Some(lora) = self.clerk.lora() {
             lora.gateways_online.store(self.gateways.online() as u64, Ordering::Relaxed);
         }
     }
 
     async fn close_silent(&mut self) {
         for eui in self.gateways.close_silent(Instant::now()) {
-            log::warn!(radio:% = self.name, gateway:% = eui; "LoRa gateway has been silent; nothing can be sent to it");
+            log::warn!(radio:% = self.clerk.name, gateway:% = eui; "LoRa gateway has been silent; nothing can be sent to it");
             self.gone(eui, "the gateway has been silent").await;
         }
     }

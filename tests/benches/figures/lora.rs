@@ -10,7 +10,7 @@ use stile_tests::{Forwarder, Stile};
 
 use crate::process::{megabytes, resident};
 use crate::report::{information, millis, percentile, target, targets};
-use crate::wire::{PUBLISH, Wire, publish};
+use crate::wire::{self, Seen, Wire, publish};
 
 /// One gateway at 2,000 frames a second, for a minute.
 const FRAMES: usize = 120_000;
@@ -31,31 +31,14 @@ const COMMANDED: u64 = 99;
 const RADIO: &str = "[[radio]]\nname = \"roof\"\nkind = \"semtech-udp\"\nlisten = \"127.0.0.1:0\"\nregion = \"eu868\"\n\
                      format = \"protobuf\"\nduty-cycle = false\n";
 
-/// What a subscriber saw: numbers of frames, each with the instant of its read.
-type Seen = Vec<(usize, Instant)>;
-
 fn start() -> (Stile, SocketAddr) {
     let stile = Stile::start(RADIO);
     let server = stile.door("listening for LoRa gateways");
     (stile, server)
 }
 
-/// Subscribes to all frames with QoS 0 and reads until `count` have come, or silence.
 fn subscriber(address: SocketAddr, count: usize) -> JoinHandle<Seen> {
-    let mut wire = Wire::connect(address, "subscriber");
-    wire.subscribe("eu868/gateway/+/event/up", 0);
-    std::thread::spawn(move || {
-        let mut seen = Vec::with_capacity(count);
-        let read_once = |wire: &mut Wire, seen: &mut Seen| {
-            wire.read(|packet, at| {
-                if packet.kind == PUBLISH {
-                    seen.push((number(packet.payload()), at));
-                }
-            })
-        };
-        while seen.len() < count && read_once(&mut wire, &mut seen) {}
-        seen
-    })
+    wire::subscriber(address, "eu868/gateway/+/event/up", count, number)
 }
 
 /// The number that a frame has as its device address. The frame is the first field of the event.

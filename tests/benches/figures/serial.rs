@@ -1,6 +1,7 @@
 //! Serial to subscriber at the pace of a line: what is lost, and how long the last byte takes to the socket.
 
 use std::net::SocketAddr;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use stile_tests::Stile;
@@ -8,7 +9,7 @@ use stile_tests::Stile;
 use crate::process::{megabytes, resident};
 use crate::report::{information, millis, percentile, target, targets};
 use crate::source::{BAUD, FRAME_BYTES, Source, number};
-use crate::wire::{PUBLISH, Wire};
+use crate::wire::{self, Seen};
 
 const FRAMES: usize = 10_000;
 pub(crate) const TOPIC: &str = "serial/bench/up";
@@ -23,25 +24,9 @@ pub(crate) fn start(source: &Source) -> Stile {
     stile
 }
 
-/// What a subscriber saw: frame numbers in the order of their coming, each with the instant of its read.
-pub(crate) type Seen = Vec<(usize, Instant)>;
-
-/// Subscribes to [`TOPIC`] with QoS 0 and reads in a thread of its own, until `count` frames or silence.
-pub(crate) fn subscriber(address: SocketAddr, count: usize) -> std::thread::JoinHandle<Seen> {
-    let mut wire = Wire::connect(address, "subscriber");
-    wire.subscribe(TOPIC, 0);
-    std::thread::spawn(move || {
-        let mut seen = Vec::with_capacity(count);
-        let read_once = |wire: &mut Wire, seen: &mut Seen| {
-            wire.read(|packet, at| {
-                if packet.kind == PUBLISH {
-                    seen.push((number(packet.payload()), at));
-                }
-            })
-        };
-        while seen.len() < count && read_once(&mut wire, &mut seen) {}
-        seen
-    })
+/// Subscribes to [`TOPIC`] until `count` frames have come, or silence.
+pub(crate) fn subscriber(address: SocketAddr, count: usize) -> JoinHandle<Seen> {
+    wire::subscriber(address, TOPIC, count, number)
 }
 
 /// Sends one frame and waits for it, so that everybody on the way is connected and has run once.

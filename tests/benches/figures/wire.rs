@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::line::Line;
@@ -132,6 +133,33 @@ impl Wire {
         self.filled = left;
         true
     }
+}
+
+/// What a subscriber saw: numbers of messages in the order of their coming, each with the instant of its read.
+pub(crate) type Seen = Vec<(usize, Instant)>;
+
+/// Subscribes with QoS 0 and reads in a thread of its own, until `count` messages or silence. `number` finds a message's
+/// own in its payload.
+pub(crate) fn subscriber(
+    address: SocketAddr,
+    filter: &str,
+    count: usize,
+    number: fn(&[u8]) -> usize,
+) -> JoinHandle<Seen> {
+    let mut wire = Wire::connect(address, "subscriber");
+    wire.subscribe(filter, 0);
+    std::thread::spawn(move || {
+        let mut seen = Vec::with_capacity(count);
+        let read_once = |wire: &mut Wire, seen: &mut Seen| {
+            wire.read(|packet, at| {
+                if packet.kind == PUBLISH {
+                    seen.push((number(packet.payload()), at));
+                }
+            })
+        };
+        while seen.len() < count && read_once(&mut wire, &mut seen) {}
+        seen
+    })
 }
 
 /// The first packet and what follows it, if it is whole.

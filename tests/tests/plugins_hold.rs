@@ -60,6 +60,12 @@ fn held(stile: &Stile) -> u64 {
     stile.ledger()["ledger"]["held"].as_u64().unwrap()
 }
 
+/// Waits until so many are held: after a start a plugin that loads is asked about each once more, and the message is under
+/// way meanwhile.
+fn wait_held(stile: &Stile, count: u64) {
+    within("so many are held", || (held(stile) == count).then_some(()));
+}
+
 #[test]
 fn a_message_that_the_plugin_fails_at_is_acknowledged_outlives_a_kill_and_goes_on_when_another_version_can_judge_it() {
     let (mut stile, me) = start(&counter("(unreachable)"), "");
@@ -75,7 +81,8 @@ fn a_message_that_the_plugin_fails_at_is_acknowledged_outlives_a_kill_and_goes_o
     let verdict = stile.reload("", &settings(stile.dir.path(), "t", ""));
     assert_eq!(verdict["message"], "reload done", "{verdict}");
     assert_eq!(came(&stile, &me, 2), ["x1", "x2"]);
-    assert_eq!((stile.metric(APART), held(&stile)), (0.0, 0));
+    wait_held(&stile, 0);
+    stile.wait_metric(APART, |apart| apart == 0.0);
     stile.stop();
     stile.start_again();
     assert_eq!(held(&stile), 0, "they are let go on disk too");
@@ -135,7 +142,7 @@ fn a_publication_of_qos_2_that_is_held_comes_once_however_often_it_is_sent_and_t
             client = RawClient::with(stile.mqtt, &publisher);
             assert_eq!(answer(&mut client, &message(8)), PUBREC, "it is known");
         }
-        assert_eq!(held(&stile), 1);
+        wait_held(&stile, 1);
         assert!(came(&stile, &me, 0).is_empty());
         std::fs::write(stile.dir.path().join("counter.wasm"), counter("(nop)")).unwrap();
         stile.kill_and_start();
@@ -166,12 +173,12 @@ fn a_command_for_a_radio_that_was_held_over_a_kill_is_sent_once_when_the_plugin_
     assert_eq!(held(&stile), 2);
     stile.kill_and_start();
     stile.wait_online("a");
-    assert_eq!(held(&stile), 2);
+    wait_held(&stile, 2);
     assert!(port.pty().read_some(1).is_empty());
     std::fs::write(&component, counter("(nop)")).unwrap();
     stile.kill_and_start();
     assert_eq!(port.pty().read(11), b"open\nclose\n");
-    within("nothing is held", || (held(&stile) == 0).then_some(()));
+    wait_held(&stile, 0);
     stile.stop();
     stile.start_again();
     stile.wait_online("a");
@@ -200,7 +207,7 @@ fn where_plugins_change_places_each_judges_a_held_message_once() {
         let settings = Stile::settings(stile.dir.path(), "", &format!("{second}{first}"));
         std::fs::write(stile.dir.path().join("stile.toml"), settings).unwrap();
         stile.start_again();
-        within("nothing is held", || (held(&stile) == 0).then_some(()));
+        wait_held(&stile, 0);
         let mut client = RawClient::connect(stile.mqtt, V5, "asks");
         for name in ["first", "second"] {
             client.subscribe(&[(name, 0)], &[]);

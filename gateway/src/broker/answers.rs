@@ -47,6 +47,11 @@ impl Answers {
         Ok(self.0.pop_front().map(|answer| answer.packet))
     }
 
+    /// Gives back the room that is not needed now: most clients never have an answer wait again after CONNACK.
+    pub(super) fn give_back(&mut self) {
+        self.0.shrink_to_fit();
+    }
+
     /// When the first one has waited too long.
     pub(super) fn overdue_at(&self) -> Option<Instant> {
         self.0.front().map(|answer| answer.since + STORE_PATIENCE)

@@ -106,7 +106,7 @@ pub(super) struct Connection<S> {
     /// There may be packets in the inbox that were not dealt with yet.
     more: bool,
     /// A message for which there is no room yet. Nothing more is taken from the client meanwhile.
-    held_up: Option<HeldUp>,
+    held_up: Option<Box<HeldUp>>,
     /// Rings when something waits for the client, or has become safe.
     bell: Bell,
     alarm: Alarm,
@@ -115,7 +115,29 @@ pub(super) struct Connection<S> {
 }
 
 /// Serves a client that has been let in, until it goes; then leaves its session to whom it belongs.
+///
+/// The beginning and the end are boxed: a connection that waits for its client, as nearly all do nearly all the time, has
+/// no use for the room that they take.
 pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    inbox: BytesMut,
+    shared: Arc<Shared>,
+    settings: Arc<config::Broker>,
+    agreed: Agreed,
+    whence: Whence,
+    stop: &CancellationToken,
+) {
+    let beginning = begin(stream, inbox, shared, settings, agreed, whence, stop);
+    let Some((mut connection, mut hold)) = Box::pin(beginning).await else { return };
+    let end = connection.run(&mut hold).await;
+    let stats = Arc::clone(&connection.shared.stats);
+    Box::pin(connection.finish(end, hold)).await;
+    // Not sooner: who sees the connection gone may rely on its session being left.
+    Stats::subtract(&stats.connections, 1);
+}
+
+/// Gives the client its session, and its place in it. `None`: it has lost its access by now.
+async fn begin<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     inbox: BytesMut,
     shared: Arc<Shared>,
@@ -123,16 +145,17 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     mut agreed: Agreed,
     whence: Whence,
     stop: &CancellationToken,
-) {
+) -> Option<(Box<Connection<S>>, Hold)> {
     let standing = Standing::new(Arc::clone(&agreed.access), agreed.proof.take(), whence.address.ip());
     if !standing.lets_in() {
         // Who is not let in takes nobody's place, and has no will.
         let rejected = Rejected::new(Refusal::NoLongerAllowed, "lost its access while its password was being checked");
-        return listener::refused(&shared, whence.address, &rejected);
+        listener::refused(&shared, whence.address, &rejected);
+        return None;
     }
     let user = agreed.access.who.to_row();
     let row = SessionRow { client: Arc::clone(&agreed.client), user, expiry: agreed.expiry, left: None };
-    let Entered { session, present, mut hold, discarded } = shared.registry.enter(&row, agreed.clean_start).await;
+    let Entered { session, present, hold, discarded } = shared.registry.enter(&row, agreed.clean_start).await;
     session.outbox.owner.get_or_init(|| Arc::clone(&agreed.access));
     let orders = session.card.arrived(Arrived {
         at: shared.pipeline.clock().now(),
@@ -141,7 +164,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         protocol: agreed.terms.version,
         session_expiry: agreed.expiry,
     });
-    let mut connection = Connection {
+    let mut connection = Box::new(Connection {
         bell: Bell::new(&session.told),
         alarm: Alarm::default(),
         seldom: Seldom::default(),
@@ -164,15 +187,11 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         unsent_since: None,
         more: false,
         held_up: None,
-    };
+    });
     connection.shared.stats.client_connected();
     log::debug!(client:% = connection.agreed.client, session_present = present; "client connected");
     connection.answers.push(connection.agreed.connack(present, &connection.settings), discarded);
-    let end = connection.run(&mut hold).await;
-    let stats = Arc::clone(&connection.shared.stats);
-    connection.finish(end, hold).await;
-    // Not sooner: who sees the connection gone may rely on its session being left.
-    Stats::subtract(&stats.connections, 1);
+    Some((connection, hold))
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
@@ -208,7 +227,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn write_answers(&mut self) -> Result<(), End> {
         while let Some(packet) = self.answers.next().map_err(|_lost| not_taken())? {
             self.write(&packet)?;
-            self.welcomed = true;
+            if !self.welcomed {
+                self.welcomed = true;
+                self.answers.give_back();
+            }
         }
         Ok(())
     }

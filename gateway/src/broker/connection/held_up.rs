@@ -16,7 +16,7 @@ pub(super) struct HeldUp {
 }
 
 /// Waits until there may be room; for ever where nothing is held up.
-pub(super) async fn room(held_up: &mut Option<HeldUp>) {
+pub(super) async fn room(held_up: &mut Option<Box<HeldUp>>) {
     match held_up {
         Some(held_up) => held_up.room.rings().await,
         None => std::future::pending().await,
@@ -34,7 +34,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if !self.waits(&packet) {
             return Some(packet);
         }
-        self.held_up = Some(HeldUp { packet, room });
+        self.held_up = Some(Box::new(HeldUp { packet, room }));
         None
     }
 

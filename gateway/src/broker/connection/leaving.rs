@@ -29,7 +29,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Says goodbye where the version has words for it, leaves the session, publishes the will.
-    pub(super) async fn finish(mut self, end: End, hold: Hold) {
+    pub(super) async fn finish(mut self: Box<Self>, end: End, hold: Hold) {
         // Nothing waits at the session's bell any more: what it rings for is its next connection's.
         self.bell = Bell::new(&Arc::default());
         let client = Arc::clone(&self.agreed.client);

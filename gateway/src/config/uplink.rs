@@ -201,7 +201,7 @@ impl Direction {
 pub struct Spool {
     /// Messages that are written together at most; 1 to 10000.
     pub batch: usize,
-    /// How long the first of them waits for others; 1 ms to 10 s.
+    /// How long the first of them waits for others at most; 1 ms to 10 s.
     #[serde(with = "duration")]
     pub interval: Duration,
     /// When messages are written.

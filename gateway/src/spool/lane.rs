@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use super::frame::weight;
+use super::thrift::Waiting;
 use crate::message::Receipt;
 
 /// The most that a lane's window holds: what may be under way, and the memory it takes.
@@ -60,6 +61,8 @@ pub(super) struct Lane {
     /// The number of the next record.
     next: u64,
     pending: VecDeque<Pending>,
+    /// Somebody waits for one of them, or did.
+    awaited: bool,
     /// The first of those that are being written.
     writing: Option<u64>,
     /// What the pending ones and those being written will take on disk.
@@ -93,6 +96,8 @@ impl Lane {
         self.queued += 1;
         self.queued_bytes += weight(item.bytes.len());
         self.unwritten += weight(item.bytes.len());
+        self.awaited &= !self.pending.is_empty();
+        self.awaited |= receipt.as_ref().is_some_and(Receipt::is_awaited);
         if self.read_end == item.number && self.has_room() {
             self.show(item.clone());
         }
@@ -247,8 +252,14 @@ impl Lane {
         self.pending.len()
     }
 
+    /// The same in full, if any do.
+    pub(super) fn waiting(&self) -> Option<Waiting> {
+        let (first, last) = (self.pending.front()?.item.at, self.pending.back()?.item.at);
+        Some(Waiting { records: self.pending.len(), first, last, awaited: self.awaited })
+    }
+
     /// Since when the first of them has waited.
-    pub(super) fn pending_since(&self) -> Option<u64> {
+    fn pending_since(&self) -> Option<u64> {
         self.pending.front().map(|pending| pending.item.at)
     }
 
@@ -293,6 +304,7 @@ impl Lane {
     /// A batch is not on disk. What was acknowledged meanwhile need not be there any more.
     pub(super) fn give_back(&mut self, batch: Vec<Pending>) {
         self.writing = None;
+        self.awaited |= batch.iter().any(|pending| pending.receipt.is_some());
         batch.into_iter().rev().for_each(|pending| self.pending.push_front(pending));
         self.let_go();
     }

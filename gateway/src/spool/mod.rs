@@ -20,6 +20,7 @@ mod settings;
 mod state;
 #[cfg(test)]
 mod tests;
+mod thrift;
 mod worker;
 
 use std::fs::{File, OpenOptions, TryLockError};

@@ -34,8 +34,8 @@ impl Priority {
 /// acknowledged it, with either.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Durability {
-    /// Within `interval`, or as soon as there is a batch of them, and before they are handed out. A power cut costs at most
-    /// that of what nobody waited for. While the disk fails they are handed out all the same.
+    /// Within `interval`, or as soon as there is a batch of them, and before they are handed out; sooner where somebody waits
+    /// for one and few writes come of that. A power cut costs at most that of what nobody waited for. While the disk fails they are handed out all the same.
     #[default]
     Always,
     /// Handed out at once, and not written at all while the remote acknowledges within a second, for cards that wear out; as with `Always` from the moment
@@ -62,7 +62,7 @@ pub struct SpoolSettings {
     /// So many records that wait are written without waiting for more. What has gathered while the disk was at work goes
     /// into one batch, however many they are.
     pub batch: usize,
-    /// The longest that a record waits for others to be written with.
+    /// The longest that a record waits for others to be written with. Where somebody waits for its receipt it is mostly less.
     pub interval: Duration,
     /// When records are written.
     pub durability: Durability,

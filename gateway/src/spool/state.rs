@@ -9,6 +9,7 @@ use super::figures::Figures;
 use super::frame::weight;
 use super::lane::{Lane, Pending};
 use super::settings::{Durability, Policy, Priority, RECORD_MAX, SpoolSettings};
+use super::thrift::Thrift;
 use super::{NotTaken, Record, Refused, Seq};
 use crate::message::Receipt;
 
@@ -53,6 +54,7 @@ pub(super) struct State {
     /// Since when the disk fails, and when it is tried again.
     pub(super) failing: Option<(u64, u64)>,
     pub(super) flushes: Vec<Told>,
+    thrift: Thrift,
     closed: bool,
     /// The thread is gone.
     pub(super) ended: bool,
@@ -77,6 +79,7 @@ impl State {
             oldest_on_disk: [None; 2],
             failing: None,
             flushes: Vec::new(),
+            thrift: Thrift::default(),
             closed: false,
             ended: false,
             reading: false,
@@ -141,18 +144,41 @@ impl State {
     }
 
     /// When what waits in a lane is to be written; `None` when nothing does.
-    pub(super) fn due(&self, priority: Priority) -> Option<u64> {
+    fn due(&self, priority: Priority) -> Option<u64> {
         let lane = &self.lanes[priority as usize];
-        let since = lane.pending_since()?;
+        let waiting = lane.waiting()?;
         if let Some((_, again)) = self.failing {
             return Some(again);
         }
-        if self.settings.durability == Durability::OnOutage && !lane.outage {
-            return Some(if lane.unwritten() < HELD_MAX { since + PROMPT } else { 0 });
+        if self.is_held(lane) {
+            return Some(if lane.unwritten() < HELD_MAX { waiting.first + PROMPT } else { 0 });
         }
-        let hurried = priority == Priority::Alarm || lane.pending() >= self.settings.batch;
-        let interval = u64::try_from(self.settings.interval.as_millis()).unwrap_or(u64::MAX);
-        Some(if hurried { 0 } else { since.saturating_add(interval) })
+        Some(if priority == Priority::Alarm { 0 } else { self.thrift.due(&waiting, &self.settings) })
+    }
+
+    /// Whether a lane need not be written as long as the remote is prompt.
+    fn is_held(&self, lane: &Lane) -> bool {
+        self.settings.durability == Durability::OnOutage && !lane.outage
+    }
+
+    /// Whether what waits in a lane is to be written now, or `all` of it; if not, has the thread look again when it is.
+    pub(super) fn is_due(&mut self, priority: Priority, now: u64, all: bool) -> bool {
+        let Some(due) = self.due(priority) else { return false };
+        if all {
+            return true;
+        }
+        if due > now {
+            self.want(due);
+            return false;
+        }
+        let held = self.is_held(&self.lanes[priority as usize]);
+        let lane = &mut self.lanes[priority as usize];
+        // That something has to be written says that the remote was not prompt.
+        lane.outage |= held;
+        if let (false, Priority::Bulk, Some(waiting)) = (held, priority, lane.waiting()) {
+            self.thrift.spend(&waiting, &self.settings, now);
+        }
+        true
     }
 
     /// Has the thread write what waits in a lane when it is due.

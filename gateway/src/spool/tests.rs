@@ -6,6 +6,7 @@ mod looking;
 mod model;
 mod policies;
 mod sim;
+mod writes;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, UNIX_EPOCH};
@@ -50,6 +51,10 @@ struct Bench {
     opened: Opened,
 }
 
+fn kept(awaited: &Awaited) -> bool {
+    awaited.promise() == Promise::Kept
+}
+
 fn small() -> SpoolSettings {
     SpoolSettings { segment_bytes: 4096, max_bytes: BYTES_MIN, policy: Policy::Block, ..SpoolSettings::default() }
 }
@@ -85,6 +90,12 @@ impl Bench {
     fn turn(&mut self, after: u64) {
         self.hand.put_on(Duration::from_millis(after));
         self.worker.turn();
+    }
+
+    /// Of which nobody waits to be told.
+    fn append_unawaited(&self, text: &str, priority: Priority) -> Result<(), Refused> {
+        let appended = self.spool.try_append(Bytes::from(text.to_owned()), priority, None);
+        appended.map_err(|refused| refused.why)
     }
 
     fn append(&self, text: &str, priority: Priority) -> Result<Awaited, Refused> {

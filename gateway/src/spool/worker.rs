@@ -8,7 +8,7 @@ use super::Shared;
 use super::cursor::Place;
 use super::files::KEEP;
 use super::journal::Journal;
-use super::settings::{Durability, Policy, Priority};
+use super::settings::{Policy, Priority};
 use super::state::State;
 
 /// How long where the reader is may be left to the kernel, in milliseconds.
@@ -100,7 +100,7 @@ impl Worker {
 
     /// Writes what is due in a lane, or all of it.
     fn write(&mut self, priority: Priority, now: u64, all: bool) {
-        while self.is_due(priority, now, all) {
+        while self.shared.change(|state| state.is_due(priority, now, all)) {
             let full = self.shared.state().settings.segment();
             let room = self.make_room(priority, full, now);
             let batch = self.shared.state().lanes[priority as usize].take_batch(full);
@@ -125,19 +125,6 @@ impl Worker {
                 return;
             }
         }
-    }
-
-    fn is_due(&self, priority: Priority, now: u64, all: bool) -> bool {
-        self.shared.change(|state| {
-            let Some(due) = state.due(priority) else { return false };
-            if due > now && !all {
-                state.want(due);
-                return false;
-            }
-            // That something had to be written says that the remote was not prompt.
-            state.lanes[priority as usize].outage |= state.settings.durability == Durability::OnOutage && !all;
-            true
-        })
     }
 
     /// With [`Policy::DropOldest`], drops files until a lane's next batch fits. `false` when there is nothing to drop.

@@ -10,7 +10,7 @@ use super::*;
 
 #[derive(Debug, Clone)]
 enum Op {
-    Append { alarm: bool, length: usize },
+    Append { alarm: bool, length: usize, awaited: bool },
     Turn { after: u64 },
     HandOut(usize),
     Acknowledge { which: prop::sample::Index, many: usize },
@@ -25,7 +25,8 @@ enum Op {
 
 fn ops(longest: usize) -> impl Strategy<Value = Op> {
     prop_oneof![
-        12 => (any::<bool>(), 8..longest).prop_map(|(alarm, length)| Op::Append { alarm, length }),
+        12 => (any::<bool>(), 8..longest, any::<bool>())
+            .prop_map(|(alarm, length, awaited)| Op::Append { alarm, length, awaited }),
         8 => (0..80_u64).prop_map(|after| Op::Turn { after }),
         1 => Just(Op::Turn { after: 6000 }),
         5 => (1..12_usize).prop_map(Op::HandOut),
@@ -43,7 +44,8 @@ fn ops(longest: usize) -> impl Strategy<Value = Op> {
 
 struct Sent {
     text: String,
-    awaited: Awaited,
+    /// `None`: nobody waits for it to be safe.
+    awaited: Option<Awaited>,
     acknowledged: bool,
     /// Since the last crash: then it is there whatever the disk did.
     in_memory: bool,
@@ -82,8 +84,8 @@ impl World {
 
     fn step(&mut self, op: &Op) {
         match op {
-            Op::Append { alarm, length } => self.append(*alarm, *length),
-            Op::Turn { after } => self.bench().turn(*after),
+            Op::Append { alarm, length, awaited } => self.append(*alarm, *length, *awaited),
+            Op::Turn { after } => self.turn(*after),
             Op::HandOut(many) => drop(self.hand_out(*many)),
             Op::Acknowledge { which, many } => (0..*many).for_each(|_| self.acknowledge(which)),
             Op::Rewind => {
@@ -136,11 +138,29 @@ impl World {
         }
     }
 
-    fn append(&mut self, alarm: bool, length: usize) {
+    /// Whoever waits is told within the interval, unless the disk fails or need not be asked.
+    fn turn(&mut self, after: u64) {
+        let bench = self.bench();
+        let waited = after >= bench.settings.interval.as_millis() as u64;
+        bench.turn(after);
+        let well = bench.disk.is_well() && !bench.figures().failing && bench.settings.durability == Durability::Always;
+        if waited && well {
+            let mut awaited = self.sent.values().filter(|sent| sent.in_memory).filter_map(|sent| sent.awaited.as_ref());
+            assert!(awaited.all(kept), "somebody waits");
+        }
+    }
+
+    fn append(&mut self, alarm: bool, length: usize, awaited: bool) {
         let id = self.sent.len() as u64 + 1;
         let text = text(id, alarm, length);
         let priority = if alarm { Priority::Alarm } else { Priority::Bulk };
-        if let Ok(awaited) = self.bench().append(&text, priority) {
+        let bench = self.bench();
+        let appended = if awaited {
+            bench.append(&text, priority).map(Some)
+        } else {
+            bench.append_unawaited(&text, priority).map(|()| None)
+        };
+        if let Ok(awaited) = appended {
             self.sent.insert(id, Sent { text, awaited, acknowledged: false, in_memory: true });
         }
     }
@@ -189,7 +209,7 @@ impl World {
             }
         }
         let dropped = self.dropped + all(&self.bench().figures().dropped);
-        let promised = |sent: &Sent| sent.awaited.promise() == Promise::Kept || sent.in_memory;
+        let promised = |sent: &Sent| sent.awaited.as_ref().is_some_and(kept) || sent.in_memory;
         let missing = self.sent.iter().filter(|(id, sent)| promised(sent) && !sent.acknowledged && !came.contains(id));
         let missing: Vec<_> = missing.map(|(id, _)| *id).collect();
         assert!(missing.len() as u64 <= dropped, "{missing:?} were promised and did not come; {dropped} were dropped");

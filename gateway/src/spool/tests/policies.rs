@@ -18,26 +18,6 @@ fn numbers(texts: &[String]) -> Vec<usize> {
     texts.iter().map(|text| text[..4].parse().unwrap()).collect()
 }
 
-fn kept(awaited: &Awaited) -> bool {
-    awaited.promise() == Promise::Kept
-}
-
-#[test]
-fn a_receipt_is_settled_by_the_disk_and_not_before() {
-    let mut bench = Bench::new(SpoolSettings { batch: 2, ..small() });
-    let first = bench.append("a", Priority::Bulk).unwrap();
-    bench.turn(49);
-    assert!(!kept(&first), "it waits for others");
-    bench.turn(1);
-    assert!(kept(&first));
-    let pair = ["b", "c"].map(|text| bench.append(text, Priority::Bulk).unwrap());
-    bench.turn(0);
-    assert!(pair.iter().all(kept), "two are a batch");
-    let alarm = bench.append("d", Priority::Alarm).unwrap();
-    bench.turn(0);
-    assert!(kept(&alarm), "an alarm waits for nobody");
-}
-
 #[test]
 fn what_the_remote_acknowledges_first_is_never_written() {
     let mut bench = Bench::new(SpoolSettings { durability: Durability::OnOutage, ..small() });

@@ -126,11 +126,13 @@ impl Gateway {
         let (store, mut stored) = open_store(&settings, &supervisor)?;
         let data_folder = &settings.gateway.data_dir;
         let plugins = Plugins::new(Arc::clone(&pipeline), data_folder, store.clone(), &mut stored);
+        let remotes = (store.clone(), std::mem::take(&mut stored.remotes));
         let broker_settings = Arc::new(settings.broker.clone());
         let (users, kept) = (UsersFile::of(&settings.gateway.data_dir), (store.clone(), stored));
         let broker = Broker::start(broker_settings, users, delivered, Arc::clone(&pipeline), kept, &supervisor).await?;
         let radios = Arc::new(Radios::new(Arc::clone(&pipeline), supervisor.clone()));
-        let uplinks = Uplinks::new(&settings.gateway.id, data_folder, Arc::clone(&pipeline), supervisor.clone());
+        let uplinks =
+            Uplinks::new(&settings.gateway.id, data_folder, Arc::clone(&pipeline), supervisor.clone(), remotes);
         let (plugins, uplinks) = (Arc::new(plugins), Arc::new(uplinks));
         // Before anything brings messages, so that none goes past them.
         for uplink in settings.uplink.clone() {

@@ -1,5 +1,6 @@
 //! The file itself: its layout, one transaction for a batch, reading everything at the start.
-//! `write.rs` and `load.rs` are the rows of most tables, `memories.rs` and `held.rs` those for plugins.
+//! `write.rs` and `load.rs` are the rows of most tables, `memories.rs` and `held.rs` those for plugins, `remotes.rs` those
+//! for uplinks.
 //!
 //! A write-ahead log with `synchronous = FULL`: a transaction has one wait for the disk and is there after a power cut.
 //! The process has the file for itself.
@@ -20,10 +21,11 @@ use super::rows::Stored;
 mod held;
 mod load;
 mod memories;
+mod remotes;
 mod write;
 
 /// What each layout added to the one before, from the first on. The layout's number stands in the file as its user version.
-const LAYOUTS: [&str; 4] = [TABLES, memories::TABLES, held::TABLES, held::BEHIND];
+const LAYOUTS: [&str; 5] = [TABLES, memories::TABLES, held::TABLES, held::BEHIND, remotes::TABLES];
 const LAYOUT: i64 = LAYOUTS.len() as i64;
 /// Stands in the file with the layout added, as its application id, so that a flipped bit is not taken for a newer
 /// version: the letters `St`.
@@ -175,8 +177,8 @@ impl Database {
     /// Lets go all that is not in `stored`: rows of sessions that are gone, and what can't be read.
     fn rewrite(&mut self, stored: &Stored) -> Result<(), rusqlite::Error> {
         let transaction = self.0.transaction()?;
-        let kept = ["retained", "session", "subscription", "queued", "received", "memory", "left_memory", "held"];
-        for table in kept {
+        let sessions = ["session", "remote", "subscription", "queued", "received"];
+        for table in sessions.into_iter().chain(["retained", "memory", "left_memory", "held"]) {
             transaction.execute(&format!("DELETE FROM {table}"), [])?;
         }
         put(&transaction, &Batch::of(stored))?;

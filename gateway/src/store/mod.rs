@@ -28,7 +28,8 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 pub use self::rows::{
-    HeldRow, Lasts, MemoryRow, QueuedRow, SessionRow, Stored, StoredMemory, StoredSession, SubscriptionRow,
+    HeldRow, Lasts, MemoryRow, QueuedRow, RemoteRow, SessionRow, Stored, StoredMemory, StoredRemote, StoredSession,
+    SubscriptionRow,
 };
 
 use self::database::Database;
@@ -105,7 +106,8 @@ impl Store {
     pub fn open(folder: &Path) -> Result<(Self, Stored), StoreError> {
         let (database, stored) = Database::open(&folder.join(FILE))?;
         let rows = || stored.sessions.iter().flat_map(|session| &session.queued).chain(&stored.homeless);
-        let sessions = || stored.sessions.iter().map(|session| session.id);
+        let remotes = || stored.remotes.iter().map(|remote| remote.id);
+        let sessions = || stored.sessions.iter().map(|session| session.id).chain(remotes());
         let last = Numbers {
             session: sessions().chain(rows().map(|(_, queued)| queued.session)).max().unwrap_or(0),
             queued: rows().map(|(row, _)| *row).max().unwrap_or(0),
@@ -203,7 +205,7 @@ impl Store {
         self.change(patience, |pending, due| pending.clear_retained(topic.clone(), receipt, due));
     }
 
-    /// Notes a QoS 2 message from a client.
+    /// Notes a QoS 2 message from a client, or a remote.
     pub fn receive(&self, publication: Publication, receipt: Receipt) {
         self.change(Duration::ZERO, |pending, due| pending.receive(publication, true, receipt, due));
     }
@@ -242,7 +244,7 @@ impl Store {
         self.change(LAZY, |pending, due| pending.set_apart(number, due));
     }
 
-    /// Forgets a QoS 2 message from a client: its identifier is free for another.
+    /// Forgets a QoS 2 message from a client, or a remote: its identifier is free for another.
     pub fn forget_received(&self, session: u64, packet_id: NonZeroU16, receipt: Receipt) {
         let publication = Publication { session, packet_id };
         self.change(Duration::ZERO, |pending, due| pending.receive(publication, false, receipt, due));
@@ -265,6 +267,18 @@ impl Store {
     /// one. Not put off either: its client may be told soon that it is gone.
     pub fn end_session(&self, session: u64) {
         self.change(Duration::ZERO, |pending, due| pending.end_session(session, due));
+    }
+
+    /// Begins to keep a session at a remote. Gives its number; [`end_session`](Self::end_session) ends it.
+    pub fn begin_remote(&self, row: RemoteRow) -> u64 {
+        let number = self.0.last_session.fetch_add(1, Ordering::Relaxed) + 1;
+        self.change(LAZY, |pending, due| pending.begin_remote(number, row, due));
+        number
+    }
+
+    /// Notes what has changed of a session at a remote.
+    pub fn update_remote(&self, session: u64, row: RemoteRow) {
+        self.change(LAZY, |pending, due| pending.update_remote(session, row, due));
     }
 
     /// Keeps a subscription, or with `None` lets it go. `name` is the filter as the client wrote it, with `$share`.

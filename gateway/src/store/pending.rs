@@ -19,7 +19,7 @@ pub(super) use batch::{Batch, Kept, Numbers, Queued, Session};
 pub(super) use held::{Hold, Holds};
 pub(super) use memories::{Memory, Remembered};
 
-use super::rows::{HeldRow, QueuedRow, SessionRow, SubscriptionRow};
+use super::rows::{HeldRow, QueuedRow, RemoteRow, SessionRow, SubscriptionRow};
 use crate::message::{Message, Note, Publication, Receipt, Topic, TopicFilter};
 
 /// See the module's head.
@@ -183,6 +183,16 @@ impl Pending {
 
     pub(super) fn update_session(&mut self, number: u64, row: SessionRow, due: Instant) {
         self.ready(due).sessions.entry(number).or_default().row = Some(row);
+    }
+
+    pub(super) fn begin_remote(&mut self, number: u64, row: RemoteRow, due: Instant) {
+        let session = Session { remote: Some(row), fresh: true, ..Session::default() };
+        self.sessions.insert(number);
+        self.ready(due).sessions.insert(number, session);
+    }
+
+    pub(super) fn update_remote(&mut self, number: u64, row: RemoteRow, due: Instant) {
+        self.ready(due).sessions.entry(number).or_default().remote = Some(row);
     }
 
     pub(super) fn end_session(&mut self, number: u64, due: Instant) {

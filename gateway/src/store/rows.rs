@@ -70,6 +70,28 @@ pub struct StoredSession {
     pub queued: Vec<(u64, QueuedRow)>,
 }
 
+/// The gateway's own session at a remote broker: what is kept of a client's session, seen from the client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteRow {
+    /// The uplink's name.
+    pub uplink: Arc<str>,
+    /// Where the remote is, and as whom the gateway comes there. With another one it is another session.
+    pub place: String,
+    /// The remote may have forgotten the session since.
+    pub doubted: bool,
+}
+
+/// The same with what belongs to it, as it was found at the start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredRemote {
+    /// Its number, of those of sessions.
+    pub id: u64,
+    /// The session.
+    pub row: RemoteRow,
+    /// QoS 2 messages of the remote whose PUBREL has not come.
+    pub received: Vec<NonZeroU16>,
+}
+
 /// A message that is held for a plugin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeldRow {
@@ -117,6 +139,8 @@ pub struct Stored {
     pub retained: Vec<Arc<Message>>,
     /// Sessions, one a client.
     pub sessions: Vec<StoredSession>,
+    /// Sessions at remotes, one an uplink.
+    pub remotes: Vec<StoredRemote>,
     /// Messages of shared subscriptions that a member gave back when its session ended and that no other had got yet,
     /// with the numbers of the rows.
     pub homeless: Vec<(u64, QueuedRow)>,

@@ -2,6 +2,7 @@
 
 mod held;
 mod memories;
+mod remotes;
 
 use std::num::{NonZeroU16, NonZeroU32};
 use std::os::unix::fs::PermissionsExt;

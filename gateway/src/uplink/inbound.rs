@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::num::NonZeroU16;
-use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -10,7 +9,7 @@ use super::session::Session;
 use super::stats::UplinkStats;
 use super::trouble::Trouble;
 use crate::codec::{Ack, Packet, Publish, ReasonCode, said};
-use crate::message::{Awaited, Promise, QoS, Receipt};
+use crate::message::{Awaited, Promise, QoS};
 
 /// Answers that wait. Policy: the remote is not read from.
 const MOST: usize = 1024;
@@ -49,21 +48,16 @@ impl Session<'_> {
 
     /// Takes a message of the remote.
     pub(super) async fn take(&mut self, publish: Publish) -> Result<(), Trouble> {
-        let known = publish.packet_id.and_then(|id| self.own.received.get(&id).cloned());
+        let known = publish.packet_id.and_then(|id| self.own.taken().known(id));
         let awaited = match (publish.qos, known) {
             // It comes again: nothing more is promised of it than the first time.
-            (QoS::ExactlyOnce, Some(awaited)) => Some(awaited),
+            (QoS::ExactlyOnce, Some(awaited)) => awaited,
             _ => self.ingest(&publish).await?,
         };
         let Some(id) = publish.packet_id else { return Ok(()) };
         let ack = Ack::new(id, ReasonCode::Success);
         let answer = match publish.qos {
-            QoS::ExactlyOnce => {
-                if let Some(awaited) = awaited.clone() {
-                    self.own.received.insert(id, awaited);
-                }
-                Packet::PubRec(ack)
-            }
+            QoS::ExactlyOnce => Packet::PubRec(ack),
             _ => Packet::PubAck(ack),
         };
         self.answers.0.push_back((answer, awaited));
@@ -72,8 +66,8 @@ impl Session<'_> {
 
     /// PUBREL.
     pub(super) fn released(&mut self, id: NonZeroU16) -> Result<(), Trouble> {
-        self.own.received.remove(&id);
-        self.answers.0.push_back((Packet::PubComp(Ack::new(id, ReasonCode::Success)), None));
+        let awaited = self.own.taken().released(id)?;
+        self.answers.0.push_back((Packet::PubComp(Ack::new(id, ReasonCode::Success)), awaited));
         Ok(())
     }
 
@@ -88,8 +82,8 @@ impl Session<'_> {
             UplinkStats::add(&self.own.stats.unwanted);
             return Ok(None);
         };
-        let (receipt, awaited) =
-            (publish.qos != QoS::AtMostOnce).then(|| Receipt::new(Arc::clone(&self.told), None)).unzip();
+        let receipt = publish.packet_id.map(|id| self.own.taken().receipt(publish.qos, id));
+        let (receipt, awaited) = receipt.unzip();
         let properties = publish.properties.as_deref().and_then(said);
         // Copied, so that a message that is kept does not keep the read buffer.
         let payload = Bytes::copy_from_slice(&publish.payload);

@@ -3,8 +3,8 @@
 //! Owns the MQTT client's side. Never keeps a message itself: what is to go out lies in the `spool`, and nothing but the
 //! remote's acknowledgement takes it out there.
 //! `tap.rs` takes messages at the pipeline's end, `topics.rs` says which and under what name. `run.rs` is an uplink's unit,
-//! `link.rs` makes a connection and `session.rs` serves it; `flight.rs` knows what is under way, `pace.rs` how fast. What
-//! goes wrong is in `trouble.rs`, what is said here in `reports.rs`. `probe.rs` is one try from the command line.
+//! `link.rs` makes a connection and `session.rs` serves it; `flight.rs` knows what is under way, `pace.rs` how fast, `taken.rs`
+//! what came from there and may come again. What goes wrong is in `trouble.rs`, what is said here in `reports.rs`. `probe.rs` is one try from the command line.
 
 mod flight;
 mod inbound;
@@ -16,6 +16,7 @@ mod reports;
 mod run;
 mod session;
 mod stats;
+mod taken;
 mod tap;
 mod topics;
 mod trouble;
@@ -30,9 +31,11 @@ pub use self::probe::{Step, probe};
 pub use self::stats::{Condition, Dead, UplinkStats};
 
 use self::run::{Kept, Unit, spool_settings};
+use self::taken::Taken;
 use crate::config;
 use crate::pipeline::Pipeline;
 use crate::spool::Figures;
+use crate::store::{Store, StoredRemote};
 use crate::supervisor::{Rank, Supervisor};
 
 /// The folder in the data folder for what waits for remotes; each uplink has one in it.
@@ -47,7 +50,28 @@ pub struct Uplinks {
     folder: PathBuf,
     pipeline: Arc<Pipeline>,
     supervisor: Supervisor,
+    memory: Mutex<Memory>,
     units: Mutex<BTreeMap<String, Arc<Unit>>>,
+}
+
+/// What is remembered of remotes.
+struct Memory {
+    store: Store,
+    /// What was found in the store of uplinks that have not been started yet.
+    found: Vec<StoredRemote>,
+    /// By name, also of uplinks that have been stopped.
+    taken: BTreeMap<String, Arc<Mutex<Taken>>>,
+}
+
+impl Memory {
+    fn of(&mut self, uplink: &config::Uplink) -> Arc<Mutex<Taken>> {
+        let at = self.found.iter().position(|remote| *remote.row.uplink == *uplink.name);
+        let found = at.map(|at| self.found.swap_remove(at));
+        let new = || Arc::new(Mutex::new(Taken::new(self.store.clone(), uplink, found)));
+        let taken = Arc::clone(self.taken.entry(uplink.name.clone()).or_insert_with(new));
+        taken.lock().unwrap_or_else(PoisonError::into_inner).set(uplink);
+        taken
+    }
 }
 
 /// An uplink at one moment.
@@ -61,10 +85,17 @@ pub struct Shown {
 }
 
 impl Uplinks {
-    /// None yet. `gateway` is the gateway's id.
-    pub fn new(gateway: &str, data_dir: &Path, pipeline: Arc<Pipeline>, supervisor: Supervisor) -> Self {
+    /// None yet. `gateway` is the gateway's id; of the store it gets what was found of remotes.
+    pub fn new(
+        gateway: &str,
+        data_dir: &Path,
+        pipeline: Arc<Pipeline>,
+        supervisor: Supervisor,
+        (store, found): (Store, Vec<StoredRemote>),
+    ) -> Self {
         let folder = data_dir.join(FOLDER);
-        Self { gateway: gateway.to_owned(), folder, pipeline, supervisor, units: Mutex::default() }
+        let memory = Mutex::new(Memory { store, found, taken: BTreeMap::new() });
+        Self { gateway: gateway.to_owned(), folder, pipeline, supervisor, memory, units: Mutex::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Unit>>> {
@@ -87,11 +118,13 @@ impl Uplinks {
             spool.set(spool_settings(&uplink.spool));
             tap.set(&uplink);
         }
+        let taken = self.memory.lock().unwrap_or_else(PoisonError::into_inner).of(&uplink);
         let unit = Arc::new(Unit {
             gateway: self.gateway.clone(),
             folder: self.folder.join(&name),
             settings: Arc::new(uplink),
             pipeline: Arc::clone(&self.pipeline),
+            taken,
             stats: before.map(|unit| Arc::clone(&unit.stats)).unwrap_or_default(),
             kept: kept.map_or_else(OnceLock::new, OnceLock::from),
         });

@@ -1,8 +1,7 @@
 //! One uplink, as a unit of the supervisor: its spool opened, its remote tried again and again.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -13,6 +12,7 @@ use super::pace::{BackOff, Rate};
 use super::reports::{self, Reports};
 use super::session::{self, Own};
 use super::stats::UplinkStats;
+use super::taken::{Taken, on_disk};
 use super::tap::Tap;
 use super::topics::Rules;
 use super::trouble::Trouble;
@@ -39,6 +39,7 @@ pub(super) struct Unit {
     pub(super) settings: Arc<config::Uplink>,
     pub(super) pipeline: Arc<Pipeline>,
     pub(super) stats: Arc<UplinkStats>,
+    pub(super) taken: Arc<Mutex<Taken>>,
     /// Not there while the spool can't be opened.
     pub(super) kept: OnceLock<Kept>,
 }
@@ -80,7 +81,7 @@ impl Unit {
             reader,
             flight: Flight::default(),
             rate: Rate::new(self.settings.max_rate.or(self.settings.takes().rate), Instant::now()),
-            received: HashMap::new(),
+            taken: Arc::clone(&self.taken),
             subscribed: false,
             forget: reused,
             settings: Arc::clone(&self.settings),
@@ -130,6 +131,13 @@ async fn connect(own: &Own) -> Result<Joined, Trouble> {
     let clean = stateless || (own.forget && own.rules.sends_exactly_once());
     let request = link::request(settings, clean, will)?;
     let link = link::open(&settings.url, settings.tls.as_ref()).await?;
+    let (before, told) = {
+        let mut taken = own.taken();
+        (taken.connecting(), taken.told())
+    };
+    if let Some(before) = before {
+        on_disk(&before, &told).await;
+    }
     link::join(link, request, settings.max_packet_size).await
 }
 

@@ -2,13 +2,11 @@
 //!
 //! `outbound.rs` is what goes there, `inbound.rs` what comes from there. What outlives a connection stands in [`Own`].
 
-use std::collections::HashMap;
 use std::num::NonZeroU16;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -18,11 +16,12 @@ use super::link::{Joined, Limits, Stream, version};
 use super::pace::Rate;
 use super::reports::Reports;
 use super::stats::{Dead, UplinkStats};
+use super::taken::Taken;
 use super::topics::Rules;
 use super::trouble::Trouble;
 use crate::codec::{self, Disconnect, Packet, ReasonCode, RetainHandling, Subscribe, Subscription, Utf8, Version};
 use crate::config::{self, Takes};
-use crate::message::{Awaited, Message};
+use crate::message::{Awaited, Message, Promise};
 use crate::spool::Reader;
 use crate::wait::{Bell, Moved, read_or_write, sleep_until};
 
@@ -48,12 +47,18 @@ pub(super) struct Own {
     pub(super) reader: Reader,
     pub(super) flight: Flight,
     pub(super) rate: Rate,
-    /// QoS 2 messages of the remote that were taken and not released yet, and what their safety hangs on.
-    pub(super) received: HashMap<NonZeroU16, Awaited>,
+    /// Outlasts what runs here.
+    pub(super) taken: Arc<Mutex<Taken>>,
     /// The remote has been asked for all that the rules want, in the session that it has.
     pub(super) subscribed: bool,
     /// Records may have the places of others that the remote has seen: it is to forget the session first.
     pub(super) forget: bool,
+}
+
+impl Own {
+    pub(super) fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// See the module's head.
@@ -74,7 +79,8 @@ pub(super) struct Session<'a> {
     pub(super) acknowledged: bool,
     stream: Box<dyn Stream>,
     inbox: BytesMut,
-    pub(super) told: Arc<Notify>,
+    /// What is to be on disk before the remote is asked for anything.
+    clear: Option<Awaited>,
     bell: Bell,
     began: Instant,
     last_heard: Instant,
@@ -94,7 +100,7 @@ pub(super) struct Ended {
 /// Serves a connection on which the remote has let the gateway in, until it ends or is told to.
 pub(super) async fn serve(own: &mut Own, joined: Joined, stop: &CancellationToken) -> Ended {
     let Joined { link, inbox, session_present, limits } = joined;
-    let (told, now) = (Arc::new(Notify::new()), Instant::now());
+    let (told, now) = (own.taken().told(), Instant::now());
     let mut session = Session {
         version: version(own.settings.protocol),
         takes: own.settings.takes(),
@@ -108,8 +114,8 @@ pub(super) async fn serve(own: &mut Own, joined: Joined, stop: &CancellationToke
         acknowledged: false,
         stream: link.stream,
         inbox,
+        clear: None,
         bell: Bell::new(&told),
-        told,
         began: now,
         last_heard: now,
         last_said: now,
@@ -125,6 +131,7 @@ impl Session<'_> {
         self.begin()?;
         self.handle_inbox().await?;
         loop {
+            self.subscribe()?;
             self.write_answers()?;
             let now = Instant::now();
             if self.leave_by.is_some_and(|by| by <= now || self.own.flight.len() == 0) {
@@ -162,28 +169,27 @@ impl Session<'_> {
         }
     }
 
-    /// What comes first on each connection: the state, subscriptions, releases that may not have arrived.
+    /// What comes first on each connection: the state, releases that may not have arrived.
     fn begin(&mut self) -> Result<(), Trouble> {
         let own = &mut *self.own;
         if self.limits.maximum_qos == 0 && own.rules.sends_with_acknowledgement() {
             return Err(Trouble::NoAcknowledgements);
         }
-        if !self.session_present {
-            own.received.clear();
-            own.subscribed = false;
-        }
+        own.subscribed &= self.session_present;
+        self.clear = own.taken().connected(self.session_present);
         own.reader.rewind();
         let releases = own.flight.begin(self.session_present);
         self.announce(true)?;
-        self.release(releases)?;
-        self.subscribe()
+        self.release(releases)
     }
 
+    /// Asks for what the rules want, once, as soon as it may.
     fn subscribe(&mut self) -> Result<(), Trouble> {
-        let wanted = self.own.rules.subscriptions();
-        if wanted.is_empty() || std::mem::replace(&mut self.own.subscribed, true) {
+        let clear = self.clear.as_ref().is_none_or(|clear| clear.promise() == Promise::Kept);
+        if !clear || std::mem::replace(&mut self.own.subscribed, true) {
             return Ok(());
         }
+        let wanted = self.own.rules.subscriptions();
         let subscriptions = wanted.iter().filter_map(|(filter, qos)| {
             let mut subscription = Subscription::new(Utf8::new(filter.as_str()).ok()?, *qos);
             // What the gateway sent itself would come back, and what is retained again with each new connection.

@@ -1,8 +1,9 @@
-//! Remote brokers, against Debian's Mosquitto: what goes there and comes from there (`forwarding.rs`), over outages
-//! (`outages.rs`), kills of the daemon (`kills.rs`), with TLS and passwords (`secured.rs`). `hostile.rs` plays a remote that
-//! breaks rules or has limits.
+//! Remote brokers, against Debian's Mosquitto: what goes there and comes from there (`forwarding.rs`, `coming.rs`), over outages
+//! (`outages.rs`), kills of the daemon (`kills.rs`), with TLS and passwords (`secured.rs`).
+//! `hostile.rs` plays a remote that breaks rules or has limits.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
+mod coming;
 mod forwarding;
 mod hostile;
 mod kills;

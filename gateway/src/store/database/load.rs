@@ -9,7 +9,7 @@ use rusqlite::{Connection, Row};
 
 use super::super::pending::{Batch, Hold, Kept, Memory, Queued, Session};
 use super::super::rows::{QueuedRow, SessionRow, Stored, StoredSession, SubscriptionRow};
-use super::{held, memories};
+use super::{held, memories, remotes};
 use crate::message::{Message, MessageId, QoS, TopicFilter};
 
 /// Reads all tables into `stored`, as far as that goes. Says whether there are rows that are of no use.
@@ -50,12 +50,22 @@ impl Reader<'_> {
             found.insert(session.id, session);
             Some(Taken::Yes)
         });
+        let mut found_remotes = BTreeMap::new();
+        let read_remotes = self.each("SELECT * FROM remote", |row| {
+            let remote = remotes::read(row)?;
+            found_remotes.insert(remote.id, remote);
+            Some(Taken::Yes)
+        });
         let read_subscriptions = self.each("SELECT * FROM subscription", |row| {
             let subscription = subscription(row)?;
             Some(belonging(found, number(row, 0)?, |session| session.subscriptions.push(subscription)))
         });
         let read_received = self.each("SELECT * FROM received", |row| {
             let packet_id = NonZeroU16::new(row.get(1).ok()?)?;
+            if let Some(remote) = found_remotes.get_mut(&number(row, 0)?) {
+                remote.received.push(packet_id);
+                return Some(Taken::Yes);
+            }
             Some(belonging(found, number(row, 0)?, |session| session.received.push(packet_id)))
         });
         // One message in many queues is one in memory, as it was before.
@@ -75,7 +85,12 @@ impl Reader<'_> {
         let read_memories = self.each("SELECT * FROM memory", |row| memories::read(row, &mut stored.memories));
         let read_left = self.each("SELECT * FROM left_memory", |row| memories::read_left(row, &mut stored.memories));
         let read_held = self.each("SELECT * FROM held", |row| held::read(row, &mut stored.held));
-        let read_sessions = read_sessions.and(read_subscriptions).and(read_received).and(read_queued);
+        let all = found_remotes.len();
+        // One an uplink: the younger one stands.
+        let youngest: HashMap<_, _> = found_remotes.into_values().map(|r| (Arc::clone(&r.row.uplink), r)).collect();
+        self.stray |= youngest.len() < all;
+        stored.remotes.extend(youngest.into_values());
+        let read_sessions = read_sessions.and(read_remotes).and(read_subscriptions).and(read_received).and(read_queued);
         read_retained.and(read_sessions).and(read_memories).and(read_left).and(read_held)
     }
 
@@ -175,7 +190,7 @@ fn queued(row: &Row<'_>) -> Option<QueuedRow> {
 
 impl Batch {
     /// All of it, to be written into a new file.
-    pub(super) fn of(stored: &Stored) -> Self {
+    pub(in crate::store) fn of(stored: &Stored) -> Self {
         let mut batch = Self::default();
         for message in &stored.retained {
             batch.retain(message.topic.clone(), Kept { message: Some(Arc::clone(message)), fresh: true });
@@ -187,6 +202,11 @@ impl Batch {
             .extend(memories.map(|(owner, memory)| (Arc::clone(owner), Memory::of(&memory.entries, memory.left))));
         let homeless = stored.homeless.iter();
         batch.queued.extend(homeless.map(|(row, queued)| (*row, Queued::Put(queued.clone(), Vec::new()))));
+        for remote in &stored.remotes {
+            let received = remote.received.iter().map(|id| (*id, true)).collect();
+            let parts = Session { remote: Some(remote.row.clone()), received, ..Session::default() };
+            batch.sessions.insert(remote.id, parts);
+        }
         for session in &stored.sessions {
             let subscriptions = session.subscriptions.iter().map(|(name, row)| (name.clone(), Some(*row)));
             let parts = Session {

@@ -2,15 +2,15 @@
 
 use rusqlite::{Transaction, params};
 
-use super::{held, memories, seconds};
+use super::{held, memories, remotes, seconds};
 use crate::message::TopicFilter;
 use crate::store::pending::{Batch, Numbers, Queued, Session};
 
 /// Takes away what a transaction may have left that failed.
 pub(super) fn take_away(transaction: &Transaction<'_>, written: Numbers) -> Result<(), rusqlite::Error> {
     let Numbers { session, queued, held } = written;
-    let columns =
-        [("session", "id"), ("subscription", "session"), ("received", "session")].map(|column| (column, session));
+    let columns = [("session", "id"), ("remote", "id"), ("subscription", "session"), ("received", "session")];
+    let columns = columns.map(|column| (column, session));
     for ((table, column), above) in columns.into_iter().chain([(("queued", "id"), queued), (("held", "id"), held)]) {
         transaction.execute(&format!("DELETE FROM {table} WHERE {column} > ?1"), [above.cast_signed()])?;
     }
@@ -48,7 +48,7 @@ fn write_retained(transaction: &Transaction<'_>, batch: &Batch) -> Result<(), ru
 
 fn write_session(transaction: &Transaction<'_>, number: i64, session: &Session) -> Result<(), rusqlite::Error> {
     if session.ended {
-        for table in ["session WHERE id", "subscription WHERE session", "received WHERE session"] {
+        for table in ["session WHERE id", "remote WHERE id", "subscription WHERE session", "received WHERE session"] {
             transaction.prepare_cached(&format!("DELETE FROM {table} = ?1"))?.execute([number])?;
         }
         return Ok(());
@@ -59,6 +59,9 @@ fn write_session(transaction: &Transaction<'_>, number: i64, session: &Session) 
         transaction
             .prepare_cached("INSERT OR REPLACE INTO session VALUES (?1, ?2, ?3, ?4, ?5)")?
             .execute(params![number, row.client, row.user, expiry, left])?;
+    }
+    if let Some(row) = &session.remote {
+        remotes::write(transaction, number, row)?;
     }
     for (name, row) in &session.subscriptions {
         let Some(row) = row else {

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::{Hold, Holds, Memory};
 use crate::message::{Message, Receipt, Topic, TopicFilter};
-use crate::store::rows::{QueuedRow, SessionRow, SubscriptionRow};
+use crate::store::rows::{QueuedRow, RemoteRow, SessionRow, SubscriptionRow};
 
 /// What becomes of a queued message.
 #[derive(Debug)]
@@ -35,6 +35,8 @@ pub(in crate::store) struct Session {
     /// The session ends: all of it goes.
     pub(in crate::store) ended: bool,
     pub(in crate::store) row: Option<SessionRow>,
+    /// It is one at a remote.
+    pub(in crate::store) remote: Option<RemoteRow>,
     /// `None`: the subscription goes.
     pub(in crate::store) subscriptions: HashMap<TopicFilter, Option<SubscriptionRow>>,
     /// Whether the identifier is in use.
@@ -104,6 +106,7 @@ impl Batch {
                 let own = self.sessions.entry(number).or_default();
                 own.fresh |= session.fresh;
                 own.row = session.row.or(own.row.take());
+                own.remote = session.remote.or(own.remote.take());
                 own.subscriptions.extend(session.subscriptions);
                 own.received.extend(session.received);
             }

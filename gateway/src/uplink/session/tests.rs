@@ -39,6 +39,7 @@ impl Stand {
         let clock = Arc::clone(&pipeline);
         let now: crate::spool::Now = Arc::new(move || clock.clock().now());
         let (spool, _) = Spool::open(folder.path(), "cloud", spool_settings(&uplink.spool), now).unwrap();
+        let (store, _) = crate::store::Store::open(folder.path()).unwrap();
         let own = Own {
             rules: Rules::new(&uplink.topics),
             reports: Reports::new("gw", "cloud", Arc::clone(&pipeline)).unwrap(),
@@ -46,7 +47,7 @@ impl Stand {
             reader: spool.reader().unwrap(),
             flight: Flight::default(),
             rate: Rate::new(None, Instant::now()),
-            received: HashMap::new(),
+            taken: Arc::new(Mutex::new(Taken::new(store, &uplink, None))),
             subscribed: false,
             forget: false,
             settings: Arc::new(uplink),

@@ -1,10 +1,12 @@
 //! A daemon that is killed and started again on the same folder.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::Stile;
 use crate::process::{Process, command};
+use crate::{Client, Stile};
 
 impl Stile {
     /// Ends the daemon without a word, with SIGKILL: to a broker's promises that is a power cut, but for the disk's cache.
@@ -39,4 +41,22 @@ impl Stile {
     pub fn data(&self, name: &str) -> PathBuf {
         self.dir.path().join("data").join(name)
     }
+}
+
+/// Publishes numbers from `next` on, each under `n/<who>` when the one before was acknowledged, until the broker ends. Gives
+/// the last that was acknowledged and the last that was sent. Each has a width of so many characters at least.
+pub fn publish_until_it_ends(
+    broker: SocketAddr,
+    who: usize,
+    next: u64,
+    width: usize,
+    progress: &AtomicU64,
+) -> (u64, u64) {
+    let client = Client::connect(broker, &format!("publisher{who}"));
+    let mut number = next;
+    while client.publish_or_end(&format!("n/{who}"), format!("{number:<width$}")) {
+        progress.fetch_add(1, Ordering::Relaxed);
+        number += 1;
+    }
+    (number - 1, number)
 }

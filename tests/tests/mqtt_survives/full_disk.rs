@@ -2,33 +2,27 @@
 //!
 //! Twice: on a small file system, where this may be mounted, and by a limit on the size of files, anywhere.
 
-use std::fs::OpenOptions;
-use std::io::Write;
-use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, prlimit};
 use stile_tests::packet::{Connect, V5, publish};
-use stile_tests::{PATIENCE, RawClient, Stile, command};
-use tempfile::TempDir;
+use stile_tests::{Mounted, PATIENCE, RawClient, Stile, command};
 
 use super::{PUBACK, come_back, resume, wait_connections};
 
 /// The disk's size, or that of a file.
-const ROOM: u64 = 3 << 20;
+const ROOM: usize = 3 << 20;
 /// One message's size. So many would not fit.
 const LARGE: usize = 100_000;
-const TOO_MANY: u64 = 3 * ROOM / LARGE as u64;
-/// What takes the room on the small file system.
-const BALLAST: &str = "ballast";
+const TOO_MANY: u64 = (3 * ROOM / LARGE) as u64;
 /// No queue's limit is reached before the disk's.
 const ROOMY: &str = "session-queue = 1000000\nsession-queue-bytes = 268435456\n";
 
 /// How the disk is kept small.
 enum Disk {
     /// A file system of its own.
-    Mounted(TempDir),
+    Mounted(Mounted),
     /// The daemon's files may not grow further.
     Limit,
 }
@@ -36,26 +30,23 @@ enum Disk {
 impl Disk {
     /// A small file system, or the limit where mounting is not permitted.
     fn mounted() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let size = format!("size={ROOM}");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(dir.path()).output();
-        if mounted.is_ok_and(|output| output.status.success()) { Self::Mounted(dir) } else { Self::Limit }
+        Mounted::in_memory(ROOM).map_or(Self::Limit, Self::Mounted)
     }
 
     /// Starts a daemon whose data is on it.
     fn start(&self) -> Stile {
-        let dir = tempfile::tempdir().unwrap();
-        if let Self::Mounted(mount) = self {
-            std::os::unix::fs::symlink(mount.path(), dir.path().join("data")).unwrap();
-        }
+        let dir = match self {
+            Self::Mounted(mounted) => mounted.folder(),
+            Self::Limit => tempfile::tempdir().unwrap(),
+        };
         Stile::start_by(shell("true"), dir, ROOMY)
     }
 
     /// Starts the daemon again when nothing at all can be written.
     fn start_again_full(&self, stile: &mut Stile) {
         match self {
-            Self::Mounted(mount) => {
-                fill_up(&mount.path().join(BALLAST));
+            Self::Mounted(mounted) => {
+                mounted.fill_up();
                 stile.start_again();
             }
             Self::Limit => stile.start_again_by(shell("ulimit -S -f 0")),
@@ -66,12 +57,10 @@ impl Disk {
     fn set_full(&self, stile: &Stile, full: bool) {
         match self {
             // Half of it: the rest fills up with what the daemon keeps.
-            Self::Mounted(mount) if full => {
-                std::fs::write(mount.path().join(BALLAST), vec![b'x'; ROOM as usize / 2]).unwrap();
-            }
-            Self::Mounted(mount) => std::fs::remove_file(mount.path().join(BALLAST)).unwrap(),
+            Self::Mounted(mounted) if full => mounted.take(ROOM / 2),
+            Self::Mounted(mounted) => mounted.make_room(),
             Self::Limit => {
-                let current = full.then_some(ROOM / 2);
+                let current = full.then_some(ROOM as u64 / 2);
                 prlimit(Some(stile.pid()), Resource::Fsize, Rlimit { current, maximum: None }).unwrap();
             }
         }
@@ -88,14 +77,6 @@ fn shell(first: &str) -> Command {
         shell.env_remove(name);
     });
     shell
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        if let Self::Mounted(mount) = self {
-            let _ = Command::new("umount").arg("--lazy").arg(mount.path()).status();
-        }
-    }
 }
 
 /// Publishes one large message with QoS 1; says whether it was acknowledged within a time.
@@ -180,16 +161,5 @@ fn the_gateway_starts_on_a_full_disk_with_what_was_kept() {
         disk.set_full(&stile, false);
         let mut client = resume(&stile, &me);
         assert!(client.next_acked().text.starts_with("1 "));
-    }
-}
-
-/// To the last byte.
-fn fill_up(ballast: &Path) {
-    let mut size = ROOM as usize;
-    while size > 0 {
-        let mut file = OpenOptions::new().create(true).append(true).open(ballast).unwrap();
-        if file.write_all(&vec![b'x'; size]).is_err() {
-            size /= 2;
-        }
     }
 }

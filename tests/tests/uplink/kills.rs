@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use stile_tests::{Client, Mosquitto, Random, Stile, within};
+use stile_tests::{Mosquitto, Random, Stile, publish_until_it_ends, within};
 
 use super::{keep, sink, start, uplink, wait_drained};
 
@@ -15,18 +15,6 @@ const PUBLISHERS: usize = 4;
 
 fn rounds() -> u64 {
     std::env::var("KILL_ROUNDS").map_or(8, |rounds| rounds.parse().unwrap())
-}
-
-/// Publishes numbers from `next` on, each when the one before was acknowledged, until the daemon ends. Gives the last that
-/// was acknowledged and the last that was sent.
-fn publish(address: std::net::SocketAddr, who: usize, next: u64, progress: &AtomicU64) -> (u64, u64) {
-    let client = Client::connect(address, &format!("publisher{who}"));
-    let mut number = next;
-    while client.publish_or_end(&format!("n/{who}"), number.to_string()) {
-        progress.fetch_add(1, Ordering::Relaxed);
-        number += 1;
-    }
-    (number - 1, number)
 }
 
 fn round(stile: &mut Stile, remote: &mut Mosquitto, last: &mut [u64], random: &mut Random) {
@@ -44,7 +32,7 @@ fn round(stile: &mut Stile, remote: &mut Mosquitto, last: &mut [u64], random: &m
             .enumerate()
             .map(|(who, last)| {
                 let (next, progress) = (last + 1, &progress);
-                scope.spawn(move || publish(address, who, next, progress))
+                scope.spawn(move || publish_until_it_ends(address, who, next, 0, progress))
             })
             .collect();
         within("progress", || (progress.load(Ordering::Relaxed) >= enough).then_some(()));

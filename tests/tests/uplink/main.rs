@@ -1,9 +1,10 @@
 //! Remote brokers, against Debian's Mosquitto: what goes there and comes from there (`forwarding.rs`, `coming.rs`), over outages
-//! (`outages.rs`), kills of the daemon (`kills.rs`), with TLS and passwords (`secured.rs`).
+//! (`outages.rs`), kills of the daemon (`kills.rs`), on disks that fail (`faults.rs`), with TLS and passwords (`secured.rs`).
 //! `hostile.rs` plays a remote that breaks rules or has limits.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
 mod coming;
+mod faults;
 mod forwarding;
 mod hostile;
 mod kills;

@@ -51,11 +51,11 @@ fn of_gateway(frame: &UplinkFrame, time: SystemTime) -> Option<Heard> {
 
 fn denominator(rate: CodeRate) -> u8 {
     match rate {
-        CodeRate::Undefined => 0,
         CodeRate::Cr45 => 5,
         CodeRate::Cr46 => 6,
         CodeRate::Cr47 => 7,
         CodeRate::Cr48 => 8,
+        _ => 0,
     }
 }
 

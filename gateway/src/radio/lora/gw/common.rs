@@ -4,7 +4,7 @@ use std::time::{self, SystemTime};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{enums, json};
+use super::{CodeRate, enums, json};
 
 /// `google.protobuf.Timestamp`: since 1970 in UTC.
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
@@ -23,6 +23,11 @@ impl Timestamp {
         let since = time::Duration::new(u64::try_from(self.seconds).ok()?, u32::try_from(self.nanos).ok()?);
         // What is later than the year 9999 can't be written.
         (self.seconds < 253_402_300_800).then(|| SystemTime::UNIX_EPOCH.checked_add(since)).flatten()
+    }
+
+    /// A time of the system; `None` where it can't be written.
+    pub fn written(time: SystemTime) -> Option<Self> {
+        Some(Self::from(time)).filter(|timestamp| timestamp.time().is_some())
     }
 }
 
@@ -79,7 +84,7 @@ macro_rules! in_json {
 
 in_json!(Timestamp: timestamp, Duration: duration);
 
-/// `gw.Modulation`: one of the two.
+/// `gw.Modulation`: one of the three.
 #[derive(Clone, Copy, PartialEq, prost::Message, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Modulation {
@@ -91,15 +96,35 @@ pub struct Modulation {
     #[prost(message, optional, tag = "4")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fsk: Option<FskModulationInfo>,
+    /// LR-FHSS, which only devices send.
+    #[prost(message, optional, tag = "5")]
+    #[serde(alias = "lr_fhss", skip_serializing_if = "Option::is_none")]
+    pub lr_fhss: Option<LrFhssModulationInfo>,
 }
 
 impl Modulation {
+    /// LoRa.
+    pub fn lora(lora: LoraModulationInfo) -> Self {
+        Self { lora: Some(lora), ..Self::default() }
+    }
+
+    /// FSK.
+    pub fn fsk(fsk: FskModulationInfo) -> Self {
+        Self { fsk: Some(fsk), ..Self::default() }
+    }
+
+    /// LR-FHSS.
+    pub fn lr_fhss(lr_fhss: LrFhssModulationInfo) -> Self {
+        Self { lr_fhss: Some(lr_fhss), ..Self::default() }
+    }
+
     /// Bits a second that it carries.
     pub fn bit_rate(&self) -> u32 {
-        match (self.lora, self.fsk) {
-            (Some(lora), _) => lora.bit_rate(),
-            (None, Some(fsk)) => fsk.datarate,
-            (None, None) => 0,
+        match (self.lora, self.fsk, self.lr_fhss) {
+            (Some(lora), _, _) => lora.bit_rate(),
+            (None, Some(fsk), _) => fsk.datarate,
+            (None, None, Some(lr_fhss)) => lr_fhss.bit_rate(),
+            (None, None, None) => 0,
         }
     }
 }
@@ -159,6 +184,36 @@ pub struct FskModulationInfo {
     /// In bits a second.
     #[prost(uint32, tag = "2")]
     pub datarate: u32,
+}
+
+/// `gw.LrFhssModulationInfo`.
+#[derive(Clone, Copy, PartialEq, prost::Message, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct LrFhssModulationInfo {
+    /// Of the channel in which it hops, in Hz.
+    #[prost(uint32, tag = "1")]
+    #[serde(alias = "operating_channel_width")]
+    pub operating_channel_width: u32,
+    /// Error correction.
+    #[prost(enumeration = "super::CodeRate", tag = "4")]
+    #[serde(with = "enums::code_rate", alias = "code_rate")]
+    pub code_rate: i32,
+    /// Steps of the grid on which it hops; 0 where that is not known.
+    #[prost(uint32, tag = "3")]
+    #[serde(alias = "grid_steps")]
+    pub grid_steps: u32,
+}
+
+impl LrFhssModulationInfo {
+    /// Of 488.28 symbols of one bit a second: what is left after error correction (RP002-1.0.4, data rates 8
+    /// and 9 of EU863-870).
+    fn bit_rate(&self) -> u32 {
+        match CodeRate::try_from(self.code_rate) {
+            Ok(CodeRate::Cr26) => 162,
+            Ok(CodeRate::Cr46) => 325,
+            _ => 0,
+        }
+    }
 }
 
 /// `common.Location`.

@@ -67,6 +67,22 @@ enumeration! {
         Cr47 = 3 "CR_4_7",
         /// 4/8.
         Cr48 = 4 "CR_4_8",
+        /// 3/8, of LR-FHSS as the ones that follow.
+        Cr38 = 5 "CR_3_8",
+        /// 2/6.
+        Cr26 = 6 "CR_2_6",
+        /// 1/4.
+        Cr14 = 7 "CR_1_4",
+        /// 1/6.
+        Cr16 = 8 "CR_1_6",
+        /// 5/6.
+        Cr56 = 9 "CR_5_6",
+        /// 4/5 with long interleaving, at 2.4 GHz as the ones that follow.
+        CrLi45 = 10 "CR_LI_4_5",
+        /// 4/6.
+        CrLi46 = 11 "CR_LI_4_6",
+        /// 4/8.
+        CrLi48 = 12 "CR_LI_4_8",
     }
 }
 

@@ -23,7 +23,9 @@ pub(super) use prost::Message;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use common::{Duration, FskModulationInfo, Location, LoraModulationInfo, Modulation, Timestamp};
+pub use common::{
+    Duration, FskModulationInfo, Location, LoraModulationInfo, LrFhssModulationInfo, Modulation, Timestamp,
+};
 pub use downlink::{
     DelayTiming, DownlinkFrame, DownlinkFrameItem, DownlinkTxAck, DownlinkTxAckItem, DownlinkTxInfo,
     GatewayConfiguration, GpsEpochTiming, ImmediatelyTiming, RawPacketForwarderCommand, Timing,

@@ -15,10 +15,7 @@ fn uplink() -> UplinkFrame {
     };
     UplinkFrame {
         phy_payload: Bytes::from_static(&[1, 2, 3]),
-        tx_info: Some(UplinkTxInfo {
-            frequency: 868_100_000,
-            modulation: Some(Modulation { lora: Some(lora), fsk: None }),
-        }),
+        tx_info: Some(UplinkTxInfo { frequency: 868_100_000, modulation: Some(Modulation::lora(lora)) }),
         rx_info: Some(UplinkRxInfo {
             gateway_id: "0102030405060708".into(),
             uplink_id: 123,
@@ -122,9 +119,9 @@ fn what_is_no_message_is_refused_in_words() {
 
 #[test]
 fn the_bit_rate_is_that_of_the_data_rate() {
-    let lora = |spreading_factor: u32, bandwidth: u32| Modulation {
-        lora: Some(LoraModulationInfo { bandwidth, spreading_factor, code_rate: 1, ..LoraModulationInfo::default() }),
-        fsk: None,
+    let lora = |spreading_factor: u32, bandwidth: u32| {
+        let info = LoraModulationInfo { bandwidth, spreading_factor, code_rate: 1, ..LoraModulationInfo::default() };
+        Modulation::lora(info)
     };
     assert_eq!(
         (lora(7, 125_000).bit_rate(), lora(12, 125_000).bit_rate(), lora(8, 500_000).bit_rate()),

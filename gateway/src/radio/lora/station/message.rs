@@ -105,8 +105,10 @@ pub(super) struct UpInfo {
     #[serde(default)]
     pub(super) fts: Option<i64>,
     /// In dBm.
+    #[serde(deserialize_with = "decibels")]
     pub(super) rssi: f64,
     /// In dB.
+    #[serde(deserialize_with = "decibels")]
     pub(super) snr: f64,
     /// When, in seconds since 1970 by Station's clock.
     #[serde(default)]
@@ -156,6 +158,12 @@ pub(super) fn word<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> 
         Ok(signed) => Ok(signed as u32),
         Err(_) => u32::try_from(number).map_err(|_| de::Error::custom("this is no word of 32 bits")),
     }
+}
+
+/// Decibels, of which nobody measures a thousand.
+fn decibels<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    let number = f64::deserialize(from)?;
+    if (-1000.0..=1000.0).contains(&number) { Ok(number) } else { Err(de::Error::custom("this is no strength")) }
 }
 
 #[derive(Deserialize)]
@@ -302,6 +310,8 @@ mod tests {
             ("FRMPayload", json!("00".repeat(30_000)), Refusal::FrameTooLong),
             ("FRMPayload", json!("00".repeat(241)), Refusal::FrameTooLong),
             ("MIC", Value::Null, Refusal::Field),
+            ("rssi", json!(-1e300), Refusal::Field),
+            ("snr", json!(1e300), Refusal::Field),
             ("xtime", json!(1.5), Refusal::Field),
             ("xtime", json!(1e18), Refusal::Field),
             ("xtime", json!(u64::MAX), Refusal::Field),

@@ -18,6 +18,12 @@ use crate::radio::lora::region::Plan;
 /// Bytes of a context: `rctx` and `xtime`, as ChirpStack's gateway bridge has them.
 const CONTEXT: usize = 16;
 
+/// Microseconds of GPS time: as many as protocol buffers have a way to write.
+const GPS_MAX: u64 = 315_576_000_000_000_000;
+
+/// A second, in nanoseconds.
+const SECOND: u32 = 1_000_000_000;
+
 /// How a frame was sent.
 ///
 /// # Errors
@@ -36,11 +42,11 @@ fn modulation(modulation: Modulation) -> gw::Modulation {
             let (bandwidth, spreading_factor) = (lora.bandwidth, lora.spreading_factor.into());
             let code_rate = CodeRate::Cr45 as i32;
             let lora = LoraModulationInfo { bandwidth, spreading_factor, code_rate, ..LoraModulationInfo::default() };
-            gw::Modulation { lora: Some(lora), fsk: None }
+            gw::Modulation::lora(lora)
         }
         Modulation::Fsk { bitrate } => {
             let fsk = FskModulationInfo { frequency_deviation: 0, datarate: bitrate };
-            gw::Modulation { lora: None, fsk: Some(fsk) }
+            gw::Modulation::fsk(fsk)
         }
     }
 }
@@ -57,13 +63,13 @@ pub(super) fn frame(
 ) -> UplinkFrame {
     let info = &frame.radio.upinfo;
     let gps = info.gps();
-    let fine = gps.zip(info.fts.and_then(|nanos| u64::try_from(nanos).ok()));
-    let fine = fine.map(|(gps, nanos)| Duration::from_secs(gps.as_secs()).saturating_add(Duration::from_nanos(nanos)));
-    #[allow(clippy::cast_possible_truncation, reason = "a cast from f64 saturates, and nobody hears so loud")]
+    let fine = gps.zip(info.fts.and_then(|nanos| u32::try_from(nanos).ok()).filter(|nanos| *nanos < SECOND));
+    let fine = fine.map(|(gps, nanos)| Duration::new(gps.as_secs(), nanos));
+    #[allow(clippy::cast_possible_truncation, reason = "decibels are in range")]
     let rx_info = UplinkRxInfo {
         gateway_id: eui.to_string(),
         uplink_id: id,
-        gw_time: gps.and_then(gps::to_utc).or_else(|| info.clock()).map(Into::into),
+        gw_time: gps.and_then(gps::to_utc).or_else(|| info.clock()).and_then(gw::Timestamp::written),
         ns_time: came.map(Into::into),
         time_since_gps_epoch: gps.map(Into::into),
         fine_time_since_gps_epoch: fine.map(Into::into),
@@ -80,7 +86,7 @@ pub(super) fn frame(
 impl UpInfo {
     /// When, since GPS time began.
     fn gps(&self) -> Option<Duration> {
-        u64::try_from(self.gpstime).ok().filter(|micros| *micros > 0).map(Duration::from_micros)
+        u64::try_from(self.gpstime).ok().filter(|micros| (1..=GPS_MAX).contains(micros)).map(Duration::from_micros)
     }
 
     /// When, by Station's clock.
@@ -149,14 +155,16 @@ mod tests {
     }
 
     #[test]
-    fn times_that_are_none_and_levels_beyond_all_measure_do_no_harm() {
-        for rxtime in [-1.0, f64::NAN, f64::INFINITY, 1e300] {
-            let upinfo = UpInfo { rxtime, gpstime: i64::MIN, rssi: -1e300, snr: 1e300, ..info() };
-            let rx = message(heard(0, upinfo)).rx_info.unwrap();
-            assert_eq!((rx.gw_time, rx.rssi), (None, i32::MIN));
+    fn times_that_are_none_or_can_not_be_written_are_left_out() {
+        for rxtime in [-1.0, f64::NAN, f64::INFINITY, 1e300, 1e12] {
+            let rx = message(heard(0, UpInfo { rxtime, gpstime: i64::MIN, ..info() })).rx_info.unwrap();
+            assert_eq!(rx.gw_time, None, "{rxtime}");
         }
-        let upinfo = UpInfo { gpstime: i64::MAX, fts: Some(i64::MAX), ..info() };
-        assert!(message(heard(0, upinfo)).rx_info.unwrap().time_since_gps_epoch.is_some());
+        let upinfo = UpInfo { gpstime: i64::MAX, fts: Some(0), ..info() };
+        let rx = message(heard(0, upinfo)).rx_info.unwrap();
+        assert_eq!((rx.time_since_gps_epoch, rx.fine_time_since_gps_epoch, rx.gw_time), (None, None, None));
+        let upinfo = UpInfo { gpstime: 1_000_000, fts: Some(1_000_000_000), ..info() };
+        assert_eq!(message(heard(0, upinfo)).rx_info.unwrap().fine_time_since_gps_epoch, None);
     }
 
     #[test]

@@ -252,7 +252,7 @@ mod tests {
         let info = DownlinkTxInfo {
             frequency: 868_100_000,
             power: 14,
-            modulation: Some(gw::Modulation { lora: Some(lora), fsk: None }),
+            modulation: Some(gw::Modulation::lora(lora)),
             timing: Some(timing),
             ..DownlinkTxInfo::default()
         };

@@ -43,7 +43,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::radio::lora::gw::{CodeRate, CrcStatus};
+    use crate::radio::lora::gw::{CodeRate, CrcStatus, LrFhssModulationInfo};
+    use crate::radio::lora::udp::rxpk::Signal;
 
     /// The protocol document's own example: base64 without padding, and one with a letter of the other alphabet.
     const FRAMES: &str = r#"{"rxpk":[
@@ -70,11 +71,12 @@ mod tests {
         let frames: Vec<Rxpk> = push.frames.into_iter().collect::<Result<_, _>>().unwrap();
         let [first, fsk, last] = frames.as_slice() else { panic!("three frames") };
         assert_eq!((first.phy.len(), first.phy[0], first.frequency), (32, 0xf8, 866_349_812));
-        assert_eq!((first.tmst, first.channel, first.rf_chain, first.rssi, first.snr), (3_512_348_611, 2, 0, -35, 5.1));
+        assert_eq!((first.tmst, first.rf_chain), (3_512_348_611, 0));
+        assert_eq!(first.signals, [Signal { antenna: 0, channel: 2, rssi: -35, snr: 5.1 }]);
         assert_eq!((first.time, first.crc), (at(1_364_746_877_528_002), CrcStatus::CrcOk));
         let lora = first.modulation.lora.unwrap();
         assert_eq!((lora.spreading_factor, lora.bandwidth, lora.code_rate), (7, 125_000, CodeRate::Cr46 as i32));
-        assert_eq!((&fsk.phy[..], fsk.frequency, fsk.snr), (&b"TEST_PACKET_1234"[..], 869_100_000, 0.0));
+        assert_eq!((&fsk.phy[..], fsk.frequency, fsk.signals[0].snr), (&b"TEST_PACKET_1234"[..], 869_100_000, 0.0));
         assert_eq!(fsk.modulation.fsk.unwrap().datarate, 50_000);
         assert_eq!((last.frequency, last.modulation.lora.unwrap().spreading_factor), (863_009_810, 10));
         assert!(push.stat.is_none());
@@ -107,8 +109,10 @@ mod tests {
     fn what_gateways_are_known_to_write_otherwise_is_taken() {
         assert_eq!(rxpk::parse(&good()).unwrap().time, None, "no GPS");
         assert_eq!(with("time", json!("yesterday")).unwrap().time, None);
-        assert_eq!(with("rssi", json!(-35.0)).unwrap().rssi, -35);
-        assert_eq!(with("ant", json!(1)).unwrap().antenna, 1);
+        assert_eq!(with("rssi", json!(-35.0)).unwrap().signals[0].rssi, -35);
+        assert_eq!(with("ant", json!(1)).unwrap().signals[0].antenna, 1);
+        assert_eq!(with("rsig", json!([])).unwrap().signals[0].rssi, -120);
+        assert_eq!(with("ftime", json!(1_000_000_000)).unwrap().fine, None);
         assert_eq!(with("size", Value::Null).unwrap().phy.len(), 3);
         assert_eq!(with("codr", json!("OFF")).unwrap().modulation.lora.unwrap().code_rate, 0);
         assert_eq!(with("stat", json!(-1)).unwrap().crc, CrcStatus::BadCrc);
@@ -123,6 +127,37 @@ mod tests {
     }
 
     #[test]
+    fn each_antenna_of_a_gateway_with_several_is_told_of() {
+        let rsig = json!([{ "ant": 0, "chan": 7, "rssic": -110, "rssis": -112, "lsnr": -2.5 },
+            { "ant": 1, "chan": 23, "rssic": -98, "lsnr": 4 }]);
+        let mut frame = good();
+        // They have no other strength then.
+        frame.as_object_mut().unwrap().remove("rssi");
+        frame["rsig"] = rsig;
+        let signals = rxpk::parse(&frame).unwrap().signals;
+        let expected = [
+            Signal { antenna: 0, channel: 7, rssi: -110, snr: -2.5 },
+            Signal { antenna: 1, channel: 23, rssi: -98, snr: 4.0 },
+        ];
+        assert_eq!(signals, expected);
+    }
+
+    #[test]
+    fn lr_fhss_is_read() {
+        let mut frame = good();
+        (frame["modu"], frame["datr"], frame["codr"]) = (json!("LR-FHSS"), json!("M0CW137"), json!("2/6"));
+        frame["hpw"] = json!(52);
+        let read = rxpk::parse(&frame).unwrap().modulation;
+        let expected =
+            LrFhssModulationInfo { operating_channel_width: 137_000, code_rate: CodeRate::Cr26 as i32, grid_steps: 52 };
+        assert_eq!((read.lr_fhss, read.lora, read.fsk, read.bit_rate()), (Some(expected), None, None, 162));
+        for wrong in ["M0CW138", "M0CW", "M1CW137", "SF7BW125"] {
+            frame["datr"] = json!(wrong);
+            assert_eq!(rxpk::parse(&frame), Err(Refusal::DataRate), "{wrong}");
+        }
+    }
+
+    #[test]
     fn each_fault_of_a_frame_has_its_own_reason() {
         for (key, value, refusal) in [
             ("tmst", Value::Null, Refusal::Field),
@@ -134,7 +169,14 @@ mod tests {
             ("stat", json!(2), Refusal::Field),
             ("lsnr", json!([]), Refusal::Field),
             ("modu", Value::Null, Refusal::Field),
+            ("lsnr", json!(1e300), Refusal::Field),
+            ("tmms", json!(315_576_000_000_001_u64), Refusal::Field),
             ("modu", json!("LR-FHSS"), Refusal::DataRate),
+            ("modu", json!("OOK"), Refusal::DataRate),
+            ("rsig", json!({}), Refusal::Field),
+            ("rsig", json!([5]), Refusal::Field),
+            ("rsig", json!([{ "ant": 0, "lsnr": 5 }]), Refusal::Field),
+            ("rsig", json!(vec![json!({ "rssic": -50 }); 17]), Refusal::Oversized),
             ("datr", json!("SF13BW125"), Refusal::DataRate),
             ("datr", json!("SF7BW126"), Refusal::DataRate),
             ("datr", json!("SF+7BW125"), Refusal::DataRate),

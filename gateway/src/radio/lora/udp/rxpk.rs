@@ -8,7 +8,9 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::json::Object;
-use crate::radio::lora::gw::{CodeRate, CrcStatus, FskModulationInfo, LoraModulationInfo, Modulation};
+use crate::radio::lora::gw::{
+    CodeRate, CrcStatus, FskModulationInfo, LoraModulationInfo, LrFhssModulationInfo, Modulation,
+};
 use crate::radio::lora::{Refusal, base64};
 
 /// The longest frame: its length is one byte (LoRaWAN L2 1.0.4, section 3).
@@ -16,6 +18,34 @@ pub(super) const PHY_MAX: usize = 255;
 
 /// What a radio of this kind can be tuned to at all, in MHz: an SX1255 from 150, 2.4 GHz at the upper end.
 const FREQUENCY_MHZ: std::ops::Range<f64> = 100.0..2500.0;
+
+/// Antennas in one `rsig`. A concentrator has eight at most; two of them may be one gateway.
+pub(super) const SIGNALS_MAX: usize = 16;
+
+/// What decibels may be: beyond that nothing is measured.
+const DECIBELS: std::ops::RangeInclusive<f64> = -1000.0..=1000.0;
+
+/// Milliseconds of GPS time: as many as protocol buffers have a way to write.
+const GPS_MAX: u64 = 315_576_000_000_000;
+
+/// A second, in nanoseconds.
+const SECOND: u32 = 1_000_000_000;
+
+/// How wide the channels are in which LR-FHSS hops, in kHz: those of SX126x and LR11xx.
+const HOPPING_KHZ: [u32; 10] = [39, 86, 137, 184, 336, 387, 723, 773, 1523, 1574];
+
+/// How one antenna heard a frame.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Signal {
+    /// Which antenna.
+    pub(super) antenna: u32,
+    /// The concentrator's channel.
+    pub(super) channel: u32,
+    /// In dBm.
+    pub(super) rssi: i32,
+    /// In dB; 0 where there is none, as with FSK.
+    pub(super) snr: f32,
+}
 
 /// One frame and how it was heard.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,18 +64,12 @@ pub(super) struct Rxpk {
     pub(super) gps: Option<Duration>,
     /// Nanoseconds since the last pulse of the GPS receiver.
     pub(super) fine: Option<u32>,
-    /// In dBm.
-    pub(super) rssi: i32,
-    /// In dB; 0 where there is none, as with FSK.
-    pub(super) snr: f32,
-    /// The concentrator's channel.
-    pub(super) channel: u32,
     /// Its radio.
     pub(super) rf_chain: u32,
     /// Which concentrator.
     pub(super) board: u32,
-    /// Which antenna.
-    pub(super) antenna: u32,
+    /// By each antenna that heard it, and at least one.
+    pub(super) signals: Vec<Signal>,
     /// Its checksum.
     pub(super) crc: CrcStatus,
 }
@@ -63,8 +87,6 @@ pub(super) fn parse(value: &Value) -> Result<Rxpk, Refusal> {
         Some(0) | None => CrcStatus::NoCrc,
         Some(_) => return Err(Refusal::Field),
     };
-    #[allow(clippy::cast_possible_truncation, reason = "tenths of decibels")]
-    let snr = object.number("lsnr")?.unwrap_or_default() as f32;
     Ok(Rxpk {
         phy: phy(object)?,
         frequency: frequency(object)?,
@@ -72,15 +94,49 @@ pub(super) fn parse(value: &Value) -> Result<Rxpk, Refusal> {
         tmst: object.integer("tmst")?.ok_or(Refusal::Field)?,
         // Gateways without GPS leave it out, and what is no time is as good as none.
         time: object.text("time").ok().flatten().and_then(|text| humantime::parse_rfc3339_weak(text).ok()),
-        gps: object.integer::<u64>("tmms")?.map(Duration::from_millis),
-        fine: object.integer("ftime")?,
-        rssi: object.integer("rssi")?.ok_or(Refusal::Field)?,
-        snr,
-        channel: number("chan")?,
+        gps: gps(object)?,
+        // Without a second of its own it says nothing.
+        fine: object.integer("ftime")?.filter(|nanos| *nanos < SECOND),
         rf_chain: number("rfch")?,
         board: number("brd")?,
-        antenna: number("ant")?,
+        signals: signals(object)?,
         crc,
+    })
+}
+
+fn gps(object: Object<'_>) -> Result<Option<Duration>, Refusal> {
+    match object.integer("tmms")? {
+        Some(millis) if millis > GPS_MAX => Err(Refusal::Field),
+        millis => Ok(millis.map(Duration::from_millis)),
+    }
+}
+
+/// One for each antenna in `rsig`, as gateways with several write it, or the frame's own.
+fn signals(object: Object<'_>) -> Result<Vec<Signal>, Refusal> {
+    match object.get("rsig") {
+        None => Ok(vec![signal(object, "rssi")?]),
+        Some(Value::Array(signals)) if signals.is_empty() => Ok(vec![signal(object, "rssi")?]),
+        Some(Value::Array(signals)) if signals.len() > SIGNALS_MAX => Err(Refusal::Oversized),
+        // `rssic` is the channel's; what is `rssis` there is the signal's alone.
+        Some(Value::Array(signals)) => {
+            signals.iter().map(|value| signal(Object::of(value).map_err(|_| Refusal::Field)?, "rssic")).collect()
+        }
+        Some(_) => Err(Refusal::Field),
+    }
+}
+
+fn signal(object: Object<'_>, rssi: &str) -> Result<Signal, Refusal> {
+    let number = |key: &str| object.integer::<u32>(key).map(Option::unwrap_or_default);
+    let snr = object.number("lsnr")?.unwrap_or_default();
+    if !DECIBELS.contains(&snr) {
+        return Err(Refusal::Field);
+    }
+    Ok(Signal {
+        antenna: number("ant")?,
+        channel: number("chan")?,
+        rssi: object.integer(rssi)?.ok_or(Refusal::Field)?,
+        #[allow(clippy::cast_possible_truncation, reason = "tenths of decibels")]
+        snr: snr as f32,
     })
 }
 
@@ -113,13 +169,19 @@ fn modulation(object: Object<'_>) -> Result<Modulation, Refusal> {
             let (spreading_factor, bandwidth) = rate.as_str().and_then(lora_rate).ok_or(Refusal::DataRate)?;
             let code_rate = code_rate(object.text("codr")?) as i32;
             let lora = LoraModulationInfo { bandwidth, spreading_factor, code_rate, ..LoraModulationInfo::default() };
-            Ok(Modulation { lora: Some(lora), fsk: None })
+            Ok(Modulation::lora(lora))
         }
         Some("FSK") => {
             let written = rate.as_str().and_then(|text| text.parse().ok());
             let datarate = written.or(object.integer("datr").ok().flatten()).filter(|rate| *rate > 0);
             let datarate = datarate.ok_or(Refusal::DataRate)?;
-            Ok(Modulation { lora: None, fsk: Some(FskModulationInfo { frequency_deviation: 0, datarate }) })
+            Ok(Modulation::fsk(FskModulationInfo { frequency_deviation: 0, datarate }))
+        }
+        Some("LR-FHSS") => {
+            let operating_channel_width = rate.as_str().and_then(hopping_width).ok_or(Refusal::DataRate)?;
+            let code_rate = code_rate(object.text("codr")?) as i32;
+            let grid_steps = object.integer("hpw")?.unwrap_or_default();
+            Ok(Modulation::lr_fhss(LrFhssModulationInfo { operating_channel_width, code_rate, grid_steps }))
         }
         Some(_) => Err(Refusal::DataRate),
         None => Err(Refusal::Field),
@@ -134,13 +196,27 @@ fn lora_rate(text: &str) -> Option<(u32, u32)> {
     Some((factor, bandwidth * 1000))
 }
 
+/// The width in Hz of `M0CW137`.
+fn hopping_width(text: &str) -> Option<u32> {
+    let width = text.strip_prefix("M0CW")?;
+    HOPPING_KHZ.into_iter().find(|known| known.to_string() == width).map(|known| known * 1000)
+}
+
 /// Where the header's checksum was wrong, gateways write `OFF`.
 fn code_rate(text: Option<&str>) -> CodeRate {
     match text {
         Some("4/5") => CodeRate::Cr45,
         Some("4/6" | "2/3") => CodeRate::Cr46,
         Some("4/7") => CodeRate::Cr47,
-        Some("4/8" | "1/2") => CodeRate::Cr48,
+        Some("4/8" | "2/4" | "1/2") => CodeRate::Cr48,
+        Some("3/8") => CodeRate::Cr38,
+        Some("2/6" | "1/3") => CodeRate::Cr26,
+        Some("1/4") => CodeRate::Cr14,
+        Some("1/6") => CodeRate::Cr16,
+        Some("5/6") => CodeRate::Cr56,
+        Some("4/5LI") => CodeRate::CrLi45,
+        Some("4/6LI") => CodeRate::CrLi46,
+        Some("4/8LI") => CodeRate::CrLi48,
         _ => CodeRate::Undefined,
     }
 }

@@ -224,8 +224,9 @@ impl Server {
             log::info!(radio:% = self.clerk.name, gateway:% = eui; "LoRa gateway counts anew: its concentrator was started again");
         }
         let seen = self.filter.check(&rxpk.phy, rxpk.crc, now)?;
-        let frame = uplink::frame(rxpk, eui, seen.as_ref(), received.trusted(), fastrand::u32(1..));
-        self.events.up(&gateway.topics, &frame, received).await;
+        for frame in uplink::frames(&rxpk, eui, seen.as_ref(), received.trusted()) {
+            self.events.up(&gateway.topics, &frame, received).await;
+        }
         Ok(())
     }
 

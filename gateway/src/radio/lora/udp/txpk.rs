@@ -67,7 +67,7 @@ fn code_rate(rate: i32) -> &'static str {
         Ok(CodeRate::Cr46) => "4/6",
         Ok(CodeRate::Cr47) => "4/7",
         Ok(CodeRate::Cr48) => "4/8",
-        Ok(CodeRate::Cr45 | CodeRate::Undefined) | Err(_) => "4/5",
+        _ => "4/5",
     }
 }
 
@@ -129,12 +129,12 @@ mod tests {
         };
         let expected = json!({ "imme": true, "freq": 864.123456, "rfch": 0, "powe": 14, "modu": "LORA", "datr": "SF11BW125",
             "codr": "4/6", "ipol": false, "size": 16, "data": "VEVTVF9QQUNLRVRfMTIzNA==" });
-        assert_eq!(written(&item(Modulation { lora: Some(lora), fsk: None }), When::Immediately), expected);
+        assert_eq!(written(&item(Modulation::lora(lora)), When::Immediately), expected);
         let fsk = FskModulationInfo { frequency_deviation: 3000, datarate: 50_000 };
         let expected = json!({ "tmst": 7, "freq": 864.123456, "rfch": 0, "powe": 14, "modu": "FSK", "datr": 50_000,
             "fdev": 3000, "size": 16, "data": "VEVTVF9QQUNLRVRfMTIzNA==" });
-        assert_eq!(written(&item(Modulation { lora: None, fsk: Some(fsk) }), When::Count(7)), expected);
-        let gps = written(&item(Modulation { lora: Some(lora), fsk: None }), When::Gps(Duration::from_millis(1500)));
+        assert_eq!(written(&item(Modulation::fsk(fsk)), When::Count(7)), expected);
+        let gps = written(&item(Modulation::lora(lora)), When::Gps(Duration::from_millis(1500)));
         assert_eq!((&gps["tmms"], &gps["imme"]), (&json!(1500), &Value::Null));
         assert!(write(&item(Modulation::default()), When::Immediately).is_none());
     }

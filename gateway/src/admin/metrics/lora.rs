@@ -56,6 +56,16 @@ pub(super) fn lora(page: &mut Page, sources: &Sources) {
         "reason",
         |s| s.refusals().collect(),
     );
+    let name = "stile_lora_channel_suspicious";
+    page.metric(name, "gauge", "Channels with far more wrong checksums than usual, while that lasts.");
+    for (radio, stats) in &radios {
+        for (eui, channels) in stats.suspicious() {
+            for channel in channels {
+                let labels = [("radio", *radio), ("gateway", &eui.to_string()), ("frequency", &channel.to_string())];
+                page.value(name, &labels, 1);
+            }
+        }
+    }
     counts(page, &radios, "stile_lora_downlink_items_total", "Items of downlinks, by their end.", "status", |s| {
         s.items().collect()
     });

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::commands::Command;
 use super::gw::{self, GatewayConfiguration, TxAckStatus};
+use super::jamming::{Turn, Watch};
 use super::tally::Tally;
 use super::{LoraStats, Refusal};
 use crate::config::Eui;
@@ -83,6 +84,29 @@ impl Clerk {
         None
     }
 
+    /// Tells of channels that have become suspicious or are so no more, in one line each whatever their number.
+    pub(super) fn turned(&self, eui: Eui, watch: &Watch, turns: &[Turn]) {
+        if turns.is_empty() {
+            return;
+        }
+        if let Some(lora) = self.lora() {
+            lora.suspect(eui, watch.suspicious().collect());
+        }
+        let of = |begins| {
+            let turned = turns.iter().filter(move |turn| turn.begins == begins);
+            let said = turned.map(|turn| format!("{} ({} bad, usually {:.1})", turn.frequency, turn.bad, turn.usual));
+            said.collect::<Vec<_>>().join(", ")
+        };
+        let (begun, over) = (of(true), of(false));
+        if !begun.is_empty() {
+            log::warn!(radio:% = self.name, gateway:% = eui, channels = begun;
+                "far more frames with a wrong checksum than usual; somebody may jam the channel");
+        }
+        if !over.is_empty() {
+            log::info!(radio:% = self.name, gateway:% = eui, channels = over; "frames with a wrong checksum are as usual again");
+        }
+    }
+
     /// Counts what became of the items of a downlink.
     pub(super) fn count_items(&self, tally: &mut Tally, statuses: &[TxAckStatus]) {
         for status in statuses {
@@ -91,5 +115,35 @@ impl Clerk {
                 lora.item(*status);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn suspicious_channels_are_shown_while_they_are() {
+        let (pipeline, _intake) = Pipeline::new(1);
+        let clerk = Clerk::new("roof", pipeline, Arc::new(RadioStats::of_lora()));
+        let (mut now, eui) = (Instant::now(), Eui(7));
+        let mut watch = Watch::new(now);
+        for _ in 0..12 {
+            now += Duration::from_secs(30);
+            (0..20).for_each(|_| watch.heard(868_100_000, gw::CrcStatus::BadCrc));
+            let turns = watch.look(now);
+            clerk.turned(eui, &watch, &turns);
+        }
+        assert!(clerk.lora().unwrap().suspicious().is_empty(), "it is always so");
+        for _ in 0..2 {
+            now += Duration::from_secs(30);
+            (0..20).for_each(|_| watch.heard(868_300_000, gw::CrcStatus::BadCrc));
+            let turns = watch.look(now);
+            clerk.turned(eui, &watch, &turns);
+        }
+        assert_eq!(clerk.lora().unwrap().suspicious(), [(eui, vec![868_300_000])].into());
+        let turns = watch.stop();
+        clerk.turned(eui, &watch, &turns);
+        assert!(clerk.lora().unwrap().suspicious().is_empty());
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Map: `udp/` speaks with packet forwarders, `station/` with Basics Stations, `modem/` with modems on serial ports. `gw/` are
 //! the messages, `events.rs` publishes them, `filter.rs` says what does not become one, `commands.rs` takes those of
-//! servers, `phy.rs` looks into a frame, `tally.rs` and `stats.rs` count, `base64.rs` reads bytes as others write them,
+//! servers, `phy.rs` looks into a frame, `tally.rs` and `stats.rs` count, `jamming.rs` watches for channels that somebody
+//! may jam, `base64.rs` reads bytes as others write them,
 //! `refusal.rs` says why something goes no further and `clerk.rs` counts it, `buckets.rs` limits rates. What is known of the air: `region` has the
 //! channel plans, `airtime` says how long a frame is on the air, `schedule/` decides what is sent when, `heard.rs` reads
 //! frames out of messages and `tap` writes them down for Wireshark.
@@ -16,6 +17,7 @@ mod events;
 mod filter;
 pub mod gw;
 pub mod heard;
+mod jamming;
 pub(super) mod modem;
 mod phy;
 mod refusal;

@@ -1,11 +1,14 @@
 //! The counters that only LoRa radios have, for `/metrics`. All only grow, but for those that say how something is now.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use super::Refusal;
 use super::gw::TxAckStatus;
 use super::station;
 use super::udp::Kind;
+use crate::config::Eui;
 
 /// Counters of one radio.
 #[derive(Debug, Default)]
@@ -24,6 +27,8 @@ pub struct LoraStats {
     messages: [AtomicU64; station::Kind::ALL.len()],
     refused: [AtomicU64; Refusal::ALL.len()],
     statuses: [AtomicU64; TxAckStatus::ALL.len()],
+    /// The suspicious channels of gateways that have some, in Hz.
+    suspicious: Mutex<BTreeMap<Eui, Vec<u32>>>,
 }
 
 fn read(counter: &AtomicU64) -> u64 {
@@ -52,6 +57,21 @@ impl LoraStats {
     pub(super) fn item(&self, status: TxAckStatus) {
         let index = TxAckStatus::ALL.iter().position(|known| *known == status);
         add(index.and_then(|index| self.statuses.get(index)));
+    }
+
+    /// These channels of a gateway are suspicious now, and no others.
+    pub(super) fn suspect(&self, eui: Eui, channels: Vec<u32>) {
+        let mut all = self.suspicious.lock().unwrap_or_else(PoisonError::into_inner);
+        if channels.is_empty() {
+            all.remove(&eui);
+        } else {
+            all.insert(eui, channels);
+        }
+    }
+
+    /// Channels on which far more frames come with a wrong checksum than usual: the gateway, and their frequencies in Hz.
+    pub fn suspicious(&self) -> BTreeMap<Eui, Vec<u32>> {
+        self.suspicious.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Datagrams from gateways that may speak, by kind.

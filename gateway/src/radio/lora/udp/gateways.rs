@@ -15,6 +15,7 @@ use crate::config::{Eui, LoraGateway, LoraRadio, Network};
 use crate::message::TopicError;
 use crate::radio::lora::Refusal;
 use crate::radio::lora::events::GatewayTopics;
+use crate::radio::lora::jamming::Watch;
 use crate::radio::lora::tally::Tally;
 
 /// A way back is closed when no PULL_DATA has come for so long: three times the longest pause that gateways are set to.
@@ -55,6 +56,8 @@ pub(super) struct Gateway {
     pub(super) topics: GatewayTopics,
     /// What it heard and sent since its last statistics.
     pub(super) tally: Tally,
+    /// Whether somebody jams its channels.
+    pub(super) watch: Watch,
     /// What is to be sent.
     pub(super) downlinks: Downlinks,
     /// The version of settings that ChirpStack sent last.
@@ -116,6 +119,7 @@ impl Gateways {
         let gateway = Gateway {
             topics: GatewayTopics::new(&self.radio.topic_prefix, eui)?,
             tally: Tally::default(),
+            watch: Watch::new(now),
             downlinks: Downlinks::new(&self.radio, now),
             config_version: String::new(),
             path: None,
@@ -192,15 +196,15 @@ impl Gateways {
     }
 
     /// Forgets a gateway that the settings do not name, when there is no room and it has said nothing for as long as
-    /// that closes a way back. Gives its topics, so that nothing is sent to it any more.
-    pub(super) fn make_room(&mut self, now: Instant) -> Option<GatewayTopics> {
+    /// that closes a way back. Gives it with its name, so that nothing is sent to it and nothing said of it any more.
+    pub(super) fn make_room(&mut self, now: Instant) -> Option<(Eui, Gateway)> {
         if !self.named.is_empty() || self.known.len() < UNNAMED_MAX {
             return None;
         }
         let (eui, gateway) = self.known.iter().min_by_key(|(_, gateway)| gateway.heard)?;
         let silent = gateway.path.is_none() && now.saturating_duration_since(gateway.heard) >= PATH_PATIENCE;
         let eui = *eui;
-        silent.then(|| self.known.remove(&eui)).flatten().map(|gateway| gateway.topics)
+        silent.then(|| self.known.remove_entry(&eui)).flatten()
     }
 }
 
@@ -265,8 +269,8 @@ mod tests {
         }
         assert_eq!(gateways.admit(Eui(99), source, now), Err(Refusal::TooManyGateways));
         assert!(gateways.make_room(now + secs(89)).is_none());
-        let forgotten = gateways.make_room(now + secs(90)).unwrap();
-        assert!(forgotten.up.as_str().contains("0000000000000000"));
+        let (forgotten, gateway) = gateways.make_room(now + secs(90)).unwrap();
+        assert!(forgotten == Eui(0) && gateway.topics.up.as_str().contains("0000000000000000"));
         assert_eq!(gateways.admit(Eui(99), source, now + secs(90)), Ok(true));
     }
 }

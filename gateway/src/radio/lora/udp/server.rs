@@ -152,13 +152,18 @@ impl Server {
             return Err(Refusal::RateLimit);
         }
         let packet = packet::parse(datagram)?;
-        if let Some(forgotten) = self.gateways.make_room(now) {
-            self.commands.detach(&forgotten);
+        if let Some((forgotten, mut gateway)) = self.gateways.make_room(now) {
+            self.commands.detach(&gateway.topics);
+            let turns = gateway.watch.stop();
+            self.clerk.turned(forgotten, &gateway.watch, &turns);
         }
-        if self.gateways.admit(packet.eui, source, now)?
-            && let Some(gateway) = self.gateways.get_mut(packet.eui)
-        {
-            self.commands.attach(packet.eui, &gateway.topics);
+        let is_new = self.gateways.admit(packet.eui, source, now)?;
+        if let Some(gateway) = self.gateways.get_mut(packet.eui) {
+            if is_new {
+                self.commands.attach(packet.eui, &gateway.topics);
+            }
+            let turns = gateway.watch.look(now);
+            self.clerk.turned(packet.eui, &gateway.watch, &turns);
         }
         match packet.kind {
             Kind::PushData => {
@@ -220,6 +225,7 @@ impl Server {
         let now = received.monotonic;
         let Some(gateway) = self.gateways.get_mut(eui) else { return Err(Refusal::UnknownGateway) };
         gateway.tally.heard(rxpk.frequency, rxpk.modulation, rxpk.crc);
+        gateway.watch.heard(rxpk.frequency, rxpk.crc);
         if gateway.downlinks.heard(rxpk.tmst, rxpk.gps, now) {
             log::info!(radio:% = self.clerk.name, gateway:% = eui; "LoRa gateway counts anew: its concentrator was started again");
         }
@@ -234,7 +240,7 @@ impl Server {
         let Some(gateway) = self.gateways.get_mut(eui) else { return };
         let tally = std::mem::take(&mut gateway.tally);
         let load = gateway.downlinks.load(Instant::now());
-        let stats = uplink::stats(stat, eui, &gateway.config_version, tally, &load);
+        let stats = uplink::stats(stat, eui, &gateway.config_version, tally, gateway.watch.suspicious(), &load);
         self.events.stats(&gateway.topics, &stats).await;
     }
 
@@ -276,6 +282,8 @@ impl Server {
         self.count_online();
         self.give_up(eui, why).await;
         if let Some(gateway) = self.gateways.get_mut(eui) {
+            let turns = gateway.watch.stop();
+            self.clerk.turned(eui, &gateway.watch, &turns);
             self.events.state(&gateway.topics, eui, ConnectionState::Offline).await;
         }
     }

@@ -50,9 +50,21 @@ fn frame(rxpk: &Rxpk, signal: &Signal, eui: Eui, seen: Option<&Seen>, came: Opti
     }
 }
 
-/// The message for statistics: what the gateway says, and what was counted here since the last one.
-pub(super) fn stats(stat: Stat, eui: Eui, config_version: &str, tally: Tally, load: &[Load]) -> GatewayStats {
+/// The message for statistics: what the gateway says, what was counted here since the last one, and which channels are
+/// suspicious, in Hz.
+pub(super) fn stats(
+    stat: Stat,
+    eui: Eui,
+    config_version: &str,
+    tally: Tally,
+    suspicious: impl Iterator<Item = u32>,
+    load: &[Load],
+) -> GatewayStats {
     let mut metadata = stat.more;
+    let suspicious: Vec<_> = suspicious.map(|frequency| frequency.to_string()).collect();
+    if !suspicious.is_empty() {
+        metadata.insert("suspicious_channels".to_owned(), suspicious.join(" "));
+    }
     metadata.insert("forwarded".to_owned(), tally.forwarded.to_string());
     metadata.insert("dropped".to_owned(), tally.dropped.to_string());
     metadata.extend(tally.spoilt.iter().map(|(frequency, count)| (format!("bad_crc_{frequency}"), count.to_string())));
@@ -132,9 +144,10 @@ mod tests {
     fn statistics_are_the_gateways_and_our_own() {
         let stat = stat::parse(&json!({ "rxnb": 5, "rxok": 4, "dwnb": 2, "txnb": 1, "temp": 23.2 })).unwrap();
         let tally = Tally { forwarded: 3, dropped: 1, spoilt: [(868_100_000, 9)].into(), ..Tally::default() };
-        let stats = stats(stat, Eui(1), "v1", tally, &[]);
+        let stats = stats(stat, Eui(1), "v1", tally, [868_100_000, 868_300_000].into_iter(), &[]);
         assert_eq!((stats.rx_packets_received, stats.rx_packets_received_ok), (5, 4));
         assert_eq!((stats.tx_packets_received, stats.tx_packets_emitted, stats.config_version.as_str()), (2, 1, "v1"));
         assert_eq!((stats.metadata["forwarded"].as_str(), stats.metadata["bad_crc_868100000"].as_str()), ("3", "9"));
+        assert_eq!(stats.metadata["suspicious_channels"], "868100000 868300000");
     }
 }

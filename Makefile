@@ -65,10 +65,11 @@ conformance: ## the statements of MQTT, one test each; writes tests/CONFORMANCE.
 # Finds go to tests/fuzz/artifacts; new inputs that reach new code to target/fuzz-corpus. Memory errors are left to the
 # compiler: the crate has no unsafe code, so no sanitizer slows this down.
 FUZZ_SECONDS ?= 60
+FUZZ_TARGETS ?= codec clients websocket plugins lora_udp lora_station lora_modem spool
 .PHONY: fuzz
-fuzz: ## look for inputs that do harm; FUZZ_SECONDS=60 for each target
+fuzz: ## look for inputs that do harm; FUZZ_SECONDS=60 for each of FUZZ_TARGETS
 	@bash tests/setup.sh fuzz
-	@for target in codec clients websocket plugins; do \
+	@for target in $(FUZZ_TARGETS); do \
 		printf '\n== fuzz %s for %s s\n' $$target $(FUZZ_SECONDS); \
 		mkdir -p target/fuzz-corpus/$$target; \
 		(cd tests/fuzz && cargo +nightly fuzz run --fuzz-dir . --target-dir ../../target/fuzz -s none $$target \

@@ -9,6 +9,8 @@ mod disk;
 mod figures;
 mod files;
 mod frame;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzed;
 mod inspect;
 mod journal;
 mod lane;

@@ -15,6 +15,8 @@ mod clerk;
 mod commands;
 mod events;
 mod filter;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzed;
 pub mod gw;
 pub mod heard;
 mod jamming;

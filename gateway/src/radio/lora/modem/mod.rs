@@ -8,6 +8,8 @@
 
 mod air;
 mod dialogue;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzed;
 mod pattern;
 mod session;
 mod talk;

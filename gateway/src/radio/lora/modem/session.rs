@@ -22,7 +22,7 @@ use crate::wait::{Moved, read_or_write, sleep_until};
 const READ_BYTES: usize = 4096;
 
 /// The longest line: a packet of 255 bytes in hex, with what stands around it.
-const LINE_MAX: usize = 1024;
+pub(super) const LINE_MAX: usize = 1024;
 
 /// A client's frame.
 struct Waiting {

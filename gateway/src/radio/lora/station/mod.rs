@@ -12,6 +12,8 @@ mod door;
 mod downlink;
 mod downlinks;
 mod frame;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzed;
 mod gps;
 mod hearing;
 mod id;

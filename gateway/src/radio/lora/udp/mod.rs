@@ -7,6 +7,8 @@
 //! written.
 
 mod downlinks;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzed;
 mod gateways;
 mod json;
 mod packet;

@@ -138,11 +138,16 @@ impl Server {
             };
             RadioStats::add(&self.clerk.stats.bytes_received, length);
             let datagram = buffer.get(..length).unwrap_or_default();
-            if let Err(refusal) = self.datagram(socket, datagram, source).await {
-                self.clerk.refuse(refusal, source);
-            }
+            self.take(socket, datagram, source).await;
         }
         Ok(())
+    }
+
+    /// Does what a datagram wants, or counts why not.
+    pub(super) async fn take(&mut self, socket: &UdpSocket, datagram: &[u8], source: SocketAddr) {
+        if let Err(refusal) = self.datagram(socket, datagram, source).await {
+            self.clerk.refuse(refusal, source);
+        }
     }
 
     async fn datagram(&mut self, socket: &UdpSocket, datagram: &[u8], source: SocketAddr) -> Result<(), Refusal> {

@@ -1,0 +1,6 @@
+//! Conversations with LoRa modems on serial ports. What must hold is in the gateway's own `fuzzed.rs`.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| stile::radio::lora::fuzzed::modem(input));

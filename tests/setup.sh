@@ -7,7 +7,7 @@
 #   tests/setup.sh check   as for demo, rustfmt and clippy
 #   tests/setup.sh audit   the same, cargo-deny and cargo-audit
 #   tests/setup.sh test    the same, all for plugins, the Mosquitto clients and under target/tools a Mosquitto broker, curl and openssl (the documentation's commands are tests),
-#                          ip and ss, strace, and under tests/.venv two stock clients, of PyPI and of npm, with Python and Node for them
+#                          ip and ss, strace, tshark, and under tests/.venv two stock clients, of PyPI and of npm, with Python and Node for them
 #   tests/setup.sh fuzz    a C++ compiler, Rust, its nightly toolchain and cargo-fuzz
 #   tests/setup.sh bench   as for demo, the Mosquitto clients, and under target/tools a Mosquitto broker, Node-RED and
 #                          componentize-qjs, with Node for them
@@ -162,6 +162,11 @@ need_strace() {
     have strace || apt_install strace
 }
 
+# Wireshark's own reading of what `stile capture` writes. Asks nothing: ordinary users get no right to capture.
+need_tshark() {
+    have tshark || apt_install tshark
+}
+
 # need_pypi WANTED INTO: what requirements.txt WANTED pins by hashes, in an environment of its own.
 need_pypi() {
     ! cmp -s "$1" "$2/requirements.txt" || return 0
@@ -267,7 +272,7 @@ audit | test)
     need_cargo_tool cargo-deny "$CARGO_DENY_VERSION"
     need_cargo_tool cargo-audit "$CARGO_AUDIT_VERSION"
     [ "$1" = audit ] || { need_mosquitto_clients && need_mosquitto_broker && need_curl && need_openssl; }
-    [ "$1" = audit ] || { need_iproute2 && need_strace; }
+    [ "$1" = audit ] || { need_iproute2 && need_strace && need_tshark; }
     [ "$1" = audit ] || need_languages
     [ "$1" = audit ] || { need_client need_paho paho-mqtt && need_client need_mqtt_js 'mqtt of npm'; }
     ;;

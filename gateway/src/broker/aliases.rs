@@ -8,10 +8,16 @@ use crate::message::Topic;
 
 /// Aliases that a client may use, and the most that are used towards it. Each costs a topic's memory.
 pub(super) const MAX: u16 = 64;
+/// The longest topic that is remembered without an alias, in bytes: each connection may keep one.
+const REMEMBERED_MAX: usize = 256;
 
-/// The aliases that a client has set.
+/// The aliases that a client has set, and what it named last.
 #[derive(Debug, Default)]
-pub(super) struct Taken(HashMap<NonZeroU16, Topic>);
+pub(super) struct Taken {
+    by_alias: HashMap<NonZeroU16, Topic>,
+    /// Most clients publish under one topic, message after message.
+    last: Option<Topic>,
+}
 
 impl Taken {
     /// The topic that a PUBLISH means, which names it, or an alias for it, or both to set the alias.
@@ -21,12 +27,23 @@ impl Taken {
     pub(super) fn resolve(&mut self, name: &str, alias: Option<NonZeroU16>) -> Result<Topic, ReasonCode> {
         match alias {
             Some(alias) if alias.get() > MAX => Err(ReasonCode::TopicAliasInvalid),
-            Some(alias) if name.is_empty() => self.0.get(&alias).cloned().ok_or(ReasonCode::ProtocolError),
+            Some(alias) if name.is_empty() => self.by_alias.get(&alias).cloned().ok_or(ReasonCode::ProtocolError),
             alias => {
-                let topic = Topic::new(name).map_err(|_| ReasonCode::TopicNameInvalid)?;
+                let topic = self.named(name)?;
                 if let Some(alias) = alias {
-                    self.0.insert(alias, topic.clone());
+                    self.by_alias.insert(alias, topic.clone());
                 }
+                Ok(topic)
+            }
+        }
+    }
+
+    fn named(&mut self, name: &str) -> Result<Topic, ReasonCode> {
+        match &self.last {
+            Some(last) if last.as_str() == name => Ok(last.clone()),
+            _ => {
+                let topic = Topic::new(name).map_err(|_| ReasonCode::TopicNameInvalid)?;
+                self.last = (name.len() <= REMEMBERED_MAX).then(|| topic.clone());
                 Ok(topic)
             }
         }

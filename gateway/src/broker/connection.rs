@@ -29,7 +29,7 @@ use super::stats::{Refusal, Stats};
 use super::{Shared, listener, subscribing};
 use crate::codec::{self, Ack, CodecError, Packet, ReasonCode, Version};
 use crate::config;
-use crate::message::Awaited;
+use crate::message::{Awaited, Received};
 use crate::store::SessionRow;
 use crate::wait::{Alarm, Bell, Seldom, give_way};
 
@@ -99,6 +99,8 @@ pub(super) struct Connection<S> {
     /// Topic aliases that the client has set.
     aliases: Taken,
     last_heard: Instant,
+    /// When what is being dealt with had come.
+    received: Received,
     /// Set when the connection is to end: by when it does, whether or not the client has all that waits for it.
     leave_by: Option<Instant>,
     /// Since when the client has taken nothing of what waits for it.
@@ -157,8 +159,9 @@ async fn begin<S: AsyncRead + AsyncWrite + Unpin>(
     let row = SessionRow { client: Arc::clone(&agreed.client), user, expiry: agreed.expiry, left: None };
     let Entered { session, present, hold, discarded } = shared.registry.enter(&row, agreed.clean_start).await;
     session.outbox.owner.get_or_init(|| Arc::clone(&agreed.access));
+    let received = shared.pipeline.clock().now();
     let orders = session.card.arrived(Arrived {
-        at: shared.pipeline.clock().now(),
+        at: received,
         user: agreed.access.who.name().map(Into::into),
         whence,
         protocol: agreed.terms.version,
@@ -183,6 +186,7 @@ async fn begin<S: AsyncRead + AsyncWrite + Unpin>(
         orders,
         aliases: Taken::default(),
         last_heard: Instant::now(),
+        received,
         leave_by: None,
         unsent_since: None,
         more: false,
@@ -240,6 +244,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn handle_inbox(&mut self) -> Result<(), End> {
         let version = Some(self.agreed.terms.version);
         let began = Instant::now();
+        self.received = self.shared.pipeline.clock().now();
         let mut handled = false;
         while let Some(packet) = self.next_packet(version, began)? {
             self.handle(packet).await?;

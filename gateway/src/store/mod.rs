@@ -140,7 +140,11 @@ impl Store {
         let mut pending = self.pending();
         let before = pending.due();
         change(&mut pending, Instant::now() + patience);
-        // The writer sleeps by what was due before.
+        self.hurry(pending, before);
+    }
+
+    /// Wakes the writer if it sleeps by what was due `before` and something is wanted sooner now.
+    fn hurry(&self, pending: MutexGuard<'_, Pending>, before: Option<Instant>) {
         if pending.due().is_some_and(|due| before.is_none_or(|before| due < before)) {
             drop(pending);
             self.0.hurried.notify_one();
@@ -156,7 +160,12 @@ impl Store {
 
     /// Ends the group; from now on it may be written.
     pub fn close_group(&self) {
-        self.change(Duration::ZERO, |pending, _| pending.close_group());
+        let mut pending = self.pending();
+        let before = pending.due();
+        // Most messages leave nothing behind.
+        if pending.close_group() {
+            self.hurry(pending, before);
+        }
     }
 
     /// Keeps a message for a session until [`forget`](Self::forget). `present` says that the client is there. Gives the

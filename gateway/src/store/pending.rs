@@ -27,7 +27,9 @@ use crate::message::{Message, Note, Publication, Receipt, Topic, TopicFilter};
 pub(super) struct Pending {
     /// May be written.
     ready: Batch,
-    /// A group that is not complete yet.
+    /// A group is open.
+    grouping: bool,
+    /// What is in it, if anything is by now.
     group: Option<Batch>,
     /// Something is being written.
     writing: bool,
@@ -43,13 +45,13 @@ impl Pending {
     }
 
     pub(super) fn open_group(&mut self) {
-        self.group.get_or_insert_default();
+        self.grouping = true;
     }
 
-    pub(super) fn close_group(&mut self) {
-        if let Some(group) = self.group.take() {
-            self.ready.absorb(group);
-        }
+    /// Says whether anything was in it.
+    pub(super) fn close_group(&mut self) -> bool {
+        self.grouping = false;
+        self.group.take().map(|group| self.ready.absorb(group)).is_some()
     }
 
     /// By when something is wanted that may be written.
@@ -86,7 +88,7 @@ impl Pending {
 
     /// Where a change goes that belongs to a group, if there is one.
     fn grouped(&mut self, due: Instant) -> &mut Batch {
-        let batch = self.group.as_mut().unwrap_or(&mut self.ready);
+        let batch = if self.grouping { self.group.get_or_insert_default() } else { &mut self.ready };
         batch.want(due);
         batch
     }

@@ -78,7 +78,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let origin = Origin::Client(Arc::clone(&self.agreed.client));
         // Copied, so that a message that is kept does not keep the read buffer.
         let payload = Bytes::copy_from_slice(&publish.payload);
-        let mut message = pipeline.message(pipeline.clock().now(), origin, topic, payload);
+        let mut message = pipeline.message(self.received, origin, topic, payload);
         message.qos = publish.qos;
         message.retain = publish.retain;
         message.properties = publish.properties.as_deref().and_then(said);

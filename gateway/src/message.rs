@@ -67,6 +67,14 @@ impl Origin {
     pub fn is_client(&self, id: &str) -> bool {
         matches!(self, Self::Client(own) if **own == *id)
     }
+
+    /// The name of whoever it is; the gateway has none.
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::Radio(name) | Self::Client(name) | Self::Plugin(name) | Self::Uplink(name) => Some(name),
+            Self::Gateway => None,
+        }
+    }
 }
 
 impl Origin {

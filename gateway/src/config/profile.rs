@@ -79,11 +79,14 @@ impl Profile {
                 filters: Some(8),
                 ..any
             },
-            // Azure Event Grid, "Quotas and limits" of namespaces. Its sources disagree on the longest message.
+            // Azure Event Grid, "Quotas and limits", "MQTT limits in the Event Grid namespace". Its sources disagree on the
+            // longest message and on the rate.
             Self::AzureEventGrid => Takes {
                 tls: true,
                 qos: QoS::AtLeastOnce,
                 payload: Some(512 * 1024),
+                topic_bytes: Some(256),
+                topic_levels: Some(8),
                 client_id_bytes: Some(128),
                 rate: Some(1000),
                 keep_alive: Some(Duration::from_secs(1160)),

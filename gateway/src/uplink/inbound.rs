@@ -9,7 +9,7 @@ use super::session::Session;
 use super::stats::UplinkStats;
 use super::trouble::Trouble;
 use crate::codec::{Ack, Packet, Publish, ReasonCode, said};
-use crate::message::{Awaited, Promise, QoS};
+use crate::message::{Awaited, Promise, QoS, Topic};
 
 /// Answers that wait. Policy: the remote is not read from.
 const MOST: usize = 1024;
@@ -76,9 +76,8 @@ impl Session<'_> {
             // What the gateway itself had the remote retain, or its will.
             return Ok(None);
         }
-        let mapped = self.own.rules.inward(publish.topic.as_str());
-        let shallow = |topic: &str| topic.split('/').count() <= LEVELS_MAX;
-        let Some(mapped) = mapped.filter(|mapped| shallow(mapped.topic.as_str())) else {
+        let shallow = |topic: &Topic| topic.as_str().split('/').count() <= LEVELS_MAX;
+        let Some(topic) = self.own.routes.inward(publish.topic.as_str()).filter(shallow) else {
             UplinkStats::add(&self.own.stats.unwanted);
             return Ok(None);
         };
@@ -87,7 +86,7 @@ impl Session<'_> {
         let properties = publish.properties.as_deref().and_then(said);
         // Copied, so that a message that is kept does not keep the read buffer.
         let payload = Bytes::copy_from_slice(&publish.payload);
-        let mut message = self.own.reports.of_remote(mapped.topic, payload);
+        let mut message = self.own.reports.of_remote(topic, payload);
         (message.qos, message.retain, message.properties) = (publish.qos, publish.retain, properties);
         UplinkStats::add(&self.own.stats.received);
         self.own.reports.ingest(message, receipt).await.map_err(|_closed| Trouble::NotKept)?;

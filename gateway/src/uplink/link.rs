@@ -50,7 +50,7 @@ pub(super) struct Joined {
 }
 
 /// What the remote takes, by its CONNACK.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Limits {
     /// Messages under way without acknowledgement.
     pub receive_maximum: u16,

@@ -2,10 +2,14 @@
 //!
 //! Owns the MQTT client's side. Never keeps a message itself: what is to go out lies in the `spool`, and nothing but the
 //! remote's acknowledgement takes it out there.
-//! `tap.rs` takes messages at the pipeline's end, `topics.rs` says which and under what name. `run.rs` is an uplink's unit,
-//! `link.rs` makes a connection and `session.rs` serves it; `flight.rs` knows what is under way, `pace.rs` how fast, `taken.rs`
-//! what came from there and may come again. What goes wrong is in `trouble.rs`, what is said here in `reports.rs`. `probe.rs` is one try from the command line.
+//! `tap.rs` takes messages at the pipeline's end; `routes.rs` says which and under what name, by the rules in `topics.rs`, and
+//! `fit.rs` whether the remote could ever take them. `run.rs` is an uplink's unit, `link.rs` makes a connection and
+//! `session.rs` serves it; `flight.rs` knows what is under way, `pace.rs` how fast, `taken.rs` what came from there and may
+//! come again. What goes wrong is in `trouble.rs`, what is said here in `reports.rs` and `dead.rs`. `probe.rs` is one try from
+//! the command line.
 
+mod dead;
+mod fit;
 mod flight;
 mod inbound;
 mod link;
@@ -13,6 +17,7 @@ mod outbound;
 mod pace;
 mod probe;
 mod reports;
+mod routes;
 mod run;
 mod session;
 mod stats;

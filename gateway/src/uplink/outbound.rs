@@ -4,17 +4,14 @@
 use std::num::NonZeroU16;
 use std::time::Duration;
 
+use super::dead::Misfit;
+use super::fit;
 use super::session::Session;
 use super::stats::{Dead, UplinkStats};
-use super::topics::Mapped;
 use super::trouble::Trouble;
-use crate::codec::{self, Ack, Packet, PublishProperties, PublishRef, ReasonCode, properties_of};
-use crate::config::Takes;
+use crate::codec::{self, Ack, Packet, PublishRef, ReasonCode, properties_of};
 use crate::message::{Message, QoS};
 use crate::spool::Record;
-
-/// The longest packet that MQTT can carry (section 2.1.4), with its fixed header.
-const PACKET_MAX: usize = 268_435_455 + 5;
 
 impl Session<'_> {
     /// Sends a record, or buries it.
@@ -33,70 +30,49 @@ impl Session<'_> {
                 return Ok(());
             }
         };
-        let Some(mapped) = self.own.rules.outward(message.topic.as_str()) else {
-            return self.bury(&record, &message, Dead::NoRule, "no rule of the uplink sends this topic any more").await;
+        let outgoing = match fit::outgoing(&message, &self.own.routes, &self.bounds()) {
+            Ok(outgoing) => outgoing,
+            Err(misfit) => return self.bury(&record, &message, &misfit).await,
         };
         let mut properties = properties_of(&message);
         if let Some(expiry) = properties.expiry {
             let waited = waited(&message, self.own.reports.now().trusted());
             match u32::try_from(waited.as_secs()).ok().and_then(|waited| expiry.checked_sub(waited)) {
                 Some(left) if left > 0 => properties.expiry = Some(left),
-                _ => return self.bury(&record, &message, Dead::Expired, "it was worth sending only for a while").await,
+                _ => {
+                    let misfit = Misfit::new(Dead::Expired, "it was worth sending only for a while");
+                    return self.bury(&record, &message, &misfit).await;
+                }
             }
         }
-        self.publish(record, &message, &mapped, &properties).await
+        self.publish(record, &outgoing.publish(&message, &properties))
     }
 
-    async fn publish(
-        &mut self,
-        record: Record,
-        message: &Message,
-        mapped: &Mapped,
-        properties: &PublishProperties,
-    ) -> Result<(), Trouble> {
-        let takes = self.takes;
-        if let Some((why, detail)) = objection(&takes, mapped.topic.as_str(), message.payload.len()) {
-            return self.bury(&record, message, why, &detail).await;
-        }
-        let qos = mapped.qos.min(self.limits.qos());
-        let mut publish = PublishRef {
-            dup: record.again && self.session_present && qos != QoS::AtMostOnce,
-            qos,
-            retain: message.retain && self.limits.retain_available && takes.retain,
-            topic: mapped.topic.as_str(),
-            packet_id: (qos != QoS::AtMostOnce).then_some(NonZeroU16::MIN),
-            payload: &message.payload,
-            properties,
-        };
-        let most = self.limits.maximum_packet_size.map_or(PACKET_MAX, |most| most as usize);
-        let length = codec::publish_len(self.version, &publish).unwrap_or(usize::MAX);
-        if length > most {
-            let detail = format!("the remote takes packets of {most} bytes at most, and this one would have {length}");
-            return self.bury(&record, message, Dead::TooLarge, &detail).await;
-        }
+    fn publish(&mut self, record: Record, publish: &PublishRef<'_>) -> Result<(), Trouble> {
         if record.again {
             UplinkStats::add(&self.own.stats.repeated);
         }
         UplinkStats::add(&self.own.stats.sent);
         self.own.rate.sent(tokio::time::Instant::now());
-        if qos == QoS::AtMostOnce {
-            codec::write_publish(self.version, &publish, &mut self.out)?;
+        if publish.qos == QoS::AtMostOnce {
+            codec::write_publish(self.version, publish, &mut self.out)?;
             // Nobody will acknowledge it: with this quality it is gone when it is handed to the connection.
             UplinkStats::add(&self.own.stats.delivered);
             self.done(&record);
             return Ok(());
         }
-        if qos == QoS::ExactlyOnce
+        if publish.qos == QoS::ExactlyOnce
             && self.session_present
             && !std::mem::replace(&mut self.swept[record.seq.priority as usize], true)
         {
             let ids = self.own.flight.before(record.seq, self.own.settings.in_flight.get());
             self.release(ids)?;
         }
-        let id = self.own.flight.take(record, qos);
+        let dup = record.again && self.session_present;
+        let id = self.own.flight.take(record, publish.qos);
         // Two records of one lane that are under way are closer together than the identifiers reach.
-        publish.packet_id = Some(id.ok_or(Trouble::Protocol("a packet identifier is in use".to_owned()))?);
-        codec::write_publish(self.version, &publish, &mut self.out)?;
+        let packet_id = Some(id.ok_or(Trouble::Protocol("a packet identifier is in use".to_owned()))?);
+        codec::write_publish(self.version, &PublishRef { dup, packet_id, ..*publish }, &mut self.out)?;
         Ok(())
     }
 
@@ -151,7 +127,8 @@ impl Session<'_> {
                     self.done(record);
                     return Ok(());
                 };
-                self.bury(record, &message, Dead::Refused, &format!("the remote said: {reason}")).await
+                let misfit = Misfit::new(Dead::Refused, format!("the remote said: {reason}"));
+                self.bury(record, &message, &misfit).await
             }
             _ => {
                 self.delivered(record);
@@ -161,37 +138,11 @@ impl Session<'_> {
     }
 
     /// Tells of a message that can't go to the remote, and takes it out of the spool.
-    async fn bury(&mut self, record: &Record, message: &Message, why: Dead, detail: &str) -> Result<(), Trouble> {
-        let uplink = self.own.settings.name.as_str();
-        if !std::mem::replace(&mut self.buried[why as usize], true) {
-            log::warn!(uplink = uplink, topic:% = message.topic, reason = why.as_str(), detail = detail;
-                "a message can't go to the remote; more of the kind are counted");
-        }
-        self.own.stats.dead(why);
-        self.own.reports.dead(message, why, detail).await;
+    async fn bury(&self, record: &Record, message: &Message, misfit: &Misfit) -> Result<(), Trouble> {
+        self.own.dead.tell(message, misfit).await;
         self.done(record);
         Ok(())
     }
-}
-
-/// Why brokers of the remote's kind do not take a message with this topic and a payload of so many bytes.
-fn objection(takes: &Takes, topic: &str, payload: usize) -> Option<(Dead, String)> {
-    let levels = topic.split('/').count();
-    let over = |most: Option<usize>, has: usize| most.filter(|most| has > *most);
-    if let Some(most) = over(takes.payload, payload) {
-        return Some((
-            Dead::TooLarge,
-            format!("the remote takes payloads of {most} bytes, and this one has {payload}"),
-        ));
-    }
-    if let Some(most) = over(takes.topic_bytes, topic.len()) {
-        return Some((
-            Dead::BadTopic,
-            format!("the remote takes topics of {most} bytes, and `{topic}` has {}", topic.len()),
-        ));
-    }
-    let most = over(takes.topic_levels, levels)?;
-    Some((Dead::BadTopic, format!("the remote takes topics of {most} levels, and `{topic}` has {levels}")))
 }
 
 /// How long a message has waited, where the wall clock could be trusted at both ends.

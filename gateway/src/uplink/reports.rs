@@ -5,12 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::json;
 
-use super::stats::Dead;
 use crate::message::{Message, Origin, Receipt, Received, Topic, TopicError};
 use crate::pipeline::{Closed, Pipeline};
-
-/// Payloads up to this length, in bytes, are repeated where a message is told of that can't go to the remote.
-const REPEATED_MAX: usize = 16 * 1024;
 
 /// The topics of one gateway's uplinks begin with this.
 pub(super) fn own(gateway: &str) -> String {
@@ -23,16 +19,14 @@ pub(super) struct Reports {
     pipeline: Arc<Pipeline>,
     /// Whether the remote is there; retained.
     state: Topic,
-    /// What can't go there.
-    dead: Topic,
     /// What was said last.
     said: Option<(bool, String)>,
 }
 
 impl Reports {
     pub(super) fn new(gateway: &str, name: &str, pipeline: Arc<Pipeline>) -> Result<Self, TopicError> {
-        let topic = |last: &str| Topic::new(&format!("{}{name}/{last}", own(gateway)));
-        Ok(Self { name: name.into(), pipeline, state: topic("state")?, dead: topic("dead")?, said: None })
+        let state = Topic::new(&format!("{}{name}/state", own(gateway)))?;
+        Ok(Self { name: name.into(), pipeline, state, said: None })
     }
 
     pub(super) fn now(&self) -> Received {
@@ -70,20 +64,6 @@ impl Reports {
         message.retain = true;
         self.send(message).await;
         true
-    }
-
-    /// Tells of a message that can't go to the remote.
-    pub(super) async fn dead(&self, message: &Message, why: Dead, detail: &str) {
-        let mut body = json!({
-            "reason": why.as_str(), "detail": detail, "id": message.id.to_string(), "topic": message.topic.as_str(),
-            "time": message.received.rfc3339(), "bytes": message.payload.len(),
-        });
-        if let (true, Some(body)) = (message.payload.len() <= REPEATED_MAX, body.as_object_mut()) {
-            let (encoding, payload) = message.readable_payload();
-            body.insert("encoding".to_owned(), encoding.into());
-            body.insert("payload".to_owned(), payload.into());
-        }
-        self.send(self.pipeline.message(self.now(), Origin::Gateway, self.dead.clone(), body.to_string())).await;
     }
 
     /// A message of the remote's, now.

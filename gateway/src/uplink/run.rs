@@ -6,15 +6,16 @@ use std::sync::{Arc, Mutex, OnceLock};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
+use super::dead::DeadLetters;
 use super::flight::Flight;
 use super::link::{self, Joined};
 use super::pace::{BackOff, Rate};
 use super::reports::{self, Reports};
+use super::routes::Routes;
 use super::session::{self, Own};
 use super::stats::UplinkStats;
 use super::taken::{Taken, on_disk};
 use super::tap::Tap;
-use super::topics::Rules;
 use super::trouble::Trouble;
 use crate::config::{self, Durability, WhenFull};
 use crate::pipeline::Pipeline;
@@ -59,7 +60,9 @@ impl Unit {
         // What else was found is told by the spool itself.
         let (spool, opened) = tokio::task::spawn_blocking(opening).await??;
         let stats = Arc::clone(&self.stats);
-        let tap = Tap::new(&self.settings, reports::own(&self.gateway), spool.clone(), stats);
+        let dead =
+            DeadLetters::new(&self.gateway, &self.settings.name, Arc::clone(&self.pipeline), Arc::clone(&stats))?;
+        let tap = Tap::new(&self.settings, reports::own(&self.gateway), spool.clone(), stats, dead);
         let reused = !opened.clean && self.settings.spool.durability == Durability::OnOutage;
         let kept = Kept { spool, tap: Arc::new(tap), reused };
         let kept = self.kept.get_or_init(|| kept).clone();
@@ -75,8 +78,9 @@ impl Unit {
         let Kept { spool, tap, reused } = self.open().await?;
         let reader = spool.reader().ok_or("the spool is being read already")?;
         let mut own = Own {
-            rules: Rules::new(&self.settings.topics),
+            routes: Routes::new(&self.settings),
             reports: Reports::new(&self.gateway, &self.settings.name, Arc::clone(&self.pipeline))?,
+            dead: Arc::clone(tap.dead()),
             stats: Arc::clone(&self.stats),
             reader,
             flight: Flight::default(),
@@ -91,6 +95,7 @@ impl Unit {
             () = tap.tend(&self.pipeline) => {}
             () = drive(&mut own, &stop) => {}
         }
+        own.dead.tell_waiting().await;
         Ok(())
     }
 }
@@ -127,8 +132,8 @@ async fn connect(own: &Own) -> Result<Joined, Trouble> {
     let will = (settings.announce && settings.takes().retain).then(Reports::will);
     let will = will.as_deref().map(|payload| (own.reports.state_topic().as_str(), payload));
     // Where nothing comes from there, and nothing goes there that it has to know again, it need not remember the gateway.
-    let stateless = own.rules.subscriptions().is_empty() && !own.rules.sends_exactly_once();
-    let clean = stateless || (own.forget && own.rules.sends_exactly_once());
+    let stateless = own.routes.subscriptions().is_empty() && !own.routes.sends_exactly_once();
+    let clean = stateless || (own.forget && own.routes.sends_exactly_once());
     let request = link::request(settings, clean, will)?;
     let link = link::open(&settings.url, settings.tls.as_ref()).await?;
     let (before, told) = {
@@ -147,7 +152,7 @@ async fn welcome(own: &mut Own, joined: &Joined) {
     log::info!(uplink = uplink, remote:% = joined.link.peer, session_present = joined.session_present;
         "uplink connected");
     UplinkStats::add(&own.stats.connected);
-    own.stats.online(joined.limits.clone(), own.reports.now().rfc3339());
+    own.stats.online(joined.limits, own.reports.now().rfc3339());
     own.reports.say(true, "").await;
 }
 

@@ -10,14 +10,16 @@ use bytes::{Buf, BytesMut};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::dead::DeadLetters;
+use super::fit::Bounds;
 use super::flight::{Flight, SUBSCRIBE};
 use super::inbound::Answers;
 use super::link::{Joined, Limits, Stream, version};
 use super::pace::Rate;
 use super::reports::Reports;
-use super::stats::{Dead, UplinkStats};
+use super::routes::Routes;
+use super::stats::UplinkStats;
 use super::taken::Taken;
-use super::topics::Rules;
 use super::trouble::Trouble;
 use crate::codec::{self, Disconnect, Packet, ReasonCode, RetainHandling, Subscribe, Subscription, Utf8, Version};
 use crate::config::{self, Takes};
@@ -41,8 +43,9 @@ const SETTLED: Duration = Duration::from_secs(30);
 /// What an uplink has, whatever becomes of its connections.
 pub(super) struct Own {
     pub(super) settings: Arc<config::Uplink>,
-    pub(super) rules: Rules,
+    pub(super) routes: Routes,
     pub(super) reports: Reports,
+    pub(super) dead: Arc<DeadLetters>,
     pub(super) stats: Arc<UplinkStats>,
     pub(super) reader: Reader,
     pub(super) flight: Flight,
@@ -71,8 +74,6 @@ pub(super) struct Session<'a> {
     pub(super) takes: Takes,
     pub(super) session_present: bool,
     pub(super) answers: Answers,
-    /// Of which reasons it was logged already that messages can't go to the remote.
-    pub(super) buried: [bool; Dead::ALL.len()],
     /// By lane: identifiers that dropped records may have left at the remote were released.
     pub(super) swept: [bool; 2],
     /// The remote has acknowledged something.
@@ -109,7 +110,6 @@ pub(super) async fn serve(own: &mut Own, joined: Joined, stop: &CancellationToke
         limits,
         session_present,
         answers: Answers::default(),
-        buried: [false; Dead::ALL.len()],
         swept: [false; 2],
         acknowledged: false,
         stream: link.stream,
@@ -162,9 +162,8 @@ impl Session<'_> {
         let closed = matches!(why, Trouble::Lost(_) | Trouble::SentAway(_)) && !self.acknowledged;
         let first = self.own.flight.first().filter(|_| closed);
         let message = first.and_then(|record| Message::from_record(&record.bytes).ok());
-        let mapped = message.and_then(|message| self.own.rules.outward(message.topic.as_str()));
-        match mapped {
-            Some(mapped) => Trouble::Unwelcome { topic: mapped.topic.to_string(), why: why.to_string() },
+        match message.and_then(|message| self.own.routes.outward(&message).ok()) {
+            Some(outgoing) => Trouble::Unwelcome { topic: outgoing.topic.to_string(), why: why.to_string() },
             None => why,
         }
     }
@@ -172,11 +171,12 @@ impl Session<'_> {
     /// What comes first on each connection: the state, releases that may not have arrived.
     fn begin(&mut self) -> Result<(), Trouble> {
         let own = &mut *self.own;
-        if self.limits.maximum_qos == 0 && own.rules.sends_with_acknowledgement() {
+        if self.limits.maximum_qos == 0 && own.routes.sends_with_acknowledgement() {
             return Err(Trouble::NoAcknowledgements);
         }
         own.subscribed &= self.session_present;
         self.clear = own.taken().connected(self.session_present);
+        own.dead.log_again();
         own.reader.rewind();
         let releases = own.flight.begin(self.session_present);
         self.announce(true)?;
@@ -189,7 +189,7 @@ impl Session<'_> {
         if !clear || std::mem::replace(&mut self.own.subscribed, true) {
             return Ok(());
         }
-        let wanted = self.own.rules.subscriptions();
+        let wanted = self.own.routes.subscriptions();
         let subscriptions = wanted.iter().filter_map(|(filter, qos)| {
             let mut subscription = Subscription::new(Utf8::new(filter.as_str()).ok()?, *qos);
             // What the gateway sent itself would come back, and what is retained again with each new connection.
@@ -206,6 +206,10 @@ impl Session<'_> {
             self.write(&Packet::Subscribe(subscribe))?;
         }
         Ok(())
+    }
+
+    pub(super) fn bounds(&self) -> Bounds {
+        Bounds { version: self.version, takes: self.takes, said: Some(self.limits) }
     }
 
     fn filters_at_once(&self) -> usize {
@@ -308,7 +312,7 @@ impl Session<'_> {
     }
 
     fn subscriptions_granted(&self, suback: &codec::SubAck) {
-        let wanted = self.own.rules.subscriptions();
+        let wanted = self.own.routes.subscriptions();
         let part = usize::from(SUBSCRIBE.get() - suback.packet_id.get());
         let asked = wanted.chunks(self.filters_at_once()).nth(part).unwrap_or_default();
         for ((filter, _), reason) in asked.iter().zip(&suback.reasons).filter(|(_, reason)| reason.is_error()) {
@@ -328,7 +332,7 @@ impl Session<'_> {
         let publish = codec::Publish {
             dup: false,
             qos: crate::message::QoS::AtMostOnce,
-            retain: self.limits.retain_available && self.takes.retain,
+            retain: self.bounds().retains(),
             topic,
             packet_id: None,
             payload: payload.into(),

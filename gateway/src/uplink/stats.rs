@@ -1,7 +1,7 @@
 //! One uplink's counters and state, for `/metrics`, `stile uplink status` and pages.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -79,6 +79,8 @@ pub struct UplinkStats {
     pub failed: AtomicU64,
     dead: [AtomicU64; Dead::ALL.len()],
     condition: Mutex<Condition>,
+    /// The limits that the remote named, as long as it is there.
+    said: RwLock<Option<super::Limits>>,
     /// When the connection began, and what had been delivered by then.
     pace: Mutex<Option<(Instant, u64)>>,
 }
@@ -106,13 +108,24 @@ impl UplinkStats {
         lock(&self.condition).clone()
     }
 
+    /// The limits that the remote named, as long as it is there.
+    pub(super) fn said(&self) -> Option<super::Limits> {
+        *self.said.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn say(&self, limits: Option<super::Limits>) {
+        *self.said.write().unwrap_or_else(PoisonError::into_inner) = limits;
+    }
+
     pub(super) fn online(&self, limits: super::Limits, since: String) {
+        self.say(Some(limits));
         *lock(&self.pace) = Some((Instant::now(), self.delivered.load(Ordering::Relaxed)));
         let mut condition = lock(&self.condition);
         (condition.online, condition.limits, condition.since) = (true, Some(limits), since);
     }
 
     pub(super) fn offline(&self, why: String, since: String) {
+        self.say(None);
         *lock(&self.pace) = None;
         let mut condition = lock(&self.condition);
         if condition.online || condition.since.is_empty() {

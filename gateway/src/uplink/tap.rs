@@ -9,9 +9,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use bytes::Bytes;
 use tokio::sync::Notify;
 
+use super::dead::{DeadLetters, Misfit};
+use super::fit::{self, Bounds};
+use super::link;
+use super::routes::Routes;
 use super::stats::{Dead, UplinkStats};
-use super::topics::Rules;
-use crate::config::{self, WhenFull};
+use crate::codec::Version;
+use crate::config::{self, Takes, WhenFull};
 use crate::message::{Awaited, Message, Origin, Promise, Receipt, Topic, TopicFilter};
 use crate::pipeline::{Carrier, Pipeline};
 use crate::spool::{NotTaken, Priority, Refused, Spool};
@@ -22,7 +26,9 @@ const OVERFLOW_BYTES: usize = 4 << 20;
 
 /// What may change with the settings.
 struct Wanted {
-    rules: Rules,
+    routes: Routes,
+    version: Version,
+    takes: Takes,
     alarms: Vec<TopicFilter>,
     blocks: bool,
 }
@@ -30,7 +36,9 @@ struct Wanted {
 impl Wanted {
     fn of(uplink: &config::Uplink) -> Self {
         Self {
-            rules: Rules::new(&uplink.topics),
+            routes: Routes::new(uplink),
+            version: link::version(uplink.protocol),
+            takes: uplink.takes(),
             alarms: uplink.spool.alarms.clone(),
             blocks: uplink.spool.when_full == WhenFull::Block,
         }
@@ -60,6 +68,7 @@ pub(super) struct Tap {
     wanted: RwLock<Wanted>,
     spool: Spool,
     stats: Arc<UplinkStats>,
+    dead: Arc<DeadLetters>,
     waiting: Mutex<Waiting>,
     /// Told when the spool has settled a receipt of `promised`.
     told: Arc<Notify>,
@@ -68,13 +77,20 @@ pub(super) struct Tap {
 }
 
 impl Tap {
-    pub(super) fn new(uplink: &config::Uplink, own: String, spool: Spool, stats: Arc<UplinkStats>) -> Self {
+    pub(super) fn new(
+        uplink: &config::Uplink,
+        own: String,
+        spool: Spool,
+        stats: Arc<UplinkStats>,
+        dead: DeadLetters,
+    ) -> Self {
         Self {
             name: uplink.name.clone(),
             own,
             wanted: RwLock::new(Wanted::of(uplink)),
             spool,
             stats,
+            dead: Arc::new(dead),
             waiting: Mutex::default(),
             told: Arc::default(),
             full: Notify::new(),
@@ -83,6 +99,11 @@ impl Tap {
 
     pub(super) fn set(&self, uplink: &config::Uplink) {
         *self.wanted.write().unwrap_or_else(PoisonError::into_inner) = Wanted::of(uplink);
+    }
+
+    /// Where messages are told of that can't go to the remote.
+    pub(super) fn dead(&self) -> &Arc<DeadLetters> {
+        &self.dead
     }
 
     fn wanted(&self) -> std::sync::RwLockReadGuard<'_, Wanted> {
@@ -103,6 +124,31 @@ impl Tap {
         let (fresh, awaited) = Receipt::new(Arc::clone(&self.told), None);
         waiting.promised.push((awaited, receipt));
         Some(fresh)
+    }
+
+    /// How a message is queued.
+    ///
+    /// # Errors
+    /// Why it could never go to the remote.
+    fn priority(&self, message: &Message) -> Result<Priority, Misfit> {
+        let wanted = self.wanted();
+        let bounds = Bounds { version: wanted.version, takes: wanted.takes, said: self.stats.said() };
+        fit::outgoing(message, &wanted.routes, &bounds)?;
+        let alarm = wanted.alarms.iter().any(|filter| filter.matches(message.topic.as_str()));
+        Ok(if alarm { Priority::Alarm } else { Priority::Bulk })
+    }
+
+    /// Nothing of the message is kept here, and nobody is to send it again.
+    fn let_go(&self, receipt: Option<Receipt>) {
+        let Some(receipt) = receipt else { return };
+        if receipt.notes() {
+            // Ended where the pipeline is at hand. Its own promise is kept already.
+            let (fresh, awaited) = Receipt::new(Arc::clone(&self.told), None);
+            self.waiting().promised.push((awaited, receipt));
+            fresh.settle();
+        } else {
+            receipt.settle();
+        }
     }
 
     fn append(&self, waiting: &mut Waiting, kept: Kept, may_wait: bool) {
@@ -132,9 +178,10 @@ impl Tap {
         }
     }
 
-    /// Ends what waits for the spool, and makes room for those who wait for it, for as long as it is polled.
+    /// Ends what waits for the spool, makes room for those who wait for it, and tells of what can't go to the remote, for as
+    /// long as it is polled.
     pub(super) async fn tend(&self, pipeline: &Pipeline) {
-        tokio::join!(self.end_promised(pipeline), self.empty_overflow(pipeline));
+        tokio::join!(self.end_promised(pipeline), self.empty_overflow(pipeline), self.dead.tend());
     }
 
     async fn end_promised(&self, pipeline: &Pipeline) {
@@ -192,14 +239,18 @@ impl Carrier for Tap {
     fn wants(&self, message: &Message) -> bool {
         let topic = message.topic.as_str();
         let own = matches!(message.origin, Origin::Uplink(_)) || topic.starts_with(&self.own);
-        !own && self.wanted().rules.sends(topic)
+        !own && self.wanted().routes.sends(topic)
     }
 
     fn take(&self, record: Bytes, message: &Message, receipt: Option<Receipt>) {
+        let priority = match self.priority(message) {
+            Ok(priority) => priority,
+            Err(misfit) => {
+                self.dead.leave(message, misfit);
+                return self.let_go(receipt);
+            }
+        };
         UplinkStats::add(&self.stats.taken);
-        let topic = message.topic.as_str();
-        let alarm = self.wanted().alarms.iter().any(|filter| filter.matches(topic));
-        let priority = if alarm { Priority::Alarm } else { Priority::Bulk };
         // A radio can't be made to wait.
         let may_wait = receipt.is_some() || matches!(message.origin, Origin::Client(_));
         let waiting = &mut *self.waiting();
@@ -209,7 +260,7 @@ impl Carrier for Tap {
 
     fn holds_up(&self, topic: &Topic) -> bool {
         let wanted = self.wanted();
-        wanted.blocks && !self.waiting().overflow.is_empty() && wanted.rules.sends(topic.as_str())
+        wanted.blocks && !self.waiting().overflow.is_empty() && wanted.routes.sends(topic.as_str())
     }
 }
 

@@ -40,10 +40,13 @@ impl Stand {
         let now: crate::spool::Now = Arc::new(move || clock.clock().now());
         let (spool, _) = Spool::open(folder.path(), "cloud", spool_settings(&uplink.spool), now).unwrap();
         let (store, _) = crate::store::Store::open(folder.path()).unwrap();
+        let stats = Arc::<UplinkStats>::default();
+        let dead = DeadLetters::new("gw", "cloud", Arc::clone(&pipeline), Arc::clone(&stats)).unwrap();
         let own = Own {
-            rules: Rules::new(&uplink.topics),
+            routes: Routes::new(&uplink),
+            dead: Arc::new(dead),
             reports: Reports::new("gw", "cloud", Arc::clone(&pipeline)).unwrap(),
-            stats: Arc::default(),
+            stats,
             reader: spool.reader().unwrap(),
             flight: Flight::default(),
             rate: Rate::new(None, Instant::now()),

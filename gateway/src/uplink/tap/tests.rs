@@ -34,15 +34,20 @@ fn uplink(when_full: WhenFull) -> Uplink {
 
 impl Stand {
     fn new(when_full: WhenFull, max_bytes: u64) -> Self {
+        Self::of(&uplink(when_full), max_bytes)
+    }
+
+    fn of(uplink: &Uplink, max_bytes: u64) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (pipeline, intake) = Pipeline::new(1);
         let clock = Arc::clone(&pipeline);
-        let uplink = uplink(when_full);
         let settings = SpoolSettings { max_bytes, ..spool_settings(&uplink.spool) };
         let now: crate::spool::Now = Arc::new(move || clock.clock().now());
         let (spool, _) = Spool::open(folder.path(), "cloud", settings, now).unwrap();
         let reader = spool.reader().unwrap();
-        let tap = Arc::new(Tap::new(&uplink, "stile/gw/uplink/".into(), spool.clone(), Arc::default()));
+        let stats = Arc::<UplinkStats>::default();
+        let dead = DeadLetters::new("gw", "cloud", Arc::clone(&pipeline), Arc::clone(&stats)).unwrap();
+        let tap = Arc::new(Tap::new(uplink, "stile/gw/uplink/".into(), spool.clone(), stats, dead));
         pipeline.carry(Arc::clone(&tap) as Arc<dyn Carrier>);
         Self { pipeline, intake, tap, spool, reader, _folder: folder }
     }
@@ -57,6 +62,24 @@ impl Stand {
         let message = self.message(Origin::Client("c".into()), topic, bytes);
         self.pipeline.ingest_for(message, Some(receipt)).await.unwrap();
         awaited
+    }
+
+    /// What is told of on `dead` next. What comes before it is settled, as the broker does.
+    async fn told(&mut self) -> serde_json::Value {
+        let intake = &mut self.intake;
+        let telling = async {
+            loop {
+                let delivered = intake.recv().await.unwrap();
+                if delivered.message.topic.as_str() == "stile/gw/uplink/cloud/dead" {
+                    return serde_json::from_slice(&delivered.message.payload).unwrap();
+                }
+                delivered.receipt.into_iter().for_each(Receipt::settle);
+            }
+        };
+        tokio::select! {
+            () = self.tap.tend(&self.pipeline) => panic!("it never ends"),
+            told = tokio::time::timeout(PATIENCE, telling) => told.unwrap(),
+        }
     }
 
     async fn next(&mut self) -> (String, crate::spool::Seq) {
@@ -175,4 +198,44 @@ async fn a_publication_of_qos_2_is_noted_when_its_record_is_safe() {
     assert_eq!(awaited.promise(), Promise::Open);
     noted.lock().unwrap().pop().unwrap().settle();
     assert_eq!(awaited.promise(), Promise::Kept);
+}
+
+#[tokio::test]
+async fn what_the_remote_could_never_take_is_told_of_at_once_and_not_queued() {
+    let mut cloud = uplink(WhenFull::DropOldest);
+    (cloud.limits.payload, cloud.limits.topic_levels) = (Some(100), Some(2));
+    let mut stand = Stand::of(&cloud, 1 << 20);
+    let promise = stand.publish("a/b", 101).await;
+    let told = stand.told().await;
+    assert_eq!((&told["reason"], &told["topic"], &told["bytes"]), (&"too-large".into(), &"a/b".into(), &101.into()));
+    stand.publish("a/b/c", 1).await;
+    assert_eq!(stand.told().await["reason"], "bad-topic");
+    stand.publish("a/b", 100).await;
+    assert_eq!(stand.spool.figures().messages, 1);
+    let dead = |reason| stand.tap.stats.deaths().find(|(why, _)| *why == reason).unwrap().1;
+    assert_eq!((dead("too-large"), dead("bad-topic")), (1, 1));
+    assert_eq!(promise.promise(), Promise::Kept, "its publisher need not send it again");
+}
+
+#[tokio::test]
+async fn limits_that_the_remote_named_count_as_long_as_it_is_there() {
+    let mut stand = Stand::new(WhenFull::DropOldest, 1 << 20);
+    let limits = crate::uplink::Limits {
+        receive_maximum: 10,
+        maximum_qos: 1,
+        retain_available: true,
+        maximum_packet_size: Some(2000),
+        keep_alive: 60,
+        topic_alias_maximum: 0,
+    };
+    stand.tap.stats.online(limits, String::new());
+    // With its properties it is longer than it looks, and measured as it would be sent.
+    stand.publish("a", 1995).await;
+    let told = stand.told().await;
+    assert!(told["detail"].as_str().unwrap().contains("packets of 2000 bytes"), "{told}");
+    stand.publish("a", 1500).await;
+    assert_eq!(stand.spool.figures().messages, 1);
+    stand.tap.stats.offline("lost".to_owned(), String::new());
+    stand.publish("a", 3000).await;
+    assert_eq!(stand.spool.figures().messages, 2, "when it is back its limits may be others");
 }

@@ -259,25 +259,25 @@ impl RawPacket {
 }
 
 /// Takes bytes from the front; a test fails when there are too few.
-struct Reader<'a>(&'a [u8]);
+pub(crate) struct Reader<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Reader<'a> {
-    fn take(&mut self, count: usize) -> &'a [u8] {
+    pub(crate) fn take(&mut self, count: usize) -> &'a [u8] {
         let (taken, rest) = self.0.split_at(count);
         self.0 = rest;
         taken
     }
 
-    fn number(&mut self, bytes: usize) -> u32 {
+    pub(crate) fn number(&mut self, bytes: usize) -> u32 {
         self.take(bytes).iter().fold(0, |n, byte| n << 8 | u32::from(*byte))
     }
 
-    fn counted(&mut self) -> Vec<u8> {
+    pub(crate) fn counted(&mut self) -> Vec<u8> {
         let count = self.number(2) as usize;
         self.take(count).to_vec()
     }
 
-    fn text(&mut self) -> String {
+    pub(crate) fn text(&mut self) -> String {
         String::from_utf8(self.counted()).unwrap()
     }
 

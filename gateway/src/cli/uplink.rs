@@ -9,6 +9,8 @@ use serde_json::Value;
 use super::socket::Which;
 use super::text::{columns, visible};
 use super::{ConfigFile, fail, runtime, say, wrong_settings};
+use crate::clock::quality;
+use crate::message::Clock;
 use crate::uplink::{Limits, Step, probe};
 
 /// Show the remote brokers of a running gateway, or try one
@@ -33,7 +35,8 @@ Examples:
     Status(Status),
     /// Try a remote: connect as the settings say, publish one message, say what the remote takes
     #[command(after_help = "\
-Needs no running gateway, and disturbs none: it connects under another client id. The message goes to
+Needs no running gateway, and disturbs none: it connects under another client id. Only to an Azure IoT hub it goes as the
+device that it is, which takes the connection from a running gateway for a moment. The message goes to
 stile/<gateway>/uplink/<name>/probe, which the remote must allow. Exit code: 0 when the remote has acknowledged it.
 
 Examples:
@@ -56,7 +59,7 @@ struct Test {
     /// The uplink's name in the settings
     #[arg(value_name = "NAME")]
     name: String,
-    /// The client id to connect under; without it, that of the settings with `-test` behind it
+    /// The client id to connect under; without it, that of the settings with `-test` behind it, or a hub's device
     #[arg(long, value_name = "ID")]
     client_id: Option<String>,
     #[command(flatten)]
@@ -86,12 +89,20 @@ fn test(wanted: &Test) -> ExitCode {
             if names.is_empty() { "there is none".to_owned() } else { format!("there are: {}", names.join(", ")) };
         return fail(&format!("the settings have no uplink {}; {known}", visible(&wanted.name)));
     };
-    uplink.client_id = wanted.client_id.clone().unwrap_or_else(|| format!("{}-test", uplink.client_id));
+    // A hub knows its devices, and no other than the gateway.
+    let usual = if uplink.hub.is_some() { uplink.client_id.clone() } else { format!("{}-test", uplink.client_id) };
+    uplink.client_id = wanted.client_id.clone().unwrap_or(usual);
     say(&format!("{}: {} as {}", uplink.name, uplink.url, visible(&uplink.client_id)));
+    if uplink.hub.is_some() {
+        say("a hub lets each device in once: a running gateway loses its connection for a moment, and nothing else");
+    }
+    let clock = Clock::default();
+    clock.set_quality(quality());
     let tried = runtime().map_err(|error| error.to_string());
     let tried = tried.and_then(|runtime| {
-        runtime
-            .block_on(probe(&uplink, &settings.gateway.id, |step| step_lines(&step).iter().for_each(|line| say(line))))
+        runtime.block_on(probe(&uplink, &settings.gateway.id, clock.now(), |step| {
+            step_lines(&step).iter().for_each(|line| say(line));
+        }))
     });
     match tried {
         Ok(()) => ExitCode::SUCCESS,

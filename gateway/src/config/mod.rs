@@ -10,6 +10,7 @@ mod broker;
 mod diff;
 mod environment;
 mod files;
+mod hub;
 mod listeners;
 mod load;
 mod lora;
@@ -40,6 +41,7 @@ mod written;
 pub use broker::Broker;
 pub use diff::{Change, diff};
 pub use files::users_path;
+pub use hub::{Hub, Receive, SharedAccessKey};
 pub use listeners::{ClientCertificates, Door, Tls, WebSocket};
 pub use load::{Loaded, load, load_before_users};
 pub use lora::{

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::uplink::Protocol;
 use crate::message::QoS;
 
 /// What kind of broker a remote is.
@@ -17,6 +18,8 @@ pub enum Profile {
     AwsIot,
     /// Azure Event Grid's MQTT broker.
     AzureEventGrid,
+    /// Azure IoT Hub, which is no broker: its topics are its own.
+    AzureIotHub,
 }
 
 /// What brokers of a kind take. `None`: as much as MQTT allows, or as CONNACK says.
@@ -24,6 +27,8 @@ pub enum Profile {
 pub struct Takes {
     /// Whether it must be spoken to by TLS.
     pub tls: bool,
+    /// The only version of MQTT. `None`: either.
+    pub protocol: Option<Protocol>,
     /// The highest quality of service.
     pub qos: QoS,
     /// The longest payload, in bytes.
@@ -51,6 +56,7 @@ impl Profile {
     pub fn takes(self) -> Takes {
         let any = Takes {
             tls: false,
+            protocol: None,
             qos: QoS::ExactlyOnce,
             payload: None,
             topic_bytes: None,
@@ -90,6 +96,17 @@ impl Profile {
                 client_id_bytes: Some(128),
                 rate: Some(1000),
                 keep_alive: Some(Duration::from_secs(1160)),
+                ..any
+            },
+            // Microsoft, "Communicate with an IoT hub using the MQTT protocol". It retains nothing, and passes the flag on as
+            // a property.
+            Self::AzureIotHub => Takes {
+                tls: true,
+                protocol: Some(Protocol::V311),
+                qos: QoS::AtLeastOnce,
+                payload: Some(256 * 1024),
+                client_id_bytes: Some(128),
+                keep_alive: Some(Duration::from_secs(1177)),
                 ..any
             },
         }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::duration;
+use super::hub::Hub;
 use super::profile::{Profile, RemoteLimits, Takes};
 use super::secret::Secret;
 use super::text::filters;
@@ -58,10 +59,13 @@ pub struct Uplink {
     pub max_rate: Option<u32>,
     /// The longest packet that is taken from the remote, in bytes.
     pub max_packet_size: usize,
-    /// Whether the remote is told if the gateway is there, as a retained message and as the will.
+    /// Whether the remote is told if the gateway is there, as a retained message and as the will. A hub knows it anyway.
     pub announce: bool,
     /// What is kept while the remote is away.
     pub spool: Spool,
+    /// Who the gateway is to an Azure IoT hub; there when the remote is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hub: Option<Hub>,
     /// What the remote takes, where it is otherwise than its profile says.
     #[serde(skip_serializing_if = "RemoteLimits::is_empty")]
     pub limits: RemoteLimits,
@@ -283,6 +287,7 @@ impl Uplink {
             max_packet_size: 1 << 20,
             announce: true,
             spool: Spool::default(),
+            hub: None,
             limits: RemoteLimits::default(),
             tls: None,
         }

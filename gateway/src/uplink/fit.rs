@@ -5,7 +5,7 @@
 
 use super::dead::Misfit;
 use super::link::Limits;
-use super::routes::{Outgoing, Routes};
+use super::routes::{Outgoing, Routes, Sort};
 use super::stats::Dead;
 use crate::codec::{self, PublishProperties, PublishRef, Version, properties_of};
 use crate::config::Takes;
@@ -49,7 +49,7 @@ impl Bounds {
 pub(super) fn outgoing(message: &Message, routes: &Routes, bounds: &Bounds) -> Result<Outgoing, Misfit> {
     let mut outgoing = routes.outward(message)?;
     outgoing.qos = outgoing.qos.min(bounds.qos());
-    outgoing.retain = message.retain && bounds.retains();
+    outgoing.retain &= bounds.retains();
     check_sizes(message, &outgoing, &bounds.takes)?;
     check_packet(message, &outgoing, bounds)?;
     Ok(outgoing)
@@ -57,7 +57,8 @@ pub(super) fn outgoing(message: &Message, routes: &Routes, bounds: &Bounds) -> R
 
 fn check_sizes(message: &Message, outgoing: &Outgoing, takes: &Takes) -> Result<(), Misfit> {
     let over = |most: Option<usize>, has: usize| most.filter(|most| has > *most);
-    let payload = message.payload.len();
+    let in_topic = if let Sort::Telemetry { bag } = outgoing.sort { bag } else { 0 };
+    let payload = message.payload.len() + in_topic;
     if let Some(most) = over(takes.payload, payload) {
         let detail = format!("the remote takes payloads of {most} bytes, and this one has {payload}");
         return Err(Misfit::new(Dead::TooLarge, detail));

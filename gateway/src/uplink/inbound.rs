@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::num::NonZeroU16;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -9,7 +10,7 @@ use super::session::Session;
 use super::stats::UplinkStats;
 use super::trouble::Trouble;
 use crate::codec::{Ack, Packet, Publish, ReasonCode, said};
-use crate::message::{Awaited, Promise, QoS, Topic};
+use crate::message::{Awaited, Promise, Properties, QoS, Topic};
 
 /// Answers that wait. Policy: the remote is not read from.
 const MOST: usize = 1024;
@@ -26,6 +27,11 @@ impl Answers {
         self.0.len() < MOST
     }
 
+    /// Whether some of them wait.
+    pub(super) fn are_open(&self) -> bool {
+        !self.0.is_empty()
+    }
+
     /// The next one that may be given, if there is one.
     fn next(&mut self) -> Result<Option<Packet>, Trouble> {
         let promise = self.0.front().map(|(_, awaited)| awaited.as_ref().map_or(Promise::Kept, Awaited::promise));
@@ -35,6 +41,14 @@ impl Answers {
             Some(Promise::Open) | None => Ok(None),
         }
     }
+}
+
+/// A message of the remote, as it comes in here.
+pub(super) struct Arriving {
+    pub(super) topic: Topic,
+    pub(super) payload: Bytes,
+    pub(super) retain: bool,
+    pub(super) properties: Option<Arc<Properties>>,
 }
 
 impl Session<'_> {
@@ -72,24 +86,33 @@ impl Session<'_> {
     }
 
     async fn ingest(&mut self, publish: &Publish) -> Result<Option<Awaited>, Trouble> {
+        let arriving = match self.own.routes.hub() {
+            Some(_) => self.hear(publish.topic.as_str(), &publish.payload).await?,
+            None => self.arriving(publish),
+        };
+        let Some(Arriving { topic, payload, retain, properties }) = arriving else { return Ok(None) };
+        let receipt = publish.packet_id.map(|id| self.own.taken().receipt(publish.qos, id));
+        let (receipt, awaited) = receipt.unzip();
+        let mut message = self.own.reports.of_remote(topic, payload);
+        (message.qos, message.retain, message.properties) = (publish.qos, retain, properties);
+        UplinkStats::add(&self.own.stats.received);
+        self.own.reports.ingest(message, receipt).await.map_err(|_closed| Trouble::NotKept)?;
+        Ok(awaited)
+    }
+
+    fn arriving(&self, publish: &Publish) -> Option<Arriving> {
         if publish.topic.as_str() == self.own.reports.state_topic().as_str() {
             // What the gateway itself had the remote retain, or its will.
-            return Ok(None);
+            return None;
         }
         let shallow = |topic: &Topic| topic.as_str().split('/').count() <= LEVELS_MAX;
         let Some(topic) = self.own.routes.inward(publish.topic.as_str()).filter(shallow) else {
             UplinkStats::add(&self.own.stats.unwanted);
-            return Ok(None);
+            return None;
         };
-        let receipt = publish.packet_id.map(|id| self.own.taken().receipt(publish.qos, id));
-        let (receipt, awaited) = receipt.unzip();
         let properties = publish.properties.as_deref().and_then(said);
         // Copied, so that a message that is kept does not keep the read buffer.
         let payload = Bytes::copy_from_slice(&publish.payload);
-        let mut message = self.own.reports.of_remote(topic, payload);
-        (message.qos, message.retain, message.properties) = (publish.qos, publish.retain, properties);
-        UplinkStats::add(&self.own.stats.received);
-        self.own.reports.ingest(message, receipt).await.map_err(|_closed| Trouble::NotKept)?;
-        Ok(awaited)
+        Some(Arriving { topic, payload, retain: publish.retain, properties })
     }
 }

@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
 use super::trouble::Trouble;
+use super::who::Who;
 use crate::codec::{self, ConnAck, Connect, Packet, PublishProperties, Utf8, Version, Will};
 use crate::config::{Protocol, Uplink, Url};
 use crate::message::QoS;
@@ -123,21 +124,28 @@ async fn connect(addresses: &[SocketAddr], deadline: Instant) -> Result<TcpStrea
     Err(last)
 }
 
-/// The request to be let in. `will` is the topic and payload that the remote is to retain when it loses the gateway.
-pub(super) fn request(uplink: &Uplink, clean_start: bool, will: Option<(&str, &str)>) -> Result<Connect, Trouble> {
+/// The request to be let in. `will` is the topic and payload that the remote is to publish when it loses the gateway, and to
+/// retain where it retains messages.
+pub(super) fn request(
+    uplink: &Uplink,
+    who: &Who,
+    clean_start: bool,
+    will: Option<(&str, &str)>,
+) -> Result<Connect, Trouble> {
     let text = |text: &str| Utf8::new(text).map_err(|error| Trouble::Protocol(error.to_string()));
     let version = version(uplink.protocol);
     let mut connect = Connect::new(version, text(&uplink.client_id)?);
     connect.clean_start = clean_start;
     connect.keep_alive = u16::try_from(uplink.keep_alive.as_secs()).unwrap_or(u16::MAX);
-    connect.user_name = uplink.user.as_deref().map(text).transpose()?;
-    connect.password = uplink.password.as_ref().map(|p| Bytes::copy_from_slice(p.secret().expose().as_bytes()));
+    connect.user_name = who.user.as_deref().map(text).transpose()?;
+    connect.password = who.password.as_ref().map(|password| Bytes::copy_from_slice(password.as_bytes()));
     if let Some((topic, payload)) = will {
         connect.will = Some(Will {
             topic: text(topic)?,
             payload: Bytes::copy_from_slice(payload.as_bytes()),
             qos: QoS::AtLeastOnce,
-            retain: true,
+            // A hub retains nothing, and takes a will for telemetry.
+            retain: uplink.hub.is_none(),
             delay: None,
             properties: PublishProperties::default(),
         });

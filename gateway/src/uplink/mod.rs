@@ -5,12 +5,13 @@
 //! `tap.rs` takes messages at the pipeline's end; `routes.rs` says which and under what name, by the rules in `topics.rs`, and
 //! `fit.rs` whether the remote could ever take them. `run.rs` is an uplink's unit, `link.rs` makes a connection and
 //! `session.rs` serves it; `flight.rs` knows what is under way, `pace.rs` how fast, `taken.rs` what came from there and may
-//! come again. What goes wrong is in `trouble.rs`, what is said here in `reports.rs` and `dead.rs`. `probe.rs` is one try from
-//! the command line.
+//! come again. What goes wrong is in `trouble.rs`, what is said here in `reports.rs` and `dead.rs`. `who.rs` is whom the
+//! gateway says it is, `hub/` Azure IoT Hub, whose topics are its own. `probe.rs` is one try from the command line.
 
 mod dead;
 mod fit;
 mod flight;
+mod hub;
 mod inbound;
 mod link;
 mod outbound;
@@ -25,6 +26,7 @@ mod taken;
 mod tap;
 mod topics;
 mod trouble;
+mod who;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

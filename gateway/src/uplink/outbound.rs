@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::dead::Misfit;
 use super::fit;
+use super::routes::Sort;
 use super::session::Session;
 use super::stats::{Dead, UplinkStats};
 use super::trouble::Trouble;
@@ -34,6 +35,9 @@ impl Session<'_> {
             Ok(outgoing) => outgoing,
             Err(misfit) => return self.bury(&record, &message, &misfit).await,
         };
+        if outgoing.sort == Sort::Reported {
+            return self.report(record, &message, &outgoing).await;
+        }
         let mut properties = properties_of(&message);
         if let Some(expiry) = properties.expiry {
             let waited = waited(&message, self.own.reports.now().trusted());
@@ -80,7 +84,7 @@ impl Session<'_> {
         self.own.reader.acknowledge(record.seq);
     }
 
-    fn delivered(&mut self, record: &Record) {
+    pub(super) fn delivered(&mut self, record: &Record) {
         self.acknowledged = true;
         UplinkStats::add(&self.own.stats.delivered);
         self.done(record);
@@ -138,7 +142,7 @@ impl Session<'_> {
     }
 
     /// Tells of a message that can't go to the remote, and takes it out of the spool.
-    async fn bury(&self, record: &Record, message: &Message, misfit: &Misfit) -> Result<(), Trouble> {
+    pub(super) async fn bury(&self, record: &Record, message: &Message, misfit: &Misfit) -> Result<(), Trouble> {
         self.own.dead.tell(message, misfit).await;
         self.done(record);
         Ok(())

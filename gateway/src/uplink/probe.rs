@@ -9,10 +9,12 @@ use tokio::time::timeout;
 use super::flight::SUBSCRIBE;
 use super::link::{self, Limits, Stream};
 use super::reports;
+use super::routes::Routes;
 use super::trouble::Trouble;
+use super::who::Who;
 use crate::codec::{self, Disconnect, Packet, Publish, ReasonCode, Utf8, Version};
 use crate::config::Uplink;
-use crate::message::QoS;
+use crate::message::{QoS, Received};
 use crate::tls;
 
 /// How long the remote may take to acknowledge a message.
@@ -31,25 +33,28 @@ pub enum Step {
     Acknowledged(String, Duration),
 }
 
-/// Connects as another client than the running gateway, publishes one message and says goodbye. Each step is told as it is
-/// done.
+/// Connects as the uplink's client, publishes one message and says goodbye. Each step is told as it is done. `now` is for
+/// tokens.
 ///
 /// # Errors
 /// In words, what failed and what to do.
-pub async fn probe(uplink: &Uplink, gateway: &str, mut tell: impl FnMut(Step)) -> Result<(), String> {
-    run(uplink, gateway, &mut tell).await.map_err(|trouble| trouble.to_string())
+pub async fn probe(uplink: &Uplink, gateway: &str, now: Received, mut tell: impl FnMut(Step)) -> Result<(), String> {
+    run(uplink, gateway, now, &mut tell).await.map_err(|trouble| trouble.to_string())
 }
 
-async fn run(uplink: &Uplink, gateway: &str, tell: &mut impl FnMut(Step)) -> Result<(), Trouble> {
-    let request = link::request(uplink, true, None)?;
+async fn run(uplink: &Uplink, gateway: &str, now: Received, tell: &mut impl FnMut(Step)) -> Result<(), Trouble> {
+    let who = Who::of(uplink, now)?;
+    // A hub keeps what is for the device in the session that the gateway has.
+    let request = link::request(uplink, &who, uplink.hub.is_none(), None)?;
     let link = link::open(&uplink.url, uplink.tls.as_ref()).await?;
     tell(Step::Connected(link.peer));
     if let Some(agreed) = link.tls.clone() {
         tell(Step::Tls(agreed));
     }
-    let joined = link::join(link, request, uplink.max_packet_size).await?;
+    let joined = link::join(link, request, uplink.max_packet_size).await.map_err(|why| who.explained(why))?;
     tell(Step::Joined(joined.limits.clone()));
     let topic = format!("{}{}/probe", reports::own(gateway), uplink.name);
+    let topic = Routes::new(uplink).said(&topic).map_or(topic, |topic| topic.to_string());
     let version = link::version(uplink.protocol);
     let qos = QoS::AtLeastOnce.min(joined.limits.qos());
     let publish = Publish {

@@ -17,6 +17,7 @@ use super::stats::UplinkStats;
 use super::taken::{Taken, on_disk};
 use super::tap::Tap;
 use super::trouble::Trouble;
+use super::who::Who;
 use crate::config::{self, Durability, WhenFull};
 use crate::pipeline::Pipeline;
 use crate::spool::{self, Spool, SpoolSettings};
@@ -88,6 +89,8 @@ impl Unit {
             taken: Arc::clone(&self.taken),
             subscribed: false,
             forget: reused,
+            desk: Arc::clone(tap.desk()),
+            renew_at: None,
             settings: Arc::clone(&self.settings),
         };
         tokio::select! {
@@ -113,6 +116,10 @@ async fn drive(own: &mut Own, stop: &CancellationToken) {
                     back_off.reset();
                 }
                 let Some(why) = ended.why else { break };
+                if matches!(why, Trouble::Renewal) {
+                    // In order, and nobody need be told: the next connection is made at once.
+                    continue;
+                }
                 why
             }
             Err(why) => why,
@@ -126,15 +133,18 @@ async fn drive(own: &mut Own, stop: &CancellationToken) {
     own.reports.say(false, "stopped").await;
 }
 
-async fn connect(own: &Own) -> Result<Joined, Trouble> {
+async fn connect(own: &mut Own) -> Result<Joined, Trouble> {
     let settings = &own.settings;
+    let who = Who::of(settings, own.reports.now())?;
+    own.renew_at = who.renew_after.map(|after| Instant::now() + after);
     // A will that is not retained would be gone when somebody looks.
     let will = (settings.announce && settings.takes().retain).then(Reports::will);
-    let will = will.as_deref().map(|payload| (own.reports.state_topic().as_str(), payload));
+    let topic = own.routes.said(own.reports.state_topic().as_str());
+    let will = topic.as_ref().zip(will.as_deref()).map(|(topic, payload)| (topic.as_str(), payload));
     // Where nothing comes from there, and nothing goes there that it has to know again, it need not remember the gateway.
     let stateless = own.routes.subscriptions().is_empty() && !own.routes.sends_exactly_once();
     let clean = stateless || (own.forget && own.routes.sends_exactly_once());
-    let request = link::request(settings, clean, will)?;
+    let request = link::request(settings, &who, clean, will)?;
     let link = link::open(&settings.url, settings.tls.as_ref()).await?;
     let (before, told) = {
         let mut taken = own.taken();
@@ -143,7 +153,7 @@ async fn connect(own: &Own) -> Result<Joined, Trouble> {
     if let Some(before) = before {
         on_disk(&before, &told).await;
     }
-    link::join(link, request, settings.max_packet_size).await
+    link::join(link, request, settings.max_packet_size).await.map_err(|why| who.explained(why))
 }
 
 async fn welcome(own: &mut Own, joined: &Joined) {

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::dead::DeadLetters;
 use super::fit::Bounds;
 use super::flight::{Flight, SUBSCRIBE};
+use super::hub::{Desk, Talk};
 use super::inbound::Answers;
 use super::link::{Joined, Limits, Stream, version};
 use super::pace::Rate;
@@ -56,6 +57,10 @@ pub(super) struct Own {
     pub(super) subscribed: bool,
     /// Records may have the places of others that the remote has seen: it is to forget the session first.
     pub(super) forget: bool,
+    /// What is to be said to a hub, besides what is spooled.
+    pub(super) desk: Arc<Desk>,
+    /// When the connection is to be made anew, since what it was let in by ends soon.
+    pub(super) renew_at: Option<Instant>,
 }
 
 impl Own {
@@ -78,16 +83,22 @@ pub(super) struct Session<'a> {
     pub(super) swept: [bool; 2],
     /// The remote has acknowledged something.
     pub(super) acknowledged: bool,
+    /// With a hub.
+    pub(super) talk: Option<Talk>,
     stream: Box<dyn Stream>,
     inbox: BytesMut,
     /// What is to be on disk before the remote is asked for anything.
     clear: Option<Awaited>,
     bell: Bell,
+    /// Rung when a hub is to be told something.
+    desk: Bell,
     began: Instant,
     last_heard: Instant,
     last_said: Instant,
     pinged: Option<Instant>,
     leave_by: Option<Instant>,
+    /// It is left only to be made anew.
+    renewing: bool,
 }
 
 /// How a connection ended.
@@ -102,6 +113,9 @@ pub(super) struct Ended {
 pub(super) async fn serve(own: &mut Own, joined: Joined, stop: &CancellationToken) -> Ended {
     let Joined { link, inbox, session_present, limits } = joined;
     let (told, now) = (own.taken().told(), Instant::now());
+    let subscribes = !own.routes.subscriptions().is_empty();
+    let talk = own.routes.hub().map(|_| Talk::new(now, subscribes));
+    let desk = Bell::new(own.desk.told());
     let mut session = Session {
         version: version(own.settings.protocol),
         takes: own.settings.takes(),
@@ -112,15 +126,18 @@ pub(super) async fn serve(own: &mut Own, joined: Joined, stop: &CancellationToke
         answers: Answers::default(),
         swept: [false; 2],
         acknowledged: false,
+        talk,
         stream: link.stream,
         inbox,
         clear: None,
         bell: Bell::new(&told),
+        desk,
         began: now,
         last_heard: now,
         last_said: now,
         pinged: None,
         leave_by: None,
+        renewing: false,
     };
     let why = session.run(stop).await.err().map(|why| session.explained(why));
     Ended { why, good: session.acknowledged || session.began.elapsed() >= SETTLED }
@@ -134,7 +151,11 @@ impl Session<'_> {
             self.subscribe()?;
             self.write_answers()?;
             let now = Instant::now();
-            if self.leave_by.is_some_and(|by| by <= now || self.own.flight.len() == 0) {
+            self.talk(now)?;
+            if self.leave_by.is_none() && self.own.renew_at.is_some_and(|at| at <= now) {
+                (self.leave_by, self.renewing) = (Some(now + LEAVE), true);
+            }
+            if self.leave_by.is_some_and(|by| by <= now || self.has_finished()) {
                 return self.leave().await;
             }
             self.look_at_clock(now)?;
@@ -150,10 +171,18 @@ impl Session<'_> {
                     }
                 }
                 () = self.bell.rings() => {}
+                () = self.desk.rings() => {}
                 () = sleep_until(Some(wake)) => {}
-                () = stop.cancelled(), if self.leave_by.is_none() => self.leave_by = Some(now + LEAVE),
+                () = stop.cancelled(), if self.leave_by.is_none() || self.renewing => {
+                    (self.leave_by, self.renewing) = (Some(now + LEAVE), false);
+                }
             }
         }
+    }
+
+    /// Nothing is under way any more: what it is left for decides what that means.
+    fn has_finished(&self) -> bool {
+        self.own.flight.len() == 0 && !(self.renewing && self.answers.are_open())
     }
 
     /// Brokers of 3.1.1, and some of 5, end a connection at a message that they do not allow, without a word. Who looks for the
@@ -174,7 +203,8 @@ impl Session<'_> {
         if self.limits.maximum_qos == 0 && own.routes.sends_with_acknowledgement() {
             return Err(Trouble::NoAcknowledgements);
         }
-        own.subscribed &= self.session_present;
+        // A hub keeps the session for its messages; of the rest that it is asked for nothing is said.
+        own.subscribed &= self.session_present && self.talk.is_none();
         self.clear = own.taken().connected(self.session_present);
         own.dead.log_again();
         own.reader.rewind();
@@ -223,7 +253,8 @@ impl Session<'_> {
 
     /// How many records may be sent now.
     fn room(&self, now: Instant) -> usize {
-        if self.leave_by.is_some() || self.out.len() >= ENOUGH {
+        let ready = self.talk.as_ref().is_none_or(Talk::is_ready);
+        if !ready || self.leave_by.is_some() || self.out.len() >= ENOUGH {
             return 0;
         }
         self.own.rate.allows(self.window().saturating_sub(self.own.flight.len()), now)
@@ -267,7 +298,8 @@ impl Session<'_> {
             Some(at) => at + self.ping_patience(),
             None => self.last_heard.min(self.last_said) + self.keep_alive(),
         };
-        [self.own.rate.next(now), self.leave_by].into_iter().flatten().fold(ping, Instant::min)
+        let end = self.leave_by.or(self.own.renew_at);
+        [self.own.rate.next(now), end, self.hub_wake()].into_iter().flatten().fold(ping, Instant::min)
     }
 
     async fn moved(&mut self, moved: std::io::Result<Moved>) -> Result<(), Trouble> {
@@ -303,7 +335,7 @@ impl Session<'_> {
             Packet::PubRel(ack) => self.released(ack.packet_id),
             Packet::SubAck(suback) => {
                 self.subscriptions_granted(&suback);
-                Ok(())
+                self.hub_granted(&suback)
             }
             Packet::PingResp => Ok(()),
             Packet::Disconnect(disconnect) => Err(Trouble::SentAway(words(&disconnect))),
@@ -328,7 +360,8 @@ impl Session<'_> {
             return Ok(());
         }
         let payload = self.own.reports.state(online, "stopped").to_string();
-        let topic = Utf8::new(self.own.reports.state_topic().as_str())?;
+        let Some(topic) = self.own.routes.said(self.own.reports.state_topic().as_str()) else { return Ok(()) };
+        let topic = Utf8::new(topic.as_str())?;
         let publish = codec::Publish {
             dup: false,
             qos: crate::message::QoS::AtMostOnce,
@@ -344,7 +377,9 @@ impl Session<'_> {
     /// Says goodbye, so that the remote does not publish the will.
     async fn leave(&mut self) -> Result<(), Trouble> {
         use tokio::io::AsyncWriteExt;
-        self.announce(false)?;
+        if !self.renewing {
+            self.announce(false)?;
+        }
         self.write(&Packet::Disconnect(Disconnect::new(ReasonCode::Success)))?;
         let goodbye = async {
             self.stream.write_all(&self.out).await?;
@@ -352,7 +387,7 @@ impl Session<'_> {
         };
         // Whoever does not take it finds out by the will.
         let _ = tokio::time::timeout(LEAVE, goodbye).await;
-        Ok(())
+        if self.renewing { Err(Trouble::Renewal) } else { Ok(()) }
     }
 }
 

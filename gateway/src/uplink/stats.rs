@@ -24,12 +24,25 @@ pub enum Dead {
     Unreadable,
     /// It came where the spool was full, and nobody could be made to wait.
     NoRoom,
+    /// The remote takes JSON alone there.
+    BadPayload,
+    /// It answers what nobody asks, or not any more.
+    NoCall,
 }
 
 impl Dead {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 7] =
-        [Self::TooLarge, Self::BadTopic, Self::Refused, Self::NoRule, Self::Expired, Self::Unreadable, Self::NoRoom];
+    pub const ALL: [Self; 9] = [
+        Self::TooLarge,
+        Self::BadTopic,
+        Self::Refused,
+        Self::NoRule,
+        Self::Expired,
+        Self::Unreadable,
+        Self::NoRoom,
+        Self::BadPayload,
+        Self::NoCall,
+    ];
 
     /// The word for metrics and messages.
     pub fn as_str(self) -> &'static str {
@@ -41,6 +54,8 @@ impl Dead {
             Self::Expired => "expired",
             Self::Unreadable => "unreadable",
             Self::NoRoom => "no-room",
+            Self::BadPayload => "bad-payload",
+            Self::NoCall => "no-call",
         }
     }
 }

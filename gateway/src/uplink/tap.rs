@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 
 use super::dead::{DeadLetters, Misfit};
 use super::fit::{self, Bounds};
+use super::hub::{Command, Desk};
 use super::link;
 use super::routes::Routes;
 use super::stats::{Dead, UplinkStats};
@@ -69,6 +70,8 @@ pub(super) struct Tap {
     spool: Spool,
     stats: Arc<UplinkStats>,
     dead: Arc<DeadLetters>,
+    /// What is for a hub and worth nothing later.
+    desk: Arc<Desk>,
     waiting: Mutex<Waiting>,
     /// Told when the spool has settled a receipt of `promised`.
     told: Arc<Notify>,
@@ -91,6 +94,7 @@ impl Tap {
             spool,
             stats,
             dead: Arc::new(dead),
+            desk: Arc::default(),
             waiting: Mutex::default(),
             told: Arc::default(),
             full: Notify::new(),
@@ -104,6 +108,11 @@ impl Tap {
     /// Where messages are told of that can't go to the remote.
     pub(super) fn dead(&self) -> &Arc<DeadLetters> {
         &self.dead
+    }
+
+    /// What is for a hub and worth nothing later.
+    pub(super) fn desk(&self) -> &Arc<Desk> {
+        &self.desk
     }
 
     fn wanted(&self) -> std::sync::RwLockReadGuard<'_, Wanted> {
@@ -136,6 +145,14 @@ impl Tap {
         fit::outgoing(message, &wanted.routes, &bounds)?;
         let alarm = wanted.alarms.iter().any(|filter| filter.matches(message.topic.as_str()));
         Ok(if alarm { Priority::Alarm } else { Priority::Bulk })
+    }
+
+    /// What is said to a hub, and not queued on disk.
+    fn command(&self, command: Result<Command, Misfit>) -> Result<Option<Priority>, Misfit> {
+        if self.desk.put(command?) {
+            return Ok(None);
+        }
+        Err(Misfit::new(Dead::NoCall, "no such request waits for an answer: it has one, or nobody waits any more"))
     }
 
     /// Nothing of the message is kept here, and nobody is to send it again.
@@ -243,8 +260,10 @@ impl Carrier for Tap {
     }
 
     fn take(&self, record: Bytes, message: &Message, receipt: Option<Receipt>) {
-        let priority = match self.priority(message) {
-            Ok(priority) => priority,
+        let command = self.wanted().routes.command(message);
+        let priority = match command.map_or_else(|| self.priority(message).map(Some), |command| self.command(command)) {
+            Ok(Some(priority)) => priority,
+            Ok(None) => return self.let_go(receipt),
             Err(misfit) => {
                 self.dead.leave(message, misfit);
                 return self.let_go(receipt);

@@ -21,6 +21,15 @@ pub(super) enum Trouble {
     Refused { reason: ReasonCode, details: Option<String>, version: Version },
     #[error("the remote closed the connection without an answer; does it want TLS, or another `protocol`?")]
     ClosedAtConnect,
+    #[error(
+        "the hub refused the device: {reason}; does it know `client-id`, enabled, with this `shared-access-key` or `certificate`?{}",
+        .clock.as_ref().map(|clock| format!(" Or is it {clock}? Nothing sets the clock here, and a token made at the wrong time is refused")).unwrap_or_default()
+    )]
+    DeviceRefused { reason: ReasonCode, clock: Option<String> },
+    #[error("the clock says {0}, which can't be: no token can be made until it is set")]
+    NoTime(String),
+    #[error("the connection is made anew, with another token")]
+    Renewal,
     #[error("the connection was lost: {0}")]
     Lost(String),
     #[error(

@@ -4,6 +4,7 @@
 mod broker;
 pub(super) mod filters;
 mod framing;
+mod hub;
 mod json;
 mod lora;
 mod modem;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::filters::{filter, filters};
-use super::{name, tls, users};
+use super::{hub, name, tls, users};
 use crate::config::duration;
 use crate::config::problem::plain;
 use crate::config::profile::{Profile, RemoteLimits};
@@ -32,31 +32,58 @@ pub(super) fn read(mut section: Section<'_>, gateway: &str, names: &mut Unique) 
         names.claim(name, s.spot("name"), s.notes);
     }
     let profile: Profile = s.choice("profile").unwrap_or_default();
-    let url = url(s);
-    let protocol = s.choice("protocol").unwrap_or_default();
-    let usual_id = name.as_ref().map(|name| format!("{gateway}-{name}"));
+    let hub = hub(s, profile);
+    let url = match hub.as_ref().and_then(|hub| hub.host.as_deref()) {
+        Some(host) if !s.has("url") => parse_url(&format!("mqtts://{host}")),
+        _ => url(s),
+    };
+    let protocol = s.choice("protocol").or(profile.takes().protocol).unwrap_or_default();
+    let device = hub.as_ref().and_then(|hub| hub.device.clone());
+    let usual_id = device.or_else(|| name.as_ref().map(|name| format!("{gateway}-{name}")));
     let client_id = s.parsed("client-id", "a text of 1 to 256 bytes without control characters", client_id);
     let user = s.text("user");
     let password = password(s, user.is_some());
     let tls = client(s, url.as_ref());
-    let topics = topics(s, protocol, profile.takes().qos);
+    let topics = topics(s, protocol, profile);
     let keep_alive = s.duration("keep-alive", Duration::from_secs(5)..=Duration::from_secs(65_535));
     let in_flight = s.integer("in-flight", 1..=1000).and_then(NonZeroU16::new);
     let max_rate = s.integer("max-rate", 1..=1_000_000);
     let max_packet_size = s.integer("max-packet-size", 1024..=268_435_455);
-    let announce = s.boolean("announce").unwrap_or(true);
+    let announce = s.boolean("announce").unwrap_or(hub.is_none());
     let spool = spool(s.section("spool", "[uplink.spool]"));
     let limits = limits(s.section("limits", "[uplink.limits]"));
-    check_profile(s, profile, url.as_ref(), client_id.as_ref().or(usual_id.as_ref()), keep_alive);
+    let known_as = client_id.as_ref().or(usual_id.as_ref());
+    check_profile(s, profile, url.as_ref(), known_as, keep_alive, protocol);
+    if let Some(hub) = &hub {
+        hub.check(s, known_as.map(String::as_str));
+        hub::warn_of_own(s, name.as_deref().unwrap_or_default(), topics.as_deref().unwrap_or_default());
+    }
     section.finish();
     let mut uplink = Uplink::new(&name?, url?, topics?);
     uplink.client_id = client_id.or(usual_id)?;
+    uplink.hub = hub.map(|hub| hub.hub(&uplink.url.host));
     let Files { ca, certificate, key, pin, client } = tls?;
     (uplink.ca, uplink.certificate, uplink.key, uplink.pin, uplink.tls) = (ca, certificate, key, pin, client);
     uplink.keep_alive = keep_alive.unwrap_or(uplink.keep_alive);
     uplink.in_flight = in_flight.unwrap_or(uplink.in_flight);
     uplink.max_packet_size = max_packet_size.unwrap_or(uplink.max_packet_size);
     Some(Uplink { profile, protocol, user, password, max_rate, announce, spool, limits, ..uplink })
+}
+
+/// `[uplink.hub]`, where the remote is one.
+fn hub(section: &mut Section<'_>, profile: Profile) -> Option<hub::Read> {
+    if profile == Profile::AzureIotHub {
+        return Some(hub::read(section.section("hub", "[uplink.hub]")));
+    }
+    if section.has("hub") {
+        section.skip("hub");
+        section.refuse(
+            "hub",
+            "is there, and the remote is no hub",
+            "write `profile = \"azure-iot-hub\"`, or remove it",
+        );
+    }
+    None
 }
 
 fn url(section: &mut Section<'_>) -> Option<Url> {
@@ -190,10 +217,10 @@ fn authorities(section: &Section<'_>, ca: Option<&Path>, pinned: bool, needed: b
     }
 }
 
-fn topics(section: &mut Section<'_>, protocol: Protocol, most: QoS) -> Option<Vec<Rule>> {
+fn topics(section: &mut Section<'_>, protocol: Protocol, profile: Profile) -> Option<Vec<Rule>> {
     let sections = section.sections("topics", "[[uplink.topics]]", RULES_MAX);
     let written = sections.len();
-    let rules: Vec<_> = sections.into_iter().filter_map(|rule| read_rule(rule, protocol, most)).collect();
+    let rules: Vec<_> = sections.into_iter().filter_map(|rule| read_rule(rule, protocol, profile)).collect();
     let remedy = "write `topics = [{ filter = \"serial/+/up\" }]`";
     section.require("topics", remedy);
     if section.has("topics") && written == 0 {
@@ -202,8 +229,9 @@ fn topics(section: &mut Section<'_>, protocol: Protocol, most: QoS) -> Option<Ve
     (written > 0 && rules.len() == written).then_some(rules)
 }
 
-fn read_rule(mut section: Section<'_>, protocol: Protocol, most: QoS) -> Option<Rule> {
+fn read_rule(mut section: Section<'_>, protocol: Protocol, profile: Profile) -> Option<Rule> {
     let s = &mut section;
+    let most = profile.takes().qos;
     let text = s.text("filter");
     s.require("filter", "write `filter = \"#\"`, or a narrower one");
     let filter = text.and_then(|text| match filter(&text) {
@@ -229,7 +257,9 @@ fn read_rule(mut section: Section<'_>, protocol: Protocol, most: QoS) -> Option<
         check_whole(s, filter, local, remote);
     }
     let direction = direction.unwrap_or_default();
-    if direction == Direction::Both && protocol == Protocol::V311 {
+    if profile == Profile::AzureIotHub {
+        hub::check_rule(s, direction);
+    } else if direction == Direction::Both && protocol == Protocol::V311 {
         let what = "a remote that speaks 3.1.1 sends back what goes out under a rule of both directions";
         s.notes.warning(s.spot("direction"), what, "write `protocol = \"5\"`, or two rules with different prefixes");
     }
@@ -280,8 +310,12 @@ fn check_profile(
     url: Option<&Url>,
     client_id: Option<&String>,
     keep_alive: Option<Duration>,
+    protocol: Protocol,
 ) {
     let takes = profile.takes();
+    if takes.protocol.is_some_and(|only| only != protocol) {
+        section.refuse("protocol", "is not the one that brokers of this `profile` speak", "remove it");
+    }
     if takes.tls && url.is_some_and(|url| !url.tls) {
         section.refuse("url", "has no TLS, and brokers of this `profile` want it", "write `mqtts://`");
     }

@@ -175,20 +175,21 @@ pub(super) fn check_password(section: &Section<'_>, password: &str) -> Option<Se
 }
 
 pub(super) fn password_of_file(section: &Section<'_>, file: &Path) -> Option<Secret> {
-    let shown = |file: &Path| plain(&file.to_string_lossy());
+    secret_of_file(section, "password-file", "a password", file)
+}
+
+/// What a file holds that `key` names; `what` says what that should be.
+pub(super) fn secret_of_file(section: &Section<'_>, key: &str, what: &str, file: &Path) -> Option<Secret> {
+    let shown = plain(&file.to_string_lossy());
     match files::read_password(file) {
-        Ok(password) if password.is_empty() => {
-            section.refuse(
-                "password-file",
-                format!("is `{}`, which is empty", shown(file)),
-                "write a password into it",
-            );
+        Ok(secret) if secret.is_empty() => {
+            section.refuse(key, format!("is `{shown}`, which is empty"), format!("write {what} into it"));
             None
         }
-        Ok(password) => Some(Secret::new(password)),
+        Ok(secret) => Some(Secret::new(secret)),
         Err(reason) => {
-            let is = format!("is `{}`, which cannot be read: {reason}", shown(file));
-            section.refuse("password-file", is, "make a small text file there that the gateway may read");
+            let is = format!("is `{shown}`, which cannot be read: {reason}");
+            section.refuse(key, is, "make a small text file there that the gateway may read");
             None
         }
     }

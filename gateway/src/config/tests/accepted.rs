@@ -309,6 +309,44 @@ fn the_uplinks_of_the_example_show_the_defaults_of_an_uplink() {
     assert_eq!(uplink, Uplink { client_id, user, password, spool, max_rate: uplink.max_rate, ..usual });
 }
 
+/// An IoT hub with all that can be said of one.
+const HUB: &str = r#"
+[[uplink]]
+name = "cloud"
+profile = "azure-iot-hub"
+url = "mqtts://10.0.0.7:8884"
+client-id = "gw-1"
+pin = "00:11:22:33:44:55:66:77:88:99:AA:bb:cc:dd:ee:ff:00:11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff"
+topics = [{ filter = "a/#", remote-prefix = "site/" }]
+[uplink.hub]
+host-name = "roof.azure-devices.net"
+shared-access-key-file = "hub.key"
+token-life = "10m"
+receive = ["twin", "messages"]
+method-timeout = "5s"
+"#;
+
+#[test]
+fn an_iot_hub_is_a_device_and_a_key_and_the_rest_has_defaults() {
+    let folder = Folder::new(HUB).with("hub.key", "c2VjcmV0\n");
+    let settings = folder.load().unwrap().settings;
+    assert_eq!(loaded(&effective(&settings)).settings, settings, "{}", effective(&settings));
+    let hub = settings.uplink[0].hub.as_ref().unwrap();
+    assert_eq!((hub.key().as_deref(), hub.receive.len()), (Some(&b"secret"[..]), 2));
+
+    let text = "[[uplink]]\nname = 'a'\nprofile = 'azure-iot-hub'\npin = '0011223344556677889900112233445566778899001122334455667788990011'\n\
+        topics = [{ filter = 'c/#' }]\n[uplink.hub]\nshared-access-key = 'HostName=roof.azure-devices.net;DeviceId=gw-1;\
+        SharedAccessKey=c2VjcmV0'";
+    let uplink = loaded(text).settings.uplink.remove(0);
+    let what = (uplink.url.to_string(), uplink.client_id.as_str(), uplink.protocol, uplink.announce);
+    assert_eq!(what, ("mqtts://roof.azure-devices.net:8883".to_owned(), "gw-1", Protocol::V311, false));
+    let mut usual = Hub::new("roof.azure-devices.net");
+    let hub = uplink.hub.unwrap();
+    assert!(!format!("{hub:?}").contains("c2VjcmV0"), "{hub:?}");
+    usual.shared_access_key = hub.shared_access_key.clone();
+    assert_eq!(hub, usual);
+}
+
 #[test]
 fn a_plugins_own_settings_are_whatever_toml_can_say_and_variables_reach_them() {
     let text = "[[plugin]]\nname = 'a'\nfile = 'b.wasm'\ntopics = ['#']\nsettings.list = [1, 2.5, 'x', [], {}]\n\
@@ -344,8 +382,10 @@ fn every_key_of_the_settings_is_in_the_example() {
     }
     let folder = Folder::new(EVERYTHING).with("password", "x");
     let text = effective(&folder.load().unwrap().settings);
-    let mut found = ["password", "password-hash", "request", "ending"].map(str::to_owned).to_vec();
+    let mut found = ["password", "password-hash", "request", "ending", "shared-access-key"].map(str::to_owned).to_vec();
     keys(&toml::Value::Table(toml::from_str(&text).unwrap()), &mut found);
+    let hub = Folder::new(HUB).with("hub.key", "c2VjcmV0").load().unwrap().settings;
+    keys(&toml::Value::Table(toml::from_str(&effective(&hub)).unwrap()), &mut found);
     assert!(found.len() > 80, "{found:?}");
     for key in found {
         let shown = [format!("{key} = "), format!("{key}]")].iter().any(|form| example().contains(form.as_str()));

@@ -144,6 +144,34 @@ name = "a"
 url = "mqtt://host:0"
 ca = "x"
 protocol = "3.1"
+[[uplink]]
+name = "b"
+profile = "azure-iot-hub"
+url = "mqtts://host"
+pin = "0011223344556677889900112233445566778899001122334455667788990011"
+protocol = "5"
+user = "x"
+client-id = "a/b"
+topics = [{ filter = "a", direction = "in", qos = 2 }]
+[uplink.hub]
+shared-access-key = "no key"
+token-life = "1s"
+receive = ["post"]
+[[uplink]]
+name = "c"
+profile = "azure-iot-hub"
+url = "mqtts://host"
+pin = "0011223344556677889900112233445566778899001122334455667788990011"
+client-id = "gw-2"
+topics = [{ filter = "a" }]
+[uplink.hub]
+host-name = "a/b"
+[[uplink]]
+name = "d"
+url = "mqtt://host"
+topics = [{ filter = "a" }]
+[uplink.hub]
+host-name = "host"
 "#;
 
 /// Where each problem of [`wrong`] is, and a part of what is said of it, in order.
@@ -262,6 +290,17 @@ stile.toml:137:8: | uplink `a` is there already, at stile.toml:125:8
 stile.toml:138:7: | `url` in [[uplink]] is `mqtt://host:0`, which is no place of a broker
 stile.toml:139:6: | which cannot be read: it does not exist
 stile.toml:140:12: | `protocol` in [[uplink]] is `3.1`, which is not known
+stile.toml:146:12: | `protocol` in [[uplink]] is not the one that brokers of this `profile` speak
+stile.toml:147:8: | `user` in [[uplink]] does not go with a hub
+stile.toml:148:13: | `client-id` in [[uplink]] is `a/b`, which is no name of a device
+stile.toml:149:39: | `direction` in [[uplink.topics]] is not `out`
+stile.toml:149:51: | `qos` in [[uplink.topics]] is 2, and brokers of this `profile` take 1 at most
+stile.toml:151:21: | `shared-access-key` in [uplink.hub] holds what is no key in base64
+stile.toml:152:14: | `token-life` in [uplink.hub] is 1s, which is out of range
+stile.toml:153:11: | `receive` in [uplink.hub] has `post`, which no hub sends
+stile.toml:154:1: | `certificate` is missing in [[uplink]]
+stile.toml:162:13: | `host-name` in [uplink.hub] is `a/b`, which is not a name
+stile.toml:167:1: | `hub` in [[uplink]] is there, and the remote is no hub
 conf.d/a.toml:1:1: | `device` is missing in [[radio]]
 conf.d/a.toml:2:8: | radio `meter` is there already, at stile.toml:26:8
 conf.d/b.toml:2:12: | a value is missing or has no quotes

@@ -53,6 +53,8 @@ impl Stand {
             taken: Arc::new(Mutex::new(Taken::new(store, &uplink, None))),
             subscribed: false,
             forget: false,
+            desk: Arc::default(),
+            renew_at: None,
             settings: Arc::new(uplink),
         };
         Self { own, spool, pipeline, _intake: intake, _folder: folder }

@@ -328,6 +328,26 @@ fn what_the_hub_would_never_take_is_told_of_at_once_even_while_it_is_away() {
 }
 
 #[test]
+fn whether_the_gateway_is_there_is_telemetry_where_that_is_wanted() {
+    let (hub, _folder) = hub();
+    let mut stile = start(&uplink(&hub, "announce = true", &by_key(&hub)));
+    wait_online(&stile);
+    let online = hub.message(1);
+    assert_eq!(online.properties["topic"], "stile/test/uplink/up/state");
+    assert!(String::from_utf8(online.payload).unwrap().contains("\"online\""));
+    stile.kill();
+    let will = hub.message(2);
+    assert_eq!(will.properties["iothub-MessageType"], "Will");
+    assert!(String::from_utf8(will.payload).unwrap().contains("\"offline\""));
+    stile.start_again();
+    wait_online(&stile);
+    stile.stop();
+    let stopped = hub.message(4);
+    assert!(String::from_utf8(stopped.payload).unwrap().contains("\"stopped\""));
+    assert_eq!(hub.complaints(), Vec::<String>::new());
+}
+
+#[test]
 fn a_hub_of_the_basic_tier_takes_telemetry_and_the_rest_is_told_of() {
     let (hub, _folder) = hub();
     hub.make_basic();

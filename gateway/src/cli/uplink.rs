@@ -10,6 +10,7 @@ use super::socket::Which;
 use super::text::{columns, visible};
 use super::{ConfigFile, fail, runtime, say, wrong_settings};
 use crate::clock::quality;
+use crate::config::Takes;
 use crate::message::Clock;
 use crate::uplink::{Limits, Step, probe};
 
@@ -101,7 +102,7 @@ fn test(wanted: &Test) -> ExitCode {
     let tried = runtime().map_err(|error| error.to_string());
     let tried = tried.and_then(|runtime| {
         runtime.block_on(probe(&uplink, &settings.gateway.id, clock.now(), |step| {
-            step_lines(&step).iter().for_each(|line| say(line));
+            step_lines(&step, &uplink.takes()).iter().for_each(|line| say(line));
         }))
     });
     match tried {
@@ -110,7 +111,7 @@ fn test(wanted: &Test) -> ExitCode {
     }
 }
 
-fn step_lines(step: &Step) -> Vec<String> {
+fn step_lines(step: &Step, takes: &Takes) -> Vec<String> {
     match step {
         Step::Connected(address) => vec![format!("connected to {address}")],
         Step::Tls(agreed) => vec![
@@ -122,19 +123,24 @@ fn step_lines(step: &Step) -> Vec<String> {
             ),
             format!("key {} (for `pin`, it outlives a renewal)", agreed.key),
         ],
-        Step::Joined(limits) => vec!["let in".to_owned(), limits_line(limits)],
+        Step::Joined(limits) => vec!["let in".to_owned(), limits_line(limits, takes)],
         Step::Acknowledged(topic, after) => {
             vec![format!("a message to {topic} was acknowledged after {} ms", after.as_millis())]
         }
     }
 }
 
-fn limits_line(limits: &Limits) -> String {
+/// What the remote says, and what brokers of its kind take besides.
+fn limits_line(limits: &Limits, takes: &Takes) -> String {
     let size = limits.maximum_packet_size.map_or("any size".to_owned(), |bytes| format!("{bytes} bytes"));
-    let retained = if limits.retain_available { "retained messages" } else { "no retained messages" };
+    let payload = takes.payload.map(|bytes| format!(" with payloads of {bytes} bytes")).unwrap_or_default();
+    let retains = limits.retain_available && takes.retain;
+    let retained = if retains { "retained messages" } else { "no retained messages" };
+    let under_way = limits.receive_maximum.min(takes.in_flight.unwrap_or(u16::MAX));
+    let qos = limits.maximum_qos.min(takes.qos as u8);
     format!(
-        "takes: packets of {size}, QoS up to {}, {} messages under way, {retained}; keep-alive {} s",
-        limits.maximum_qos, limits.receive_maximum, limits.keep_alive
+        "takes: packets of {size}{payload}, QoS up to {qos}, {under_way} messages under way, {retained}; keep-alive {} s",
+        limits.keep_alive
     )
 }
 

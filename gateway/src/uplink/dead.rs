@@ -39,8 +39,8 @@ pub(super) struct DeadLetters {
     pipeline: Arc<Pipeline>,
     stats: Arc<UplinkStats>,
     logged: [AtomicBool; Dead::ALL.len()],
-    /// Payload-sized, since the tap hands over what it was given by reference counts.
-    waiting: Mutex<VecDeque<(Message, Misfit)>>,
+    /// What is to be told of them.
+    waiting: Mutex<VecDeque<String>>,
     some: Notify,
 }
 
@@ -72,20 +72,20 @@ impl DeadLetters {
     /// Tells of a message, once it is noted.
     pub(super) async fn tell(&self, message: &Message, misfit: &Misfit) {
         self.note(message, misfit);
-        self.publish(message, misfit).await;
+        self.publish(body(message, misfit)).await;
     }
 
     /// Notes a message at once, and has [`tend`](Self::tend) tell of it: for those who can't wait.
-    pub(super) fn leave(&self, message: &Message, misfit: Misfit) {
-        self.note(message, &misfit);
+    pub(super) fn leave(&self, message: &Message, misfit: &Misfit) {
+        self.note(message, misfit);
         let mut waiting = self.waiting();
         if waiting.len() < WAITING_MAX {
-            waiting.push_back((message.clone(), misfit));
+            waiting.push_back(body(message, misfit));
             self.some.notify_one();
         }
     }
 
-    fn waiting(&self) -> MutexGuard<'_, VecDeque<(Message, Misfit)>> {
+    fn waiting(&self) -> MutexGuard<'_, VecDeque<String>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -100,26 +100,31 @@ impl DeadLetters {
     /// Tells of what was left here so far.
     pub(super) async fn tell_waiting(&self) {
         loop {
-            let Some((message, misfit)) = self.waiting().pop_front() else { return };
-            self.publish(&message, &misfit).await;
+            let Some(body) = self.waiting().pop_front() else { return };
+            self.publish(body).await;
         }
     }
 
-    async fn publish(&self, message: &Message, misfit: &Misfit) {
-        let mut body = json!({
-            "reason": misfit.why.as_str(), "detail": misfit.detail, "id": message.id.to_string(),
-            "topic": message.topic.as_str(), "time": message.received.rfc3339(), "bytes": message.payload.len(),
-        });
-        if let (true, Some(body)) = (message.payload.len() <= REPEATED_MAX, body.as_object_mut()) {
-            let (encoding, payload) = message.readable_payload();
-            body.insert("encoding".to_owned(), encoding.into());
-            body.insert("payload".to_owned(), payload.into());
-        }
+    async fn publish(&self, body: String) {
         let now = self.pipeline.clock().now();
-        let told = self.pipeline.message(now, Origin::Gateway, self.topic.clone(), body.to_string());
+        let told = self.pipeline.message(now, Origin::Gateway, self.topic.clone(), body);
         if self.pipeline.ingest(told).await.is_err() {
             // Counted as dropped; the daemon is ending.
             log::debug!(uplink = self.name.as_str(); "message dropped: the gateway is stopping");
         }
     }
+}
+
+/// What is told of a message.
+fn body(message: &Message, misfit: &Misfit) -> String {
+    let mut body = json!({
+        "reason": misfit.why.as_str(), "detail": misfit.detail, "id": message.id.to_string(),
+        "topic": message.topic.as_str(), "time": message.received.rfc3339(), "bytes": message.payload.len(),
+    });
+    if let (true, Some(body)) = (message.payload.len() <= REPEATED_MAX, body.as_object_mut()) {
+        let (encoding, payload) = message.readable_payload();
+        body.insert("encoding".to_owned(), encoding.into());
+        body.insert("payload".to_owned(), payload.into());
+    }
+    body.to_string()
 }

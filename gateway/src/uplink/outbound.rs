@@ -125,7 +125,7 @@ impl Session<'_> {
     async fn judged(&mut self, record: &Record, ack: &Ack) -> Result<(), Trouble> {
         match ack.reason {
             // It has no room for now. The message stays, and the back-off gives the remote time.
-            ReasonCode::QuotaExceeded => Err(Trouble::SentAway(ack.reason.to_string())),
+            ReasonCode::QuotaExceeded => Err(Trouble::Busy(ack.reason.to_string())),
             reason if reason.is_error() => {
                 let Ok(message) = Message::from_record(&record.bytes) else {
                     self.done(record);

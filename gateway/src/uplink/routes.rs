@@ -52,6 +52,11 @@ impl Routes {
         of_hub.unwrap_or_else(|| self.rules.sends(topic))
     }
 
+    /// Whether a message that has this topic here waits in the spool.
+    pub(super) fn queues(&self, topic: &str) -> bool {
+        self.sends(topic) && !self.hub.as_ref().is_some_and(|hub| hub.is_command(topic))
+    }
+
     /// What a message says to the remote that is worth nothing later; `None` for all others.
     pub(super) fn command(&self, message: &Message) -> Option<Result<Command, Misfit>> {
         self.hub.as_ref()?.command(message)

@@ -140,7 +140,9 @@ pub(super) async fn serve(own: &mut Own, joined: Joined, stop: &CancellationToke
         renewing: false,
     };
     let why = session.run(stop).await.err().map(|why| session.explained(why));
-    Ended { why, good: session.acknowledged || session.began.elapsed() >= SETTLED }
+    // Who has no room is not asked again at once, whatever it took before.
+    let busy = matches!(why, Some(Trouble::Busy(_)));
+    Ended { why, good: !busy && (session.acknowledged || session.began.elapsed() >= SETTLED) }
 }
 
 impl Session<'_> {

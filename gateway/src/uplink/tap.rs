@@ -265,7 +265,7 @@ impl Carrier for Tap {
             Ok(Some(priority)) => priority,
             Ok(None) => return self.let_go(receipt),
             Err(misfit) => {
-                self.dead.leave(message, misfit);
+                self.dead.leave(message, &misfit);
                 return self.let_go(receipt);
             }
         };
@@ -279,7 +279,7 @@ impl Carrier for Tap {
 
     fn holds_up(&self, topic: &Topic) -> bool {
         let wanted = self.wanted();
-        wanted.blocks && !self.waiting().overflow.is_empty() && wanted.routes.sends(topic.as_str())
+        wanted.blocks && !self.waiting().overflow.is_empty() && wanted.routes.queues(topic.as_str())
     }
 }
 

@@ -40,6 +40,8 @@ pub(super) enum Trouble {
     Silent(u64),
     #[error("the remote sent the gateway away: {0}")]
     SentAway(String),
+    #[error("the remote has no room for messages now: {0}")]
+    Busy(String),
     #[error("the remote let the gateway in and does not take a message of it: {0}; ask there for the right to publish")]
     NotTaken(ReasonCode),
     #[error("what the remote sent is no MQTT: {0}")]

@@ -84,7 +84,12 @@ impl Hub {
         })
     }
 
-    /// What a message says to the hub that is worth nothing later, and so is not queued on disk; `None` for all others.
+    /// Whether messages under this topic are worth nothing later, and so are not queued on disk.
+    pub(in crate::uplink) fn is_command(&self, topic: &str) -> bool {
+        self.rest(topic).is_some_and(|rest| rest == "twin/get" || rest.starts_with("response/"))
+    }
+
+    /// What such a message says; `None` for all others.
     pub(in crate::uplink) fn command(&self, message: &Message) -> Option<Result<Command, Misfit>> {
         match self.rest(message.topic.as_str())? {
             "twin/get" => Some(Ok(Command::Twin)),
@@ -247,6 +252,8 @@ mod tests {
         let all = hub(&Receive::ALL);
         assert_eq!((takes(&all, "hub/cloud/twin/reported"), takes(&all, "hub/cloud/twin")), (Some(true), Some(false)));
         assert_eq!((takes(&all, "hub/cloud/request/1/m"), takes(&all, "serial/a")), (Some(false), None));
+        let commands = ["hub/cloud/twin/get", "hub/cloud/response/1/200", "hub/cloud/twin/reported", "serial/a"];
+        assert_eq!(commands.map(|topic| all.is_command(topic)), [true, true, false, false]);
         let few = hub(&[Receive::Messages]);
         assert_eq!(
             (takes(&few, "hub/cloud/twin/get"), takes(&few, "hub/cloud/response/1/200")),

@@ -200,7 +200,7 @@ impl Session<'_> {
             }
             Some((Question::Reported(_), _)) if status == 429 || status >= 500 => {
                 // It stays in the spool, and the back-off gives the hub time.
-                Err(Trouble::SentAway(format!("it takes nothing that is reported of the twin now: status {status}")))
+                Err(Trouble::Busy(format!("what is reported of the twin was answered with status {status}")))
             }
             Some((Question::Reported(id), _)) => {
                 let Some(record) = self.own.flight.acknowledged(id) else { return Ok(None) };

@@ -1,7 +1,7 @@
 //! Azure IoT Hub, as a made-up hub that keeps to its rules: telemetry, what comes from there, tokens, refusals, kills.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rumqttc::v5::mqttbytes::QoS as V5QoS;
@@ -10,7 +10,7 @@ use rumqttc::{MqttOptions, QoS};
 use serde_json::json;
 use stile_tests::forwarder::base64;
 use stile_tests::hub::{HOST, Shows};
-use stile_tests::{Client, EndOnDrop, Received, SimulatedHub, Stile, V5Client, check, within};
+use stile_tests::{Client, Received, SimulatedHub, Stile, V5Client, check, publish_until_it_ends, within};
 use tempfile::TempDir;
 
 const KEY: &[u8] = b"a key of thirty-two bytes or so.";
@@ -391,30 +391,19 @@ fn a_try_from_the_command_line_goes_as_the_device_and_the_gateway_is_back_afterw
 fn nothing_acknowledged_is_lost_when_the_gateway_is_killed() {
     let (hub, _folder) = hub();
     let mut stile = joined(&hub, "token-life = \"5s\"");
-    let mut last = 0;
-    let mut acknowledged = Vec::new();
-    for round in 0..6 {
-        let (sent, ended) = (AtomicU64::new(last), AtomicBool::new(false));
-        let address = stile.mqtt;
+    let (mut last, mut acknowledged) = (0, Vec::new());
+    for round in 1..=6 {
+        let progress = AtomicU64::new(0);
+        let (address, next) = (stile.mqtt, last + 1);
         std::thread::scope(|scope| {
-            let _end = EndOnDrop(&ended);
-            let publisher = scope.spawn(|| {
-                let client = Client::connect(address, "publisher");
-                let mut done = Vec::new();
-                loop {
-                    let number = sent.fetch_add(1, Ordering::Relaxed) + 1;
-                    if ended.load(Ordering::Relaxed) || !client.publish_or_end("n/1", number.to_string()) {
-                        return done;
-                    }
-                    done.push(number);
-                }
-            });
-            let enough = last + 20 + 15 * round;
-            within("progress", || (sent.load(Ordering::Relaxed) >= enough).then_some(()));
+            let publisher = scope.spawn(|| publish_until_it_ends(address, 1, next, 0, &progress));
+            within("progress", || (progress.load(Ordering::Relaxed) >= 15 * round).then_some(()));
             stile.kill();
-            acknowledged.extend(publisher.join().unwrap());
+            let (done, sent) = publisher.join().unwrap();
+            acknowledged.extend(next..=done);
+            // What was sent and not acknowledged may have been taken: its number is not used again.
+            last = sent;
         });
-        last = sent.load(Ordering::Relaxed);
         stile.start_again();
     }
     wait_online(&stile);

@@ -52,7 +52,7 @@ async fn run(uplink: &Uplink, gateway: &str, now: Received, tell: &mut impl FnMu
         tell(Step::Tls(agreed));
     }
     let joined = link::join(link, request, uplink.max_packet_size).await.map_err(|why| who.explained(why))?;
-    tell(Step::Joined(joined.limits.clone()));
+    tell(Step::Joined(joined.limits));
     let topic = format!("{}{}/probe", reports::own(gateway), uplink.name);
     let topic = Routes::new(uplink).said(&topic).map_or(topic, |topic| topic.to_string());
     let version = link::version(uplink.protocol);

@@ -10,9 +10,10 @@ use serde::Serialize;
 use super::cursor::{self, Place};
 use super::disk::{Disk, RealDisk};
 use super::files::QUARANTINE;
+use super::folder::LOCK;
 use super::opening::{Survey, survey, whole};
 use super::segment::{Bounds, scan};
-use super::{LOCK, Priority, Quarantined, Seq, SpoolError};
+use super::{Priority, Quarantined, Seq, SpoolError};
 
 /// The names of all uplinks that have a folder in `folder`, in order.
 ///

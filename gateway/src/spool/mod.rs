@@ -8,6 +8,7 @@ mod cursor;
 mod disk;
 mod figures;
 mod files;
+mod folder;
 mod frame;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzed;
@@ -23,24 +24,25 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod thrift;
+mod verdict;
+mod window;
 mod worker;
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use tokio::sync::{Notify, oneshot};
 
 use crate::message::{Receipt, Received};
-use crate::whole_file;
 
 pub use self::figures::{Dropped, Figures, Quarantined};
 pub use self::inspect::{Contents, FileReport, LaneContents, State as FileState, Stopped, Stored, uplinks};
 pub use self::reader::{Reader, Record, Seq};
 pub use self::settings::{BYTES_MIN, Durability, Policy, Priority, RECORD_MAX, SpoolSettings};
+pub use self::verdict::{NotTaken, Opened, Refused, SpoolError};
 
 use self::disk::{Disk, RealDisk};
 use self::reading::Found;
@@ -49,80 +51,6 @@ use self::worker::Worker;
 
 /// Reads the clocks: [`Clock::now`](crate::message::Clock::now) of the pipeline's clock.
 pub type Now = Arc<dyn Fn() -> Received + Send + Sync>;
-
-/// Why a spool can't be opened. Damaged content is none of these: it is set aside.
-#[derive(Debug, thiserror::Error)]
-pub enum SpoolError {
-    /// The folder is not there and can't be made.
-    #[error("can't make {}: {why}; see that the gateway may write there and that the disk has room", .folder.display())]
-    Folder {
-        /// The folder.
-        folder: PathBuf,
-        /// What the system said.
-        why: io::Error,
-    },
-    /// Somebody else has it.
-    #[error("{} is in use by another process; stop that one, or give the uplink another name", .folder.display())]
-    Locked {
-        /// The folder.
-        folder: PathBuf,
-    },
-}
-
-/// Why a record was not taken, or was dropped later.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refused {
-    /// The files hold as much as they may.
-    Full,
-    /// The disk is slower than what comes, and 4 MiB wait for it already.
-    Busy,
-    /// The disk fails; [`Figures::last_error`] says why.
-    Disk,
-    /// It is empty, larger than [`RECORD_MAX`], or larger than a quarter of what the spool may hold.
-    Size,
-    /// The spool was closed.
-    Closed,
-}
-
-impl Refused {
-    /// The word for metrics and messages.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Full => "spool-full",
-            Self::Busy => "spool-busy",
-            Self::Disk => "spool-disk",
-            Self::Size => "spool-size",
-            Self::Closed => "spool-closed",
-        }
-    }
-}
-
-/// A record that there was no room for, given back.
-#[derive(Debug)]
-pub struct NotTaken {
-    /// Why.
-    pub why: Refused,
-    /// Whether waiting for [`Spool::room`] is of use: the policy is [`Policy::Block`], and it can be taken some time.
-    pub wait: bool,
-    /// The receipt, unsettled.
-    pub receipt: Option<Receipt>,
-}
-
-/// What was found at opening.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Opened {
-    /// Records that wait for the remote.
-    pub messages: u64,
-    /// Bytes of half-written records that a crash left and that were cut off: nobody had been promised anything of them.
-    pub repaired: u64,
-    /// What is damaged and lost.
-    pub quarantined: Quarantined,
-    /// Where the reader was is not known; everything in the files is handed out once more.
-    pub cursor_lost: bool,
-    /// It was closed in order, or is new. If not, with [`Durability::OnOutage`], a remote may have been sent records that
-    /// are not known here any more.
-    pub clean: bool,
-}
 
 struct Shared {
     name: String,
@@ -197,32 +125,6 @@ impl Drop for Handle {
     }
 }
 
-/// The lock's name in the folder.
-const LOCK: &str = "lock";
-
-/// Takes the folder. On a disk that can only be read, a lock that is there will do.
-fn lock(folder: &Path) -> Result<File, SpoolError> {
-    let path = folder.join(LOCK);
-    let writing = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
-    let file = writing.or_else(|error| File::open(&path).map_err(|_| error));
-    let file = file.map_err(|why| SpoolError::Folder { folder: folder.to_owned(), why })?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(SpoolError::Locked { folder: folder.to_owned() }),
-        Err(TryLockError::Error(why)) => Err(SpoolError::Folder { folder: folder.to_owned(), why }),
-    }
-}
-
-/// Makes the folder, and has its name and that of the folder of all spools outlast a power cut, without which nothing in
-/// it would. The names of one that is there already may be the kernel's alone too, after a kill; but a disk that can only
-/// be read has no need of it.
-fn make_folder(folder: &Path) -> io::Result<()> {
-    let there = folder.is_dir();
-    std::fs::create_dir_all(folder)?;
-    let synced = folder.ancestors().take(2).try_for_each(whole_file::sync_folder);
-    if there { Ok(()) } else { synced }
-}
-
 /// A handle to append by and to look through. A clone is another handle.
 #[derive(Clone)]
 pub struct Spool(Arc<Handle>);
@@ -235,8 +137,8 @@ impl Spool {
     /// [`SpoolError`]; damage is none.
     pub fn open(folder: &Path, name: &str, settings: SpoolSettings, now: Now) -> Result<(Self, Opened), SpoolError> {
         let explain = |why: io::Error| SpoolError::Folder { folder: folder.to_owned(), why };
-        make_folder(folder).map_err(explain)?;
-        let lock = lock(folder)?;
+        folder::make(folder).map_err(explain)?;
+        let lock = folder::lock(folder)?;
         let disk = Box::new(RealDisk(folder.to_owned()));
         let (spool, worker, opened) = Self::over(disk, name, settings, now, Some(lock)).map_err(explain)?;
         let thread = std::thread::Builder::new().name(format!("spool {name}"));

@@ -203,7 +203,7 @@ pub(super) fn open(disk: Box<dyn Disk>, now: Received) -> io::Result<(Journal, [
     });
     let mut journal = Journal::new(disk, files, Cursor::new());
     // From now on it is not closed. Should that fail, the thread tries again.
-    let acked = [lanes[0].acked(), lanes[1].acked()];
+    let acked = [lanes[0].window.acked(), lanes[1].window.acked()];
     let _ = journal.sync(Place { acked, time: time.at, ..Place::default() });
     Ok((journal, lanes, time, opened))
 }

@@ -1,28 +1,23 @@
-//! What the handles and the thread share: both lanes, what is taken and what is refused, who is to be woken.
+//! What the handles and the thread share: both lanes, what is handed out, who is to be woken. `intake.rs` is what is taken
+//! and what is refused, `failing.rs` a disk that fails.
+
+mod failing;
+mod intake;
 
 use std::time::Instant;
 
-use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::figures::Figures;
-use super::frame::weight;
 use super::lane::{Lane, Pending};
-use super::settings::{Durability, Policy, Priority, RECORD_MAX, SpoolSettings};
+use super::settings::{Durability, Priority, SpoolSettings};
 use super::thrift::Thrift;
-use super::{NotTaken, Record, Refused, Seq};
-use crate::message::Receipt;
+use super::{Record, Seq};
 
-/// What may wait for the disk, in bytes; an eighth of it is for alarms alone.
-const UNWRITTEN_MAX: u64 = 4 * 1024 * 1024;
-/// With [`Durability::OnOutage`], the same while the remote is prompt.
+/// With [`Durability::OnOutage`], what may wait for the disk while the remote is prompt, in bytes.
 const HELD_MAX: u64 = 1024 * 1024;
 /// How long a prompt remote may take, in milliseconds.
 const PROMPT: u64 = 1000;
-/// Between two tries on a disk that fails.
-const AGAIN: u64 = 1000;
-/// How long what can't be written is kept for the remote to acknowledge, unless the policy says for ever.
-const FAILED_PATIENCE: u64 = 2000;
 /// How soon acknowledgements are noted on disk: so many of them go into one note.
 const NOTE: u64 = 2;
 
@@ -90,59 +85,6 @@ impl State {
         }
     }
 
-    pub(super) fn accept(
-        &mut self,
-        record: Bytes,
-        priority: Priority,
-        receipt: Option<Receipt>,
-        now: Instant,
-    ) -> Result<(), NotTaken> {
-        if let Some(why) = self.objection(&record, priority) {
-            let wait = self.settings.policy == Policy::Block && !matches!(why, Refused::Size | Refused::Closed);
-            if !wait {
-                self.count_refused(why);
-            }
-            return Err(NotTaken { why, wait, receipt });
-        }
-        let now = self.time.of(now);
-        self.lanes[priority as usize].append(record, now, receipt);
-        self.counted.appended += 1;
-        self.more = self.settings.durability == Durability::OnOutage || self.failing.is_some();
-        self.plan(priority, now);
-        Ok(())
-    }
-
-    fn objection(&self, record: &Bytes, priority: Priority) -> Option<Refused> {
-        let weight = weight(record.len());
-        let share = |all: u64| if priority == Priority::Alarm { all } else { all - all / 8 };
-        let unwritten: u64 = self.lanes.iter().map(Lane::unwritten).sum();
-        if self.closed {
-            Some(Refused::Closed)
-        } else if record.is_empty() || record.len() > RECORD_MAX || weight > self.settings.room(priority) / 4 {
-            Some(Refused::Size)
-        } else if unwritten > 0 && unwritten + weight > share(UNWRITTEN_MAX) {
-            Some(if self.failing.is_some() { Refused::Disk } else { Refused::Busy })
-        } else if self.settings.policy != Policy::DropOldest
-            && self.counted.disk_bytes + unwritten + weight > self.settings.room(priority)
-        {
-            Some(Refused::Full)
-        } else {
-            None
-        }
-    }
-
-    fn count_refused(&mut self, why: Refused) {
-        let dropped = &mut self.counted.dropped;
-        match why {
-            Refused::Full => dropped.full += 1,
-            Refused::Busy => dropped.busy += 1,
-            Refused::Disk => dropped.disk += 1,
-            Refused::Size => dropped.size += 1,
-            // The process ends: nothing is read any more.
-            Refused::Closed => {}
-        }
-    }
-
     /// When what waits in a lane is to be written; `None` when nothing does.
     fn due(&self, priority: Priority) -> Option<u64> {
         let lane = &self.lanes[priority as usize];
@@ -204,7 +146,7 @@ impl State {
         for priority in Priority::ALL {
             // No bulk while there are alarms that only have to be read.
             let [alarms, _] = &self.lanes;
-            if priority == Priority::Bulk && alarms.read_end() < alarms.next() {
+            if priority == Priority::Bulk && alarms.window.end() < alarms.next() {
                 break;
             }
             while batch.len() < messages.max(1) {
@@ -220,7 +162,7 @@ impl State {
 
     /// Has the thread fill up a window that runs low.
     fn want_more(&mut self) {
-        if self.lanes.iter().any(|lane| lane.is_low() && lane.read_end() < lane.next()) {
+        if self.lanes.iter().any(|lane| lane.window.is_low() && lane.window.end() < lane.next()) {
             self.want(0);
         }
     }
@@ -232,7 +174,8 @@ impl State {
             return false;
         }
         // The remote is prompt again when what it has not acknowledged is young.
-        lane.outage &= lane.read_end() < lane.next() || lane.oldest().is_some_and(|at| at + PROMPT / 2 < now);
+        let behind = lane.window.end() < lane.next();
+        lane.outage &= behind || lane.window.oldest().is_some_and(|at| at + PROMPT / 2 < now);
         self.counted.acknowledged += 1;
         self.room = true;
         self.want(now + NOTE);
@@ -241,7 +184,7 @@ impl State {
     }
 
     pub(super) fn rewind(&mut self) {
-        self.lanes.iter_mut().for_each(Lane::rewind);
+        self.lanes.iter_mut().for_each(|lane| lane.window.rewind());
         self.more = true;
     }
 
@@ -252,47 +195,6 @@ impl State {
         Priority::ALL.into_iter().for_each(|priority| self.plan(priority, now));
         (self.more, self.room) = (true, true);
         failed
-    }
-
-    /// A batch could not be written: it waits, and with most policies not for ever.
-    pub(super) fn failed(&mut self, priority: Priority, batch: Vec<Pending>, why: String, now: u64) -> bool {
-        self.lanes[priority as usize].give_back(batch);
-        self.note_failure(why, now)
-    }
-
-    /// The disk fails. Says whether that is news.
-    pub(super) fn note_failure(&mut self, why: String, now: u64) -> bool {
-        let new = self.failing.is_none();
-        let since = self.failing.map_or(now, |(since, _)| since);
-        self.failing = Some((since, now + AGAIN));
-        self.counted.write_errors += 1;
-        self.counted.last_error = Some(why);
-        self.more = true;
-        self.want(now + AGAIN);
-        new
-    }
-
-    /// Whether the disk failed, and there is nothing to be written by which it would show that it does no more.
-    pub(super) fn is_probe_due(&self, now: u64) -> bool {
-        self.failing.is_some_and(|(_, again)| again <= now) && self.lanes.iter().all(|lane| lane.pending() == 0)
-    }
-
-    /// What to tell whoever waits for the disk.
-    pub(super) fn outcome(&self) -> Result<(), String> {
-        match (&self.failing, &self.counted.last_error) {
-            (Some(_), Some(error)) => Err(error.clone()),
-            _ => Ok(()),
-        }
-    }
-
-    /// Drops what could not be written for too long.
-    pub(super) fn drop_unwritten(&mut self, now: u64) {
-        if self.failing.is_some_and(|(since, _)| since + FAILED_PATIENCE <= now)
-            && self.settings.policy != Policy::Block
-        {
-            let cutoff = (now + 1).saturating_sub(FAILED_PATIENCE);
-            self.counted.dropped.disk += self.lanes.iter_mut().map(|lane| lane.drop_unwritten(cutoff)).sum::<u64>();
-        }
     }
 
     /// Drops what is too old.
@@ -308,10 +210,11 @@ impl State {
             let (messages, bytes) = lane.queued();
             figures.messages += messages;
             figures.bytes += bytes;
-            figures.in_flight += lane.in_flight();
+            figures.in_flight += lane.window.in_flight();
         }
         let oldest = self.lanes.iter().zip(self.oldest_on_disk);
-        let oldest = oldest.filter(|(lane, _)| lane.queued().0 > 0).filter_map(|(lane, disk)| lane.oldest().or(disk));
+        let oldest =
+            oldest.filter(|(lane, _)| lane.queued().0 > 0).filter_map(|(lane, disk)| lane.window.oldest().or(disk));
         let age = |at| std::time::Duration::from_millis(self.time.of(now).saturating_sub(at));
         figures.oldest_age = oldest.min().map(age);
         figures.failing = self.failing.is_some();

@@ -166,7 +166,12 @@ impl Worker {
         let wall = (self.shared.now)().trusted().and_then(|wall| wall.duration_since(UNIX_EPOCH).ok());
         let wall = wall.and_then(|wall| u64::try_from(wall.as_millis()).ok()).unwrap_or(0);
         let state = self.shared.state();
-        Place { acked: [state.lanes[0].acked(), state.lanes[1].acked()], time: now, wall, ..Place::default() }
+        Place {
+            acked: [state.lanes[0].window.acked(), state.lanes[1].window.acked()],
+            time: now,
+            wall,
+            ..Place::default()
+        }
     }
 
     /// Notes what was acknowledged, and removes files of which nothing is wanted any more.
@@ -192,7 +197,7 @@ impl Worker {
         loop {
             let (from, lacks) = {
                 let state = self.shared.state();
-                (state.lanes[n].read_end(), state.lanes[n].lacks())
+                (state.lanes[n].window.end(), state.lanes[n].window.lacks())
             };
             let end = self.journal.files[n].end;
             if lacks == 0 || from >= end {
@@ -228,9 +233,9 @@ impl Worker {
         let end = self.journal.files[n].end;
         self.shared.change(|state| {
             let lane = &mut state.lanes[n];
-            let before = lane.read_end();
+            let before = lane.window.end();
             lane.refill_from_memory(end);
-            state.more |= lane.read_end() != before;
+            state.more |= lane.window.end() != before;
         });
     }
 

@@ -18,7 +18,7 @@ fn message(n: u64, topic: &str) -> Message {
 /// Five bulk records of which two are acknowledged, and an alarm; closed in order.
 fn filled(folder: &Path) {
     let disk = Box::new(RealDisk(folder.to_owned()));
-    let lock = lock(folder).unwrap();
+    let lock = folder::lock(folder).unwrap();
     let (spool, mut worker, _) = Spool::over(disk, "cloud", small(), Hand::new().now(), Some(lock)).unwrap();
     for n in 0..5 {
         spool.try_append(message(n, "meter/power").to_record().into(), Priority::Bulk, None).unwrap();

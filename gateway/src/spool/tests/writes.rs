@@ -76,7 +76,7 @@ fn single_records_are_written_early_as_long_as_few_are_and_then_one_an_interval(
 proptest! {
     #[test]
     fn nobody_waits_for_longer_than_the_interval_and_writes_are_few_whatever_comes(
-        steps in proptest::collection::vec((0..30_u64, 1..15_usize, any::<bool>()), 1..200), batch in 1..200_usize,
+        steps in proptest::collection::vec((0..8_u64, 1..4_usize, prop::bool::weighted(0.9)), 1..400), batch in 1..200_usize,
     ) {
         let settings = SpoolSettings { batch, max_bytes: 64 << 20, segment_bytes: 8 << 20, ..small() };
         let mut bench = Bench::new(settings);

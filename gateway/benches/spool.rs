@@ -1,9 +1,10 @@
 //! What the spool writes, how fast it takes and gives, and what it needs.
 //!
 //! Messages with 200 bytes of payload, as records, in a folder of `target/`. *Batch by batch* is a remote that acknowledges
-//! each batch when it is on disk: so many are appended, their receipts waited for, handed out, acknowledged. The *outage* is
-//! a remote that is not there while all are appended, a batch at a time, and then takes all. Each record is compared on its
-//! way out. Bytes are `write_bytes` of /proc/self/io: pages that the process made dirty, those of the cursor included.
+//! each batch when it is on disk: so many are appended, their receipts waited for, handed out, acknowledged; also where fewer
+//! come than a batch has. The *outage* is a remote that is not there while all are appended, a batch at a time, and then takes
+//! all. Each record is compared on its way out. Bytes are `write_bytes` of /proc/self/io: pages that the process made dirty,
+//! those of the cursor included.
 //!
 //! Prints rows of a Markdown table. An argument is the number of messages of the outage.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, missing_docs, reason = "a benchmark may be loud")]
@@ -21,6 +22,8 @@ use tokio::sync::Notify;
 const PAYLOAD: usize = 200;
 const OUTAGE: u64 = 2_000_000;
 const ONLINE: u64 = 50_000;
+/// What a client may have under way by many libraries' defaults.
+const UNDER_WAY: u64 = 20;
 const IDLE_AND: f64 = 10.0;
 const DRAIN: f64 = 5000.0;
 
@@ -28,8 +31,10 @@ fn main() {
     let outage = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(OUTAGE);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        for (batch, most) in [(100, Some(2.0)), (10, Some(6.0)), (1, None)] {
-            online(batch, ONLINE / 100 * batch.min(20), most).await;
+        for (batch, at_once, most) in
+            [(100, 100, Some(2.0)), (10, 10, Some(6.0)), (1, 1, None), (100, UNDER_WAY, Some(6.0))]
+        {
+            online(batch, at_once, ONLINE / 100 * at_once.min(20), most).await;
         }
         through_an_outage(outage).await;
     });
@@ -126,18 +131,21 @@ fn size(folder: &Path) -> u64 {
     entries.map(|entry| if entry.path().is_dir() { size(&entry.path()) } else { entry.metadata().unwrap().len() }).sum()
 }
 
-async fn online(batch: u64, messages: u64, most: Option<f64>) {
+/// So many `at_once` are appended, waited for, taken.
+async fn online(batch: u64, at_once: u64, messages: u64, most: Option<f64>) {
     let mut subject = Subject::new(batch);
     let (before, start, mut next) = (written(), Instant::now(), 0);
-    for first in (0..messages).step_by(batch as usize) {
-        subject.append(first..first + batch).await;
-        subject.take(&mut next, first + batch).await;
+    for first in (0..messages).step_by(at_once as usize) {
+        subject.append(first..first + at_once).await;
+        subject.take(&mut next, first + at_once).await;
     }
     let rate = messages as f64 / start.elapsed().as_secs_f64();
     subject.spool.flush().await.unwrap();
     let figure = (written() - before) / (messages as f64 * PAYLOAD as f64);
-    let what =
-        format!("Bytes written for each of payload, batches of {batch} ({rate:.0} messages/s, {messages} messages)");
+    let how = if at_once < batch { format!(", {at_once} of them at once") } else { String::new() };
+    let what = format!(
+        "Bytes written for each of payload, batches of {batch}{how} ({rate:.0} messages/s, {messages} messages)"
+    );
     match most {
         Some(most) => row(&what, &format!("{figure:.2}"), &format!("≤ {most:.0}"), figure <= most),
         None => information(&what, &format!("{figure:.2}")),

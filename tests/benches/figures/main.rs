@@ -1,9 +1,9 @@
 //! The figures of `make bench` that are taken from outside: the built daemon, real pseudo-terminals, real sockets.
 //!
 //! `figures GROUP` takes one group, tells its progress on standard error, and prints its part of BENCHMARKS.md; a number
-//! behind it is how many rounds there are, for a try. A figure that misses its target is written as missed; only what
-//! makes a figure meaningless (a broker that does not start, a message lost) ends the program. `tests/bench/run.sh` calls
-//! it.
+//! behind it is how many rounds there are, or kills, for a try. A figure that misses its target is written as missed; only
+//! what makes a figure meaningless (a broker that does not start, a message lost) ends the program. `tests/bench/run.sh`
+//! calls it.
 //!
 //! `source.rs` is the device on the pseudo-terminal, `line.rs`, `wire.rs` and `swarm.rs` the MQTT clients, `paced.rs` a
 //! steady stream, `process.rs` what the kernel says of a process, `mosquitto.rs` the other broker, `brokers.rs` both,
@@ -11,6 +11,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, missing_docs, reason = "a benchmark may be loud")]
 
 mod beside;
+mod bridge;
 mod brokers;
 mod crowd;
 mod encrypted;
@@ -34,12 +35,15 @@ mod wire;
 
 /// Rounds of each comparison, medians of which are the figures.
 const ROUNDS: usize = 5;
+/// How often a forwarder is killed.
+const KILLS: usize = 100;
 
 fn main() {
     // Cargo adds `--bench` to the arguments.
     let mut arguments = std::env::args().skip(1).filter(|argument| !argument.starts_with('-'));
     let group = arguments.next();
-    let rounds = arguments.next().map_or(ROUNDS, |rounds| rounds.parse().expect("a number of rounds"));
+    let number: Option<usize> = arguments.next().map(|rounds| rounds.parse().expect("a number of rounds"));
+    let rounds = number.unwrap_or(ROUNDS);
     match group.as_deref() {
         Some("serial") => serial::run(),
         Some("idle") => idle::run(),
@@ -47,6 +51,8 @@ fn main() {
         Some("beside") => beside::run(rounds),
         Some("throughput") => throughput::run(rounds),
         Some("latency") => latency::run(rounds),
+        Some("bridge") => bridge::run(rounds),
+        Some("bridge-kills") => bridge::kills(number.unwrap_or(KILLS)),
         Some("crowd") => crowd::run(rounds),
         Some("memory") => memory::run(),
         Some("stuck") => stuck::run(rounds),
@@ -57,7 +63,8 @@ fn main() {
         _ => {
             eprintln!(
                 "usage: cargo bench --package stile-tests --bench figures -- \
-                 serial|lora|idle|beside|throughput|latency|crowd|memory|stuck|tls|plugin-memory|spin|node-red [ROUNDS]"
+                 serial|lora|idle|beside|throughput|latency|crowd|memory|stuck|tls|plugin-memory|spin|node-red|bridge|\
+                 bridge-kills [ROUNDS]"
             );
             std::process::exit(2);
         }

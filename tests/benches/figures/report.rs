@@ -74,6 +74,26 @@ impl Beside {
     }
 }
 
+/// Begins a table of counts of two brokers.
+pub(crate) fn tallies() {
+    println!("| Figure | Stile | Mosquitto | Target | |\n|---|---|---|---|---|");
+}
+
+/// A count of each.
+pub(crate) struct Tally {
+    pub(crate) ours: u64,
+    pub(crate) theirs: u64,
+}
+
+impl Tally {
+    /// With a target, ours is to be at most that.
+    pub(crate) fn print(&self, figure: &str, most: Option<u64>) {
+        let target = most.map(|most| (format!("≤ {most}"), verdict(self.ours <= most)));
+        let (wanted, verdict) = target.unwrap_or_default();
+        println!("| {figure} | {} | {} | {wanted} | {verdict} |", self.ours, self.theirs);
+    }
+}
+
 fn verdict(met: bool) -> &'static str {
     if met { "met" } else { "**missed**" }
 }

@@ -31,6 +31,11 @@ impl<'a> Packet<'a> {
         2 + usize::from(u16::from_be_bytes([self.body[0], self.body[1]]))
     }
 
+    /// Of a PUBLISH: its topic.
+    pub(crate) fn topic(&self) -> &'a [u8] {
+        &self.body[2..self.topic_end()]
+    }
+
     /// Of a PUBLISH: its payload.
     pub(crate) fn payload(&self) -> &'a [u8] {
         &self.body[self.topic_end() + if self.qos() > 0 { 2 } else { 0 }..]

@@ -1,11 +1,18 @@
 //! Passwords: their hashes, made and checked, and new ones thought up. The only room that names argon2.
 //!
-//! Never knows whose a password is, and never decides who may try how often: the broker does.
+//! `checks.rs` checks one at a time, `guesses.rs` says who must wait before another try. Never knows what a password opens:
+//! the broker has its users, the admin page its people.
+
+mod checks;
+mod guesses;
 
 use std::fmt;
 
 use argon2::password_hash::{PasswordHasher, SaltString};
 use argon2::{Algorithm, Argon2, Params, PasswordHash, PasswordVerifier, Version};
+
+pub(crate) use self::checks::{Asked, Passwords, Proof, Verdict, same};
+pub use self::checks::{Counts, Permit};
 
 /// What one hash costs, as OWASP advises: 19 MiB, two passes, one lane.
 const MEMORY_KIB: u32 = 19 * 1024;

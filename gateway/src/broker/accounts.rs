@@ -1,7 +1,7 @@
 //! Who may connect and what each may do, as it is at this moment: users, groups and their rights.
 //!
 //! Two sources make one roster: the settings, and `users.toml`. A change takes effect with its next reader, and all who
-//! are connected are woken (`access.rs`). Never hashes a password (`passwords.rs`).
+//! are connected are woken (`access.rs`). Never hashes a password (`password` does).
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -12,11 +12,11 @@ use tokio::sync::watch;
 
 use super::access::Who;
 use super::denials::Denials;
-use super::passwords::Passwords;
 use super::rights::{Pattern, Patterns, Rights};
 use super::stats::Stats;
 use crate::config::{self, Allowed, Credential, FileUser, User};
 use crate::message::TopicFilter;
+use crate::password::{Passwords, Permit};
 
 /// The group whose rights clients without a name have.
 const ANONYMOUS: &str = "anonymous";
@@ -79,7 +79,7 @@ impl Accounts {
             roster: RwLock::new(roster),
             generation: AtomicU64::new(1),
             changed: watch::Sender::new(()),
-            passwords: Passwords::new(Arc::clone(stats)),
+            passwords: Passwords::new(Permit::default(), Arc::clone(&stats.password_checks)),
             denials: Denials::new(Arc::clone(stats)),
         }
     }

@@ -7,11 +7,11 @@ use tokio::time::Instant;
 
 use super::access::Who;
 use super::accounts::Accounts;
-use super::passwords::{Asked, Verdict};
 use super::stats::Refusal;
 use super::tls::Caller;
 use crate::codec::{Connect, ReasonCode};
 use crate::config::Credential;
+use crate::password::{Asked, Verdict};
 
 /// Somebody, and what proved it.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ pub(super) async fn identify(
     };
     let proof = proof_of(name);
     let password = connect.password.as_deref().unwrap_or_default();
-    let asked = Asked { user: name, credential: proof.as_ref(), password, address };
+    let asked = Asked { user: name, proof: proof.as_ref().map(Credential::proof), password, address };
     match accounts.passwords.check(&asked, deadline).await {
         Verdict::Right => Ok(Identity { who: Who::User(name.into()), proof }),
         Verdict::Wrong => Err((Refusal::Credentials, ReasonCode::BadUserNameOrPassword)),

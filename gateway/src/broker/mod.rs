@@ -13,7 +13,6 @@ mod budget;
 mod connection;
 mod denials;
 mod gate;
-mod guesses;
 mod handshake;
 mod hub;
 mod identify;
@@ -24,7 +23,6 @@ mod listener;
 mod load;
 mod may;
 mod outbox;
-mod passwords;
 mod registry;
 mod restore;
 mod retained;
@@ -72,6 +70,7 @@ use self::users::Users;
 pub use crate::config::Door as Transport;
 use crate::config::{self, Door};
 use crate::message::Topic;
+use crate::password::Permit;
 use crate::pipeline::{Intake, Pipeline};
 use crate::store::{Store, Stored};
 use crate::supervisor::{Rank, Supervisor, UnitError};
@@ -167,6 +166,11 @@ pub struct Broker {
 }
 
 impl Broker {
+    /// The leave to hash that checking clients' passwords takes, for others who check passwords.
+    pub fn permit(&self) -> Permit {
+        self.shared.accounts.passwords.permit()
+    }
+
     /// Starts the hub and the sessions' housekeeping as units of `supervisor`. Clients come with [`listen`](Self::listen).
     ///
     /// # Errors

@@ -1,8 +1,10 @@
 //! The broker's counters, for `/metrics`.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::outbox::NotTaken;
+use crate::password::Counts;
 use crate::tls::Fault;
 
 /// Why a delivery to one client, or a retained message, was let go. Counted apart from the ledger, which counts a
@@ -114,35 +116,6 @@ impl Refusal {
     }
 }
 
-/// What was done with a password.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(usize)]
-pub(super) enum PasswordCheck {
-    /// It was checked against a hash, or for as long as that takes.
-    Hashed,
-    /// It was known to be right.
-    Remembered,
-    /// It was not looked at: there had been too many wrong ones.
-    HeldBack,
-    /// It was not looked at: too many waited already.
-    Busy,
-}
-
-impl PasswordCheck {
-    /// All of them, in the order of their numbers.
-    pub(super) const ALL: [Self; 4] = [Self::Hashed, Self::Remembered, Self::HeldBack, Self::Busy];
-
-    /// The word for metrics.
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Hashed => "hashed",
-            Self::Remembered => "remembered",
-            Self::HeldBack => "held-back",
-            Self::Busy => "busy",
-        }
-    }
-}
-
 /// Counters of the broker; all only grow, but for `connections`, `sessions`, `filters`, `retained` and `queue_bytes`.
 #[derive(Debug, Default)]
 pub struct Stats {
@@ -199,7 +172,7 @@ pub struct Stats {
     dropped: [AtomicU64; Drop::ALL.len()],
     refused: [AtomicU64; Refusal::ALL.len()],
     handshakes_failed: [AtomicU64; Fault::ALL.len()],
-    password_checks: [AtomicU64; PasswordCheck::ALL.len()],
+    pub(super) password_checks: Arc<Counts>,
 }
 
 impl Stats {
@@ -233,13 +206,9 @@ impl Stats {
         retain || self.sessions_kept.load(Ordering::Acquire) > 0
     }
 
-    pub(super) fn password_check(&self, how: PasswordCheck) {
-        Self::add(&self.password_checks[how as usize], 1);
-    }
-
     /// Passwords that came, by what was done with them.
     pub fn password_checks(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        PasswordCheck::ALL.iter().map(|c| (c.as_str(), self.password_checks[*c as usize].load(Ordering::Relaxed)))
+        self.password_checks.all()
     }
 
     /// Counts a message that a client's queue did not take.

@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 use super::secret::{MASK, Secret};
 use super::text::filters;
 use crate::message::TopicFilter;
-use crate::password::Hash;
+use crate::password::{Hash, Proof};
 
 /// A user: who may connect, and what he may do then.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,6 +32,16 @@ pub enum Credential {
     File(PathBuf, Secret),
     /// Its hash.
     Hash(Hash),
+}
+
+impl Credential {
+    /// For checking a password against it.
+    pub(crate) fn proof(&self) -> Proof<'_> {
+        match self {
+            Self::Password(password) | Self::File(_, password) => Proof::Plain(password.expose()),
+            Self::Hash(hash) => Proof::Hash(hash),
+        }
+    }
 }
 
 /// What a user may do: what his groups may, and what he himself may.

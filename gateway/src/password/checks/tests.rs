@@ -1,18 +1,21 @@
 //! Checks side by side: how many are hashed, who waits, what is remembered.
 
 use super::*;
-use crate::config::Secret;
 
 fn hashed(passwords: &Passwords) -> u64 {
-    passwords.stats.password_checks().find(|(how, _)| *how == "hashed").unwrap().1
+    passwords.counts.all().find(|(how, _)| *how == "hashed").unwrap().1
 }
 
-fn credential(password: &str) -> Credential {
-    Credential::Hash(Hash::of(password).unwrap())
+fn hash(password: &str) -> Hash {
+    Hash::of(password).unwrap()
 }
 
-fn asked<'a>(user: &'a str, credential: Option<&'a Credential>, password: &'a [u8]) -> Asked<'a> {
-    Asked { user, credential, password, address: "10.0.0.1".parse().unwrap() }
+fn checks() -> Passwords {
+    Passwords::new(Permit::default(), Arc::default())
+}
+
+fn asked<'a>(user: &'a str, hash: Option<&'a Hash>, password: &'a [u8]) -> Asked<'a> {
+    Asked { user, proof: hash.map(Proof::Hash), password, address: "10.0.0.1".parse().unwrap() }
 }
 
 /// Far away.
@@ -21,13 +24,13 @@ fn later() -> tokio::time::Instant {
 }
 
 fn busy(passwords: &Passwords) -> u64 {
-    passwords.stats.password_checks().find(|(how, _)| *how == "busy").unwrap().1
+    passwords.counts.all().find(|(how, _)| *how == "busy").unwrap().1
 }
 
 #[tokio::test]
 async fn one_user_can_neither_wash_wrong_passwords_away_nor_have_them_hashed_without_end() {
-    let passwords = Passwords::new(Arc::default());
-    let anna = credential("s3cret");
+    let passwords = checks();
+    let anna = hash("s3cret");
     let (right, wrong) = (asked("anna", Some(&anna), b"s3cret"), asked("anna", Some(&anna), b"wrong"));
     for _ in 0..5 {
         assert_eq!(passwords.check(&right, later()).await, Verdict::Right);
@@ -39,12 +42,12 @@ async fn one_user_can_neither_wash_wrong_passwords_away_nor_have_them_hashed_wit
 
 #[tokio::test]
 async fn one_address_takes_a_few_places_only_and_others_come_in() {
-    let passwords = Arc::new(Passwords::new(Arc::default()));
-    let permit = Arc::clone(&passwords.permit).acquire_owned().await.unwrap();
+    let passwords = Arc::new(checks());
+    let permit = Arc::clone(&passwords.permit.0).acquire_owned().await.unwrap();
     let check = |address: &'static str| {
         let passwords = Arc::clone(&passwords);
         tokio::spawn(async move {
-            let anna = credential("s3cret");
+            let anna = hash("s3cret");
             let address = address.parse().unwrap();
             passwords.check(&Asked { address, ..asked("anna", Some(&anna), b"s3cret") }, later()).await
         })
@@ -67,8 +70,8 @@ async fn one_address_takes_a_few_places_only_and_others_come_in() {
 
 #[tokio::test]
 async fn a_password_that_was_right_is_not_hashed_again_until_the_user_has_another_hash() {
-    let passwords = Passwords::new(Arc::default());
-    let anna = credential("s3cret");
+    let passwords = checks();
+    let anna = hash("s3cret");
     let right = asked("anna", Some(&anna), b"s3cret");
     for _ in 0..3 {
         assert_eq!(passwords.check(&right, later()).await, Verdict::Right);
@@ -77,11 +80,11 @@ async fn a_password_that_was_right_is_not_hashed_again_until_the_user_has_anothe
     assert_eq!(passwords.check(&asked("anna", Some(&anna), b"s3creT"), later()).await, Verdict::Wrong);
     assert_eq!(hashed(&passwords), 2);
     // Remembered or not, an old password does not pass as the new one; the same one under a new hash is hashed once.
-    let changed = credential("changed");
+    let changed = hash("changed");
     assert_eq!(passwords.check(&asked("anna", Some(&changed), b"s3cret"), later()).await, Verdict::Wrong);
     assert_eq!(passwords.check(&asked("anna", None, b"s3cret"), later()).await, Verdict::Wrong);
     assert_eq!(hashed(&passwords), 4);
-    let again = credential("s3cret");
+    let again = hash("s3cret");
     for _ in 0..2 {
         assert_eq!(passwords.check(&asked("anna", Some(&again), b"s3cret"), later()).await, Verdict::Right);
     }
@@ -90,11 +93,11 @@ async fn a_password_that_was_right_is_not_hashed_again_until_the_user_has_anothe
 
 #[tokio::test]
 async fn a_name_that_nobody_has_costs_a_hash_and_so_does_a_wrong_password_of_the_settings() {
-    let passwords = Passwords::new(Arc::default());
-    let plain = Credential::Password(Secret::new("s3cret"));
-    assert_eq!(passwords.check(&asked("plain", Some(&plain), b"s3cret"), later()).await, Verdict::Right);
+    let passwords = checks();
+    let plain = |password| Asked { proof: Some(Proof::Plain("s3cret")), ..asked("plain", None, password) };
+    assert_eq!(passwords.check(&plain(b"s3cret"), later()).await, Verdict::Right);
     assert_eq!(hashed(&passwords), 0);
-    assert_eq!(passwords.check(&asked("plain", Some(&plain), b"wrong"), later()).await, Verdict::Wrong);
+    assert_eq!(passwords.check(&plain(b"wrong"), later()).await, Verdict::Wrong);
     assert_eq!(passwords.check(&asked("nobody", None, b"wrong"), later()).await, Verdict::Wrong);
     assert_eq!(hashed(&passwords), 2);
     assert_eq!(passwords.check(&asked("nobody", None, b""), later()).await, Verdict::Wrong);
@@ -112,8 +115,8 @@ async fn a_password_that_is_not_utf8_is_wrong_even_where_its_hash_fits() {
 
 #[tokio::test]
 async fn who_waits_for_longer_than_a_client_may_is_sent_away_and_gives_his_place_back() {
-    let passwords = Passwords::new(Arc::default());
-    let _permit = Arc::clone(&passwords.permit).acquire_owned().await.unwrap();
+    let passwords = checks();
+    let _permit = Arc::clone(&passwords.permit.0).acquire_owned().await.unwrap();
     let verdict = passwords.check(&asked("anna", None, b"x"), tokio::time::Instant::now()).await;
     assert_eq!((verdict, busy(&passwords), hashed(&passwords)), (Verdict::Busy, 1, 0));
     assert!(passwords.lock().waiting.is_empty());
@@ -121,9 +124,9 @@ async fn who_waits_for_longer_than_a_client_may_is_sent_away_and_gives_his_place
 
 #[tokio::test]
 async fn of_many_at_once_few_are_hashed_and_more_than_can_wait_are_sent_away() {
-    let passwords = Arc::new(Passwords::new(Arc::default()));
+    let passwords = Arc::new(checks());
     // Nobody is checked as long as the test has the permit.
-    let permit = Arc::clone(&passwords.permit).acquire_owned().await.unwrap();
+    let permit = Arc::clone(&passwords.permit.0).acquire_owned().await.unwrap();
     let checks: Vec<_> = (0..100)
         .map(|number| {
             let passwords = Arc::clone(&passwords);

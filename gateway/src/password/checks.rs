@@ -8,16 +8,15 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ring::hmac;
 use tokio::sync::Semaphore;
 
+use super::Hash;
 use super::guesses::{Attempt, Guesses};
-use super::stats::{PasswordCheck, Stats};
-use crate::config::Credential;
-use crate::password::Hash;
 
 /// Clients that wait for their password to be checked. Policy: one more is told to come back later. At a tenth of a second
 /// each, the last of them waits for as long as a client's patience lasts.
@@ -31,7 +30,7 @@ const REMEMBER: Duration = Duration::from_secs(3600);
 
 /// What came of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// It is the user's password.
     Right,
     /// It is not, or there is no such user.
@@ -42,24 +41,86 @@ pub(super) enum Verdict {
     Busy,
 }
 
+/// What was done with a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+enum Check {
+    /// It was checked against a hash, or for as long as that takes.
+    Hashed,
+    /// It was known to be right.
+    Remembered,
+    /// It was not looked at: there had been too many wrong ones.
+    HeldBack,
+    /// It was not looked at: too many waited already.
+    Busy,
+}
+
+/// Passwords that came, by what was done with them.
+#[derive(Debug, Default)]
+pub struct Counts([AtomicU64; 4]);
+
+impl Counts {
+    fn add(&self, how: Check) {
+        self.0[how as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// With the words for metrics.
+    pub fn all(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let counts = self.0.iter().map(|count| count.load(Ordering::Relaxed));
+        ["hashed", "remembered", "held-back", "busy"].into_iter().zip(counts)
+    }
+}
+
+/// Leave to hash: one at a time, whoever asks. A clone is the same one.
+#[derive(Debug, Clone)]
+pub struct Permit(Arc<Semaphore>);
+
+impl Default for Permit {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(1)))
+    }
+}
+
+impl Permit {
+    /// Has something hashed when it is its turn, on a thread where it holds up nobody.
+    ///
+    /// # Errors
+    /// When the hashing panicked.
+    pub(crate) async fn run<T: Send + 'static>(&self, hash: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
+        let permit = Arc::clone(&self.0).acquire_owned().await.map_err(|closed| closed.to_string())?;
+        let hashed = tokio::task::spawn_blocking(move || {
+            let out = hash();
+            drop(permit);
+            out
+        });
+        hashed.await.map_err(|panic| panic.to_string())
+    }
+}
+
+/// What proves a user.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Proof<'a> {
+    /// The password itself, where it stands in the settings.
+    Plain(&'a str),
+    /// Its hash.
+    Hash(&'a Hash),
+}
+
 /// A password to be checked.
-pub(super) struct Asked<'a> {
-    pub(super) user: &'a str,
+pub(crate) struct Asked<'a> {
+    pub(crate) user: &'a str,
     /// What proves the user; `None` where there is no such user.
-    pub(super) credential: Option<&'a Credential>,
+    pub(crate) proof: Option<Proof<'a>>,
     /// Empty where none was given.
-    pub(super) password: &'a [u8],
-    pub(super) address: IpAddr,
+    pub(crate) password: &'a [u8],
+    pub(crate) address: IpAddr,
 }
 
 impl Asked<'_> {
     /// User, hash and password in one, so that no two of these are alike. The hash is there so that a password that was right
     /// by another one, before a change, is not known to be right.
     fn to_sign(&self) -> Vec<u8> {
-        let hash = match self.credential {
-            Some(Credential::Hash(hash)) => hash.expose(),
-            Some(Credential::Password(_) | Credential::File(..)) | None => "",
-        };
+        let hash = hash_of(self.proof).map_or("", Hash::expose);
         let (user_len, hash_len) = (self.user.len().to_be_bytes(), hash.len().to_be_bytes());
         [&user_len[..], self.user.as_bytes(), &hash_len, hash.as_bytes(), self.password].concat()
     }
@@ -80,11 +141,11 @@ struct Memory {
 }
 
 /// See the module's head.
-pub(super) struct Passwords {
-    permit: Arc<Semaphore>,
+pub(crate) struct Passwords {
+    permit: Permit,
     key: Option<hmac::Key>,
     memory: Mutex<Memory>,
-    stats: Arc<Stats>,
+    counts: Arc<Counts>,
 }
 
 /// One of those who wait; gives its place back when dropped.
@@ -106,11 +167,16 @@ impl Drop for Place<'_> {
 }
 
 impl Passwords {
-    pub(super) fn new(stats: Arc<Stats>) -> Self {
+    pub(crate) fn new(permit: Permit, counts: Arc<Counts>) -> Self {
         let mut random = [0; 32];
         // Without random numbers nothing is remembered; each check is then a hash.
         let key = getrandom::fill(&mut random).ok().map(|()| hmac::Key::new(hmac::HMAC_SHA256, &random));
-        Self { permit: Arc::new(Semaphore::new(1)), key, memory: Mutex::default(), stats }
+        Self { permit, key, memory: Mutex::default(), counts }
+    }
+
+    /// Another handle of the permit.
+    pub(crate) fn permit(&self) -> Permit {
+        self.permit.clone()
     }
 
     fn lock(&self) -> MutexGuard<'_, Memory> {
@@ -118,7 +184,7 @@ impl Passwords {
     }
 
     /// Checks a password; `deadline` is for the wait. A hash that has begun is finished and counts.
-    pub(super) async fn check(&self, asked: &Asked<'_>, deadline: tokio::time::Instant) -> Verdict {
+    pub(crate) async fn check(&self, asked: &Asked<'_>, deadline: tokio::time::Instant) -> Verdict {
         // None at all is no guess: it can't be right, and that is no secret.
         if asked.password.is_empty() {
             return Verdict::Wrong;
@@ -128,20 +194,20 @@ impl Passwords {
             return verdict;
         }
         let Some(_place) = self.take_place(attempt.address()) else {
-            self.stats.password_check(PasswordCheck::Busy);
+            self.counts.add(Check::Busy);
             return Verdict::Busy;
         };
-        let permit = tokio::time::timeout_at(deadline, Arc::clone(&self.permit).acquire_owned()).await;
+        let permit = tokio::time::timeout_at(deadline, Arc::clone(&self.permit.0).acquire_owned()).await;
         let Ok(Ok(permit)) = permit else {
-            self.stats.password_check(PasswordCheck::Busy);
+            self.counts.add(Check::Busy);
             return Verdict::Busy;
         };
         // Whoever went before may have changed what is to be said of this one.
         if let Some(verdict) = self.without_hash(&attempt, asked) {
             return verdict;
         }
-        self.stats.password_check(PasswordCheck::Hashed);
-        let (hash, given) = (hash_of(asked.credential), asked.password.to_vec());
+        self.counts.add(Check::Hashed);
+        let (hash, given) = (hash_of(asked.proof).cloned(), asked.password.to_vec());
         // The permit goes along: the thread goes on when this client goes.
         let hashed = tokio::task::spawn_blocking(move || (verify(hash.as_ref(), &given), permit)).await;
         // Held until the outcome is noted, so that the next one is judged by it.
@@ -169,13 +235,13 @@ impl Passwords {
             true
         } else if is_plain(asked) || self.remembers(&mut memory, asked, now) {
             memory.guesses.right_again(attempt, now);
-            self.stats.password_check(PasswordCheck::Remembered);
+            self.counts.add(Check::Remembered);
             return Some(Verdict::Right);
         } else {
             memory.guesses.holds_off_guess(attempt, now)
         };
         held_back.then(|| {
-            self.stats.password_check(PasswordCheck::HeldBack);
+            self.counts.add(Check::HeldBack);
             Verdict::HeldBack
         })
     }
@@ -211,18 +277,13 @@ impl Passwords {
 
 /// Whether it is the password that stands in the settings.
 fn is_plain(asked: &Asked<'_>) -> bool {
-    match asked.credential {
-        Some(Credential::Password(expected) | Credential::File(_, expected)) => {
-            same(expected.expose().as_bytes(), asked.password)
-        }
-        Some(Credential::Hash(_)) | None => false,
-    }
+    matches!(asked.proof, Some(Proof::Plain(expected)) if same(expected.as_bytes(), asked.password))
 }
 
-fn hash_of(credential: Option<&Credential>) -> Option<Hash> {
-    match credential {
-        Some(Credential::Hash(hash)) => Some(hash.clone()),
-        Some(Credential::Password(_) | Credential::File(..)) | None => None,
+fn hash_of(proof: Option<Proof<'_>>) -> Option<&Hash> {
+    match proof {
+        Some(Proof::Hash(hash)) => Some(hash),
+        Some(Proof::Plain(_)) | None => None,
     }
 }
 
@@ -238,7 +299,7 @@ fn verify(hash: Option<&Hash>, password: &[u8]) -> bool {
 }
 
 /// Compares in a time that depends on the lengths alone, so that a guess can't be bettered byte by byte.
-fn same(expected: &[u8], given: &[u8]) -> bool {
+pub(crate) fn same(expected: &[u8], given: &[u8]) -> bool {
     let differing = expected.iter().zip(given).fold(0, |acc, (a, b)| acc | (a ^ b));
     std::hint::black_box(differing) == 0 && expected.len() == given.len()
 }

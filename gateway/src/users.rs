@@ -75,24 +75,13 @@ impl UsersFile {
     /// # Errors
     /// What `change` says, or why the file can't be read or written. Then it is what it was.
     pub fn change(&self, change: impl FnOnce(&mut Vec<FileUser>) -> Result<(), String>) -> Result<(), String> {
-        let explain = |error: io::Error| {
-            let remedy = "run it as root, or as the gateway's own user: sudo -u stile stile ...";
-            format!("{}: {error}; {remedy}", self.path.display())
-        };
-        // The folder itself: whoever owns it could make a file for this a link to any file of root's.
-        let lock = File::open(self.folder()).map_err(explain)?;
-        // Held until it is dropped; the system lets it go with a process that dies.
-        lock.lock().map_err(explain)?;
-        let mut users = self.read().map_err(|problems| problems.to_string())?.unwrap_or_default();
-        change(&mut users)?;
-        let text = write_out(&users).map_err(|error| format!("the users can't be written: {error}"))?;
-        self.parse(&text).map_err(|problems| format!("not written: {problems}"))?;
-        // The gateway's user may change it too.
-        whole_file::write(&self.path, text.as_bytes(), 0o600, self.folder()).map_err(explain)
-    }
-
-    fn folder(&self) -> &Path {
-        self.path.parent().unwrap_or(Path::new("."))
+        whole_file::change(&self.path, || {
+            let mut users = self.read().map_err(|problems| problems.to_string())?.unwrap_or_default();
+            change(&mut users)?;
+            let text = write_out(&users).map_err(|error| format!("the users can't be written: {error}"))?;
+            self.parse(&text).map_err(|problems| format!("not written: {problems}"))?;
+            Ok(text)
+        })
     }
 }
 

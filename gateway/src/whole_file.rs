@@ -30,6 +30,26 @@ pub(crate) fn write(path: &Path, bytes: &[u8], mode: u32, model: &Path) -> io::R
     sync_folder(path)
 }
 
+/// Changes a text file of its owner's alone: `change` reads it and gives the new text. Whoever changes a file of the same
+/// folder at the same time waits.
+///
+/// # Errors
+/// What `change` says, or why it can't be written. Then it is what it was.
+pub(crate) fn change(path: &Path, change: impl FnOnce() -> Result<String, String>) -> Result<(), String> {
+    let explain = |error: io::Error| {
+        let remedy = "run it as root, or as the gateway's own user: sudo -u stile stile ...";
+        format!("{}: {error}; {remedy}", path.display())
+    };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // The folder itself: whoever owns it could make a file for this a link to any file of root's.
+    let lock = File::open(folder).map_err(explain)?;
+    // Held until it is dropped; the system lets it go with a process that dies.
+    lock.lock().map_err(explain)?;
+    let text = change()?;
+    // The gateway's user may change it too.
+    write(path, text.as_bytes(), 0o600, folder).map_err(explain)
+}
+
 /// What a file is called until it is whole.
 pub(crate) fn beside(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();

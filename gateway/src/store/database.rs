@@ -1,6 +1,6 @@
 //! The file itself: its layout, one transaction for a batch, reading everything at the start.
 //! `write.rs` and `load.rs` are the rows of most tables, `memories.rs` and `held.rs` those for plugins, `remotes.rs` those
-//! for uplinks.
+//! for uplinks, `audit.rs` those of the admin page.
 //!
 //! A write-ahead log with `synchronous = FULL`: a transaction has one wait for the disk and is there after a power cut.
 //! The process has the file for itself.
@@ -18,6 +18,7 @@ use super::StoreError;
 use super::pending::Batch;
 use super::rows::Stored;
 
+mod audit;
 mod held;
 mod load;
 mod memories;
@@ -25,7 +26,7 @@ mod remotes;
 mod write;
 
 /// What each layout added to the one before, from the first on. The layout's number stands in the file as its user version.
-const LAYOUTS: [&str; 5] = [TABLES, memories::TABLES, held::TABLES, held::BEHIND, remotes::TABLES];
+const LAYOUTS: [&str; 6] = [TABLES, memories::TABLES, held::TABLES, held::BEHIND, remotes::TABLES, audit::TABLES];
 const LAYOUT: i64 = LAYOUTS.len() as i64;
 /// Stands in the file with the layout added, as its application id, so that a flipped bit is not taken for a newer
 /// version: the letters `St`.
@@ -178,7 +179,7 @@ impl Database {
     fn rewrite(&mut self, stored: &Stored) -> Result<(), rusqlite::Error> {
         let transaction = self.0.transaction()?;
         let sessions = ["session", "remote", "subscription", "queued", "received"];
-        for table in sessions.into_iter().chain(["retained", "memory", "left_memory", "held"]) {
+        for table in sessions.into_iter().chain(["retained", "memory", "left_memory", "held", "audit"]) {
             transaction.execute(&format!("DELETE FROM {table}"), [])?;
         }
         put(&transaction, &Batch::of(stored))?;

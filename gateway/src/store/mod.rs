@@ -1,5 +1,5 @@
-//! What outlives the process: retained messages, the sessions of MQTT clients and what plugins remember, in one SQLite
-//! file.
+//! What outlives the process: retained messages, the sessions of MQTT clients, what plugins remember and who changed what,
+//! in one SQLite file.
 //!
 //! Owns `<data-dir>/stile.db`. Never decides what is kept, and nobody waits for it: changes are noted in memory
 //! (`pending.rs`) and one unit writes them together, in one transaction with one wait for the disk (`writer.rs`).
@@ -28,7 +28,8 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 pub use self::rows::{
-    HeldRow, Lasts, MemoryRow, QueuedRow, RemoteRow, SessionRow, Stored, StoredMemory, StoredRemote, StoredSession,
+    AUDIT_ROWS, AuditRow, HeldRow, Lasts, MemoryRow, QueuedRow, RemoteRow, SessionRow, Stored, StoredMemory, StoredRemote,
+    StoredSession,
     SubscriptionRow,
 };
 
@@ -89,6 +90,7 @@ struct Inner {
     last_row: AtomicU64,
     last_session: AtomicU64,
     last_held: AtomicU64,
+    last_audit: AtomicU64,
     corrupted: CancellationToken,
     figures: Figures,
 }
@@ -120,6 +122,7 @@ impl Store {
             last_row: AtomicU64::new(last.queued),
             last_session: AtomicU64::new(last.session),
             last_held: AtomicU64::new(last.held),
+            last_audit: AtomicU64::new(stored.audit.keys().last().copied().unwrap_or(0)),
             corrupted: CancellationToken::new(),
             figures: Figures::default(),
         }));
@@ -313,6 +316,12 @@ impl Store {
     /// Lets all go that a plugin remembers.
     pub fn end_memory(&self, owner: &Arc<str>) {
         self.change(LAZY, |pending, due| *pending.memory(owner, due) = Memory::end());
+    }
+
+    /// Notes a change for the audit log, at once, and lets the oldest go.
+    pub fn audit(&self, row: AuditRow) {
+        let number = self.0.last_audit.fetch_add(1, Ordering::Relaxed) + 1;
+        self.change(Duration::ZERO, |pending, due| pending.audit(number, row, due));
     }
 
     /// Bytes of a plugin's keys that could not be taken from the disk yet, because that fails; 0 as long as it does not.

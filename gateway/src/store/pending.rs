@@ -19,7 +19,7 @@ pub(super) use batch::{Batch, Kept, Numbers, Queued, Session};
 pub(super) use held::{Hold, Holds};
 pub(super) use memories::{Memory, Remembered};
 
-use super::rows::{HeldRow, QueuedRow, RemoteRow, SessionRow, SubscriptionRow};
+use super::rows::{AuditRow, HeldRow, QueuedRow, RemoteRow, SessionRow, SubscriptionRow};
 use crate::message::{Message, Note, Publication, Receipt, Topic, TopicFilter};
 
 /// See the module's head.
@@ -246,6 +246,12 @@ impl Pending {
                 receipt.settle();
             }
         }
+    }
+
+    pub(super) fn audit(&mut self, number: u64, row: AuditRow, due: Instant) {
+        let batch = self.ready(due);
+        batch.audit.insert(number, row);
+        batch.bound_audit();
     }
 
     /// What is to be written of a plugin's memory.

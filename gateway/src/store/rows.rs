@@ -132,6 +132,24 @@ pub struct StoredMemory {
     pub left: Option<SystemTime>,
 }
 
+/// Changes that the audit log keeps. Policy: the oldest go.
+pub const AUDIT_ROWS: usize = 1000;
+
+/// One change by the admin page, its API or the command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditRow {
+    /// When, by the wall clock; whole seconds are kept.
+    pub at: SystemTime,
+    /// Who did it: a person, a token, or the command line.
+    pub who: String,
+    /// From which address, where that means something.
+    pub whence: Option<String>,
+    /// What was done, in words.
+    pub what: String,
+    /// What came of it, in a word or two.
+    pub outcome: String,
+}
+
 /// All that was found at the start.
 #[derive(Debug, Default)]
 pub struct Stored {
@@ -148,6 +166,8 @@ pub struct Stored {
     pub memories: BTreeMap<Arc<str>, StoredMemory>,
     /// Messages that are held for plugins, by the numbers of the rows: oldest first.
     pub held: BTreeMap<u64, HeldRow>,
+    /// What was changed by whom, by the numbers of the rows: oldest first.
+    pub audit: BTreeMap<u64, AuditRow>,
     /// Rows that could not be read and were let go.
     pub unreadable: u64,
     /// Where a damaged file was moved to. What could be read of it is in here.

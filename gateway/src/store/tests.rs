@@ -1,5 +1,6 @@
 //! The store with real files: what is promised is there after the process is gone, and damage costs only itself.
 
+mod audit;
 mod held;
 mod memories;
 mod remotes;

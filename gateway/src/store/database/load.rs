@@ -9,7 +9,7 @@ use rusqlite::{Connection, Row};
 
 use super::super::pending::{Batch, Hold, Kept, Memory, Queued, Session};
 use super::super::rows::{QueuedRow, SessionRow, Stored, StoredSession, SubscriptionRow};
-use super::{held, memories, remotes};
+use super::{audit, held, memories, remotes};
 use crate::message::{Message, MessageId, QoS, TopicFilter};
 
 /// Reads all tables into `stored`, as far as that goes. Says whether there are rows that are of no use.
@@ -85,13 +85,14 @@ impl Reader<'_> {
         let read_memories = self.each("SELECT * FROM memory", |row| memories::read(row, &mut stored.memories));
         let read_left = self.each("SELECT * FROM left_memory", |row| memories::read_left(row, &mut stored.memories));
         let read_held = self.each("SELECT * FROM held", |row| held::read(row, &mut stored.held));
+        let read_audit = self.each("SELECT * FROM audit", |row| audit::read(row, &mut stored.audit));
         let all = found_remotes.len();
         // One an uplink: the younger one stands.
         let youngest: HashMap<_, _> = found_remotes.into_values().map(|r| (Arc::clone(&r.row.uplink), r)).collect();
         self.stray |= youngest.len() < all;
         stored.remotes.extend(youngest.into_values());
         let read_sessions = read_sessions.and(read_remotes).and(read_subscriptions).and(read_received).and(read_queued);
-        read_retained.and(read_sessions).and(read_memories).and(read_left).and(read_held)
+        read_retained.and(read_sessions).and(read_memories).and(read_left).and(read_held).and(read_audit)
     }
 
     /// Reads the rows of a query one by one.
@@ -196,6 +197,7 @@ impl Batch {
             batch.retain(message.topic.clone(), Kept { message: Some(Arc::clone(message)), fresh: true });
         }
         batch.held.0.extend(stored.held.iter().map(|(number, row)| (*number, Hold::Put(row.clone()))));
+        batch.audit.clone_from(&stored.audit);
         let memories = stored.memories.iter();
         batch
             .memories

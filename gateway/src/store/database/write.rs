@@ -2,7 +2,7 @@
 
 use rusqlite::{Transaction, params};
 
-use super::{held, memories, remotes, seconds};
+use super::{audit, held, memories, remotes, seconds};
 use crate::message::TopicFilter;
 use crate::store::pending::{Batch, Numbers, Queued, Session};
 
@@ -31,7 +31,7 @@ pub(super) fn put(transaction: &Transaction<'_>, batch: &Batch) -> Result<(), ru
     for (owner, memory) in &batch.memories {
         memories::write(transaction, owner, memory)?;
     }
-    Ok(())
+    audit::write(transaction, &batch.audit)
 }
 
 fn write_retained(transaction: &Transaction<'_>, batch: &Batch) -> Result<(), rusqlite::Error> {

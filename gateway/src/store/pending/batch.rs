@@ -1,13 +1,13 @@
 //! What is written in one transaction.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Hold, Holds, Memory};
 use crate::message::{Message, Receipt, Topic, TopicFilter};
-use crate::store::rows::{QueuedRow, RemoteRow, SessionRow, SubscriptionRow};
+use crate::store::rows::{AUDIT_ROWS, AuditRow, QueuedRow, RemoteRow, SessionRow, SubscriptionRow};
 
 /// What becomes of a queued message.
 #[derive(Debug)]
@@ -62,6 +62,8 @@ pub(in crate::store) struct Batch {
     pub(in crate::store) held: Holds,
     /// By the plugins' names.
     pub(in crate::store) memories: HashMap<Arc<str>, Memory>,
+    /// By their numbers.
+    pub(in crate::store) audit: BTreeMap<u64, AuditRow>,
     /// A transaction failed: what the disk has above these goes first.
     pub(in crate::store) doubted: Option<Numbers>,
     /// Settled when all of it is on disk.
@@ -80,7 +82,7 @@ impl Batch {
 
     pub(in crate::store) fn is_empty(&self) -> bool {
         let nothing = self.retained.is_empty() && self.sessions.is_empty() && self.queued.is_empty();
-        let nothing = nothing && self.held.0.is_empty() && self.memories.is_empty();
+        let nothing = nothing && self.held.0.is_empty() && self.memories.is_empty() && self.audit.is_empty();
         nothing && self.doubted.is_none() && self.receipts.is_empty()
     }
 
@@ -88,7 +90,11 @@ impl Batch {
     pub(in crate::store) fn len(&self) -> usize {
         let parts = |session: &Session| session.subscriptions.len() + session.received.len() + 1;
         let memories = self.held.0.len() + self.memories.values().map(Memory::len).sum::<usize>();
-        self.retained.len() + self.queued.len() + self.sessions.values().map(parts).sum::<usize>() + memories
+        self.retained.len()
+            + self.queued.len()
+            + self.audit.len()
+            + self.sessions.values().map(parts).sum::<usize>()
+            + memories
     }
 
     /// Puts later changes over these.
@@ -130,7 +136,16 @@ impl Batch {
         for (owner, memory) in later.memories {
             self.memories.entry(owner).or_default().absorb(memory);
         }
+        self.audit.extend(later.audit);
+        self.bound_audit();
         self.receipts.extend(later.receipts);
+    }
+
+    /// While the disk fails, the oldest go as they go from the disk.
+    pub(super) fn bound_audit(&mut self) {
+        while self.audit.len() > AUDIT_ROWS {
+            self.audit.pop_first();
+        }
     }
 
     pub(in crate::store) fn retain(&mut self, topic: Topic, kept: Kept) {

@@ -90,7 +90,7 @@ async fn a_file_of_the_first_layout_gets_what_it_lacks_and_a_damaged_one_keeps_w
     let mark = 0x5374_0001;
     older
         .execute_batch(&format!(
-            "DROP TABLE memory; DROP TABLE left_memory; DROP TABLE held; DROP TABLE remote; PRAGMA user_version = 1; PRAGMA application_id = {mark}"
+            "DROP TABLE memory; DROP TABLE left_memory; DROP TABLE held; DROP TABLE remote; DROP TABLE audit; PRAGMA user_version = 1; PRAGMA application_id = {mark}"
         ))
         .unwrap();
     drop(older);

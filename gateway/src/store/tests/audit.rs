@@ -1,0 +1,54 @@
+//! The audit log with real files.
+
+use super::*;
+
+fn row(what: &str) -> AuditRow {
+    AuditRow {
+        at: UNIX_EPOCH + Duration::from_secs(1_700_000_000),
+        who: "anna".into(),
+        whence: Some("192.0.2.7".into()),
+        what: what.into(),
+        outcome: "done".into(),
+    }
+}
+
+#[tokio::test]
+async fn what_was_noted_is_there_after_a_restart_and_the_oldest_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(folder.path()).unwrap();
+    for number in 0..AUDIT_ROWS + 5 {
+        store.audit(row(&number.to_string()));
+        if number % 400 == 0 {
+            store.flush().await.unwrap();
+        }
+    }
+    store.flush().await.unwrap();
+    drop(store);
+    let (store, stored) = Store::open(folder.path()).unwrap();
+    let kept: Vec<_> = stored.audit.values().map(|row| row.what.clone()).collect();
+    let wanted: Vec<_> = (5..AUDIT_ROWS + 5).map(|number| number.to_string()).collect();
+    assert_eq!(kept, wanted);
+    assert_eq!(stored.audit.values().next(), Some(&row("5")));
+    // Numbers go on from there.
+    store.audit(row("next"));
+    store.flush().await.unwrap();
+    drop(store);
+    let (_, stored) = Store::open(folder.path()).unwrap();
+    assert_eq!(stored.audit.len(), AUDIT_ROWS);
+    assert_eq!(stored.audit.last_key_value().unwrap().1, &row("next"));
+}
+
+#[tokio::test]
+async fn what_could_not_be_written_is_written_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(folder.path()).unwrap();
+    store.0.database.lock().unwrap().break_writes(true);
+    store.audit(row("one"));
+    store.flush().await.unwrap_err();
+    store.audit(row("two"));
+    store.0.database.lock().unwrap().break_writes(false);
+    store.flush().await.unwrap();
+    drop(store);
+    let (_, stored) = Store::open(folder.path()).unwrap();
+    assert_eq!(stored.audit.into_values().collect::<Vec<_>>(), [row("one"), row("two")]);
+}

@@ -7,7 +7,7 @@
 #   tests/setup.sh check   as for demo, rustfmt and clippy
 #   tests/setup.sh audit   the same, cargo-deny and cargo-audit
 #   tests/setup.sh test    the same, all for plugins, the Mosquitto clients and under target/tools a Mosquitto broker, curl and openssl (the documentation's commands are tests),
-#                          ip and ss, strace, tshark, and under tests/.venv two stock clients, of PyPI and of npm, with Python and Node for them
+#                          ip and ss, strace, tshark, Chromium with its driver and axe-core, and under tests/.venv two stock clients, of PyPI and of npm, with Python and Node for them
 #   tests/setup.sh fuzz    a C++ compiler, Rust, its nightly toolchain and cargo-fuzz
 #   tests/setup.sh bench   as for demo, the Mosquitto clients, and under target/tools a Mosquitto broker, Node-RED and
 #                          componentize-qjs, with Node for them
@@ -192,6 +192,12 @@ need_npm() {
     cp "$1/package-lock.json" "$2/done"
 }
 
+# A browser for the tests of the admin page, and what finds faults of accessibility.
+need_browser() {
+    have chromium && have chromedriver || apt_install chromium chromium-driver
+    need_npm tests/axe "$TOOLS/axe"
+}
+
 need_paho() {
     need_pypi tests/clients/requirements.txt "$CLIENTS/python"
 }
@@ -274,6 +280,7 @@ audit | test)
     [ "$1" = audit ] || { need_mosquitto_clients && need_mosquitto_broker && need_curl && need_openssl; }
     [ "$1" = audit ] || { need_iproute2 && need_strace && need_tshark; }
     [ "$1" = audit ] || need_languages
+    [ "$1" = audit ] || need_browser
     [ "$1" = audit ] || { need_client need_paho paho-mqtt && need_client need_mqtt_js 'mqtt of npm'; }
     ;;
 fuzz)

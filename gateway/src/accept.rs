@@ -14,7 +14,7 @@ use rustix::net::sockopt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 
-pub(crate) use self::secure::{Failed, secure};
+pub(crate) use self::secure::{Failed, Handshaken, secure};
 use crate::wait::sleep_until;
 
 /// Pause after a failed accept: running out of file descriptors must not spin.

@@ -12,12 +12,12 @@
 //! | [`codec`] | MQTT's packets: bytes and back |
 //! | [`broker`] | MQTT for clients |
 //! | [`uplink`] | remote brokers |
-//! | [`admin`] | metrics, health, live messages |
+//! | [`admin`] | the admin page and its API, metrics, health |
 //! | [`supervisor`] | starting, restarting, stopping units |
 //! | [`systemd`], [`logging`], [`clock`] | the init system, log lines, the kernel's word on the time |
 //! | [`memory`] | giving back what nothing uses |
 //! | [`tls`], [`password`] | certificates and keys; hashes of passwords |
-//! | [`users`] | the file of users |
+//! | [`users`], [`people`] | the files of MQTT's users, and of those who sign in to the page |
 //! | [`cli`] | one file a verb |
 
 // What the tests share with the fuzz targets names this crate as those do.
@@ -38,6 +38,7 @@ pub mod logging;
 pub mod memory;
 pub mod message;
 pub mod password;
+pub mod people;
 pub mod pipeline;
 pub mod plugin_host;
 pub mod plugins;
@@ -128,6 +129,7 @@ impl Gateway {
         let plugins = Plugins::new(Arc::clone(&pipeline), data_folder, store.clone(), &mut stored);
         let remotes = (store.clone(), std::mem::take(&mut stored.remotes));
         let broker_settings = Arc::new(settings.broker.clone());
+        let audit = std::mem::take(&mut stored.audit);
         let (users, kept) = (UsersFile::of(&settings.gateway.data_dir), (store.clone(), stored));
         let broker = Broker::start(broker_settings, users, delivered, Arc::clone(&pipeline), kept, &supervisor).await?;
         let radios = Arc::new(Radios::new(Arc::clone(&pipeline), supervisor.clone()));
@@ -143,6 +145,7 @@ impl Gateway {
         pipeline.keep_shelves();
         plugins.set(&settings.plugin, &settings.plugins).await?;
         let (reload, reloads) = mpsc::channel(RELOADS);
+        let page = admin::Page::open(data_folder, broker.permit(), &store, audit);
         let sources = Arc::new(Sources {
             id: settings.gateway.id.clone(),
             pipeline: Arc::clone(&pipeline),
@@ -153,11 +156,20 @@ impl Gateway {
             uplinks: Arc::clone(&uplinks),
             plugins,
             reload,
-            port: admin::PortStats::default(),
+            page,
+            port: Arc::default(),
             serving: AtomicBool::new(false),
         });
         let served = Arc::clone(&sources);
         supervisor.start_critical("admin socket", Rank::Admin, move |stop| admin::serve_socket(socket, served, stop));
+        let watched = Arc::clone(&sources);
+        supervisor.start("figures", Rank::Admin, move |stop| {
+            let watched = Arc::clone(&watched);
+            async move {
+                admin::watch(watched, stop).await;
+                Ok(())
+            }
+        });
         supervisor.start("clock", Rank::Core, move |stop| {
             let pipeline = Arc::clone(&pipeline);
             async move {
@@ -189,7 +201,8 @@ impl Gateway {
             reloads: Some(reloads),
             _data_dir: data_dir,
         };
-        gateway.open_admin(admin_listener);
+        let admin = gateway.settings.admin.clone();
+        gateway.open_admin(admin_listener, &admin);
         for (door, address, listener) in listeners {
             gateway.open_mqtt(door, address, listener);
         }
@@ -209,14 +222,20 @@ impl Gateway {
             .start_critical(&name, Rank::Clients, move |stop| async move { broker.listen(door, listener, stop).await });
     }
 
-    fn open_admin(&mut self, listener: Option<TcpListener>) {
+    /// Serves the admin page by TLS where `settings` say so; by then there is a certificate.
+    fn open_admin(&mut self, listener: Option<TcpListener>, settings: &config::Admin) {
         self.admin = listener.as_ref().and_then(|l| l.local_addr().ok());
         let Some(listener) = listener else { return };
         if let Some(address) = self.admin {
-            log::info!(address:% = address; "serving the admin page");
+            let scheme = if settings.secure() { "https" } else { "http" };
+            log::info!(address:% = address, scheme = scheme; "serving the admin page");
+            if let Some(code) = self.sources.page.setup_code() {
+                let url = format!("{scheme}://{address}/setup");
+                log::info!(code = code, url = url; "nobody can sign in to the admin page yet; set it up with this code");
+            }
         }
-        let sources = Arc::clone(&self.sources);
-        self.supervisor.start_critical("admin", Rank::Admin, move |stop| admin::serve(listener, sources, stop));
+        let (sources, tls) = (Arc::clone(&self.sources), settings.server.clone().filter(|_| settings.secure()));
+        self.supervisor.start_critical("admin", Rank::Admin, move |stop| admin::serve(listener, tls, sources, stop));
     }
 
     /// Where MQTT clients can connect without TLS.
@@ -227,6 +246,11 @@ impl Gateway {
     /// Where the admin page is, unless it is off.
     pub fn admin_address(&self) -> Option<SocketAddr> {
         self.admin
+    }
+
+    /// What whoever sets the admin page up has to know; `None` when there is an admin already.
+    pub fn setup_code(&self) -> Option<String> {
+        self.sources.page.setup_code()
     }
 
     /// Those who ask over the socket that the settings be read again. Whoever takes them answers them; there is one taker.
@@ -299,13 +323,20 @@ impl Gateway {
 /// Makes the gateway's own certificate where the settings name none and there is none yet.
 fn with_certificate(mut settings: Settings) -> Result<Settings, UnitError> {
     let data_dir = settings.gateway.data_dir.clone();
-    if let Some(tls) = settings.broker.tls.as_mut().filter(|tls| tls.server.is_none()) {
+    let for_broker = settings.broker.tls.as_ref().is_some_and(|tls| tls.server.is_none());
+    let for_admin = settings.admin.secure() && settings.admin.server.is_none();
+    if for_broker || for_admin {
         let files = certificate::Files::of(&data_dir.join(tls::FOLDER));
-        let names = files.make(&[]).map_err(|error| format!("can't make a certificate for `broker.tls`: {error}"))?;
+        let names = files.make(&[]).map_err(|error| format!("can't make a certificate: {error}"))?;
         let fingerprint = files.read()?.fingerprint();
         let (names, authority) = (names.join(", "), files.authority.display());
-        log::info!(fingerprint = fingerprint, names = names, authority:% = authority; "made a certificate for MQTT over TLS");
+        log::info!(fingerprint = fingerprint, names = names, authority:% = authority; "made a certificate for TLS");
+    }
+    if let Some(tls) = settings.broker.tls.as_mut().filter(|_| for_broker) {
         tls.read_own(&data_dir)?;
+    }
+    if for_admin {
+        settings.admin.read_own(&data_dir)?;
     }
     Ok(settings)
 }

@@ -56,15 +56,17 @@ impl Gateway {
         }
         // Logged where it is read. The file is no part of the settings: what is wrong with it must not hold them up.
         let _ = self.broker.reload_users().await;
+        let sources = Arc::clone(&self.sources);
+        let _ = tokio::task::spawn_blocking(move || sources.page.reload()).await;
         for (door, address) in self.leaving(&new) {
             self.close_mqtt(door, address).await;
         }
         for (door, address, listener) in opened.mqtt {
             self.open_mqtt(door, address, listener);
         }
-        if self.settings.admin.listen != new.admin.listen {
+        if self.settings.admin != new.admin {
             self.supervisor.stop("admin", CLOSE_PATIENCE).await;
-            self.open_admin(opened.admin);
+            self.open_admin(opened.admin, &new.admin);
         }
         // What is held may be for a radio that is new or away for a moment; and what a new radio says must not go past a
         // new plugin.
@@ -102,9 +104,9 @@ impl Gateway {
             }
             opened.mqtt.push((door, address, broker::bind(door, address).await?));
         }
-        let (from, to) = (self.settings.admin.listen, new.admin.listen);
-        if let Some(to) = to.filter(|_| from != to) {
-            if from.is_some_and(|from| same_port(from, to)) {
+        // Where only the certificate is another, it is opened again too.
+        if let Some(to) = new.admin.listen.filter(|_| self.settings.admin != new.admin) {
+            if self.settings.admin.listen.is_some_and(|from| same_port(from, to)) {
                 self.supervisor.stop("admin", CLOSE_PATIENCE).await;
                 closed.admin = true;
             }
@@ -123,7 +125,10 @@ impl Gateway {
         }
         if let Some(address) = self.settings.admin.listen.filter(|_| closed.admin) {
             match admin::bind(address).await {
-                Ok(listener) => self.open_admin(Some(listener)),
+                Ok(listener) => {
+                    let admin = self.settings.admin.clone();
+                    self.open_admin(Some(listener), &admin);
+                }
                 Err(error) => log::error!(error:% = error; "an address could not be opened again"),
             }
         }

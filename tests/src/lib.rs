@@ -4,6 +4,7 @@
 //! scope in a test that has not failed is stopped as systemd would stop it, and its ledger must balance.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc, reason = "these are tests")]
 
+mod browser;
 mod certificates;
 mod daemon;
 pub mod forwarder;
@@ -26,11 +27,13 @@ mod raw;
 mod remote;
 mod rig;
 pub mod station;
+mod visitor;
 mod websocket;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+pub use browser::Browser;
 pub use certificates::Authority;
 pub use daemon::Stile;
 pub use forwarder::Forwarder;
@@ -51,6 +54,7 @@ pub use random::Random;
 pub use raw::{Gone, RawClient};
 pub use remote::{Mosquitto, PlayedBroker, PlayedClient};
 pub use rig::{Rig, serial};
+pub use visitor::{Answer, PASSWORD, Visitor};
 pub use websocket::{SecureWebSocketClient, WebSocketClient, frame};
 
 /// How long anything may take. Generous: a loaded machine is slow, and a passing test never waits this long.

@@ -44,6 +44,15 @@ fn tcp(address: SocketAddr) -> TcpStream {
     stream
 }
 
+/// A client's side of TLS that believes this authority (PEM).
+pub(crate) fn trusting(authority: &Path) -> Arc<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(authority).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let settings = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    Arc::new(settings.with_root_certificates(roots).with_no_client_auth())
+}
+
 /// A client over TLS.
 pub type SecureWebSocketClient = WebSocketClient<StreamOwned<ClientConnection, TcpStream>>;
 
@@ -51,12 +60,7 @@ impl SecureWebSocketClient {
     /// Shakes hands with a gateway on this machine that `authority` (PEM) vouches for, then does the WebSocket's.
     #[track_caller]
     pub fn open_secure(address: SocketAddr, authority: &Path) -> Self {
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_file(authority).unwrap()).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let settings = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        let settings = settings.with_root_certificates(roots).with_no_client_auth();
-        let tls = ClientConnection::new(Arc::new(settings), "localhost".try_into().unwrap()).unwrap();
+        let tls = ClientConnection::new(trusting(authority), "localhost".try_into().unwrap()).unwrap();
         Self::over(StreamOwned::new(tls, tcp(address)), &format!("wss://localhost:{}/mqtt", address.port()))
     }
 }

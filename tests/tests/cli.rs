@@ -7,8 +7,22 @@ use std::process::Stdio;
 
 use stile_tests::{Stile, binary, check, command};
 
-const VERBS: [&str; 12] =
-    ["run", "check", "clients", "config", "demo", "plugin", "tap", "top", "uplink", "user", "completions", "man"];
+const VERBS: [&str; 14] = [
+    "run",
+    "check",
+    "clients",
+    "config",
+    "demo",
+    "person",
+    "plugin",
+    "tap",
+    "token",
+    "top",
+    "uplink",
+    "user",
+    "completions",
+    "man",
+];
 
 /// Runs it with variables: exit code, standard output, standard error.
 fn with_env(arguments: &[&str], variables: &[(&str, &str)]) -> (i32, String, String) {
@@ -50,6 +64,17 @@ fn version_and_help_are_there_for_every_verb_with_examples_that_parse() {
         &["plugin", "list"],
         &["plugin", "enable"],
         &["plugin", "disable"],
+        &["person"],
+        &["person", "add"],
+        &["person", "remove"],
+        &["person", "passwd"],
+        &["person", "role"],
+        &["person", "list"],
+        &["person", "code"],
+        &["token"],
+        &["token", "add"],
+        &["token", "remove"],
+        &["token", "list"],
         &["tap"],
         &["top"],
         &["uplink"],

@@ -62,7 +62,7 @@ impl Demo {
     fn start(more: &[&str]) -> Self {
         let mut program = Running::stile(&[&["demo", "--mqtt-port", "0", "--admin-port", "0"], more].concat());
         let mut welcome = String::new();
-        let end = "The admin page will be";
+        let end = "The admin page is at";
         while !welcome.contains(end) {
             welcome += &(program.line(end, |_| true) + "\n");
         }

@@ -317,7 +317,7 @@ fn a_gateway_without_a_certificate_makes_its_own_at_its_first_start_and_keeps_it
     let dir = TempDir::new().unwrap();
     let section = "[broker.tls]\nlisten = [\"127.0.0.1:0\"]\n";
     let mut stile = Stile::start_in(dir, "", section);
-    let made = stile.wait_log("made a certificate for MQTT over TLS");
+    let made = stile.wait_log("made a certificate for TLS");
     let ca = stile.data("tls/ca.pem");
     let talks = |stile: &Stile| {
         let arguments = ["--cafile", ca.to_str().unwrap(), "-t", "a", "-m", "x", "-q", "1"];
@@ -329,11 +329,11 @@ fn a_gateway_without_a_certificate_makes_its_own_at_its_first_start_and_keeps_it
     assert!(code == 0 && shown.contains(made["fingerprint"].as_str().unwrap()), "{shown} {made}");
     // Neither a reload nor another start makes a new one.
     assert_eq!(stile.reload("", section)["message"], "reload done");
-    assert_eq!(stile.logged("made a certificate for MQTT over TLS").len(), 1);
+    assert_eq!(stile.logged("made a certificate for TLS").len(), 1);
     stile.stop();
     stile.start_again();
     talks(&stile);
-    assert!(stile.logged("made a certificate for MQTT over TLS").is_empty());
+    assert!(stile.logged("made a certificate for TLS").is_empty());
     // Half of it is a mistake that is told.
     std::fs::remove_file(stile.data("tls/server.key")).unwrap();
     let (code, _, said) = stile_tests::check(&["check", settings.to_str().unwrap()]);

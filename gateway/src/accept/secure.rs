@@ -7,6 +7,9 @@ use tokio_rustls::server::TlsStream;
 
 use crate::tls::{self, Fault, Server};
 
+/// A connection that has done its handshake.
+pub(crate) type Handshaken = TlsStream<TcpStream>;
+
 /// Why a handshake did not come about.
 pub(crate) struct Failed {
     /// For the counters.
@@ -16,11 +19,7 @@ pub(crate) struct Failed {
 }
 
 /// Shakes hands, until `deadline` at most.
-pub(crate) async fn secure(
-    stream: TcpStream,
-    server: &Server,
-    deadline: Instant,
-) -> Result<TlsStream<TcpStream>, Failed> {
+pub(crate) async fn secure(stream: TcpStream, server: &Server, deadline: Instant) -> Result<Handshaken, Failed> {
     match timeout_at(deadline, TlsAcceptor::from(server.config()).accept(stream)).await {
         Err(_elapsed) => Err(Failed { fault: Fault::TooSlow, why: "no handshake in time".to_owned() }),
         Ok(Err(error)) => Err(Failed { fault: tls::fault(&error), why: error.to_string() }),

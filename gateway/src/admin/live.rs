@@ -1,20 +1,40 @@
-//! Live messages: one JSON object a line for as long as the watcher stays.
+//! Live messages, for as long as the watcher stays: one JSON object a line on the socket, server-sent events for the page
+//! and the API.
+//!
+//! Whoever is slow skips messages and is told how many; nobody ever waits for a watcher.
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::{Query, State};
-use axum::http::{StatusCode, header};
+use axum::http::header;
+use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
+use serde_json::json;
 use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio_util::sync::CancellationToken;
 
 use super::Sources;
+use super::port::Streaming;
+use super::problem::Problem;
+use super::routes::{Access, Routes};
+use super::trust::Caller;
 use crate::message::{Message, TopicFilter};
+use crate::people::Role;
+
+/// The role that watching takes.
+const NEEDS: Role = Role::Viewer;
+/// Events are this far apart at least: a browser is better at one of many messages than at many events.
+const PACE: Duration = Duration::from_millis(50);
+/// Messages of one event. Beyond it they wait for the next, and who is too slow for that skips some.
+const BATCH: usize = 200;
+/// While nothing comes, how often a watcher hears that the gateway is there, and it is asked whether he still may watch.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
 
 /// Ends the streams when the gateway stops, since they would not end by themselves.
 #[derive(Clone)]
@@ -22,49 +42,149 @@ pub(super) struct Stop(pub(super) CancellationToken);
 
 #[derive(Deserialize)]
 pub(super) struct Wanted {
+    #[serde(default)]
     filter: Option<String>,
 }
 
-/// `GET /tap?filter=...`.
+impl Wanted {
+    fn filter(&self) -> Result<Option<TopicFilter>, Problem> {
+        let given = self.filter.as_deref().filter(|text| !text.is_empty());
+        given.map(TopicFilter::new).transpose().map_err(|error| Problem::bad(format!("the filter {error}")))
+    }
+}
+
+/// `GET /tap?filter=...`, on the socket.
 pub(super) async fn tap(
     State(sources): State<Arc<Sources>>,
     Extension(Stop(stop)): Extension<Stop>,
     Query(wanted): Query<Wanted>,
-) -> Response {
-    let filter = match wanted.filter.as_deref().map(TopicFilter::new).transpose() {
-        Ok(filter) => filter,
-        Err(error) => return (StatusCode::BAD_REQUEST, format!("the filter {error}\n")).into_response(),
-    };
-    let lines = Lines { messages: sources.pipeline.tap(), filter, stop };
-    let stream = futures_util::stream::unfold(lines, |mut lines| async {
-        let line = lines.next().await?;
-        Some((Ok::<_, Infallible>(Bytes::from(line)), lines))
+) -> Result<Response, Problem> {
+    let watch = Watch { messages: sources.pipeline.tap(), filter: wanted.filter()?, stop };
+    let stream = futures_util::stream::unfold(watch, |mut watch| async {
+        let line = match watch.next().await? {
+            Seen::Message(message) => format!("{}\n", message.to_json()),
+            // The watcher is slow, which is its own affair; it is told what it missed.
+            Seen::Missed(missed) => format!("{{\"missed\":{missed}}}\n"),
+        };
+        Some((Ok::<_, Infallible>(Bytes::from(line)), watch))
     });
-    ([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(stream)).into_response()
+    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(stream)).into_response())
 }
 
-struct Lines {
+pub(super) fn routes(routes: Routes) -> Routes {
+    routes.get("/api/v1/live", Access::Role(NEEDS), live)
+}
+
+/// Delivered messages as they come: events `messages` with a list of messages, and `missed` with how many were skipped.
+#[utoipa::path(get, path = "/api/v1/live", tag = "messages",
+    params(("filter" = Option<String>, Query, description = "a topic filter of MQTT; without it, everything")),
+    responses((status = 200, description = "server-sent events", content_type = "text/event-stream", body = String)))]
+pub(super) async fn live(
+    State(sources): State<Arc<Sources>>,
+    Extension(Stop(stop)): Extension<Stop>,
+    streaming: Option<Extension<Streaming>>,
+    caller: Caller,
+    Query(wanted): Query<Wanted>,
+) -> Result<Response, Problem> {
+    let watch = Watch { messages: sources.pipeline.tap(), filter: wanted.filter()?, stop };
+    let viewer = Viewer { watch, ahead: None, sources, caller, _stays: streaming.map(|Extension(s)| s.begin()) };
+    let stream = futures_util::stream::unfold(viewer, |mut viewer| async {
+        let event = viewer.next().await?;
+        Some((Ok::<_, Infallible>(event), viewer))
+    });
+    Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(SIGN_OF_LIFE)).into_response())
+}
+
+/// What a watcher gets to see.
+enum Seen {
+    Message(Arc<Message>),
+    Missed(u64),
+}
+
+struct Watch {
     messages: Receiver<Arc<Message>>,
     filter: Option<TopicFilter>,
     stop: CancellationToken,
 }
 
-impl Lines {
-    /// The next line, `None` at the end.
-    async fn next(&mut self) -> Option<String> {
+impl Watch {
+    /// The next that is wanted, `None` at the end.
+    async fn next(&mut self) -> Option<Seen> {
         loop {
-            let received = self.stop.run_until_cancelled(self.messages.recv()).await?;
-            match received {
-                Ok(message) if self.wants(&message) => return Some(format!("{}\n", message.to_json())),
+            match self.stop.run_until_cancelled(self.messages.recv()).await? {
+                Ok(message) if self.wants(&message) => return Some(Seen::Message(message)),
                 Ok(_) => {}
-                // The watcher is slow, which is its own affair; it is told what it missed.
-                Err(RecvError::Lagged(missed)) => return Some(format!("{{\"missed\":{missed}}}\n")),
+                Err(RecvError::Lagged(missed)) => return Some(Seen::Missed(missed)),
                 Err(RecvError::Closed) => return None,
+            }
+        }
+    }
+
+    /// What is there already, without waiting.
+    fn ready(&mut self) -> Option<Seen> {
+        loop {
+            match self.messages.try_recv() {
+                Ok(message) if self.wants(&message) => return Some(Seen::Message(message)),
+                Ok(_) => {}
+                Err(TryRecvError::Lagged(missed)) => return Some(Seen::Missed(missed)),
+                Err(TryRecvError::Empty | TryRecvError::Closed) => return None,
             }
         }
     }
 
     fn wants(&self, message: &Message) -> bool {
         self.filter.as_ref().is_none_or(|filter| filter.matches(message.topic.as_str()))
+    }
+}
+
+/// Somebody who watches by server-sent events.
+struct Viewer {
+    watch: Watch,
+    /// What came behind a batch and goes first next time.
+    ahead: Option<Seen>,
+    sources: Arc<Sources>,
+    caller: Caller,
+    _stays: Option<super::port::StreamingNow>,
+}
+
+impl Viewer {
+    /// The next event, `None` at the end, which is also when he may not watch any more.
+    async fn next(&mut self) -> Option<Event> {
+        let first = match self.ahead.take() {
+            Some(seen) => seen,
+            None => loop {
+                match tokio::time::timeout(SIGN_OF_LIFE, self.watch.next()).await {
+                    Ok(seen) => break seen?,
+                    Err(_quiet) if self.may() => {}
+                    Err(_quiet) => return None,
+                }
+            },
+        };
+        if !self.may() {
+            return None;
+        }
+        let first = match first {
+            Seen::Missed(missed) => {
+                return Some(Event::default().event("missed").data(json!({ "missed": missed }).to_string()));
+            }
+            Seen::Message(message) => message,
+        };
+        tokio::time::sleep(PACE).await;
+        let mut batch = vec![first.to_json()];
+        while batch.len() < BATCH {
+            match self.watch.ready() {
+                Some(Seen::Message(message)) => batch.push(message.to_json()),
+                Some(missed) => {
+                    self.ahead = Some(missed);
+                    break;
+                }
+                None => break,
+            }
+        }
+        Some(Event::default().event("messages").data(serde_json::Value::Array(batch).to_string()))
+    }
+
+    fn may(&self) -> bool {
+        self.sources.page.trust.still(&self.caller, NEEDS)
     }
 }

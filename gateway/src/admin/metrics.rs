@@ -63,9 +63,12 @@ pub(super) fn text(sources: &Sources) -> String {
     for (name, help, counter) in [
         ("stile_admin_connections_refused_total", "Connections to the admin port turned away.", &port.refused),
         ("stile_admin_accepts_failed_total", "Connections to it that could not be accepted.", &port.accepts_failed),
+        ("stile_admin_handshakes_failed_total", "TLS handshakes with it that failed.", &port.handshakes_failed),
     ] {
         page.single(name, "counter", help, counter.load(Ordering::Relaxed));
     }
+    let checks = sources.page.trust.password_checks().all();
+    page.by_label("stile_admin_password_checks_total", "Passwords that came to the admin page.", "how", checks);
     radios(&mut page, sources);
     lora::lora(&mut page, sources);
     plugins::plugins(&mut page, sources);

@@ -1,17 +1,32 @@
-//! What operators and their tools look through: metrics, health, live messages. The only room that names axum.
+//! What operators and their tools look through: the admin page, its API, metrics and health. The only room that names axum.
 //!
-//! Owns the HTTP side. Never changes anything itself: it has the settings or the users read again or a client sent away, and
-//! hands on the streams of MQTT clients that come over WebSocket. On the TCP address stands what anybody who reaches it may read;
-//! messages and the ledger as JSON stand on a socket in the data folder that only the gateway's own user can open.
+//! Owns the HTTP side. `port.rs` says who may hold a connection, `routes.rs` is where every route states who may take it,
+//! `guard.rs` holds to that, `trust/` knows people and tokens. `pages/` has one file a page, with the part of the API that the
+//! page is made from. The command line has a socket in the data folder that only the gateway's own user can open; the same
+//! API stands there.
 
+mod assets;
+mod attention;
+mod audit;
 mod clients;
+mod figures;
+mod guard;
 mod live;
+mod machine;
 mod metrics;
 mod mqtt;
+mod openapi;
+mod pages;
 mod plugins;
 mod port;
+mod problem;
+mod routes;
+#[cfg(test)]
+mod tests;
+mod trust;
 mod uplinks;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
@@ -20,22 +35,29 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::response::{IntoResponse, Response};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use self::assets::Assets;
+use self::audit::Audit;
+use self::figures::Figures;
 pub use self::port::PortStats;
+use self::routes::{Access, Routes};
+use self::trust::{Caller, Trust};
 use crate::broker;
+use crate::password::Permit;
+use crate::people::Role;
 use crate::pipeline::Pipeline;
 use crate::plugins::Plugins;
 use crate::radio::Radios;
-use crate::store::Store;
+use crate::store::{AuditRow, Store};
 use crate::supervisor::{Health, Supervisor, UnitError};
+use crate::tls::Server;
 use crate::uplink::Uplinks;
 
 /// The socket's name in the data folder.
@@ -67,10 +89,59 @@ pub struct Sources {
     pub plugins: Arc<Plugins>,
     /// Where it is asked that the settings be read again.
     pub reload: mpsc::Sender<ReloadAsked>,
+    /// People, and what the page remembers.
+    pub page: Page,
     /// What the port counts.
-    pub port: PortStats,
+    pub port: Arc<PortStats>,
     /// Set while the gateway serves: after its start and before its end.
     pub serving: AtomicBool,
+}
+
+/// What the page has of its own.
+pub struct Page {
+    trust: Arc<Trust>,
+    audit: Audit,
+    assets: Assets,
+    figures: Figures,
+}
+
+impl Page {
+    /// Reads who may sign in, and goes on with the audit log. Waits for the disk.
+    pub fn open(data_dir: &Path, permit: Permit, store: &Store, audit: BTreeMap<u64, AuditRow>) -> Self {
+        let audit = Audit::new(store.clone(), audit.into_values());
+        let trust = Arc::new(Trust::open(data_dir, permit));
+        Self { trust, audit, assets: Assets::new(), figures: Figures::new(data_dir.to_owned()) }
+    }
+
+    /// What whoever sets the gateway up has to know; `None` when there is an admin already.
+    pub fn setup_code(&self) -> Option<String> {
+        self.trust.setup_code().map(|code| trust::grouped(&code))
+    }
+
+    /// Reads again who may sign in. Waits for the disk.
+    ///
+    /// # Errors
+    /// What is wrong with the file; it is logged, and what was known before goes on.
+    pub fn reload(&self) -> Result<(), String> {
+        self.trust.reload()
+    }
+}
+
+/// How somebody has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Door {
+    /// By the socket in the data folder: the gateway's own user.
+    Socket,
+    /// By plain HTTP, from this machine alone.
+    Loopback {
+        /// Of the listener.
+        port: u16,
+    },
+    /// By TLS.
+    Secure {
+        /// Of the listener.
+        port: u16,
+    },
 }
 
 /// Opens the admin address.
@@ -110,18 +181,31 @@ pub fn socket_path(data_dir: &Path) -> PathBuf {
     data_dir.join(SOCKET)
 }
 
-/// Serves the admin address until told to stop.
+/// Serves the admin address until told to stop; by TLS where there is a certificate.
 ///
 /// # Errors
 /// What the listener failed of.
-pub async fn serve(listener: TcpListener, sources: Arc<Sources>, stop: CancellationToken) -> Result<(), UnitError> {
-    let routes = open_routes().route(broker::websocket::PATH, get(mqtt::upgrade));
-    let router = routes.with_state(Arc::clone(&sources));
+pub async fn serve(
+    listener: TcpListener,
+    tls: Option<Server>,
+    sources: Arc<Sources>,
+    stop: CancellationToken,
+) -> Result<(), UnitError> {
+    let port = listener.local_addr()?.port();
+    let door = if tls.is_some() { Door::Secure { port } } else { Door::Loopback { port } };
+    let router = page_routes(Routes::new(door))
+        .into_router(Arc::clone(&sources))
+        .layer(axum::Extension(live::Stop(stop.clone())));
     let serving = async {
-        port::run(listener, router, &sources.port, stop.clone()).await;
+        port::run(listener, tls, router, &sources.port, stop.clone()).await;
         Ok(())
     };
     until_patience_ends(serving, stop.clone()).await
+}
+
+/// Notes every few seconds what the counters are, until told to stop.
+pub async fn watch(sources: Arc<Sources>, stop: CancellationToken) {
+    figures::watch(sources, stop).await;
 }
 
 /// Whoever has sent half a request would hold up the end for ever: after [`LAST_ANSWERS`] the rest is cut off.
@@ -148,46 +232,54 @@ pub async fn serve_socket(
     sources: Arc<Sources>,
     stop: CancellationToken,
 ) -> Result<(), UnitError> {
-    let routes = open_routes()
-        .route("/ledger", get(ledger))
-        .route("/tap", get(live::tap))
-        .route("/users/reload", post(reload_users))
-        .route("/reload", post(reload))
-        .route("/plugins", get(plugins::list))
-        .route("/uplinks", get(uplinks::list))
-        .route("/clients", get(clients::list))
-        .route("/clients/{id}/disconnect", post(clients::disconnect));
-    let router = routes.with_state(sources).layer(axum::Extension(live::Stop(stop.clone())));
+    let own = Access::Role(Role::Admin);
+    let router = page_routes(Routes::new(Door::Socket))
+        .get("/ledger", own, ledger)
+        .get("/tap", own, live::tap)
+        .post("/users/reload", own, reload_users)
+        .post("/people/reload", own, reload_people)
+        .get("/setup-code", own, setup_code)
+        .post("/reload", own, reload)
+        .get("/plugins", own, plugins::list)
+        .get("/uplinks", own, uplinks::list)
+        .get("/clients", own, clients::list)
+        .post("/clients/{id}/disconnect", own, clients::disconnect)
+        .into_router(sources)
+        .layer(axum::Extension(live::Stop(stop.clone())));
     let serving = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
     until_patience_ends(serving.into_future(), stop).await
 }
 
-fn open_routes() -> Router<Arc<Sources>> {
-    Router::new()
-        .route("/", get(front))
-        .route("/metrics", get(metrics_page))
-        .route("/healthz", get(health))
-        .route("/readyz", get(readiness))
-}
-
-async fn front(State(sources): State<Arc<Sources>>) -> String {
-    let (id, version) = (&sources.id, env!("CARGO_PKG_VERSION"));
-    format!(
-        "Stile {version} on {id}\n\n/metrics  counters for Prometheus\n/healthz  how each unit is\n/readyz   whether it serves\n/mqtt     MQTT over WebSocket\n"
-    )
+/// What stands both on the port and on the socket.
+fn page_routes(routes: Routes) -> Routes {
+    routes
+        .get("/metrics", Access::OpenOnLoopback(Role::Metrics), metrics_page)
+        .get("/healthz", Access::Open, health)
+        .get("/readyz", Access::Open, readiness)
+        // The broker asks whoever comes for his name by itself.
+        .page(broker::websocket::PATH, Access::Open, mqtt::upgrade)
+        .with(assets::routes)
+        .with(live::routes)
+        .with(audit::routes)
+        .with(openapi::routes)
+        .with(pages::routes)
 }
 
 async fn metrics_page(State(sources): State<Arc<Sources>>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics::text(&sources))
 }
 
-/// 200 while every unit runs, 503 when one is degraded; the body says how each is.
-async fn health(State(sources): State<Arc<Sources>>) -> impl IntoResponse {
+/// 200 while every unit runs, 503 when one is degraded. The body says how each is, but not to strangers from other machines.
+async fn health(State(sources): State<Arc<Sources>>, door: Door, caller: Caller) -> Response {
     let units = sources.supervisor.status();
     let degraded = units.values().any(|unit| unit.health == Health::Degraded);
     let balances = sources.pipeline.ledger().snapshot().balances();
-    let status = if degraded || !balances { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
-    (status, Json(serde_json::json!({ "units": units, "ledger_balances": balances })))
+    let good = !degraded && balances;
+    let status = if good { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    if matches!(door, Door::Secure { .. }) && caller.role() < Some(Role::Viewer) {
+        return (status, Json(serde_json::json!({ "healthy": good }))).into_response();
+    }
+    (status, Json(serde_json::json!({ "healthy": good, "units": units, "ledger_balances": balances }))).into_response()
 }
 
 /// 200 while the gateway serves. A radio that is unplugged does not change that.
@@ -204,6 +296,27 @@ async fn reload_users(State(sources): State<Arc<Sources>>) -> (StatusCode, Strin
     match sources.broker.reload_users().await {
         Ok(()) => (StatusCode::OK, "done\n".to_owned()),
         Err(problems) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{problems}\n")),
+    }
+}
+
+/// `stile person` or `stile token` has changed `people.toml`.
+async fn reload_people(State(sources): State<Arc<Sources>>) -> (StatusCode, String) {
+    let trust = Arc::clone(&sources.page.trust);
+    match tokio::task::spawn_blocking(move || trust.reload()).await {
+        Ok(Ok(())) => (StatusCode::OK, "done\n".to_owned()),
+        Ok(Err(problem)) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{problem}\n")),
+        Err(panic) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{panic}\n")),
+    }
+}
+
+/// What whoever sets the page up has to know.
+async fn setup_code(State(sources): State<Arc<Sources>>) -> (StatusCode, String) {
+    match sources.page.setup_code() {
+        Some(code) => (StatusCode::OK, format!("{code}\n")),
+        None => (
+            StatusCode::NOT_FOUND,
+            "the gateway is set up; `stile person passwd NAME` gives a new password\n".to_owned(),
+        ),
     }
 }
 

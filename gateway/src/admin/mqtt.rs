@@ -11,7 +11,8 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use super::Sources;
-use crate::broker::websocket;
+use crate::accept::Handshaken;
+use crate::broker::websocket::{self, Came};
 
 /// Answers and hands over.
 pub(super) async fn upgrade(
@@ -31,8 +32,13 @@ pub(super) async fn upgrade(
     let upgrading = hyper::upgrade::on(&mut request);
     let stream = async move {
         let upgraded = upgrading.await.map_err(io::Error::other)?;
-        let parts = upgraded.downcast::<TokioIo<TcpStream>>().map_err(|_| io::Error::other("not a TCP stream"))?;
-        Ok((parts.io.into_inner(), parts.read_buf))
+        let upgraded = match upgraded.downcast::<TokioIo<TcpStream>>() {
+            Ok(parts) => return Ok((Came::Plain(parts.io.into_inner()), parts.read_buf)),
+            Err(other) => other,
+        };
+        let secure = upgraded.downcast::<TokioIo<Handshaken>>();
+        let parts = secure.map_err(|_| io::Error::other("a stream of another kind"))?;
+        Ok((Came::Secure(Box::new(parts.io.into_inner())), parts.read_buf))
     };
     if let Err(why) = sources.broker.take_websocket(Box::pin(stream), peer) {
         log::debug!(peer:% = peer, error = why; "client turned away");

@@ -1,11 +1,13 @@
 //! The admin port: who may hold a connection to it, and for how long.
 //!
-//! Whoever dallies, floods or never reads costs a place for a while and nothing else. Never knows what is asked.
+//! Whoever dallies, floods or never reads costs a place for a while and nothing else. Never knows what is asked. Speaks TLS
+//! where others than this machine reach it.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -16,9 +18,11 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::task::{Id, JoinSet};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::accept::{self, Acceptor};
+use crate::accept::{self, Acceptor, secure};
+use crate::tls::Server;
 
 /// Connections at once. Policy: one more is turned away and counted.
 const CONNECTIONS: usize = 64;
@@ -28,6 +32,10 @@ const CONNECTIONS_PER_ADDRESS: usize = 16;
 const HEAD: Duration = Duration::from_secs(10);
 /// After this long a connection ends with the answer that is under way.
 const LIFETIME: Duration = Duration::from_secs(60);
+/// The same with an answer that goes on and on, such as live messages: its reader asks again.
+const LIFETIME_OF_STREAMS: Duration = Duration::from_secs(3600);
+/// How long a TLS handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long that answer may still take.
 const LAST_ANSWER: Duration = Duration::from_secs(10);
 /// How long a peer may be silent before the kernel asks for it.
@@ -40,10 +48,39 @@ pub struct PortStats {
     pub refused: AtomicU64,
     /// Connections that could not be accepted.
     pub accepts_failed: AtomicU64,
+    /// TLS handshakes that failed.
+    pub handshakes_failed: AtomicU64,
+}
+
+/// Set while a connection carries an answer that goes on and on.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Streaming(Arc<AtomicBool>);
+
+impl Streaming {
+    /// Until what is given is dropped.
+    pub(super) fn begin(&self) -> StreamingNow {
+        self.0.store(true, Ordering::Relaxed);
+        StreamingNow(self.clone())
+    }
+}
+
+/// See [`Streaming::begin`].
+pub(super) struct StreamingNow(Streaming);
+
+impl Drop for StreamingNow {
+    fn drop(&mut self) {
+        self.0.0.store(false, Ordering::Relaxed);
+    }
 }
 
 /// Serves connections until told to stop, then lets each end with the answer that is under way.
-pub(super) async fn run(listener: TcpListener, router: Router, stats: &PortStats, stop: CancellationToken) {
+pub(super) async fn run(
+    listener: TcpListener,
+    tls: Option<Server>,
+    router: Router,
+    stats: &Arc<PortStats>,
+    stop: CancellationToken,
+) {
     let mut acceptor = Acceptor::new(listener, "HTTP");
     let mut connections = JoinSet::new();
     let mut places: HashMap<Id, IpAddr> = HashMap::new();
@@ -64,7 +101,22 @@ pub(super) async fn run(listener: TcpListener, router: Router, stats: &PortStats
                     continue;
                 }
                 accept::prepare(&stream, KEEP_ALIVE);
-                let task = connections.spawn(serve(stream, peer, router.clone(), stop.clone()));
+                let (router, stop) = (router.clone(), stop.clone());
+                let task = match tls.clone() {
+                    None => connections.spawn(serve(stream, peer, router, stop)),
+                    Some(tls) => {
+                        let stats = Arc::clone(stats);
+                        connections.spawn(async move {
+                            match secure(stream, &tls, Instant::now() + HANDSHAKE).await {
+                                Ok(stream) => serve(stream, peer, router, stop).await,
+                                Err(failed) => {
+                                    stats.handshakes_failed.fetch_add(1, Ordering::Relaxed);
+                                    log::debug!(peer:% = peer, error = failed.why; "no TLS on the admin port");
+                                }
+                            }
+                        })
+                    }
+                };
                 places.insert(task.id(), address);
             }
         }
@@ -78,7 +130,9 @@ async fn serve<S>(stream: S, peer: SocketAddr, router: Router, stop: Cancellatio
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = TowerToHyperService::new(router.layer(axum::Extension(ConnectInfo(peer))));
+    let streaming = Streaming::default();
+    let router = router.layer(axum::Extension(ConnectInfo(peer))).layer(axum::Extension(streaming.clone()));
+    let service = TowerToHyperService::new(router);
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD);
     let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service).with_upgrades());
@@ -86,10 +140,19 @@ where
         // What a client does wrong is its own affair.
         _ended = connection.as_mut() => return,
         () = stop.cancelled() => {}
-        () = tokio::time::sleep(LIFETIME) => {}
+        () = lifetime(&streaming) => {}
     }
     connection.as_mut().graceful_shutdown();
     let _ = tokio::time::timeout(LAST_ANSWER, connection).await;
+}
+
+/// Passes when a connection has lived long enough.
+async fn lifetime(streaming: &Streaming) {
+    let begun = Instant::now();
+    tokio::time::sleep(LIFETIME).await;
+    while streaming.0.load(Ordering::Relaxed) && begun.elapsed() < LIFETIME_OF_STREAMS {
+        tokio::time::sleep(LIFETIME).await;
+    }
 }
 
 #[cfg(test)]
@@ -97,7 +160,6 @@ mod tests {
     use axum::routing::get;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
     use tokio::task::JoinHandle;
-    use tokio::time::Instant;
 
     use super::*;
 

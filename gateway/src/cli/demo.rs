@@ -146,10 +146,10 @@ Stile is running with three made-up radios. Ctrl-C stops it. In another terminal
   {stile} top --data-dir {dir}                the ledger of messages
 "
     );
+    let code = gateway.setup_code();
     if let Some(admin) = gateway.admin_address() {
-        text.push_str(&format!(
-            "\nThe admin page will be at http://{admin}/ ; today there are /metrics and /healthz.\n"
-        ));
+        let first = code.map_or_else(String::new, |code| format!("; the code to set it up: {code}"));
+        text.push_str(&format!("\nThe admin page is at http://{admin}/{first}\n"));
     }
     say(&text);
 }

@@ -9,6 +9,7 @@ mod clients;
 mod compile_plugin;
 mod config;
 mod demo;
+mod person;
 mod plugin;
 mod run;
 mod shell;
@@ -16,6 +17,7 @@ mod socket;
 mod spool;
 mod tap;
 mod text;
+mod token;
 mod top;
 mod uplink;
 mod user;
@@ -43,7 +45,8 @@ Examples:
   stile plugin inspect parking.wasm         what a plugin is and asks for
   stile tap 'serial/+/up'                   live messages of the running gateway
   stile uplink status                       remote brokers, and what waits for them
-  stile user add anna --all                 somebody who may connect")]
+  stile user add anna --all                 somebody who may connect
+  stile person add anna --role admin        somebody who may sign in to the admin page")]
 struct Arguments {
     #[command(subcommand)]
     verb: Verb,
@@ -58,9 +61,11 @@ enum Verb {
     Clients(clients::Arguments),
     Config(config::Arguments),
     Demo(demo::Arguments),
+    Person(person::Arguments),
     Plugin(plugin::Arguments),
     Spool(spool::Arguments),
     Tap(tap::Arguments),
+    Token(token::Arguments),
     Top(top::Arguments),
     Uplink(uplink::Arguments),
     User(user::Arguments),
@@ -106,9 +111,11 @@ pub fn main() -> ExitCode {
         Verb::Clients(arguments) => clients::run(&arguments),
         Verb::Config(arguments) => config::run(&arguments),
         Verb::Demo(arguments) => demo::run(&arguments),
+        Verb::Person(arguments) => person::run(&arguments),
         Verb::Plugin(arguments) => plugin::run(&arguments),
         Verb::Spool(arguments) => spool::run(&arguments),
         Verb::Tap(arguments) => tap::run(&arguments),
+        Verb::Token(arguments) => token::run(&arguments),
         Verb::Top(arguments) => top::run(&arguments),
         Verb::Uplink(arguments) => uplink::run(&arguments),
         Verb::User(arguments) => user::run(&arguments),

@@ -101,7 +101,7 @@ struct Passwd {
 }
 
 #[derive(Debug, clap::Args)]
-struct Password {
+pub(super) struct Password {
     /// Read the password from standard input, up to the end of the line
     #[arg(long)]
     password_stdin: bool,

@@ -113,10 +113,8 @@ impl Tls {
     /// # Errors
     /// In words that name the file.
     pub fn read_own(&mut self, data_dir: &Path) -> Result<(), String> {
-        let read = |path: &Path| files::read_pem(path).map_err(|error| format!("{}: {error}", path.display()));
-        let own = |name: &str| read(&data_dir.join(tls::FOLDER).join(name));
-        let (chain, key) = (tls::Chain::read(&own(tls::CERTIFICATE)?)?, tls::Key::read(&own(tls::KEY)?)?);
-        let authorities = self.client_ca.as_deref().map(|path| tls::Authorities::read(&read(path)?)).transpose()?;
+        let (chain, key) = own_certificate(data_dir)?;
+        let authorities = self.client_ca.as_deref().map(|path| tls::Authorities::read(&read_pem(path)?)).transpose()?;
         let clients = authorities.map(|authorities| (authorities, self.certificates_required()));
         self.server = Some(tls::Server::new(chain, key, clients)?);
         Ok(())
@@ -126,6 +124,16 @@ impl Tls {
     pub fn certificates_required(&self) -> bool {
         self.client_certificates == Some(ClientCertificates::Required)
     }
+}
+
+/// The certificate that the gateway has made for itself, and its key.
+pub(super) fn own_certificate(data_dir: &Path) -> Result<(tls::Chain, tls::Key), String> {
+    let own = |name: &str| read_pem(&data_dir.join(tls::FOLDER).join(name));
+    Ok((tls::Chain::read(&own(tls::CERTIFICATE)?)?, tls::Key::read(&own(tls::KEY)?)?))
+}
+
+fn read_pem(path: &Path) -> Result<Vec<u8>, String> {
+    files::read_pem(path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 impl Broker {
@@ -154,6 +162,6 @@ impl Broker {
 }
 
 /// Whether only this machine can reach `address`.
-fn loopback(address: SocketAddr) -> bool {
+pub(super) fn loopback(address: SocketAddr) -> bool {
     address.ip().to_canonical().is_loopback()
 }

@@ -1,16 +1,18 @@
 //! Typed settings of the gateway itself, its log and its admin page. Broker and radios have files of their own.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::broker::Broker;
+use super::listeners::{loopback, own_certificate};
 use super::plugin::Plugin;
 use super::radio::Radio;
 use super::text::off_or_address;
 use super::trust::Trust;
 use super::uplink::Uplink;
+use crate::tls;
 
 /// All settings, checked: what is here fits together.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
@@ -95,17 +97,45 @@ pub enum LogFormat {
     Journal,
 }
 
-/// `[admin]`: pages, metrics and health.
+/// `[admin]`: the page and its API, metrics and health.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Admin {
     /// Where it listens; `None` is written `"off"`.
     #[serde(with = "off_or_address")]
     pub listen: Option<SocketAddr>,
+    /// The file with the certificate to show there, and those that vouch for it behind it. Without it, the gateway's own in
+    /// the data folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<PathBuf>,
+    /// The file with its key; there when the certificate is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<PathBuf>,
+    /// What the files hold. None where it is plain HTTP, and when the gateway has still to make its own.
+    #[serde(skip)]
+    pub server: Option<tls::Server>,
+}
+
+impl Admin {
+    /// Whether TLS is spoken there: everywhere but on loopback, and there too where a certificate is named.
+    pub fn secure(&self) -> bool {
+        self.certificate.is_some() || self.listen.is_some_and(|address| !loopback(address))
+    }
+
+    /// Reads the certificate that the gateway has made for itself since these settings were read.
+    ///
+    /// # Errors
+    /// In words that name the file.
+    pub fn read_own(&mut self, data_dir: &Path) -> Result<(), String> {
+        let (chain, key) = own_certificate(data_dir)?;
+        self.server = Some(tls::Server::new(chain, key, None)?);
+        Ok(())
+    }
 }
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))) }
+        let listen = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)));
+        Self { listen, certificate: None, key: None, server: None }
     }
 }

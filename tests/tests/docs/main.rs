@@ -72,6 +72,7 @@ pages! {
     signing_plugins_works: "docs/sign-plugins.md",
     what_plugins_cost_works: "docs/plugin-costs.md",
     what_is_in_the_spool_works: "docs/spool.md",
+    the_admin_page_works: "docs/admin-page.md",
     troubleshooting_works: "docs/troubleshooting.md",
 }
 

@@ -32,9 +32,10 @@ use super::inventory::Whence;
 use super::stats::Refusal;
 use super::tls::Caller;
 use super::{Broker, Shared, listener};
-use crate::accept;
+use crate::accept::{self, Handshaken};
 use crate::config::{self, Door};
 use crate::supervisor::UnitError;
+use crate::wait::Flushing;
 
 /// Where it is, on every port that has it.
 pub const PATH: &str = "/mqtt";
@@ -43,8 +44,16 @@ pub const SUBPROTOCOL: &str = "mqtt";
 /// Connections that the admin side has handed over and nobody has taken yet. Beyond it, newcomers are refused.
 pub(super) const ARRIVALS: usize = 64;
 
+/// What a request came by.
+pub(crate) enum Came {
+    /// Plain TCP.
+    Plain(TcpStream),
+    /// TLS.
+    Secure(Box<Handshaken>),
+}
+
 /// A stream, and what came behind the request; there as soon as the request's answer has been sent.
-pub type Upgrading = Pin<Box<dyn Future<Output = io::Result<(TcpStream, Bytes)>> + Send>>;
+pub(crate) type Upgrading = Pin<Box<dyn Future<Output = io::Result<(Came, Bytes)>> + Send>>;
 
 /// A client that the admin side has handed over.
 pub(super) struct Arrival {
@@ -59,7 +68,7 @@ impl Broker {
     ///
     /// # Errors
     /// In a few words, when it can't be taken now or from there.
-    pub fn take_websocket(&self, upgrading: Upgrading, peer: SocketAddr) -> Result<(), &'static str> {
+    pub(crate) fn take_websocket(&self, upgrading: Upgrading, peer: SocketAddr) -> Result<(), &'static str> {
         let settings = self.shared.settings.get();
         if self.shared.accounts.anonymous_by_mistake(peer.ip()) {
             return Err("from another machine, and there is no user who may connect");
@@ -102,10 +111,22 @@ async fn welcome(arrival: Arrival, shared: Arc<Shared>, stop: CancellationToken)
     let deadline = Instant::now() + handshake::PATIENCE;
     match stop.run_until_cancelled(timeout_at(deadline, upgrading)).await {
         Some(Ok(Ok((stream, input)))) => {
-            accept::prepare(&stream, settings.tcp_keep_alive);
-            let stream = WebSocket::new(stream, BytesMut::from(input), settings.max_packet_size);
-            let whence = Whence { address: peer, door: Door::WebSocket };
-            listener::serve(stream, Caller::Stranger, whence, shared, settings, deadline, &stop).await;
+            let input = BytesMut::from(input);
+            match stream {
+                Came::Plain(stream) => {
+                    accept::prepare(&stream, settings.tcp_keep_alive);
+                    let stream = WebSocket::new(stream, input, settings.max_packet_size);
+                    let whence = Whence { address: peer, door: Door::WebSocket };
+                    listener::serve(stream, Caller::Stranger, whence, shared, settings, deadline, &stop).await;
+                }
+                Came::Secure(stream) => {
+                    accept::prepare(stream.get_ref().0, settings.tcp_keep_alive);
+                    let stream = WebSocket::new(Flushing::new(*stream), input, settings.max_packet_size);
+                    let whence = Whence { address: peer, door: Door::SecureWebSocket };
+                    let serving = listener::serve(stream, Caller::Stranger, whence, shared, settings, deadline, &stop);
+                    Box::pin(serving).await;
+                }
+            }
         }
         None => {}
         Some(Ok(Err(_)) | Err(_)) => shared.stats.refused(Refusal::NoConnect),

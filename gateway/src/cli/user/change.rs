@@ -95,18 +95,22 @@ fn show_once(generated: Option<String>) {
 }
 
 impl Password {
+    /// The password, and whether it was thought up here.
+    pub(in crate::cli) fn text(&self) -> Result<(String, bool), String> {
+        if self.password_stdin {
+            return Ok((read_password(std::io::stdin())?, false));
+        }
+        Ok((password::generate()?, true))
+    }
+
     /// The hash, and the password where it was thought up here.
     fn take(&self) -> Result<(Option<String>, Hash), String> {
-        if self.password_stdin {
-            return Ok((None, Hash::of(&read_password(std::io::stdin())?)?));
-        }
-        let password = password::generate()?;
+        let (password, generated) = self.text()?;
         let hash = Hash::of(&password)?;
-        Ok((Some(password), hash))
+        Ok((generated.then_some(password), hash))
     }
 }
 
-/// One line, without its end.
 fn read_password(from: impl Read) -> Result<String, String> {
     let mut line = Vec::new();
     let read = BufReader::new(from.take(PASSWORD_BYTES + 2)).read_until(b'\n', &mut line);

@@ -55,7 +55,7 @@ pub(super) fn settings(
     let log = log(top.section("log", "[log]"));
     let more_users = has_users(&gateway.data_dir);
     let broker = broker::read(top.section("broker", "[broker]"), &mut ports, &gateway.data_dir, more_users);
-    let admin = admin(top.section("admin", "[admin]"), &mut ports);
+    let admin = admin(top.section("admin", "[admin]"), &mut ports, &gateway.data_dir);
     let mut taken = radio::Taken::default();
     let radio = top
         .sections("radio", "[[radio]]", RADIOS_MAX)
@@ -100,14 +100,24 @@ fn log(mut section: Section<'_>) -> Log {
     read
 }
 
-fn admin(mut section: Section<'_>, ports: &mut Ports) -> Admin {
+fn admin(mut section: Section<'_>, ports: &mut Ports, data_dir: &Path) -> Admin {
     let wanted = "an IP address with a port, such as \"127.0.0.1:8080\" or \"[::1]:8080\", or \"off\"";
     let listen = section.parsed("listen", wanted, off_or_address::parse).unwrap_or(Admin::default().listen);
     if let Some(address) = listen {
         ports.add("[admin]", address, section.has("listen").then(|| section.spot("listen")));
     }
+    let named = ["certificate", "key"].into_iter().any(|key| section.has(key));
+    let mut read = Admin { listen, ..Admin::default() };
+    // On loopback nothing is read that nobody has named.
+    if named || read.secure() {
+        let identity = tls::identity(&mut section, data_dir);
+        read.server = tls::fit(&section, identity.parts, None);
+        (read.certificate, read.key) = (identity.certificate, identity.key);
+    } else {
+        ["certificate", "key"].into_iter().for_each(|key| drop(section.path(key)));
+    }
     section.finish();
-    Admin { listen }
+    read
 }
 
 /// A name that fits into a topic and into the name of a file.

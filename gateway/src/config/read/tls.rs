@@ -20,31 +20,15 @@ pub(super) fn read(mut section: Section<'_>, ports: &mut Ports, data_dir: &Path)
     if !section.has("websocket-listen") {
         section.require("listen", "write `listen = [\"0.0.0.0:8883\"]`");
     }
-    let (certificate, key) = (section.path("certificate"), section.path("key"));
-    let own = !section.has("certificate") && !section.has("key");
-    for key in ["certificate", "key"].into_iter().filter(|_| !own) {
-        section.require(key, format!("write `{key} = \"/path\"`"));
-    }
-    let in_folder = |name: &str| own.then(|| data_dir.join(tls::FOLDER).join(name));
-    let chain_file = certificate.clone().or_else(|| in_folder(tls::CERTIFICATE));
-    let key_file = key.clone().or_else(|| in_folder(tls::KEY));
-    let to_make = own && ![&chain_file, &key_file].into_iter().flatten().any(|file| file.exists());
-    let read = |file: Option<PathBuf>| file.filter(|_| !to_make);
-    let chain = file(&section, "certificate", read(chain_file), "no certificate", Chain::read);
-    let secret = file(&section, "key", read(key_file), "no private key", Key::read);
+    let Identity { certificate, key, to_make, parts } = identity(&mut section, data_dir);
     let client_ca = section.path("client-ca");
     let authorities = file(&section, "client-ca", client_ca.clone(), "no certificate", Authorities::read);
     let policy = section.choice("client-certificates");
     let policy = section.has("client-ca").then(|| policy.unwrap_or(ClientCertificates::Required)).or(policy);
     let user = section.boolean("client-certificate-user").unwrap_or(false);
     check_needy(&section);
-    let server = chain.zip(secret).and_then(|(chain, secret)| {
-        let required = policy == Some(ClientCertificates::Required);
-        let server = Server::new(chain, secret, authorities.map(|authorities| (authorities, required)));
-        let refuse =
-            |why| section.refuse("key", format!("names a file which {why}"), "name the two that belong together");
-        server.map_err(refuse).ok()
-    });
+    let required = policy == Some(ClientCertificates::Required);
+    let server = fit(&section, parts, authorities.map(|authorities| (authorities, required)));
     section.finish();
     let good = (server.is_some() || to_make) && (listen.is_some() || websocket_listen.is_some());
     good.then(|| Tls {
@@ -57,6 +41,44 @@ pub(super) fn read(mut section: Section<'_>, ports: &mut Ports, data_dir: &Path)
         client_certificate_user: user,
         server,
     })
+}
+
+/// The certificate to show, as a section names it.
+pub(super) struct Identity {
+    pub(super) certificate: Option<PathBuf>,
+    pub(super) key: Option<PathBuf>,
+    /// None is named, and the gateway has still to make its own.
+    pub(super) to_make: bool,
+    /// What the files hold.
+    pub(super) parts: Option<(Chain, Key)>,
+}
+
+/// Reads `certificate` and `key`, or where neither is there what the gateway has made in `data_dir`.
+pub(super) fn identity(section: &mut Section<'_>, data_dir: &Path) -> Identity {
+    let (certificate, key) = (section.path("certificate"), section.path("key"));
+    let own = !section.has("certificate") && !section.has("key");
+    for key in ["certificate", "key"].into_iter().filter(|_| !own) {
+        section.require(key, format!("write `{key} = \"/path\"`"));
+    }
+    let in_folder = |name: &str| own.then(|| data_dir.join(tls::FOLDER).join(name));
+    let chain_file = certificate.clone().or_else(|| in_folder(tls::CERTIFICATE));
+    let key_file = key.clone().or_else(|| in_folder(tls::KEY));
+    let to_make = own && ![&chain_file, &key_file].into_iter().flatten().any(|file| file.exists());
+    let read = |file: Option<PathBuf>| file.filter(|_| !to_make);
+    let chain = file(section, "certificate", read(chain_file), "no certificate", Chain::read);
+    let secret = file(section, "key", read(key_file), "no private key", Key::read);
+    Identity { certificate, key, to_make, parts: chain.zip(secret) }
+}
+
+/// Makes the server's side of it.
+pub(super) fn fit(
+    section: &Section<'_>,
+    parts: Option<(Chain, Key)>,
+    clients: Option<(Authorities, bool)>,
+) -> Option<Server> {
+    let (chain, key) = parts?;
+    let refuse = |why| section.refuse("key", format!("names a file which {why}"), "name the two that belong together");
+    Server::new(chain, key, clients).map_err(refuse).ok()
 }
 
 /// What means nothing where nobody's certificate is checked.

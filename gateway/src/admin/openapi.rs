@@ -1,0 +1,88 @@
+//! The API's description (OpenAPI 3.1), made from the code, and the table of all routes.
+
+use std::sync::Arc;
+
+use axum::{Extension, Json};
+use utoipa::OpenApi;
+use utoipa::openapi::OpenApi as Document;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+
+use super::problem::Problem;
+use super::routes::{Access, Route, Routes, Verb};
+use super::{audit, live, pages};
+use crate::people::Role;
+
+const BEARER: &str = "token";
+
+/// Every page adds its paths here; a test holds them against the table of routes.
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Stile", description = "The gateway's API. Problems come as application/problem+json (RFC 9457)."),
+    paths(
+        document,
+        routes_table,
+        live::live,
+        audit::get_audit,
+        pages::overview::get_overview,
+        pages::account::put_password,
+    ),
+    components(schemas(Problem))
+)]
+struct Described;
+
+pub(super) fn routes(routes: Routes) -> Routes {
+    routes.get("/api/v1/openapi.json", Access::Role(Role::Viewer), document).get(
+        "/api/v1/routes",
+        Access::Role(Role::Viewer),
+        routes_table,
+    )
+}
+
+/// This description.
+#[utoipa::path(get, path = "/api/v1/openapi.json", tag = "api",
+    responses((status = 200, description = "an OpenAPI document", body = Object)))]
+pub(super) async fn document(Extension(table): Extension<Arc<[Route]>>) -> Json<Document> {
+    Json(describe(&table))
+}
+
+/// Every route of this port, pages among them, with the role that it needs.
+#[utoipa::path(get, path = "/api/v1/routes", tag = "api", responses((status = 200, body = Vec<Route>)))]
+pub(super) async fn routes_table(Extension(table): Extension<Arc<[Route]>>) -> Json<Arc<[Route]>> {
+    Json(table)
+}
+
+/// The description, with what the table knows: the role that each needs.
+fn describe(table: &[Route]) -> Document {
+    let mut document = Described::openapi();
+    let bearer = Http::builder().scheme(HttpAuthScheme::Bearer).description(Some("`stile token add` makes one"));
+    let components = document.components.get_or_insert_default();
+    components.add_security_scheme(BEARER, SecurityScheme::Http(bearer.build()));
+    for route in table {
+        let Some(item) = document.paths.paths.get_mut(route.path) else { continue };
+        let operation = match route.method {
+            Verb::Get => item.get.as_mut(),
+            Verb::Post => item.post.as_mut(),
+            Verb::Put => item.put.as_mut(),
+            Verb::Delete => item.delete.as_mut(),
+        };
+        let (Some(operation), Some(needs)) = (operation, route.needs) else { continue };
+        operation.security = Some(vec![SecurityRequirement::new(BEARER, [needs.as_str()])]);
+        let said = operation.description.take().unwrap_or_default();
+        operation.description = Some(format!("{said}\n\nNeeds the role {needs}.").trim().to_owned());
+    }
+    document
+}
+
+/// Whether a path is one of the API's, which the description has to name.
+#[cfg(test)]
+pub(super) fn is_described(route: &Route) -> bool {
+    let document = describe(&[*route]);
+    let item = document.paths.paths.get(route.path);
+    let there = item.is_some_and(|item| match route.method {
+        Verb::Get => item.get.is_some(),
+        Verb::Post => item.post.is_some(),
+        Verb::Put => item.put.is_some(),
+        Verb::Delete => item.delete.is_some(),
+    });
+    there == route.path.starts_with("/api/")
+}

@@ -1,0 +1,38 @@
+//! Live messages: what is delivered, as it comes. The stream is `live.rs`'s; without a script the page says how else to look.
+
+use askama::Template;
+use axum::extract::Query;
+use axum::response::Response;
+use serde::Deserialize;
+
+use super::{Frame, show};
+use crate::admin::problem::Problem;
+use crate::admin::routes::{Access, Routes};
+use crate::message::TopicFilter;
+use crate::people::Role;
+
+pub(super) const PATH: &str = "/messages";
+
+pub(super) fn routes(routes: Routes) -> Routes {
+    routes.page(PATH, Access::Role(Role::Viewer), page)
+}
+
+#[derive(Template)]
+#[template(path = "messages.html")]
+struct Page {
+    frame: Frame,
+    filter: String,
+    error: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Wanted {
+    #[serde(default)]
+    filter: String,
+}
+
+async fn page(frame: Frame, Query(Wanted { filter }): Query<Wanted>) -> Result<Response, Problem> {
+    let error = TopicFilter::new(&filter).err().filter(|_| !filter.is_empty());
+    let error = error.map(|error| format!("The filter {error}."));
+    Ok(show(&Page { frame, filter, error }))
+}

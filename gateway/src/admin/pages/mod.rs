@@ -1,0 +1,152 @@
+//! The pages: one file each, with the part of the API that the page is made from.
+//!
+//! A page's data is a `Serialize` type that the API gives as it is, and the template shows the same value: there is one
+//! function that gathers it. Templates stand in `gateway/templates`, all within `frame.html`. ARCHITECTURE.md says how a page
+//! is added.
+
+pub(super) mod account;
+mod look;
+mod messages;
+pub(super) mod overview;
+mod security;
+mod set_up;
+pub(super) mod shown;
+mod sign_in;
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::{Form, Json};
+use serde::de::DeserializeOwned;
+
+use super::Sources;
+use super::problem::Problem;
+use super::routes::Routes;
+use super::trust::{Caller, Cookies};
+
+/// Where somebody signs in.
+pub(super) const SIGN_IN: &str = "/sign-in";
+/// Where the first admin is made.
+pub(super) const SET_UP: &str = "/setup";
+
+/// The pages in the order of the menu: where each is, and its name.
+const MENU: &[(&str, &str)] = &[(overview::PATH, "Overview"), (messages::PATH, "Live messages")];
+
+pub(super) fn routes(routes: Routes) -> Routes {
+    routes
+        .with(set_up::routes)
+        .with(sign_in::routes)
+        .with(look::routes)
+        .with(security::routes)
+        .with(overview::routes)
+        .with(messages::routes)
+        .with(account::routes)
+}
+
+/// What stands around every page. Handlers take it as an argument.
+#[derive(Debug, Clone)]
+pub(super) struct Frame {
+    gateway: String,
+    /// Where this page is.
+    path: String,
+    /// Name and role of who has signed in.
+    person: Option<(String, &'static str)>,
+    csrf: String,
+    /// What the last form has brought about, shown once.
+    notice: Option<String>,
+    /// `light`, `dark` or empty.
+    theme: &'static str,
+    style: String,
+    script: String,
+    icon: String,
+}
+
+impl Frame {
+    /// Around what this request asks for.
+    pub(super) fn of(sources: &Sources, caller: &Caller, parts: &Parts) -> Self {
+        let (person, csrf) = match caller {
+            Caller::Person { name, role, csrf, .. } => (Some((name.to_string(), role.as_str())), csrf.to_string()),
+            _ => (None, String::new()),
+        };
+        let assets = &sources.page.assets;
+        Self {
+            gateway: sources.id.clone(),
+            path: parts.uri.path().to_owned(),
+            person,
+            csrf,
+            notice: None,
+            theme: Cookies::theme(&parts.headers).map_or("", look::known),
+            style: assets.style(),
+            script: assets.script(),
+            icon: assets.icon(),
+        }
+    }
+
+    /// The menu, with whether each is the page that is shown.
+    fn menu(&self) -> impl Iterator<Item = (&'static str, &'static str, bool)> {
+        MENU.iter().map(|(path, name)| (*path, *name, *path == self.path))
+    }
+
+    /// The version, for the foot of the page.
+    fn version(&self) -> &'static str {
+        env!("CARGO_PKG_VERSION")
+    }
+}
+
+impl FromRequestParts<Arc<Sources>> for Frame {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, sources: &Arc<Sources>) -> Result<Self, Problem> {
+        let caller = Caller::from_request_parts(parts, sources).await?;
+        let notice = sources.page.trust.told(&caller);
+        Ok(Self { notice, ..Self::of(sources, &caller, parts) })
+    }
+}
+
+/// A page of a template.
+pub(super) fn show(template: &impl Template) -> Response {
+    match template.render() {
+        Ok(text) => ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], text).into_response(),
+        Err(error) => Problem::failed(format!("the page can't be made: {error}")).into_response(),
+    }
+}
+
+/// What a program sends as JSON and a page as a form.
+pub(super) struct Input<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequest<Arc<Sources>> for Input<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, sources: &Arc<Sources>) -> Result<Self, Problem> {
+        let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        if kind.starts_with("application/json") {
+            let read = Json::<T>::from_request(request, sources).await;
+            return read
+                .map(|Json(input)| Self(input))
+                .map_err(|error| Problem::new(error.status(), error.body_text()));
+        }
+        let read = Form::<T>::from_request(request, sources).await;
+        read.map(|Form(input)| Self(input)).map_err(|error| Problem::new(error.status(), error.body_text()))
+    }
+}
+
+#[derive(Template)]
+#[template(path = "problem.html")]
+struct ProblemPage<'a> {
+    frame: Frame,
+    problem: &'a Problem,
+    /// Whether signing in as somebody else may help.
+    may_sign_in: bool,
+}
+
+/// What went wrong, for people.
+pub(super) fn problem(frame: Frame, problem: &Problem) -> Response {
+    let may_sign_in = problem.status == StatusCode::FORBIDDEN || problem.status == StatusCode::UNAUTHORIZED;
+    let mut response = show(&ProblemPage { frame, problem, may_sign_in });
+    *response.status_mut() = problem.status;
+    response
+}

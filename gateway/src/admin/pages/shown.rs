@@ -1,0 +1,70 @@
+//! Figures as people read them.
+
+use std::time::Duration;
+
+/// How often something happens: `0`, `0.02/s`, `12/s`.
+pub(in crate::admin) fn rate(per_second: Option<f64>) -> String {
+    match per_second {
+        None => "–".to_owned(),
+        Some(0.0) => "0/s".to_owned(),
+        Some(rate) if rate < 0.095 => format!("{:.1}/min", rate * 60.0),
+        Some(rate) if rate < 9.95 => format!("{rate:.1}/s"),
+        Some(rate) => format!("{}/s", count(rate.round() as u64)),
+    }
+}
+
+/// A count with a narrow blank between thousands.
+pub(in crate::admin) fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push('\u{202f}');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// Bytes: `17 B`, `1.2 MB`.
+pub(in crate::admin) fn bytes(number: u64) -> String {
+    let (mut value, mut unit) = (number as f64, "B");
+    for next in ["kB", "MB", "GB", "TB"] {
+        if value < 999.5 {
+            break;
+        }
+        (value, unit) = (value / 1000.0, next);
+    }
+    if unit == "B" || value >= 9.95 { format!("{value:.0} {unit}") } else { format!("{value:.1} {unit}") }
+}
+
+/// A time in its two largest units: `3 d 4 h`, `12 min 5 s`.
+pub(in crate::admin) fn duration(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let units = [(86_400, "d"), (3600, "h"), (60, "min"), (1, "s")];
+    let Some(at) = units.iter().position(|(size, _)| seconds >= *size) else { return "0 s".to_owned() };
+    let mut left = seconds;
+    let mut parts = Vec::new();
+    for (size, unit) in units.iter().skip(at).take(2) {
+        if left / size > 0 {
+            parts.push(format!("{} {unit}", left / size));
+        }
+        left %= size;
+    }
+    parts.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_short_and_have_their_unit() {
+        let rates = [None, Some(0.0), Some(0.02), Some(0.5), Some(9.96), Some(1234.4)].map(rate);
+        assert_eq!(rates, ["–", "0/s", "1.2/min", "0.5/s", "10/s", "1\u{202f}234/s"]);
+        assert_eq!([0, 999, 1000, 1_234_567].map(count), ["0", "999", "1\u{202f}000", "1\u{202f}234\u{202f}567"]);
+        assert_eq!([0, 17, 1_200, 999_600, 12_345_678].map(bytes), ["0 B", "17 B", "1.2 kB", "1.0 MB", "12 MB"]);
+        let times = [0, 59, 60, 725, 3600, 90_061].map(|seconds| duration(Duration::from_secs(seconds)));
+        assert_eq!(times, ["0 s", "59 s", "1 min", "12 min 5 s", "1 h", "1 d 1 h"]);
+    }
+}

@@ -1,0 +1,9 @@
+//! The admin page and its API: who gets in, what each role opens, what browsers are told; and in a real browser, what
+//! people see.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
+
+mod browser;
+mod coming_in;
+mod live;
+mod routes;
+mod secure;

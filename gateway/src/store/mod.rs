@@ -28,9 +28,8 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 pub use self::rows::{
-    AUDIT_ROWS, AuditRow, HeldRow, Lasts, MemoryRow, QueuedRow, RemoteRow, SessionRow, Stored, StoredMemory, StoredRemote,
-    StoredSession,
-    SubscriptionRow,
+    AUDIT_ROWS, AuditRow, HeldRow, Lasts, MemoryRow, QueuedRow, RemoteRow, SessionRow, Stored, StoredMemory,
+    StoredRemote, StoredSession, SubscriptionRow,
 };
 
 use self::database::Database;

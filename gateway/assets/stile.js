@@ -47,14 +47,49 @@ if (live) {
     $("live-state").replaceChildren(mark);
   };
   const fits = (row) => row.textContent.toLowerCase().includes($("search").value.toLowerCase());
-  const cells = (texts, name) => {
-    const row = document.createElement("tr");
-    if (name) row.className = name;
-    for (const text of texts) row.insertCell().textContent = text;
-    // Topics break behind their slashes.
-    const topic = row.cells[1];
-    topic.replaceChildren(...topic.textContent.split(/(?<=\/)/).flatMap((level) => [level, document.createElement("wbr")]));
+  const make = (name, text, kind) => {
+    const element = document.createElement(name);
+    if (text) element.textContent = text;
+    if (kind) element.className = kind;
+    return element;
+  };
+  // Topics break behind their slashes.
+  const broken = (topic) => topic.split(/(?<=\/)/).flatMap((level) => [level, make("wbr")]);
+  const hex = (base64) => [...atob(base64)].map((c) => c.charCodeAt(0).toString(16).padStart(2, "0")).join(" ");
+  const pretty = (text) => { try { return JSON.stringify(JSON.parse(text), null, 2); } catch { return text; } };
+  // Short payloads stand as they are; of long ones the beginning, and all of it, laid out, when it is opened.
+  const payload = (message) => {
+    const text = message.encoding === "text" ? message.payload : hex(message.payload);
+    if (text.length <= 160) return text;
+    const details = make("details");
+    details.append(make("summary", `${text.slice(0, 120)}…`));
+    details.addEventListener("toggle", () => { if (details.children.length < 2) details.append(make("pre", pretty(text))); });
+    return details;
+  };
+  const rowOf = (message) => {
+    const row = make("tr");
+    for (const content of [[message.time.slice(11, 23)], broken(message.topic), [message.origin], [payload(message)]]) row.insertCell().append(...content);
     return row;
+  };
+  // With the way of each, a row is a message, and its last cell has what became of it, step by step.
+  const ways = new Map();
+  const MARKS = { delivered: "good", filtered: "notice", dropped: "bad", held: "notice" };
+  const step = (hop) => {
+    let row = ways.get(hop.id), fresh = null;
+    if (!row) {
+      if (!hop.message) return null; // It came before this page did.
+      row = fresh = rowOf(hop.message);
+      row.insertCell().append(make("ol"));
+      ways.set(hop.id, row);
+    }
+    const item = make("li");
+    if (hop.place === "plugin") item.append(make("strong", hop.plugin));
+    item.append(MARKS[hop.did] ? make("span", hop.did, `state ${MARKS[hop.did]}`) : hop.did);
+    if (hop.reason) item.append(hop.reason);
+    item.append(make("span", `${(hop.after_micros / 1000).toFixed(2)} ms`, "quiet"));
+    row.cells[4].firstElementChild.append(item);
+    if (hop.did === "changed") row.cells[3].append(make("br"), "→ ", payload(hop.message));
+    return fresh;
   };
   const draw = () => {
     drawing = false;
@@ -62,30 +97,38 @@ if (live) {
     // Newer than what fits is what counts; the rest was never to be seen.
     if (waiting.length > MOST) { skipped += waiting.length - MOST; waiting.splice(0, waiting.length - MOST); }
     const fresh = document.createDocumentFragment();
-    for (const message of waiting.splice(0)) {
-      const row = message.missed
-        ? cells(["", `${message.missed} messages were skipped`, "", ""], "skipped")
-        : cells([message.time.slice(11, 23), message.topic, message.origin, message.encoding === "text" ? message.payload : `base64 ${message.payload}`]);
+    for (const seen of waiting.splice(0)) {
+      let row;
+      if (seen.missed) {
+        row = make("tr", "", "skipped");
+        row.insertCell();
+        row.insertCell().append(`${seen.missed} were skipped`);
+      } else {
+        row = seen.did ? step(seen) : rowOf(seen);
+        if (row) shown += 1;
+      }
+      if (!row) continue;
       row.hidden = !fits(row);
       fresh.prepend(row);
-      if (!message.missed) shown += 1;
     }
     rows.prepend(fresh);
     while (rows.rows.length > MOST) rows.lastElementChild.remove();
+    if (ways.size > 2 * MOST) for (const [id, row] of ways) if (!row.isConnected) ways.delete(id);
     $("live-count").textContent = shown;
     $("live-skipped").textContent = skipped;
     $("live-empty").hidden = rows.rows.length > 0;
   };
-  const take = (messages) => {
-    waiting.push(...messages);
+  const take = (seen) => {
+    waiting.push(...seen);
     if (waiting.length > 4 * MOST) { skipped += waiting.length - MOST; waiting.splice(0, waiting.length - MOST); }
     if (!drawing && !paused) { drawing = true; requestAnimationFrame(draw); }
   };
 
-  const source = new EventSource(`/api/v1/live?filter=${encodeURIComponent(live.dataset.filter)}`);
+  const stream = live.dataset.way ? "way" : "live";
+  const source = new EventSource(`/api/v1/${stream}?filter=${encodeURIComponent(live.dataset.filter)}`);
   source.onopen = () => state("good", "live");
   source.onerror = () => state("bad", source.readyState === EventSource.CLOSED ? "ended: load the page again" : "connecting again");
-  source.addEventListener("messages", (event) => take(JSON.parse(event.data)));
+  for (const event of ["messages", "hops"]) source.addEventListener(event, (come) => take(JSON.parse(come.data)));
   source.addEventListener("missed", (event) => {
     const { missed } = JSON.parse(event.data);
     skipped += missed;
@@ -96,6 +139,6 @@ if (live) {
     $("pause").setAttribute("aria-pressed", paused);
     draw();
   };
-  $("clear").onclick = () => { rows.replaceChildren(); waiting.length = 0; shown = 0; skipped = 0; draw(); };
+  $("clear").onclick = () => { rows.replaceChildren(); ways.clear(); waiting.length = 0; shown = 0; skipped = 0; draw(); };
   $("search").oninput = () => { for (const row of rows.rows) row.hidden = !fits(row); };
 }

@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use axum::Extension;
 use axum::body::{Body, Bytes};
-use axum::extract::{Query, State};
+use axum::extract::{FromRequestParts, Query, State};
 use axum::http::header;
+use axum::http::request::Parts;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio_util::sync::CancellationToken;
@@ -24,14 +25,15 @@ use super::port::Streaming;
 use super::problem::Problem;
 use super::routes::{Access, Routes};
 use super::trust::Caller;
-use crate::message::{Message, TopicFilter};
+use crate::message::{Message, Topic, TopicFilter};
 use crate::people::Role;
+use crate::pipeline::{Hop, Spot};
 
 /// The role that watching takes.
 const NEEDS: Role = Role::Viewer;
 /// Events are this far apart at least: a browser is better at one of many messages than at many events.
 const PACE: Duration = Duration::from_millis(50);
-/// Messages of one event. Beyond it they wait for the next, and who is too slow for that skips some.
+/// Messages, or what happened to them, of one event. Beyond it they wait for the next, and who is too slow for that skips some.
 const BATCH: usize = 200;
 /// While nothing comes, how often a watcher hears that the gateway is there, and it is asked whether he still may watch.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
@@ -59,10 +61,10 @@ pub(super) async fn tap(
     Extension(Stop(stop)): Extension<Stop>,
     Query(wanted): Query<Wanted>,
 ) -> Result<Response, Problem> {
-    let watch = Watch { messages: sources.pipeline.tap(), filter: wanted.filter()?, stop };
+    let watch = Watch { items: sources.pipeline.tap(), filter: wanted.filter()?, stop };
     let stream = futures_util::stream::unfold(watch, |mut watch| async {
         let line = match watch.next().await? {
-            Seen::Message(message) => format!("{}\n", message.to_json()),
+            Seen::Item(message) => format!("{}\n", message.to_json()),
             // The watcher is slow, which is its own affair; it is told what it missed.
             Seen::Missed(missed) => format!("{{\"missed\":{missed}}}\n"),
         };
@@ -72,47 +74,127 @@ pub(super) async fn tap(
 }
 
 pub(super) fn routes(routes: Routes) -> Routes {
-    routes.get("/api/v1/live", Access::Role(NEEDS), live)
+    routes.get("/api/v1/live", Access::Role(NEEDS), live).get("/api/v1/way", Access::Role(NEEDS), way)
 }
 
 /// Delivered messages as they come: events `messages` with a list of messages, and `missed` with how many were skipped.
 #[utoipa::path(get, path = "/api/v1/live", tag = "messages",
     params(("filter" = Option<String>, Query, description = "a topic filter of MQTT; without it, everything")),
     responses((status = 200, description = "server-sent events", content_type = "text/event-stream", body = String)))]
-pub(super) async fn live(
-    State(sources): State<Arc<Sources>>,
-    Extension(Stop(stop)): Extension<Stop>,
-    streaming: Option<Extension<Streaming>>,
+pub(super) async fn live(State(sources): State<Arc<Sources>>, asked: Asked) -> Result<Response, Problem> {
+    let items = sources.pipeline.tap();
+    asked.answer(items, "messages", sources)
+}
+
+/// What becomes of each message: events `hops` with a list of what happened to messages at their arrival, at each plugin and at
+/// their delivery, with the time since the first byte; and `missed` with how many were skipped.
+#[utoipa::path(get, path = "/api/v1/way", tag = "messages",
+    params(("filter" = Option<String>, Query, description = "a topic filter of MQTT; without it, everything")),
+    responses((status = 200, description = "server-sent events", content_type = "text/event-stream", body = String)))]
+pub(super) async fn way(State(sources): State<Arc<Sources>>, asked: Asked) -> Result<Response, Problem> {
+    let items = sources.pipeline.hops();
+    asked.answer(items, "hops", sources)
+}
+
+/// Somebody who wants to watch.
+pub(super) struct Asked {
+    stop: CancellationToken,
+    streaming: Option<Streaming>,
     caller: Caller,
-    Query(wanted): Query<Wanted>,
-) -> Result<Response, Problem> {
-    let watch = Watch { messages: sources.pipeline.tap(), filter: wanted.filter()?, stop };
-    let viewer = Viewer { watch, ahead: None, sources, caller, _stays: streaming.map(|Extension(s)| s.begin()) };
-    let stream = futures_util::stream::unfold(viewer, |mut viewer| async {
-        let event = viewer.next().await?;
-        Some((Ok::<_, Infallible>(event), viewer))
-    });
-    Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(SIGN_OF_LIFE)).into_response())
+    filter: Option<TopicFilter>,
+}
+
+impl FromRequestParts<Arc<Sources>> for Asked {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, sources: &Arc<Sources>) -> Result<Self, Problem> {
+        let wanted = Query::<Wanted>::from_request_parts(parts, sources).await;
+        let Query(wanted) = wanted.map_err(|error| Problem::bad(error.body_text()))?;
+        let Some(Stop(stop)) = parts.extensions.get().cloned() else {
+            return Err(Problem::failed("nothing can be watched here"));
+        };
+        let caller = Caller::from_request_parts(parts, sources).await?;
+        Ok(Self { stop, streaming: parts.extensions.get().cloned(), caller, filter: wanted.filter()? })
+    }
+}
+
+impl Asked {
+    fn answer<T: Item>(
+        self,
+        items: Receiver<Arc<T>>,
+        event: &'static str,
+        sources: Arc<Sources>,
+    ) -> Result<Response, Problem> {
+        let Self { stop, streaming, caller, filter } = self;
+        let watch = Watch { items, filter, stop };
+        let stays = streaming.map(|streaming| streaming.begin());
+        let viewer = Viewer { watch, event, ahead: None, sources, caller, _stays: stays };
+        let stream = futures_util::stream::unfold(viewer, |mut viewer| async {
+            let event = viewer.next().await?;
+            Some((Ok::<_, Infallible>(event), viewer))
+        });
+        Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(SIGN_OF_LIFE)).into_response())
+    }
+}
+
+/// What can be watched.
+trait Item: Send + Sync + 'static {
+    fn topic(&self) -> &Topic;
+    fn json(&self) -> Value;
+}
+
+impl Item for Message {
+    fn topic(&self) -> &Topic {
+        &self.topic
+    }
+
+    fn json(&self) -> Value {
+        self.to_json()
+    }
+}
+
+impl Item for Hop {
+    fn topic(&self) -> &Topic {
+        &self.topic
+    }
+
+    fn json(&self) -> Value {
+        let (place, plugin) = match &self.spot {
+            Spot::In => ("in", None),
+            Spot::Stage(name) => ("plugin", Some(&**name)),
+            Spot::Out => ("out", None),
+        };
+        json!({
+            "id": self.id.to_string(),
+            "topic": self.topic.as_str(),
+            "place": place,
+            "plugin": plugin,
+            "after_micros": u64::try_from(self.after.as_micros()).unwrap_or(u64::MAX),
+            "did": self.did,
+            "reason": self.reason.map(|reason| reason.as_str()),
+            "message": self.message.as_ref().map(Message::to_json),
+        })
+    }
 }
 
 /// What a watcher gets to see.
-enum Seen {
-    Message(Arc<Message>),
+enum Seen<T> {
+    Item(Arc<T>),
     Missed(u64),
 }
 
-struct Watch {
-    messages: Receiver<Arc<Message>>,
+struct Watch<T> {
+    items: Receiver<Arc<T>>,
     filter: Option<TopicFilter>,
     stop: CancellationToken,
 }
 
-impl Watch {
+impl<T: Item> Watch<T> {
     /// The next that is wanted, `None` at the end.
-    async fn next(&mut self) -> Option<Seen> {
+    async fn next(&mut self) -> Option<Seen<T>> {
         loop {
-            match self.stop.run_until_cancelled(self.messages.recv()).await? {
-                Ok(message) if self.wants(&message) => return Some(Seen::Message(message)),
+            match self.stop.run_until_cancelled(self.items.recv()).await? {
+                Ok(item) if self.wants(&item) => return Some(Seen::Item(item)),
                 Ok(_) => {}
                 Err(RecvError::Lagged(missed)) => return Some(Seen::Missed(missed)),
                 Err(RecvError::Closed) => return None,
@@ -121,10 +203,10 @@ impl Watch {
     }
 
     /// What is there already, without waiting.
-    fn ready(&mut self) -> Option<Seen> {
+    fn ready(&mut self) -> Option<Seen<T>> {
         loop {
-            match self.messages.try_recv() {
-                Ok(message) if self.wants(&message) => return Some(Seen::Message(message)),
+            match self.items.try_recv() {
+                Ok(item) if self.wants(&item) => return Some(Seen::Item(item)),
                 Ok(_) => {}
                 Err(TryRecvError::Lagged(missed)) => return Some(Seen::Missed(missed)),
                 Err(TryRecvError::Empty | TryRecvError::Closed) => return None,
@@ -132,22 +214,24 @@ impl Watch {
         }
     }
 
-    fn wants(&self, message: &Message) -> bool {
-        self.filter.as_ref().is_none_or(|filter| filter.matches(message.topic.as_str()))
+    fn wants(&self, item: &T) -> bool {
+        self.filter.as_ref().is_none_or(|filter| filter.matches(item.topic().as_str()))
     }
 }
 
 /// Somebody who watches by server-sent events.
-struct Viewer {
-    watch: Watch,
+struct Viewer<T> {
+    watch: Watch<T>,
+    /// What events are called.
+    event: &'static str,
     /// What came behind a batch and goes first next time.
-    ahead: Option<Seen>,
+    ahead: Option<Seen<T>>,
     sources: Arc<Sources>,
     caller: Caller,
     _stays: Option<super::port::StreamingNow>,
 }
 
-impl Viewer {
+impl<T: Item> Viewer<T> {
     /// The next event, `None` at the end, which is also when he may not watch any more.
     async fn next(&mut self) -> Option<Event> {
         let first = match self.ahead.take() {
@@ -167,13 +251,13 @@ impl Viewer {
             Seen::Missed(missed) => {
                 return Some(Event::default().event("missed").data(json!({ "missed": missed }).to_string()));
             }
-            Seen::Message(message) => message,
+            Seen::Item(item) => item,
         };
         tokio::time::sleep(PACE).await;
-        let mut batch = vec![first.to_json()];
+        let mut batch = vec![first.json()];
         while batch.len() < BATCH {
             match self.watch.ready() {
-                Some(Seen::Message(message)) => batch.push(message.to_json()),
+                Some(Seen::Item(item)) => batch.push(item.json()),
                 Some(missed) => {
                     self.ahead = Some(missed);
                     break;
@@ -181,7 +265,7 @@ impl Viewer {
                 None => break,
             }
         }
-        Some(Event::default().event("messages").data(serde_json::Value::Array(batch).to_string()))
+        Some(Event::default().event(self.event).data(Value::Array(batch).to_string()))
     }
 
     fn may(&self) -> bool {

@@ -22,6 +22,7 @@ const BEARER: &str = "token";
         document,
         routes_table,
         live::live,
+        live::way,
         audit::get_audit,
         pages::overview::get_overview,
         pages::account::put_password,

@@ -7,6 +7,7 @@ use tokio::sync::broadcast;
 
 use super::carrier::Carriers;
 use super::fanout::Fanout;
+use super::hop::Hops;
 use super::{Closed, Delivered, DropReason, Ledger, Output, Ticket};
 use crate::message::{Message, Note, Receipt, Topic};
 
@@ -20,6 +21,7 @@ pub(super) struct Exit {
     pub(super) carriers: Carriers,
     pub(super) fanout: Fanout,
     pub(super) taps: broadcast::Sender<Arc<Message>>,
+    pub(super) hops: Hops,
     pub(super) noter: OnceLock<Box<Noter>>,
 }
 
@@ -42,6 +44,7 @@ impl Exit {
         if let Some(output) = output {
             output.offer(&message);
         }
+        self.hops.delivered(&message);
         if self.taps.receiver_count() > 0 {
             // Fails only when the last watcher left just now.
             let _ = self.taps.send(message);

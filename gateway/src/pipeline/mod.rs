@@ -4,11 +4,12 @@
 //! `ledger.rs` counts, `stamp.rs` makes messages. `stage.rs` says what may stand in between: each stage has a thread
 //! (`worker.rs`) and a queue (`queue.rs`), `line.rs` is the way through them, `stages.rs` puts others in their place.
 //! `shelf.rs` holds what a stage could not judge.
-//! `exit.rs` hands messages to the broker, by `fanout.rs`, to each `output.rs` and to each `carrier.rs`.
+//! `hop.rs` tells watchers what became of each. `exit.rs` hands messages to the broker, by `fanout.rs`, to each `output.rs` and to each `carrier.rs`.
 
 mod carrier;
 mod exit;
 mod fanout;
+mod hop;
 mod ledger;
 mod line;
 mod output;
@@ -29,6 +30,7 @@ use tokio::sync::{Notify, broadcast};
 
 pub use carrier::Carrier;
 pub use fanout::{FANOUT_QUEUE, Intake, ShortWay};
+pub use hop::{Hop, Spot};
 pub use ledger::{Door, DropReason, Ledger, Snapshot, Ticket};
 pub use output::Output;
 pub use queue::{BATCH, STAGE_QUEUE, STAGE_QUEUE_BYTES};
@@ -39,6 +41,7 @@ pub use stamp::Stamp;
 
 use self::carrier::Carriers;
 use self::exit::Exit;
+use self::hop::Hops;
 use self::stages::Stages;
 use crate::message::{Clock, Message, Note, Origin, Receipt, Received, Topic};
 
@@ -85,6 +88,7 @@ impl Pipeline {
             carriers: Carriers::default(),
             fanout,
             taps: broadcast::Sender::new(TAP_QUEUE),
+            hops: Hops::default(),
             noter: OnceLock::new(),
         });
         let pipeline = Self { stamp: Stamp::new(run), stages: Stages::new(Arc::clone(&exit)), exit };
@@ -141,6 +145,7 @@ impl Pipeline {
             Origin::Gateway | Origin::Plugin(_) => Door::Gateway,
         };
         let ticket = self.exit.ledger.receive(door);
+        self.exit.hops.came(&message);
         if !self.stages.any() {
             return self.exit.deliver(message, ticket, receipt).await;
         }
@@ -255,6 +260,11 @@ impl Pipeline {
     /// Ends a branch of a receipt that a carrier was given: what it stands for is safe there.
     pub fn end(&self, receipt: Receipt) {
         self.exit.end(Some(receipt));
+    }
+
+    /// What becomes of each message at each place on its way, live, for a watcher that may lag and lose some.
+    pub fn hops(&self) -> broadcast::Receiver<Arc<Hop>> {
+        self.exit.hops.watch()
     }
 
     /// Delivered messages, live, for a watcher that may lag and lose some.

@@ -1,10 +1,11 @@
 //! The path's promises, held against stages made for it. `changes.rs`: other stages while messages come; `order.rs`:
 //! order and the ledger under load; `receipts.rs`: what an acknowledgement waits for; `carriers.rs`: who
-//! takes messages out of the house; `held.rs`: what is held until it can be judged.
+//! takes messages out of the house; `held.rs`: what is held until it can be judged; `hops.rs`: what watchers are told.
 
 mod carriers;
 mod changes;
 mod held;
+mod hops;
 mod order;
 mod receipts;
 

@@ -5,7 +5,12 @@ use std::path::{Path, PathBuf};
 use stile_tests::{Browser, PASSWORD, Stile, Visitor, mosquitto_pub};
 
 /// The pages that anybody who has signed in can see, with what is ready when it shows this.
-const PAGES: &[(&str, &str)] = &[("/", "Ledger"), ("/messages", "Topic filter"), ("/account", "Another password")];
+const PAGES: &[(&str, &str)] = &[
+    ("/", "Ledger"),
+    ("/messages", "Topic filter"),
+    ("/messages?way=1", "since the first byte"),
+    ("/account", "Another password"),
+];
 /// The widths of a phone, a tablet and a desk.
 const WIDTHS: [u32; 3] = [360, 768, 1440];
 
@@ -49,6 +54,12 @@ fn from_the_first_start_to_the_first_message() {
     browser.open(&url(&stile, "/messages"));
     browser.wait_text("Nothing has come yet");
     within_the_stream(&stile, &browser);
+    browser.click("[name=way]");
+    browser.click("#filter-form button");
+    browser.wait_text("live");
+    assert!(mosquitto_pub(stile.mqtt, "mqttv5", &["-t", "a/b", "-m", "third message"]).status.success());
+    browser.wait_text("delivered");
+    browser.wait_text("third message");
     browser.open(&url(&stile, "/"));
     browser.wait_text("Every message is accounted for");
     let outside: Vec<_> =
@@ -118,7 +129,8 @@ fn every_page_is_accessible_in_both_themes_and_fits_into_every_width() {
     for (path, ready) in PAGES {
         browser.open(&url(&stile, path));
         browser.wait_text(ready);
-        let name = if *path == "/" { "overview" } else { path.trim_start_matches('/') };
+        let name = path.trim_start_matches('/').replace(['?', '='], "-");
+        let name = if name.is_empty() { "overview" } else { &name };
         for theme in ["light", "dark"] {
             browser.prefer(theme);
             for width in WIDTHS {
@@ -151,7 +163,7 @@ fn every_page_is_reached_and_used_by_keyboard_alone_and_without_scripts() {
     browser.press(PASSWORD);
     browser.press("\u{e007}");
     browser.wait_text("Overview");
-    for (path, ready) in PAGES.iter().filter(|(path, _)| *path != "/") {
+    for (path, ready) in PAGES.iter().filter(|(path, _)| *path != "/" && !path.contains('?')) {
         let at = || browser.run("return document.activeElement.getAttribute('href')");
         let mut steps = 0;
         while at() != *path {

@@ -53,3 +53,29 @@ fn a_viewer_sees_what_his_filter_wants_and_is_cut_off_with_his_session() {
     std::io::Read::read_to_string(&mut stream, &mut rest).unwrap();
     assert!(!rest.contains("four"), "{rest}");
 }
+
+#[test]
+fn a_viewer_of_the_way_sees_a_message_come_and_reach_the_outputs() {
+    let stile = Stile::start("");
+    let anna = Visitor::first(&stile);
+    let mut stream = BufReader::new(anna.send("GET", "/api/v1/way?filter=a/%23", &[], ""));
+    let mut line = String::new();
+    while line != "\r\n" {
+        line.clear();
+        stream.read_line(&mut line).unwrap();
+    }
+    publish(&stile, "a/b", "one");
+    let mut seen = Vec::new();
+    while seen.len() < 2 {
+        seen.extend(event(&mut stream, "hops").as_array().unwrap().clone());
+    }
+    assert_eq!(
+        (&seen[0]["did"], &seen[0]["place"], &seen[0]["message"]["payload"]),
+        (&"came".into(), &"in".into(), &"one".into())
+    );
+    assert_eq!(
+        (&seen[1]["did"], &seen[1]["place"], &seen[1]["id"]),
+        (&"delivered".into(), &"out".into(), &seen[0]["id"])
+    );
+    assert!(seen[1]["after_micros"].as_u64() >= seen[0]["after_micros"].as_u64(), "{seen:?}");
+}

@@ -29,7 +29,7 @@ impl World {
         let text = |route: &Value, key: &str| route[key].as_str().map(str::to_owned);
         let route = |route: &Value| Route {
             method: text(route, "method").unwrap(),
-            path: text(route, "path").unwrap().replace('{', "").replace('}', ""),
+            path: text(route, "path").unwrap().replace(['{', '}'], ""),
             needs: text(route, "needs"),
             open_on_loopback: route["open_on_loopback"] == true,
         };
@@ -56,6 +56,11 @@ fn add(stile: &Stile, arguments: &[&str]) -> String {
     let output = program.stdin(std::fs::File::open(file).unwrap()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// Answers that have no end.
+fn is_stream(path: &str) -> bool {
+    ["/api/v1/live", "/api/v1/way"].contains(&path)
 }
 
 fn rank(role: &str) -> usize {
@@ -96,7 +101,7 @@ fn too_small_a_role_opens_nothing_and_the_right_one_does() {
         let mut program = Visitor::with_token(world.stile.admin, token);
         for Route { method, path, needs, .. } in world.guarded() {
             // Streams have no end; a token has no session to end.
-            if path == "/api/v1/live" || path == "/sign-out" {
+            if is_stream(path) || path == "/sign-out" {
                 continue;
             }
             let status = program.ask(method, path, &[], "").status;
@@ -107,7 +112,7 @@ fn too_small_a_role_opens_nothing_and_the_right_one_does() {
     }
     for role in ["viewer", "operator"] {
         let mut person = Visitor::signed_in(&world.stile, role);
-        for Route { path, needs, .. } in world.guarded().filter(|r| r.method == "GET" && r.path != "/api/v1/live") {
+        for Route { path, needs, .. } in world.guarded().filter(|r| r.method == "GET" && !is_stream(&r.path)) {
             let enough = rank(role) >= rank(needs.as_deref().unwrap());
             let status = person.get(path).status;
             assert_eq!(status == 403, !enough, "{role}: {path}: {status}");
@@ -149,7 +154,7 @@ fn no_change_is_made_without_the_forms_token_or_from_another_hosts_page() {
 fn every_answer_has_the_headers_that_browsers_go_by() {
     let world = World::new();
     let mut anna = Visitor::signed_in(&world.stile, "anna");
-    let gets = world.table.iter().filter(|route| route.method == "GET" && route.path != "/api/v1/live");
+    let gets = world.table.iter().filter(|route| route.method == "GET" && !is_stream(&route.path));
     for path in gets.map(|route| route.path.as_str()).chain(["/nowhere"]) {
         let answer = anna.get(path);
         let policy = answer.header("content-security-policy");

@@ -22,6 +22,8 @@ pub(super) fn routes(routes: Routes) -> Routes {
 struct Page {
     frame: Frame,
     filter: String,
+    /// Whether what each plugin made of each message is shown.
+    way: bool,
     error: Option<String>,
 }
 
@@ -29,10 +31,12 @@ struct Page {
 struct Wanted {
     #[serde(default)]
     filter: String,
+    /// Anything: it is shown.
+    way: Option<String>,
 }
 
-async fn page(frame: Frame, Query(Wanted { filter }): Query<Wanted>) -> Result<Response, Problem> {
+async fn page(frame: Frame, Query(Wanted { filter, way }): Query<Wanted>) -> Result<Response, Problem> {
     let error = TopicFilter::new(&filter).err().filter(|_| !filter.is_empty());
     let error = error.map(|error| format!("The filter {error}."));
-    Ok(show(&Page { frame, filter, error }))
+    Ok(show(&Page { frame, filter, way: way.is_some(), error }))
 }

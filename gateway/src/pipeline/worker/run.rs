@@ -177,6 +177,7 @@ impl Run {
     /// Does with a message what the verdict says. One that is to be held and came from the shelf goes to `back`.
     fn follow(&self, verdict: Verdict, message: Message, rider: Rider, back: &mut Back, waker: &Waker) {
         let figures = &self.shared.figures;
+        rider.line.exit.hops.judged(&message, &self.shared.name, &verdict);
         let Rider { ticket, receipt, line, at, laid } = rider;
         let message = match verdict {
             Verdict::Pass => {
@@ -212,6 +213,7 @@ impl Run {
     fn add(&self, line: &Arc<Line>, at: usize, several: Vec<Message>, receipt: Option<Receipt>, waker: &Waker) {
         count(&self.shared.figures.added, several.len());
         for message in several {
+            line.exit.hops.made(&message, &self.shared.name);
             let branch = receipt.as_ref().map(Receipt::branch);
             let _ = wait_for(waker, line.hand_on(message, line.exit.ledger.add(), branch, at + 1));
         }

@@ -26,15 +26,15 @@ pub(super) fn routes(routes: Routes) -> Routes {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Change {
     /// RFC 3339 in UTC.
-    at: String,
+    pub(super) at: String,
     /// Who did it.
-    who: String,
+    pub(super) who: String,
     /// From which address.
-    whence: Option<String>,
+    pub(super) whence: Option<String>,
     /// What was done.
-    what: String,
+    pub(super) what: String,
     /// `done`, `refused`, or how it failed.
-    outcome: String,
+    pub(super) outcome: String,
 }
 
 impl From<AuditRow> for Change {

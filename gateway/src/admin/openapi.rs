@@ -26,6 +26,13 @@ const BEARER: &str = "token";
         audit::get_audit,
         pages::overview::get_overview,
         pages::account::put_password,
+        pages::people::get_people,
+        pages::people::post_person,
+        pages::people::put_role,
+        pages::people::put_password,
+        pages::people::delete_person,
+        pages::people::post_token,
+        pages::people::delete_token,
     ),
     components(schemas(Problem))
 )]

@@ -10,6 +10,7 @@ const PAGES: &[(&str, &str)] = &[
     ("/messages", "Topic filter"),
     ("/messages?way=1", "since the first byte"),
     ("/account", "Another password"),
+    ("/people", "What was changed"),
 ];
 /// The widths of a phone, a tablet and a desk.
 const WIDTHS: [u32; 3] = [360, 768, 1440];

@@ -5,5 +5,6 @@
 mod browser;
 mod coming_in;
 mod live;
+mod people;
 mod routes;
 mod secure;

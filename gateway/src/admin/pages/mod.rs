@@ -8,6 +8,7 @@ pub(super) mod account;
 mod look;
 mod messages;
 pub(super) mod overview;
+pub(super) mod people;
 mod security;
 mod set_up;
 pub(super) mod shown;
@@ -27,14 +28,19 @@ use super::Sources;
 use super::problem::Problem;
 use super::routes::Routes;
 use super::trust::{Caller, Cookies};
+use crate::people::Role;
 
 /// Where somebody signs in.
 pub(super) const SIGN_IN: &str = "/sign-in";
 /// Where the first admin is made.
 pub(super) const SET_UP: &str = "/setup";
 
-/// The pages in the order of the menu: where each is, and its name.
-const MENU: &[(&str, &str)] = &[(overview::PATH, "Overview"), (messages::PATH, "Live messages")];
+/// The pages in the order of the menu: where each is, its name, and the role that it needs.
+const MENU: &[(&str, &str, Role)] = &[
+    (overview::PATH, "Overview", Role::Viewer),
+    (messages::PATH, "Live messages", Role::Viewer),
+    (people::PATH, "People", Role::Admin),
+];
 
 pub(super) fn routes(routes: Routes) -> Routes {
     routes
@@ -45,6 +51,7 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .with(overview::routes)
         .with(messages::routes)
         .with(account::routes)
+        .with(people::routes)
 }
 
 /// What stands around every page. Handlers take it as an argument.
@@ -86,9 +93,12 @@ impl Frame {
         }
     }
 
-    /// The menu, with whether each is the page that is shown.
+    /// The menu, with whether each is the page that is shown. It leaves out what this person may not see.
     fn menu(&self) -> impl Iterator<Item = (&'static str, &'static str, bool)> {
-        MENU.iter().map(|(path, name)| (*path, *name, *path == self.path))
+        let role = self.person.as_ref().and_then(|(_, role)| Role::parse(role));
+        let may = move |needs: Role| role.is_some_and(|role| role >= needs);
+        let seen = MENU.iter().filter(move |(_, _, needs)| may(*needs));
+        seen.map(|(path, name, _)| (*path, *name, *path == self.path))
     }
 
     /// The version, for the foot of the page.

@@ -1,7 +1,7 @@
 //! Made-up devices: the same seed says the same, through the whole daemon.
-#![allow(clippy::unwrap_used, reason = "these are tests")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rumqttc::QoS;
 use stile_tests::{Client, Stile};
@@ -55,6 +55,66 @@ fn the_same_seed_gives_the_same_messages_and_another_seed_others() {
     }
 }
 
+/// Waits until each device has sent a reading and has asked to join; gives the last frame.
+fn hear_all_devices(client: &Client) -> serde_json::Value {
+    let (mut speaking, mut joining) = (BTreeSet::new(), BTreeSet::new());
+    loop {
+        let message = client.next_where(|m| m.topic == "eu868/gateway/0200000000000007/event/up").json();
+        let seen = &message["rxInfo"]["metadata"];
+        let text = |key: &str| seen[key].as_str().unwrap().to_owned();
+        match text("frame_type").as_str() {
+            "UnconfirmedDataUp" => speaking.insert(text("dev_addr")),
+            "JoinRequest" => joining.insert((text("join_eui"), text("dev_eui"))),
+            other => panic!("{other}"),
+        };
+        if (speaking.len(), joining.len()) == (14, 14) {
+            assert_eq!(speaking.first().map(String::as_str), Some("00010000"));
+            assert_eq!(joining.last().unwrap(), &("0a00000000000000".to_owned(), "060000000000070d".to_owned()));
+            return message;
+        }
+    }
+}
+
+#[test]
+fn a_made_up_station_is_heard_and_sent_to() {
+    let stile = Stile::start(
+        "[[radio]]\nname = \"mast\"\nkind = \"simulated\"\ndevice = \"lora-station\"\nregion = \"eu868\"\nseed = 7\n\
+         period = \"500ms\"\n",
+    );
+    let client = Client::connect(stile.mqtt, "test");
+    client.subscribe("eu868/gateway/+/event/+", QoS::AtLeastOnce);
+    let frame = hear_all_devices(&client);
+    let item = serde_json::json!({ "phyPayload": "YAAAAQAAAAAJAQIDBA==", "txInfo": { "frequency": 868_100_000, "power": 14,
+        "modulation": { "lora": { "bandwidth": 125_000, "spreadingFactor": 9, "polarizationInversion": true } },
+        "timing": { "delay": { "delay": "5s" } }, "context": frame["rxInfo"]["context"] } });
+    let down = serde_json::json!({ "downlinkId": 7, "items": [item] }).to_string();
+    client.publish("eu868/gateway/0200000000000007/command/down", QoS::AtLeastOnce, false, down);
+    let ack = client.next_where(|m| m.topic.ends_with("/ack")).json();
+    assert_eq!(ack["items"], serde_json::json!([{ "status": "OK" }]));
+    assert_eq!(stile.reload("", "")["message"], "reload done");
+}
+
+#[test]
+fn over_a_rough_network_some_frames_are_lost_and_some_overtaken() {
+    let stile = Stile::start(
+        "[[radio]]\nname = \"roof\"\nkind = \"simulated\"\ndevice = \"lora-gateway\"\nregion = \"eu868\"\nseed = 7\n\
+         period = \"200ms\"\njitter = \"100ms\"\nloss = 30\nreorder = 20\n",
+    );
+    let client = Client::connect(stile.mqtt, "test");
+    client.subscribe("eu868/gateway/+/event/up", QoS::AtLeastOnce);
+    let (mut counters, mut order) = (BTreeMap::<String, BTreeSet<u64>>::new(), Vec::new());
+    while order.len() < 200 {
+        let seen = client.next().json()["rxInfo"]["metadata"].take();
+        let Some(address) = seen["dev_addr"].as_str() else { continue };
+        let counter = seen["f_cnt"].as_str().unwrap().parse().unwrap();
+        order.push((counter, address.to_owned()));
+        counters.entry(address.to_owned()).or_default().insert(counter);
+    }
+    let missing = |counters: &BTreeSet<u64>| counters.last().unwrap() + 1 > counters.len() as u64;
+    assert!(counters.values().any(missing), "none was lost");
+    assert!(!order.is_sorted(), "none was overtaken: they speak one after the other");
+}
+
 #[test]
 fn a_made_up_lora_gateway_is_heard_and_sent_to() {
     let stile = Stile::start(
@@ -63,16 +123,7 @@ fn a_made_up_lora_gateway_is_heard_and_sent_to() {
     );
     let client = Client::connect(stile.mqtt, "test");
     client.subscribe("eu868/gateway/+/event/+", QoS::AtLeastOnce);
-    let mut bays = std::collections::BTreeSet::new();
-    let frame = loop {
-        let message = client.next_where(|m| m.topic == "eu868/gateway/0200000000000007/event/up").json();
-        assert_eq!(message["rxInfo"]["metadata"]["frame_type"], "UnconfirmedDataUp");
-        bays.insert(message["rxInfo"]["metadata"]["dev_addr"].as_str().unwrap().to_owned());
-        if bays.len() == 10 {
-            break message;
-        }
-    };
-    assert_eq!(bays.first().map(String::as_str), Some("00010000"));
+    let frame = hear_all_devices(&client);
     let item = serde_json::json!({ "phyPayload": "YAAAAQAAAAAJAQIDBA==", "txInfo": { "frequency": 869_525_000, "power": 14,
         "modulation": { "lora": { "bandwidth": 125_000, "spreadingFactor": 9, "polarizationInversion": true } },
         "timing": { "delay": { "delay": "5s" } }, "context": frame["rxInfo"]["context"] } });

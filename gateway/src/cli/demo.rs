@@ -121,7 +121,7 @@ address = 12
 count = 2
 type = "f32"
 
-# A LoRa gateway that hears ten parking bays.
+# A LoRa gateway that hears ten parking bays, three rooms and a water meter.
 [[radio]]
 name = "roof"
 kind = "simulated"

@@ -76,7 +76,8 @@ pub enum LoraKind {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct SimulatedGateway {
-    /// What it pretends to be.
+    /// What it pretends to be. Flattened: `device = "lora-gateway"`.
+    #[serde(flatten)]
     pub device: LoraDevice,
     /// Same seed, same devices and keys.
     pub seed: u64,
@@ -87,10 +88,25 @@ pub struct SimulatedGateway {
 
 /// The LoRa devices that can be made up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", tag = "device")]
 pub enum LoraDevice {
-    /// A packet forwarder that hears ten parking bays.
-    LoraGateway,
+    /// A packet forwarder, and the network between it and its server.
+    LoraGateway(Roughness),
+    /// A Basics Station.
+    LoraStation,
+}
+
+/// What becomes of datagrams on their way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Roughness {
+    /// By how much one may be late, at most.
+    #[serde(with = "super::duration")]
+    pub jitter: Duration,
+    /// How many of a hundred are lost, both ways.
+    pub loss: u8,
+    /// How many of a hundred are overtaken by the next.
+    pub reorder: u8,
 }
 
 /// The server of Semtech's UDP packet forwarder.

@@ -46,7 +46,7 @@ pub use listeners::{ClientCertificates, Door, Tls, WebSocket};
 pub use load::{Loaded, load, load_before_users};
 pub use lora::{
     CrcFilter, Eui, LoraDevice, LoraFilter, LoraFormat, LoraGateway, LoraKind, LoraRadio, NetId, Network, Prefix,
-    SemtechUdp, SimulatedGateway,
+    Roughness, SemtechUdp, SimulatedGateway,
 };
 pub use modem::{CodingRate, LoraModem, ModemChannel, ModemModel, SyncWord};
 pub use plugin::{Grant, Limits, OnFailure, Plugin};

@@ -7,8 +7,8 @@ use super::ports::Ports;
 use super::radio::{PERIOD_MAX, seed};
 use super::station;
 use crate::config::lora::{
-    Eui, LoraDevice, LoraFilter, LoraFormat, LoraGateway, LoraKind, LoraRadio, NetId, Network, Prefix, SemtechUdp,
-    SimulatedGateway, USUAL_LISTEN, USUAL_RATE_LIMIT,
+    Eui, LoraDevice, LoraFilter, LoraFormat, LoraGateway, LoraKind, LoraRadio, NetId, Network, Prefix, Roughness,
+    SemtechUdp, SimulatedGateway, USUAL_LISTEN, USUAL_RATE_LIMIT,
 };
 use crate::config::problem::plain;
 use crate::config::region::Region;
@@ -26,13 +26,16 @@ const PREFIXES_MAX: usize = 256;
 const TOPIC_PREFIX_MAX_BYTES: usize = 256;
 
 /// Between two frames of one made-up device, usually. Real ones would use up their duty cycle at less than a minute.
-const BAYS_PERIOD: Duration = Duration::from_secs(10);
+const DEVICES_PERIOD: Duration = Duration::from_secs(10);
 
-/// The shortest: there are ten devices.
-const BAYS_PERIOD_MIN: Duration = Duration::from_millis(100);
+/// The shortest: there are fourteen devices.
+const DEVICES_PERIOD_MIN: Duration = Duration::from_millis(100);
+
+/// The latest that a made-up datagram may be.
+const JITTER_MAX: Duration = Duration::from_secs(10);
 
 /// The keys that only this reads, for a radio whose kind is not known.
-pub(super) const KEYS: [&str; 11] = [
+pub(super) const KEYS: [&str; 14] = [
     "listen",
     "gateways",
     "rate-limit",
@@ -44,6 +47,9 @@ pub(super) const KEYS: [&str; 11] = [
     "duty-cycle",
     "deduplicate",
     "filter",
+    "jitter",
+    "loss",
+    "reorder",
 ];
 
 /// What a radio's gateways are.
@@ -52,8 +58,10 @@ pub(super) enum Source<'p> {
     Udp(&'p mut Ports),
     /// Basics Stations; with the TCP ports of all listeners.
     Station(&'p mut Ports),
-    /// A made-up one.
-    Simulated,
+    /// A made-up packet forwarder.
+    SimulatedForwarder,
+    /// A made-up Basics Station.
+    SimulatedStation,
 }
 
 /// Reads the rest of a radio.
@@ -62,11 +70,11 @@ pub(super) fn read(mut section: Section<'_>, name: Option<String>, source: Sourc
     let kind = match source {
         Source::Udp(udp) => Some(LoraKind::SemtechUdp(semtech_udp(s, udp))),
         Source::Station(tcp) => station::read(s, tcp).map(LoraKind::BasicsStation),
-        Source::Simulated => Some(LoraKind::Simulated(SimulatedGateway {
-            device: LoraDevice::LoraGateway,
-            seed: seed(s),
-            period: s.duration("period", BAYS_PERIOD_MIN..=PERIOD_MAX).unwrap_or(BAYS_PERIOD),
-        })),
+        Source::SimulatedForwarder => {
+            let device = LoraDevice::LoraGateway(roughness(s));
+            Some(LoraKind::Simulated(simulated(s, device)))
+        }
+        Source::SimulatedStation => Some(LoraKind::Simulated(simulated(s, LoraDevice::LoraStation))),
     };
     let region: Option<Region> = s.choice("region");
     s.require("region", "write `region = \"eu868\"`, or us915, au915, as923, in865, kr920");
@@ -80,6 +88,19 @@ pub(super) fn read(mut section: Section<'_>, name: Option<String>, source: Sourc
     let (region, kind) = (region?, kind?);
     let topic_prefix = topic_prefix.unwrap_or_else(|| region.usual_topic_prefix().to_owned());
     Some(LoraRadio { name: name?, kind, region, topic_prefix, format, duty_cycle, deduplicate, down_queue, filter })
+}
+
+fn simulated(section: &mut Section<'_>, device: LoraDevice) -> SimulatedGateway {
+    let period = section.duration("period", DEVICES_PERIOD_MIN..=PERIOD_MAX).unwrap_or(DEVICES_PERIOD);
+    SimulatedGateway { device, seed: seed(section), period }
+}
+
+fn roughness(section: &mut Section<'_>) -> Roughness {
+    Roughness {
+        jitter: section.duration("jitter", Duration::ZERO..=JITTER_MAX).unwrap_or_default(),
+        loss: section.integer("loss", 0..=100).unwrap_or_default(),
+        reorder: section.integer("reorder", 0..=100).unwrap_or_default(),
+    }
 }
 
 fn topic_prefix(section: &mut Section<'_>) -> Option<String> {

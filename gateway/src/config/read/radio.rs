@@ -46,6 +46,7 @@ enum DeviceName {
     Sdm120,
     Line,
     LoraGateway,
+    LoraStation,
 }
 
 impl DeviceName {
@@ -56,7 +57,7 @@ impl DeviceName {
             Self::Nmea => Some(SimulatedDevice::Nmea),
             Self::Sdm120 => Some(SimulatedDevice::Sdm120),
             Self::Line => Some(SimulatedDevice::Line),
-            Self::LoraGateway => None,
+            Self::LoraGateway | Self::LoraStation => None,
         }
     }
 }
@@ -91,7 +92,7 @@ pub(super) fn read(mut section: Section<'_>, taken: &mut Taken, tcp: &mut Ports)
     let device: Option<DeviceName> = match kind {
         Some(KindName::Simulated) => {
             let device = s.choice("device");
-            s.require("device", "write one of: `dsmr-p1`, `nmea`, `sdm120`, `line`, `lora-gateway`");
+            s.require("device", "write one of: `dsmr-p1`, `nmea`, `sdm120`, `line`, `lora-gateway`, `lora-station`");
             device
         }
         _ => None,
@@ -102,7 +103,12 @@ pub(super) fn read(mut section: Section<'_>, taken: &mut Taken, tcp: &mut Ports)
         }
         (Some(KindName::BasicsStation), _) => lora::read(section, name, lora::Source::Station(tcp)).map(Radio::Lora),
         (Some(KindName::LoraModem), _) => modem::read(section, name, &mut taken.devices).map(Radio::Modem),
-        (_, Some(DeviceName::LoraGateway)) => lora::read(section, name, lora::Source::Simulated).map(Radio::Lora),
+        (_, Some(DeviceName::LoraGateway)) => {
+            lora::read(section, name, lora::Source::SimulatedForwarder).map(Radio::Lora)
+        }
+        (_, Some(DeviceName::LoraStation)) => {
+            lora::read(section, name, lora::Source::SimulatedStation).map(Radio::Lora)
+        }
         (kind, device) => {
             let device = device.and_then(DeviceName::on_port);
             on_port(section, name, kind, device, &mut taken.devices).map(Radio::Serial)

@@ -110,6 +110,14 @@ kind = "simulated"
 device = "lora-gateway"
 region = "as923-2"
 period = "100ms"
+jitter = "0s"
+loss = 100
+reorder = 0
+[[radio]]
+name = "j"
+kind = "simulated"
+device = "lora-station"
+region = "us915"
 [[radio]]
 name = "i"
 kind = "basics-station"
@@ -180,7 +188,7 @@ fn the_example_passes_the_check_and_shows_the_defaults() {
 #[test]
 fn the_examples_in_the_example_pass_the_check_too() {
     let loaded = loaded(&uncommented());
-    assert_eq!(loaded.settings.radio.len(), 5);
+    assert_eq!(loaded.settings.radio.len(), 6);
     assert_eq!((loaded.settings.broker.user.len(), loaded.settings.broker.group.len()), (2, 1));
     let data = [("streets".to_owned(), PathBuf::from("streets.json"))].into();
     let settings = serde_json::json!({ "stale-after": "12h" });

@@ -103,7 +103,7 @@ impl Clerk {
                 "far more frames with a wrong checksum than usual; somebody may jam the channel");
         }
         if !over.is_empty() {
-            log::info!(radio:% = self.name, gateway:% = eui, channels = over; "frames with a wrong checksum are as usual again");
+            log::info!(radio:% = self.name, gateway:% = eui, channels = over; "LoRa channels are suspicious no more");
         }
     }
 

@@ -40,7 +40,9 @@ use tokio_util::sync::CancellationToken;
 pub use self::refusal::Refusal;
 pub use self::stats::LoraStats;
 use super::{RadioStats, simulated};
-use crate::config::{LoraGateway, LoraKind, LoraRadio, SemtechUdp, SimulatedGateway};
+use crate::config::{
+    BasicsStation, LoraDevice, LoraGateway, LoraKind, LoraRadio, SemtechUdp, SimulatedGateway, StationGateway,
+};
 use crate::pipeline::Pipeline;
 use crate::supervisor::UnitError;
 
@@ -59,7 +61,7 @@ pub(super) async fn run(
 ) -> Result<(), UnitError> {
     match &radio.kind {
         LoraKind::SemtechUdp(udp) => udp::run(radio, udp, pipeline, stats, stop, None).await,
-        LoraKind::BasicsStation(station) => station::run(radio, station, pipeline, stats, stop).await,
+        LoraKind::BasicsStation(station) => station::run(radio, station, pipeline, stats, stop, None).await,
         LoraKind::Simulated(simulated) => run_simulated(radio, simulated, pipeline, stats, stop).await,
     }
 }
@@ -72,9 +74,6 @@ async fn run_simulated(
     stats: Arc<RadioStats>,
     stop: CancellationToken,
 ) -> Result<(), UnitError> {
-    let gateways = vec![LoraGateway { eui: simulated::lora::eui(simulated.seed), address: None }];
-    let udp =
-        SemtechUdp { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), gateways, rate_limit: SIMULATED_RATE_LIMIT };
     let (opened, mut address) = watch::channel(None);
     // The server first: its last words are said while the gateway is still there.
     let (server_stop, device_stop) = (stop.child_token(), CancellationToken::new());
@@ -87,7 +86,20 @@ async fn run_simulated(
         ended
     };
     let server = async {
-        let ended = udp::run(radio, &udp, pipeline, stats, server_stop.clone(), Some(opened)).await;
+        let (eui, listen) = (simulated::lora::eui(simulated.seed), SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+        let (stop, opened) = (server_stop.clone(), Some(opened));
+        let ended = match simulated.device {
+            LoraDevice::LoraGateway(_) => {
+                let gateways = vec![LoraGateway { eui, address: None }];
+                let udp = SemtechUdp { listen, gateways, rate_limit: SIMULATED_RATE_LIMIT };
+                udp::run(radio, &udp, pipeline, stats, stop, opened).await
+            }
+            LoraDevice::LoraStation => {
+                let gateways = vec![StationGateway { eui, token: None }];
+                let station = BasicsStation { listen, tls: None, gateways, channels: Vec::new() };
+                station::run(radio, &station, pipeline, stats, stop, opened).await
+            }
+        };
         device_stop.cancel();
         ended
     };

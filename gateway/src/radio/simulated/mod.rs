@@ -5,7 +5,8 @@
 //! Checksums are computed here by code of this folder's own, so that a slip in the framings cannot hide itself.
 //!
 //! The map: one file a device; `household` and `calendar` are what they measure; `pace` is when a byte is due;
-//! `pty` is the terminal; `pump` moves the bytes. `lora/` is a LoRa gateway, which speaks by UDP and on no terminal.
+//! `pty` is the terminal; `pump` moves the bytes. `lora/` are LoRa gateways, which speak by UDP or WebSocket and on no
+//! terminal.
 
 mod calendar;
 mod checksum;

@@ -32,6 +32,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub(super) use self::message::Kind;
@@ -44,7 +45,7 @@ use crate::supervisor::UnitError;
 /// Between two tries to open the port.
 const REOPEN: Duration = Duration::from_millis(500);
 
-/// Opens the port and serves until told to stop. A port that can't be had is tried again for ever.
+/// Opens the port and serves until told to stop. A port that can't be had is tried again for ever. Where it listens is `told`.
 ///
 /// # Errors
 /// When the channels in the settings are none of the region.
@@ -54,6 +55,7 @@ pub(super) async fn run(
     pipeline: Arc<Pipeline>,
     stats: Arc<RadioStats>,
     stop: CancellationToken,
+    told: Option<watch::Sender<Option<SocketAddr>>>,
 ) -> Result<(), UnitError> {
     let mut server = Server::new(radio, station, pipeline, Arc::clone(&stats))?;
     server.attach();
@@ -63,7 +65,11 @@ pub(super) async fn run(
     while !stop.is_cancelled() {
         match TcpListener::bind(station.listen).await {
             Ok(listener) => {
-                opened(radio, station, listener.local_addr().unwrap_or(station.listen), &stats);
+                let address = listener.local_addr().unwrap_or(station.listen);
+                opened(radio, station, address, &stats);
+                if let Some(told) = &told {
+                    told.send_replace(Some(address));
+                }
                 server.serve(listener, &stop).await;
                 stats.online.store(false, Ordering::Relaxed);
             }

@@ -5,6 +5,7 @@
 //! it is a file's name and the content of a record as well.
 
 #[cfg(test)]
+#[allow(clippy::duplicate_mod, reason = "tests of several rooms share it, and no room may import another's")]
 #[path = "../../../tests/fuzz/src/corpus.rs"]
 mod corpus;
 

@@ -3,6 +3,7 @@
 #[allow(unreachable_pub, clippy::panic, reason = "it is the fuzz target's")]
 #[path = "../../../../tests/fuzz/src/plugins/bench.rs"]
 mod bench;
+#[allow(clippy::duplicate_mod, reason = "tests of several rooms share it, and no room may import another's")]
 #[path = "../../../../tests/fuzz/src/corpus.rs"]
 mod corpus;
 #[path = "../../../../tests/fuzz/src/plugins/written.rs"]

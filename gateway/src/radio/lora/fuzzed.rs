@@ -4,6 +4,7 @@
 //! Built for these alone. An input is a script (`tests/fuzz/src/script.rs`): bytes with marks between them.
 
 #[cfg(test)]
+#[allow(clippy::duplicate_mod, reason = "tests of several rooms share it, and no room may import another's")]
 #[path = "../../../../tests/fuzz/src/corpus.rs"]
 mod corpus;
 #[path = "../../../../tests/fuzz/src/script.rs"]

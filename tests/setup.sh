@@ -7,7 +7,7 @@
 #   tests/setup.sh check   as for demo, rustfmt and clippy
 #   tests/setup.sh audit   the same, cargo-deny and cargo-audit
 #   tests/setup.sh test    the same, all for plugins, the Mosquitto clients and under target/tools a Mosquitto broker, curl and openssl (the documentation's commands are tests),
-#                          ip and ss, strace, tshark, Chromium with its driver and axe-core, and under tests/.venv two stock clients, of PyPI and of npm, with Python and Node for them
+#                          ip and ss, strace, tshark, Chromium with its driver and axe-core, and under tests/.venv two stock clients and libzmq, of PyPI and of npm, with Python and Node for them
 #   tests/setup.sh fuzz    a C++ compiler, Rust, its nightly toolchain and cargo-fuzz
 #   tests/setup.sh bench   as for demo, the Mosquitto clients, and under target/tools a Mosquitto broker, Node-RED and
 #                          componentize-qjs, with Node for them

@@ -80,7 +80,8 @@ figures lora | section "LoRa gateways over UDP" \
     "Gateways that speak Semtech's protocol on loopback, a frame of 16 bytes a datagram; events as protocol buffers, to one
 subscriber (MQTT 3.1.1, QoS 0). The time runs from before the datagram is sent to the return of the subscriber's read. The
 malformed datagrams come from one socket, 10,000 a second. A command is a PUBLISH for a gateway of its own; its time runs to
-the read of the PULL_RESP." >>"$NEW"
+the read of the PULL_RESP. Where \`chirpstack-mqtt-forwarder\` is on the PATH, the frames of one gateway go through it and
+Mosquitto as well." >>"$NEW"
 
 step "idle"
 figures idle | section "Idle" "The release binary, watched for 30 seconds each time." >>"$NEW"

@@ -6,6 +6,7 @@
 
 mod browser;
 mod certificates;
+pub mod concentratord;
 mod daemon;
 pub mod forwarder;
 mod guest;
@@ -35,6 +36,7 @@ use std::time::{Duration, Instant};
 
 pub use browser::Browser;
 pub use certificates::Authority;
+pub use concentratord::Concentratord;
 pub use daemon::Stile;
 pub use forwarder::Forwarder;
 pub use guest::counter;

@@ -1,5 +1,5 @@
-//! Typed settings of a LoRa radio: `[[radio]]` with `kind = "semtech-udp"` or `"basics-station"`. What only the latter has
-//! is in `station.rs`.
+//! Typed settings of a LoRa radio: `[[radio]]` with `kind = "semtech-udp"`, `"basics-station"` or `"concentratord"`. What only
+//! the latter two have is in `station.rs` and `concentratord.rs`.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::concentratord::Concentratord;
 use super::region::Region;
 use super::station::BasicsStation;
 
@@ -33,6 +34,8 @@ pub struct LoraRadio {
     pub format: LoraFormat,
     /// Whether downlinks that would exceed the duty cycle are refused. False is for a shielded laboratory.
     pub duty_cycle: bool,
+    /// Whether the country limits how long a downlink may last: 400 ms.
+    pub dwell_time: bool,
     /// Within this time, a frame that another gateway of this radio brought is dropped.
     #[serde(with = "super::duration::option", skip_serializing_if = "Option::is_none")]
     pub deduplicate: Option<Duration>,
@@ -53,6 +56,7 @@ impl LoraRadio {
             topic_prefix: Region::Eu868.usual_topic_prefix().into(),
             format: LoraFormat::default(),
             duty_cycle: true,
+            dwell_time: false,
             deduplicate: None,
             down_queue: 64,
             filter: LoraFilter::default(),
@@ -68,6 +72,8 @@ pub enum LoraKind {
     SemtechUdp(SemtechUdp),
     /// LoRa Basics Station, which connects here as to a network server.
     BasicsStation(BasicsStation),
+    /// ChirpStack Concentratord, to which this connects.
+    Concentratord(Concentratord),
     /// One that is made up, with devices.
     Simulated(SimulatedGateway),
 }

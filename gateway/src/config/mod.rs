@@ -7,6 +7,7 @@
 //! Never starts, opens or listens on anything, and never reads the process's environment: it is handed in.
 
 mod broker;
+mod concentratord;
 mod diff;
 mod environment;
 mod files;
@@ -39,6 +40,7 @@ mod usual;
 mod written;
 
 pub use broker::Broker;
+pub use concentratord::{Concentratord, IpcUrl};
 pub use diff::{Change, diff};
 pub use files::users_path;
 pub use hub::{Hub, Receive, SharedAccessKey};

@@ -26,6 +26,8 @@ pub struct LoraModem {
     pub channel: ModemChannel,
     /// Whether frames that would exceed the duty cycle are refused. False is for a shielded laboratory.
     pub duty_cycle: bool,
+    /// Whether the country limits how long a frame may last: 400 ms.
+    pub dwell_time: bool,
     /// What a message's payload looks like.
     pub envelope: Envelope,
     /// Frames that may wait to be sent; 1 to 1024. What comes on top is refused.

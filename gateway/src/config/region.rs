@@ -28,3 +28,13 @@ pub enum Region {
     /// Korea, 920 to 923 MHz.
     Kr920,
 }
+
+impl Region {
+    /// Whether some of its countries limit how long a frame may last (RP002-1.0.4: where `TxParamSetupReq` is known).
+    pub fn may_limit_dwell_time(self) -> bool {
+        match self {
+            Self::Au915 | Self::As923 | Self::As923Group2 | Self::As923Group3 | Self::As923Group4 => true,
+            Self::Eu868 | Self::Us915 | Self::In865 | Self::Kr920 => false,
+        }
+    }
+}

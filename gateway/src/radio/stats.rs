@@ -24,6 +24,8 @@ pub enum Refused {
     ShuttingDown,
     /// It would be on the air for longer than the duty cycle leaves.
     DutyCycle,
+    /// It would be on the air for longer at a time than the country allows.
+    DwellTime,
     /// The region allows neither that frequency nor that power, or there is no such frame.
     NotAllowed,
     /// The device said no.
@@ -32,7 +34,7 @@ pub enum Refused {
 
 impl Refused {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::QueueFull,
         Self::PortClosed,
         Self::WriteTimeout,
@@ -40,6 +42,7 @@ impl Refused {
         Self::NoResponse,
         Self::ShuttingDown,
         Self::DutyCycle,
+        Self::DwellTime,
         Self::NotAllowed,
         Self::DeviceRefused,
     ];
@@ -54,6 +57,7 @@ impl Refused {
             Self::NoResponse => "no-response",
             Self::ShuttingDown => "shutting-down",
             Self::DutyCycle => "duty-cycle",
+            Self::DwellTime => "dwell-time",
             Self::NotAllowed => "not-allowed",
             Self::DeviceRefused => "device-refused",
         }

@@ -8,13 +8,14 @@ use serde_json::json;
 use stile_tests::forwarder::{base64, data_frame, rxpk};
 use stile_tests::{Forwarder, Stile};
 
+use crate::forwarder;
 use crate::process::{megabytes, resident};
 use crate::report::{information, millis, percentile, target, targets};
 use crate::wire::{self, Seen, Wire, publish};
 
 /// One gateway at 2,000 frames a second, for a minute.
-const FRAMES: usize = 120_000;
-const STEP: Duration = Duration::from_micros(500);
+pub(crate) const FRAMES: usize = 120_000;
+pub(crate) const STEP: Duration = Duration::from_micros(500);
 
 /// Three gateways at 250 frames a second each, for twenty seconds, and malformed datagrams at 10,000 a second.
 const GATEWAYS: usize = 3;
@@ -37,7 +38,7 @@ fn start() -> (Stile, SocketAddr) {
     (stile, server)
 }
 
-fn subscriber(address: SocketAddr, count: usize) -> JoinHandle<Seen> {
+pub(crate) fn subscriber(address: SocketAddr, count: usize) -> JoinHandle<Seen> {
     wire::subscriber(address, "eu868/gateway/+/event/up", count, number)
 }
 
@@ -48,7 +49,7 @@ fn number(event: &[u8]) -> usize {
 }
 
 /// Has a gateway send `count` frames at this pace, numbered from `first`; says when each was sent.
-fn send(gateway: &Forwarder, first: usize, count: usize, step: Duration) -> Vec<Instant> {
+pub(crate) fn send(gateway: &Forwarder, first: usize, count: usize, step: Duration) -> Vec<Instant> {
     let start = Instant::now();
     let mut sent = Vec::with_capacity(count);
     for n in 0..count {
@@ -66,7 +67,7 @@ fn wait_until(at: Instant) {
 }
 
 /// How many did not come, and how long the others took, sorted.
-fn outcome(sent: &[Instant], seen: &Seen) -> (usize, Vec<Duration>) {
+pub(crate) fn outcome(sent: &[Instant], seen: &Seen) -> (usize, Vec<Duration>) {
     let mut times: Vec<_> = seen.iter().map(|(number, at)| at.duration_since(sent[*number])).collect();
     times.sort();
     (sent.len() - times.len(), times)
@@ -172,4 +173,5 @@ pub(crate) fn run() {
     targets();
     one_gateway();
     beside_rubbish();
+    forwarder::run();
 }

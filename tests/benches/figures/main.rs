@@ -15,6 +15,7 @@ mod bridge;
 mod brokers;
 mod crowd;
 mod encrypted;
+mod forwarder;
 mod idle;
 mod latency;
 mod line;

@@ -38,6 +38,7 @@ pages! {
     connecting_a_serial_device_works: "docs/connect-a-serial-device.md",
     connecting_a_lora_gateway_works: "docs/connect-a-lora-gateway.md",
     connecting_a_basics_station_works: "docs/connect-a-basics-station.md",
+    connecting_a_concentratord_works: "docs/connect-a-concentratord.md",
     framings_work: "docs/framings.md",
     modbus_works: "docs/modbus.md",
     sending_to_a_device_works: "docs/send-to-a-device.md",

@@ -48,6 +48,9 @@ pub(super) fn lora(page: &mut Page, sources: &Sources) {
     counts(page, &radios, "stile_lora_station_messages_total", "Messages of Basics Stations.", "kind", |s| {
         s.messages().collect()
     });
+    counts(page, &radios, "stile_lora_concentratord_events_total", "Events of Concentratord.", "kind", |s| {
+        s.events().collect()
+    });
     counts(
         page,
         &radios,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::ports::Ports;
 use super::radio::{PERIOD_MAX, seed};
-use super::station;
+use super::{concentratord, station};
 use crate::config::lora::{
     Eui, LoraDevice, LoraFilter, LoraFormat, LoraGateway, LoraKind, LoraRadio, NetId, Network, Prefix, Roughness,
     SemtechUdp, SimulatedGateway, USUAL_LISTEN, USUAL_RATE_LIMIT,
@@ -35,9 +35,13 @@ const DEVICES_PERIOD_MIN: Duration = Duration::from_millis(100);
 const JITTER_MAX: Duration = Duration::from_secs(10);
 
 /// The keys that only this reads, for a radio whose kind is not known.
-pub(super) const KEYS: [&str; 14] = [
+pub(super) const KEYS: [&str; 19] = [
     "listen",
     "gateways",
+    "event-url",
+    "command-url",
+    "eui",
+    "configure",
     "rate-limit",
     "tls",
     "channels",
@@ -45,6 +49,7 @@ pub(super) const KEYS: [&str; 14] = [
     "topic-prefix",
     "format",
     "duty-cycle",
+    "dwell-time",
     "deduplicate",
     "filter",
     "jitter",
@@ -58,6 +63,8 @@ pub(super) enum Source<'p> {
     Udp(&'p mut Ports),
     /// Basics Stations; with the TCP ports of all listeners.
     Station(&'p mut Ports),
+    /// Concentratord; with the sockets of all radios.
+    Concentratord(&'p mut Unique),
     /// A made-up packet forwarder.
     SimulatedForwarder,
     /// A made-up Basics Station.
@@ -70,6 +77,7 @@ pub(super) fn read(mut section: Section<'_>, name: Option<String>, source: Sourc
     let kind = match source {
         Source::Udp(udp) => Some(LoraKind::SemtechUdp(semtech_udp(s, udp))),
         Source::Station(tcp) => station::read(s, tcp).map(LoraKind::BasicsStation),
+        Source::Concentratord(sockets) => concentratord::read(s, sockets).map(LoraKind::Concentratord),
         Source::SimulatedForwarder => {
             let device = LoraDevice::LoraGateway(roughness(s));
             Some(LoraKind::Simulated(simulated(s, device)))
@@ -81,13 +89,25 @@ pub(super) fn read(mut section: Section<'_>, name: Option<String>, source: Sourc
     let topic_prefix = topic_prefix(s);
     let format = s.choice("format").unwrap_or(LoraFormat::Json);
     let duty_cycle = super::modem::duty_cycle(s);
+    let dwell_time = super::modem::dwell_time(s, region);
     let deduplicate = s.duration("deduplicate", Duration::from_millis(10)..=Duration::from_secs(10));
     let down_queue = s.integer("down-queue", 1..=1024).unwrap_or(64);
     let filter = filter(s.section("filter", "filter of [[radio]]"));
     section.finish();
     let (region, kind) = (region?, kind?);
     let topic_prefix = topic_prefix.unwrap_or_else(|| region.usual_topic_prefix().to_owned());
-    Some(LoraRadio { name: name?, kind, region, topic_prefix, format, duty_cycle, deduplicate, down_queue, filter })
+    Some(LoraRadio {
+        name: name?,
+        kind,
+        region,
+        topic_prefix,
+        format,
+        duty_cycle,
+        dwell_time,
+        deduplicate,
+        down_queue,
+        filter,
+    })
 }
 
 fn simulated(section: &mut Section<'_>, device: LoraDevice) -> SimulatedGateway {

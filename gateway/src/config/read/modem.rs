@@ -22,6 +22,7 @@ pub(super) fn read(mut section: Section<'_>, name: Option<String>, devices: &mut
     s.require("region", "write `region = \"eu868\"`, or us915, au915, as923, in865, kr920");
     let channel = channel(s);
     let duty_cycle = duty_cycle(s);
+    let dwell_time = dwell_time(s, region);
     let envelope = s.choice("envelope").unwrap_or(Envelope::Json);
     let down_queue = s.integer("down-queue", 1..=1024).unwrap_or(64);
     let times = Duration::from_millis(10)..=Duration::from_secs(60);
@@ -34,6 +35,7 @@ pub(super) fn read(mut section: Section<'_>, name: Option<String>, devices: &mut
         region: region?,
         channel: channel?,
         duty_cycle,
+        dwell_time,
         envelope,
         down_queue,
         write_timeout,
@@ -71,6 +73,16 @@ fn bandwidth(section: &mut Section<'_>) -> Option<u32> {
         return None;
     }
     Some(bandwidth)
+}
+
+/// Whether the country limits how long a frame may last; refused where no country of the region does.
+pub(super) fn dwell_time(section: &mut Section<'_>, region: Option<Region>) -> bool {
+    let limited = section.boolean("dwell-time").unwrap_or_default();
+    if limited && region.is_some_and(|region| !region.may_limit_dwell_time()) {
+        let is = "is true, and no country of this region limits how long a downlink may last";
+        section.refuse("dwell-time", is, "remove it; it is for au915 and as923");
+    }
+    limited
 }
 
 /// Whether duty cycles are kept; warns of it where they are not.

@@ -35,6 +35,7 @@ enum KindName {
     SemtechUdp,
     LoraModem,
     BasicsStation,
+    Concentratord,
 }
 
 /// The devices that can be made up.
@@ -66,13 +67,19 @@ impl DeviceName {
 pub(super) struct Taken {
     names: Unique,
     devices: Unique,
+    sockets: Unique,
     /// UDP ports.
     pub(super) udp: Ports,
 }
 
 impl Default for Taken {
     fn default() -> Self {
-        Self { names: Unique::new("radio"), devices: Unique::new("device"), udp: Ports::default() }
+        Self {
+            names: Unique::new("radio"),
+            devices: Unique::new("device"),
+            sockets: Unique::new("socket"),
+            udp: Ports::default(),
+        }
     }
 }
 
@@ -87,7 +94,8 @@ pub(super) fn read(mut section: Section<'_>, taken: &mut Taken, tcp: &mut Ports)
     let kind = s.choice("kind");
     s.require(
         "kind",
-        "write `kind = \"serial\"`, `\"semtech-udp\"`, `\"basics-station\"`, `\"lora-modem\"` or `\"simulated\"`",
+        "write `kind = \"serial\"`, `\"semtech-udp\"`, `\"basics-station\"`, `\"concentratord\"`, `\"lora-modem\"` or \
+         `\"simulated\"`",
     );
     let device: Option<DeviceName> = match kind {
         Some(KindName::Simulated) => {
@@ -102,6 +110,9 @@ pub(super) fn read(mut section: Section<'_>, taken: &mut Taken, tcp: &mut Ports)
             lora::read(section, name, lora::Source::Udp(&mut taken.udp)).map(Radio::Lora)
         }
         (Some(KindName::BasicsStation), _) => lora::read(section, name, lora::Source::Station(tcp)).map(Radio::Lora),
+        (Some(KindName::Concentratord), _) => {
+            lora::read(section, name, lora::Source::Concentratord(&mut taken.sockets)).map(Radio::Lora)
+        }
         (Some(KindName::LoraModem), _) => modem::read(section, name, &mut taken.devices).map(Radio::Modem),
         (_, Some(DeviceName::LoraGateway)) => {
             lora::read(section, name, lora::Source::SimulatedForwarder).map(Radio::Lora)

@@ -124,8 +124,17 @@ kind = "basics-station"
 listen = "[::1]:3001"
 gateways = [{ eui = "00-16-C0-01-FF-10-A2-35" }]
 region = "as923-2"
+dwell-time = true
 channels = [921400000, 921600000]
 down-queue = 1
+[[radio]]
+name = "j"
+kind = "concentratord"
+region = "au915"
+event-url = "ipc:///run/concentratord/events"
+command-url = "ipc:///run/concentratord/commands"
+eui = "00:16:c0:01:ff:10:a2:37"
+configure = false
 [[plugin]]
 name = "parking"
 file = "parking.wasm"
@@ -264,6 +273,19 @@ fn the_example_station_radio_shows_the_defaults() {
         StationGateway { eui: Eui(0x0016_c001_ff10_a235), token: Some(Secret::new("a long one of your own")) };
     assert_eq!((shown.gateways.as_slice(), shown.channels.len(), &shown.tls), (&[gateway][..], 8, &None));
     assert_eq!(short, BasicsStation { gateways: vec![], channels: vec![], ..shown });
+}
+
+#[test]
+fn the_example_concentratord_shows_the_defaults() {
+    let concentratord = |radio: Option<Radio>| match radio {
+        Some(Radio::Lora(LoraRadio { kind: LoraKind::Concentratord(concentratord), .. })) => concentratord,
+        other => panic!("{other:?}"),
+    };
+    let shown = concentratord(loaded(&uncommented()).settings.radio.into_iter().nth(4));
+    let short = "[[radio]]\nname='hat'\nkind='concentratord'\nregion='eu868'";
+    let short = concentratord(loaded(short).settings.radio.into_iter().next());
+    assert_eq!(shown.eui, Some(Eui(0x0016_c001_ff10_a235)));
+    assert_eq!(short, Concentratord { eui: None, ..shown });
 }
 
 #[test]

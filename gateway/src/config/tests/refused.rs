@@ -417,6 +417,31 @@ fn a_lora_gateway_without_an_address_and_a_duty_cycle_that_is_off_are_warned_of(
     );
 }
 
+#[test]
+fn a_limit_on_dwell_time_is_for_regions_that_have_one() {
+    let text = "[[radio]]\nname = 'roof'\nkind = 'semtech-udp'\nregion = 'us915'\ndwell-time = true";
+    let problems = Folder::new(text).load().unwrap_err().0;
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(problems[0].what.contains("no country of this region limits"), "{}", problems[0].what);
+}
+
+#[test]
+fn a_concentratord_has_two_sockets_of_its_own_in_the_file_system() {
+    let what = |rest: &str| {
+        let text = format!("[[radio]]\nname = 'hat'\nkind = 'concentratord'\nregion = 'eu868'\n{rest}");
+        let problems = Folder::new(text).load().unwrap_err().0;
+        problems.into_iter().map(|problem| problem.what).collect::<Vec<_>>().join("\n")
+    };
+    assert!(what("event-url = 'tcp://127.0.0.1:5555'").contains("`event-url` in [[radio]] is"));
+    assert!(
+        what("command-url = 'ipc:///tmp/concentratord_event'")
+            .contains("socket `ipc:///tmp/concentratord_event` is there")
+    );
+    let second = "[[radio]]\nname = 'b'\nkind = 'concentratord'\nregion = 'eu868'\nevent-url = 'ipc:///x'";
+    assert!(what(second).contains("socket `ipc:///tmp/concentratord_command` is there already"));
+    assert!(what("eui = '1'").contains("`eui`"));
+}
+
 /// A radio for Basics Stations.
 fn station(rest: &str) -> String {
     format!("[[radio]]\nname = 'mast'\nkind = 'basics-station'\nregion = 'eu868'\n{rest}")

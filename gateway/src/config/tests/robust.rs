@@ -23,6 +23,7 @@ fn settings_like() -> impl Strategy<Value = String> {
         "\"lora-modem\"",
         "\"rak3172\"",
         "\"basics-station\"",
+        "\"concentratord\"",
         "\"eu868\"",
         "\"sdm120\"",
         "\"modbus-rtu\"",

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use lora_modulation::{Bandwidth, BaseBandModulationParams, CodingRate, SpreadingFactor};
 
+use super::gw;
+
 /// The longest PHY payload, in bytes.
 pub const PHY_MAX: usize = 255;
 
@@ -47,6 +49,20 @@ impl Lora {
 }
 
 impl Modulation {
+    /// That which a network server wants a frame to be sent with; `None` where it is none that can be sent.
+    pub(super) fn of(wanted: &gw::Modulation) -> Option<Self> {
+        match (&wanted.lora, &wanted.fsk) {
+            (Some(lora), _) => {
+                let parity = u8::try_from(lora.code_rate).ok()?.clamp(1, 4);
+                let usual = Lora::lorawan(u8::try_from(lora.spreading_factor).ok()?, lora.bandwidth);
+                let preamble = if lora.preamble == 0 { usual.preamble } else { u16::try_from(lora.preamble).ok()? };
+                Some(Self::Lora(Lora { coding_rate: 4 + parity, preamble, ..usual }))
+            }
+            (None, Some(fsk)) => Some(Self::Fsk { bitrate: fsk.datarate }),
+            (None, None) => None,
+        }
+    }
+
     /// The width of what it occupies, in Hz. For FSK the 50 kbit/s of LoRaWAN with its deviation of 25 kHz (Carson's rule).
     pub fn width(&self) -> u32 {
         match self {

@@ -1,12 +1,13 @@
-//! What every server of LoRa gateways does alike: what can't be used is counted and some of it logged, the items of
-//! downlinks are counted, and settings that a network server sends are noted by their version.
+//! What every server of LoRa gateways does alike: what can't be used is counted and some of it logged, so is what became
+//! of downlinks, and settings that a network server sends are noted by their version.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::commands::Command;
-use super::gw::{self, GatewayConfiguration, TxAckStatus};
+use super::done::Done;
+use super::gw::{self, DownlinkTxAck, GatewayConfiguration};
 use super::jamming::{Turn, Watch};
 use super::tally::Tally;
 use super::{LoraStats, Refusal};
@@ -68,14 +69,14 @@ impl Clerk {
         }
     }
 
-    /// The version of the settings that a command brings. A gateway has its channels from elsewhere, so the version is told
-    /// back and nothing else is done, as other bridges do.
-    pub(super) fn config_version(&mut self, command: &Command) -> Option<String> {
+    /// The settings that a command brings. Where a gateway has its channels from elsewhere, the version is told back and
+    /// nothing else is done, as other bridges do.
+    pub(super) fn settings(&mut self, command: &Command) -> Option<GatewayConfiguration> {
         let error = match gw::decode::<GatewayConfiguration>(&command.payload) {
             Ok(settings) if settings.version.len() <= CONFIG_VERSION_MAX => {
                 log::debug!(radio:% = self.name, gateway:% = command.eui, version = settings.version.as_str();
                     "settings of a LoRa gateway noted");
-                return Some(settings.version);
+                return Some(settings);
             }
             Ok(_) => "the version is too long".to_owned(),
             Err(error) => error,
@@ -107,14 +108,20 @@ impl Clerk {
         }
     }
 
-    /// Counts what became of the items of a downlink.
-    pub(super) fn count_items(&self, tally: &mut Tally, statuses: &[TxAckStatus]) {
-        for status in statuses {
+    /// Counts and logs what became of a downlink. Says what is to be told of it.
+    pub(super) fn done(&self, eui: Eui, tally: &mut Tally, done: &Done) -> DownlinkTxAck {
+        for status in &done.statuses {
             tally.item(*status);
             if let Some(lora) = self.lora() {
                 lora.item(*status);
             }
         }
+        if let Some((frequency, modulation)) = done.sent {
+            tally.sent(frequency, modulation);
+        }
+        log::debug!(radio:% = self.name, gateway:% = eui, downlink = done.downlink_id, sent = done.sent.is_some(),
+            why = done.why.as_str(); "downlink done");
+        done.message(eui.to_string())
     }
 }
 

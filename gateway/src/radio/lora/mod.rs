@@ -1,10 +1,11 @@
 //! LoRa: gateways and modems in, ChirpStack's gateway topics out, and back.
 //!
-//! Map: `udp/` speaks with packet forwarders, `station/` with Basics Stations, `modem/` with modems on serial ports. `gw/` are
+//! Map: `udp/` speaks with packet forwarders, `station/` with Basics Stations, `concentratord/` with
+//! Concentratord, `modem/` with modems on serial ports. `gw/` are
 //! the messages, `events.rs` publishes them, `filter.rs` says what does not become one, `commands.rs` takes those of
 //! servers, `phy.rs` looks into a frame, `tally.rs` and `stats.rs` count, `jamming.rs` watches for channels that somebody
-//! may jam, `base64.rs` reads bytes as others write them,
-//! `refusal.rs` says why something goes no further and `clerk.rs` counts it, `buckets.rs` limits rates. What is known of the air: `region` has the
+//! may jam, `base64.rs` reads bytes as others write them, `refusal.rs` says why something goes no further and `clerk.rs`
+//! counts it, `done.rs` is what became of a downlink, `buckets.rs` limits rates. What is known of the air: `region` has the
 //! channel plans, `airtime` says how long a frame is on the air, `schedule/` decides what is sent when, `heard.rs` reads
 //! frames out of messages and `tap` writes them down for Wireshark.
 
@@ -13,6 +14,8 @@ mod base64;
 mod buckets;
 mod clerk;
 mod commands;
+mod concentratord;
+mod done;
 mod events;
 mod filter;
 #[cfg(any(test, fuzzing))]
@@ -62,6 +65,7 @@ pub(super) async fn run(
     match &radio.kind {
         LoraKind::SemtechUdp(udp) => udp::run(radio, udp, pipeline, stats, stop, None).await,
         LoraKind::BasicsStation(station) => station::run(radio, station, pipeline, stats, stop, None).await,
+        LoraKind::Concentratord(settings) => concentratord::run(radio, settings, pipeline, stats, stop).await,
         LoraKind::Simulated(simulated) => run_simulated(radio, simulated, pipeline, stats, stop).await,
     }
 }

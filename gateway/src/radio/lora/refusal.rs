@@ -67,8 +67,12 @@ refusals! {
     AckUnasked "ack-unasked" => RadioFilter,
     /// A message of a Station that is no text.
     Binary "binary" => FrameMalformed,
-    /// A message of a Station of a kind that is not for servers.
+    /// A message of a Station or an event of Concentratord of a kind that is not for servers.
     MessageType "message-type" => FrameMalformed,
+    /// An event of Concentratord that is not in protocol buffers.
+    Protobuf "protobuf" => FrameMalformed,
+    /// A connection to Concentratord that broke ZeroMQ's rules.
+    ZeroMq "zeromq" => FrameMalformed,
     /// The frame's bytes are no hex digits.
     Hex "hex" => FrameMalformed,
     /// A Station whose `Authorization` is not its gateway's.

@@ -82,16 +82,31 @@ pub struct Windows {
     pub rx2_dr: u8,
 }
 
+/// The longest that a frame may last where the country limits it (RP002-1.0.4, `TxParamSetupReq` of AS923 and AU915).
+const DWELL_TIME: Duration = Duration::from_millis(400);
+
 /// All that is known of a region.
 pub struct Plan {
     region: Region,
+    dwell_time: bool,
     known: Box<dyn lrwn::region::Region + Send + Sync>,
 }
 
 impl Plan {
-    /// The plan of a region, without repeaters and without limits on dwell time.
+    /// The plan of a region, without repeaters and without limits on dwell time (RP002-1.0.4, section 3.3: off unless a
+    /// network says otherwise).
     pub fn new(region: Region) -> Self {
-        Self { region, known: lrwn::region::get(common_name(region), false, false) }
+        Self { region, dwell_time: false, known: lrwn::region::get(common_name(region), false, false) }
+    }
+
+    /// The same in a country that limits how long a downlink may last, where the region has such countries.
+    pub fn with_dwell_time(self, limited: bool) -> Self {
+        Self { dwell_time: limited && self.region.may_limit_dwell_time(), ..self }
+    }
+
+    /// The longest that a downlink may last; `None` where nothing limits it.
+    pub fn dwell_time(&self) -> Option<Duration> {
+        self.dwell_time.then_some(DWELL_TIME)
     }
 
     /// Which region it is.

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::Refusal;
-use super::gw::TxAckStatus;
-use super::station;
+use super::schedule::TxStatus;
 use super::udp::Kind;
+use super::{Refusal, concentratord, station};
 use crate::config::Eui;
 
 /// Counters of one radio.
@@ -23,40 +22,56 @@ pub struct LoraStats {
     pub datagrams_lost: AtomicU64,
     /// Answers to gateways that the kernel did not take.
     pub answers_unsent: AtomicU64,
-    datagrams: [AtomicU64; Kind::ALL.len()],
-    messages: [AtomicU64; station::Kind::ALL.len()],
-    refused: [AtomicU64; Refusal::ALL.len()],
-    statuses: [AtomicU64; TxAckStatus::ALL.len()],
+    datagrams: Counters<{ Kind::ALL.len() }>,
+    messages: Counters<{ station::Kind::ALL.len() }>,
+    events: Counters<{ concentratord::Kind::ALL.len() }>,
+    refused: Counters<{ Refusal::ALL.len() }>,
+    statuses: Counters<{ TxStatus::ALL.len() }>,
     /// The suspicious channels of gateways that have some, in Hz.
     suspicious: Mutex<BTreeMap<Eui, Vec<u32>>>,
 }
 
-fn read(counter: &AtomicU64) -> u64 {
-    counter.load(Ordering::Relaxed)
+/// As many counters as there are words.
+#[derive(Debug)]
+struct Counters<const N: usize>([AtomicU64; N]);
+
+impl<const N: usize> Default for Counters<N> {
+    fn default() -> Self {
+        Self([const { AtomicU64::new(0) }; N])
+    }
 }
 
-fn add(counter: Option<&AtomicU64>) {
-    if let Some(counter) = counter {
-        counter.fetch_add(1, Ordering::Relaxed);
+impl<const N: usize> Counters<N> {
+    fn add(&self, index: usize) {
+        if let Some(counter) = self.0.get(index) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn read(&self) -> impl Iterator<Item = u64> {
+        self.0.iter().map(|counter| counter.load(Ordering::Relaxed))
     }
 }
 
 impl LoraStats {
     pub(super) fn datagram(&self, kind: Kind) {
-        add(self.datagrams.get(kind as usize));
+        self.datagrams.add(kind as usize);
     }
 
     pub(super) fn message(&self, kind: station::Kind) {
-        add(self.messages.get(kind as usize));
+        self.messages.add(kind as usize);
+    }
+
+    pub(super) fn event(&self, kind: concentratord::Kind) {
+        self.events.add(kind as usize);
     }
 
     pub(super) fn refused(&self, why: Refusal) {
-        add(self.refused.get(why as usize));
+        self.refused.add(why as usize);
     }
 
-    pub(super) fn item(&self, status: TxAckStatus) {
-        let index = TxAckStatus::ALL.iter().position(|known| *known == status);
-        add(index.and_then(|index| self.statuses.get(index)));
+    pub(super) fn item(&self, status: TxStatus) {
+        self.statuses.add(status as usize);
     }
 
     /// These channels of a gateway are suspicious now, and no others.
@@ -76,21 +91,26 @@ impl LoraStats {
 
     /// Datagrams from gateways that may speak, by kind.
     pub fn datagrams(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        Kind::ALL.iter().zip(&self.datagrams).map(|(kind, count)| (kind.as_str(), read(count)))
+        Kind::ALL.iter().zip(self.datagrams.read()).map(|(kind, count)| (kind.as_str(), count))
     }
 
     /// Messages from Basics Stations, by kind.
     pub fn messages(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        station::Kind::ALL.iter().zip(&self.messages).map(|(kind, count)| (kind.as_str(), read(count)))
+        station::Kind::ALL.iter().zip(self.messages.read()).map(|(kind, count)| (kind.as_str(), count))
+    }
+
+    /// Events of Concentratord, by kind.
+    pub fn events(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        concentratord::Kind::ALL.iter().zip(self.events.read()).map(|(kind, count)| (kind.as_str(), count))
     }
 
     /// Datagrams, messages, frames and connections that went no further, by reason.
     pub fn refusals(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        Refusal::ALL.iter().zip(&self.refused).map(|(refusal, count)| (refusal.as_str(), read(count)))
+        Refusal::ALL.iter().zip(self.refused.read()).map(|(refusal, count)| (refusal.as_str(), count))
     }
 
     /// Items of downlinks, by what became of them.
     pub fn items(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        TxAckStatus::ALL.iter().zip(&self.statuses).map(|(status, count)| (status.as_str(), read(count)))
+        TxStatus::ALL.iter().zip(self.statuses.read()).map(|(status, count)| (status.as_str(), count))
     }
 }

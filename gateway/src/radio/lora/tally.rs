@@ -1,8 +1,10 @@
 //! What one gateway heard and sent since its last statistics, by frequency and by modulation.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use super::gw::{CrcStatus, Modulation, PerModulationCount, TxAckStatus};
+use super::gw::{CrcStatus, DutyCycleBand, DutyCycleStats, Modulation, PerModulationCount, Regulation};
+use super::schedule::{Load, TxStatus};
 
 /// Frequencies and modulations that are counted apart. A gateway has 64 channels at most; what it says beyond that is
 /// counted as a whole only.
@@ -46,10 +48,38 @@ impl Tally {
         count_by(&mut self.sent_by, modulation);
     }
 
+    /// What ChirpStack has no field for, as metadata of statistics; with the suspicious channels, in Hz.
+    pub(super) fn tell(&self, suspicious: impl Iterator<Item = u32>, metadata: &mut BTreeMap<String, String>) {
+        let suspicious: Vec<_> = suspicious.map(|frequency| frequency.to_string()).collect();
+        if !suspicious.is_empty() {
+            metadata.insert("suspicious_channels".to_owned(), suspicious.join(" "));
+        }
+        metadata.insert("forwarded".to_owned(), self.forwarded.to_string());
+        metadata.insert("dropped".to_owned(), self.dropped.to_string());
+        let spoilt = self.spoilt.iter().map(|(frequency, count)| (format!("bad_crc_{frequency}"), count.to_string()));
+        metadata.extend(spoilt);
+    }
+
     /// That became of an item.
-    pub(super) fn item(&mut self, status: TxAckStatus) {
+    pub(super) fn item(&mut self, status: TxStatus) {
         count(&mut self.statuses, status.as_str().to_owned());
     }
+}
+
+/// The air time used, as statistics tell it; `None` where there is no duty cycle. Only Europe has such a rule.
+pub(super) fn duty_cycle(load: &[Load]) -> Option<DutyCycleStats> {
+    let bands = load.iter().map(|Load { band, used }| DutyCycleBand {
+        name: format!("{} to {} MHz, {} in 1000", f64::from(band.low) / 1e6, f64::from(band.high) / 1e6, band.permille),
+        frequency_min: band.low,
+        frequency_max: band.high,
+        load_max: Some(band.allowance().into()),
+        load_tracked: Some((*used).into()),
+    });
+    (!load.is_empty()).then(|| DutyCycleStats {
+        regulation: Regulation::EtsiEn300220 as i32,
+        window: Some(Duration::from_secs(3600).into()),
+        bands: bands.collect(),
+    })
 }
 
 fn count<K: Ord>(counts: &mut BTreeMap<K, u32>, key: K) {

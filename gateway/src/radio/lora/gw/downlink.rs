@@ -132,15 +132,6 @@ pub struct DownlinkTxAckItem {
     pub status: i32,
 }
 
-/// `gw.GatewayConfiguration`, of which only this is of use here: a packet forwarder can't be told its channels.
-#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct GatewayConfiguration {
-    /// Which version of the settings it is; told back in the statistics.
-    #[prost(string, tag = "2")]
-    pub version: String,
-}
-
 /// `gw.RawPacketForwarderCommand`.
 #[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

@@ -6,10 +6,13 @@
 //! deprecated there are neither written nor read. A `oneof` stands here as optional fields, which on the wire is the
 //! same; so it is in JSON.
 //!
-//! Map: `uplink.rs`, `downlink.rs`, `stats.rs` are the messages, `common.rs` what they share, `enums.rs` the closed sets,
+//! Map: `uplink.rs`, `downlink.rs`, `configuration.rs`, `stats.rs` are the messages, `concentratord.rs` what carries them to
+//! and from Concentratord, `common.rs` what they share, `enums.rs` the closed sets,
 //! `json.rs` the JSON of single values.
 
 mod common;
+mod concentratord;
+mod configuration;
 mod downlink;
 mod enums;
 mod json;
@@ -26,9 +29,11 @@ use serde::de::DeserializeOwned;
 pub use common::{
     Duration, FskModulationInfo, Location, LoraModulationInfo, LrFhssModulationInfo, Modulation, Timestamp,
 };
+pub use concentratord::{Command, Event, GetGatewayIdRequest, GetGatewayIdResponse};
+pub use configuration::{ChannelConfiguration, FskModulationConfig, GatewayConfiguration, LoraModulationConfig};
 pub use downlink::{
-    DelayTiming, DownlinkFrame, DownlinkFrameItem, DownlinkTxAck, DownlinkTxAckItem, DownlinkTxInfo,
-    GatewayConfiguration, GpsEpochTiming, ImmediatelyTiming, RawPacketForwarderCommand, Timing,
+    DelayTiming, DownlinkFrame, DownlinkFrameItem, DownlinkTxAck, DownlinkTxAckItem, DownlinkTxInfo, GpsEpochTiming,
+    ImmediatelyTiming, RawPacketForwarderCommand, Timing,
 };
 pub use enums::{CodeRate, ConnectionState, CrcStatus, LocationSource, Regulation, TxAckStatus};
 pub use stats::{ConnState, DutyCycleBand, DutyCycleStats, GatewayStats, PerModulationCount};

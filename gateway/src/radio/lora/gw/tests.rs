@@ -103,6 +103,26 @@ fn names_in_the_form_of_the_proto_file_are_understood_too() {
 }
 
 #[test]
+fn channels_that_chirpstack_wants_are_understood_in_json_and_go_on_as_bytes() {
+    let json = br#"{"gatewayIdLegacy":"","version":"abc","channels":[{"frequency":868100000,"modulationLegacy":"LORA","board":0,
+        "demodulator":1,"loraModulationConfig":{"bandwidthLegacy":0,"bandwidth":125000,"spreadingFactors":[7,8]}},
+        {"frequency":868800000,"fskModulationConfig":{"bandwidth":0,"bitrate":50000}}],"statsInterval":"30s","gatewayId":"a"}"#;
+    let settings: GatewayConfiguration = decode(json).unwrap();
+    let lora = settings.channels[0].lora_modulation_config.clone().unwrap();
+    assert_eq!((settings.version.as_str(), settings.channels[0].demodulator, lora.bandwidth), ("abc", 1, 125_000));
+    let expected = [
+        &b"\x12\x03abc"[..],
+        // Numbers that are packed, as the proto file has it.
+        b"\x1a\x12\x08\xa0\xcf\xf8\x9d\x03\x1a\x08\x12\x02\x07\x08\x18\xc8\xd0\x07\x30\x01",
+        b"\x1a\x0c\x08\x80\xac\xa3\x9e\x03\x22\x04\x10\xd0\x86\x03",
+        b"\x22\x02\x08\x1e\x2a\x01a",
+    ]
+    .concat();
+    assert_eq!(encode(&settings, LoraFormat::Protobuf), expected);
+    assert_eq!(decode::<GatewayConfiguration>(&expected).unwrap(), settings);
+}
+
+#[test]
 fn what_is_no_message_is_refused_in_words() {
     for bad in [
         &b"{"[..],

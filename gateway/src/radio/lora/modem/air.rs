@@ -47,7 +47,7 @@ impl Air {
             queue: 1,
             hand_over: HAND_OVER,
             patience: PATIENCE,
-            ..Settings::new(Plan::new(radio.region))
+            ..Settings::new(Plan::new(radio.region).with_dwell_time(radio.dwell_time))
         };
         let item = Item { frequency, power, modulation, length: 0, chain: 0, timing };
         Self { scheduler: Scheduler::new(settings, now), item, asked: 0 }
@@ -107,6 +107,7 @@ impl Air {
 fn refusal(verdict: Verdict) -> May {
     let why = match verdict.status {
         TxStatus::DutyCycleOverflow => Refused::DutyCycle,
+        TxStatus::DwellTime => Refused::DwellTime,
         TxStatus::QueueFull => Refused::QueueFull,
         _ => Refused::NotAllowed,
     };
@@ -118,6 +119,7 @@ fn refusal(verdict: Verdict) -> May {
 mod tests {
     use super::super::tests::modem;
     use super::*;
+    use crate::config::Region;
 
     fn after(now: Instant, ms: u64) -> Instant {
         now + Duration::from_millis(ms)
@@ -153,6 +155,18 @@ mod tests {
         now += airtime * 2;
         air.ask(51, now);
         assert!(matches!(air.answer(now), Some(May::Not(Refused::DutyCycle, _))));
+    }
+
+    #[test]
+    fn a_frame_that_lasts_longer_than_the_country_allows_is_refused() {
+        let now = Instant::now();
+        let mut radio = LoraModem { region: Region::Au915, dwell_time: true, ..modem() };
+        (radio.channel.frequency, radio.channel.spreading_factor) = (916_800_000, 10);
+        let mut air = Air::new(&radio, now);
+        let (slot, _) = may(&mut air, 24, now);
+        air.sent(slot, now);
+        air.ask(33, now);
+        assert!(matches!(air.answer(now), Some(May::Not(Refused::DwellTime, _))));
     }
 
     #[test]

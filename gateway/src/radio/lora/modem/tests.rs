@@ -39,6 +39,7 @@ pub(super) fn modem() -> LoraModem {
         region: Region::Eu868,
         channel: channel(),
         duty_cycle: true,
+        dwell_time: false,
         envelope: Envelope::Json,
         down_queue: 64,
         write_timeout: Duration::from_secs(2),

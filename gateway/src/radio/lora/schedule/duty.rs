@@ -5,6 +5,9 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use super::{TxStatus, Verdict};
+use crate::radio::lora::region::SubBand;
+
 /// Over which time a duty cycle is taken.
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
 
@@ -66,7 +69,21 @@ pub(super) fn used(past: &Past, booked: &[Spell], now: Instant) -> Duration {
 
 /// Whether one more frame leaves every hour within the allowance. While a frame is on the air the hour that ends fills,
 /// and between frames it empties; so the fullest hours end during a frame: this one, or one that is booked.
-pub(super) fn allows(past: &Past, booked: &[Spell], frame: &Spell, allowance: Duration) -> bool {
+fn allows(past: &Past, booked: &[Spell], frame: &Spell, allowance: Duration) -> bool {
     let mut ends = booked.iter().filter(|other| counts(frame, other)).chain([frame]);
     ends.all(|end| during(past, booked, end) + frame.air <= allowance)
+}
+
+/// Whether a sub-band has air time left for one more frame.
+///
+/// # Errors
+/// That it has not.
+pub(super) fn check(band: &SubBand, past: &Past, booked: &[Spell], frame: &Spell) -> Result<(), Verdict> {
+    let allowance = band.allowance();
+    if allows(past, booked, frame, allowance) {
+        return Ok(());
+    }
+    let (low, high, air, hour) = (band.low, band.high, frame.air.as_millis(), allowance.as_secs_f64());
+    let why = format!("{low} to {high} Hz: {air} ms would be over {hour} s an hour");
+    Err(Verdict::because(TxStatus::DutyCycleOverflow, why))
 }

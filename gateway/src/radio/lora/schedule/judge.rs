@@ -1,12 +1,12 @@
 //! Whether one item may be sent, and when.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::book::{self, Booking, LEAD, SOONEST};
 use super::count::{Counter, micros};
 use super::duty::{self, Spell};
+use super::limits;
 use super::{Item, Scheduler, SlotId, Timing, TxStatus, Verdict, When};
-use crate::radio::lora::airtime::airtime;
 
 /// How far ahead a frame may be booked, in microseconds (sx1302_hal, `jitqueue.c`: four beacon periods).
 const HORIZON: u64 = 512_000_000;
@@ -14,7 +14,7 @@ const HORIZON: u64 = 512_000_000;
 impl Scheduler {
     /// Judges an item: where it is booked and what the radio is told, or why it is not sent.
     pub(super) fn judge(&mut self, item: &Item, now: Instant) -> Result<(Booking, When), Verdict> {
-        let air = self.may_send(item)?;
+        let air = limits::may_send(&self.settings.plan, item.frequency, item.power, &item.modulation, item.length)?;
         let length = micros(air);
         let (start, when) = self.start(item, length, now)?;
         let end = start.saturating_add(length);
@@ -25,21 +25,6 @@ impl Scheduler {
         self.slots += 1;
         let (slot, timed) = (SlotId(self.slots), when != When::Immediately);
         Ok((Booking { slot, chain: item.chain, start, end, timed, spell, band }, when))
-    }
-
-    /// What does not depend on the time: frequency, power, and how long it is.
-    fn may_send(&self, item: &Item) -> Result<Duration, Verdict> {
-        let (plan, frequency) = (&self.settings.plan, item.frequency);
-        if !plan.holds(frequency, item.modulation.width()) {
-            let why = format!("{frequency} Hz with its width is in no band of {:?}", plan.region());
-            return Err(Verdict::because(TxStatus::TxFreq, why));
-        }
-        let most = self.settings.max_eirp.unwrap_or_else(|| plan.max_eirp(frequency));
-        if item.power > most {
-            let why = format!("{} dBm EIRP, and at {frequency} Hz {most} are allowed", item.power);
-            return Err(Verdict::because(TxStatus::TxPower, why));
-        }
-        airtime(&item.modulation, item.length).map_err(|e| Verdict::because(TxStatus::InternalError, e.to_string()))
     }
 
     /// The place of its first symbol.
@@ -116,17 +101,6 @@ impl Scheduler {
         else {
             return Ok(());
         };
-        let allowance = band.allowance();
-        if !self.settings.duty_cycle || duty::allows(past, &self.book.spells(index), spell, allowance) {
-            return Ok(());
-        }
-        let why = format!(
-            "{} to {} Hz: {} ms would be over {} s an hour",
-            band.low,
-            band.high,
-            spell.air.as_millis(),
-            allowance.as_secs_f64()
-        );
-        Err(Verdict::because(TxStatus::DutyCycleOverflow, why))
+        if self.settings.duty_cycle { duty::check(band, past, &self.book.spells(index), spell) } else { Ok(()) }
     }
 }

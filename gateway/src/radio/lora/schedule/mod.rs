@@ -10,12 +10,15 @@
 //! one an item.
 //!
 //! Map: `count.rs` knows where the concentrator's count stands, `book.rs` what is on the air, `duty.rs` the air time of the
-//! last hour, `judge.rs` holds an item against all of these, `status.rs` has the words.
+//! last hour, `limits.rs` what holds at any time, `judge.rs` holds an item against all of these, `status.rs` has the words.
+//! `meter.rs` stands beside it all: it is for radios that schedule by themselves.
 
 mod book;
 mod count;
 mod duty;
 mod judge;
+pub mod limits;
+mod meter;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -23,6 +26,7 @@ mod tests;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+pub use meter::{Emission, Meter};
 pub use status::{TxStatus, Verdict};
 
 use self::book::{Book, Booking};
@@ -36,10 +40,8 @@ pub const ITEMS_MAX: usize = 16;
 
 /// How one gateway is to be sent to.
 pub struct Settings {
-    /// Where it may send, and with which power.
+    /// Where it may send, with which power and for how long at a time.
     pub plan: Plan,
-    /// The highest EIRP in dBm, instead of the region's.
-    pub max_eirp: Option<i32>,
     /// Whether duty cycles are kept. Air time is counted all the same.
     pub duty_cycle: bool,
     /// Whether the concentrator sends class B beacons, which nothing else may meet.
@@ -58,7 +60,6 @@ impl Settings {
     pub fn new(plan: Plan) -> Self {
         Self {
             plan,
-            max_eirp: None,
             duty_cycle: true,
             beacons: false,
             queue: 32,

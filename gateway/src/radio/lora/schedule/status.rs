@@ -1,6 +1,9 @@
-//! What becomes of what is to be sent, in the words of ChirpStack's `gw.TxAckStatus`.
+//! What becomes of what is to be sent, in the words of ChirpStack's `gw.TxAckStatus` and one of our own.
 
-/// What became of one item of a downlink. The numbers are those of `TxAckStatus` in ChirpStack's `gw.proto`.
+use crate::radio::lora::gw::TxAckStatus;
+
+/// What became of one item of a downlink. The numbers are those of `TxAckStatus` in ChirpStack's `gw.proto`, but for
+/// the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(i32)]
 pub enum TxStatus {
@@ -28,11 +31,13 @@ pub enum TxStatus {
     InternalError = 10,
     /// There is no air time left in that sub-band for now.
     DutyCycleOverflow = 11,
+    /// It would be on the air for longer at a time than the country allows. ChirpStack has no word for it.
+    DwellTime = 12,
 }
 
 impl TxStatus {
     /// All, by number.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Ignored,
         Self::Ok,
         Self::TooLate,
@@ -45,6 +50,7 @@ impl TxStatus {
         Self::QueueFull,
         Self::InternalError,
         Self::DutyCycleOverflow,
+        Self::DwellTime,
     ];
 
     /// The word of `gw.proto`, which is that of the packet forwarder's TX_ACK too where it has one.
@@ -62,12 +68,24 @@ impl TxStatus {
             Self::QueueFull => "QUEUE_FULL",
             Self::InternalError => "INTERNAL_ERROR",
             Self::DutyCycleOverflow => "DUTY_CYCLE_OVERFLOW",
+            Self::DwellTime => "DWELL_TIME",
         }
     }
 
     /// The status with this word.
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|status| status.as_str() == word)
+    }
+
+    /// As ChirpStack is told.
+    pub fn told(self) -> TxAckStatus {
+        TxAckStatus::try_from(self as i32).unwrap_or(TxAckStatus::InternalError)
+    }
+}
+
+impl From<TxAckStatus> for TxStatus {
+    fn from(told: TxAckStatus) -> Self {
+        Self::ALL.into_iter().find(|status| *status as i32 == told as i32).unwrap_or(Self::InternalError)
     }
 }
 

@@ -170,13 +170,37 @@ fn numbers_out_of_any_range_are_refused_and_harm_nothing() {
 }
 
 #[test]
-fn more_power_may_be_sent_where_the_band_or_the_settings_say_so() {
+fn more_power_may_be_sent_where_the_band_says_so() {
     let strong = Item { frequency: 869_525_000, power: 29, ..item(after(1000)) };
     let mut by_band = bench();
     by_band.submit(1, &[strong]);
     let _ = by_band.order();
-    let mut by_settings = bench_with(|settings| settings.max_eirp = Some(10));
-    assert_eq!(by_settings.refusal(strong), TxStatus::TxPower);
+}
+
+#[test]
+fn where_the_country_limits_how_long_a_frame_lasts_a_longer_one_is_refused() {
+    let now = Instant::now();
+    let bench_in = |region, dwell_time| {
+        let settings = Settings::new(Plan::new(region).with_dwell_time(dwell_time));
+        let mut scheduler = Scheduler::new(settings, now);
+        scheduler.heard(TMST, None, now);
+        Bench { scheduler, now }
+    };
+    // SF10 with 24 bytes is 371 ms on the air, with 33 it is 453 (RP002-1.0.4, AS923: 19 bytes of MAC payload, N/A beyond).
+    let slow = |length| {
+        let modulation = Modulation::Lora(Lora::lorawan(10, 125_000));
+        Item { frequency: 923_200_000, modulation, length, ..item(after(1000)) }
+    };
+    assert_eq!(bench_in(Region::As923, true).refusal(slow(33)), TxStatus::DwellTime);
+    for (region, dwell_time, length) in
+        [(Region::As923, true, 24), (Region::As923, false, 33), (Region::Us915, true, 33)]
+    {
+        let mut bench = bench_in(region, dwell_time);
+        bench.submit(1, &[slow(length)]);
+        let _ = bench.order();
+    }
+    let said = TxStatus::DwellTime;
+    assert_eq!((said.as_str(), said.told()), ("DWELL_TIME", crate::radio::lora::gw::TxAckStatus::InternalError));
 }
 
 #[test]

@@ -8,9 +8,10 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::uplink::of_context;
-use crate::radio::lora::airtime::{Lora, Modulation, airtime};
-use crate::radio::lora::gw::{self, DownlinkFrame, DownlinkFrameItem, DownlinkTxInfo, TxAckStatus};
+use crate::radio::lora::airtime::{Lora, Modulation};
+use crate::radio::lora::gw::{self, DownlinkFrame, DownlinkFrameItem, DownlinkTxInfo};
 use crate::radio::lora::region::Plan;
+use crate::radio::lora::schedule::{TxStatus, Verdict, limits};
 
 /// Items of one downlink at most. A class A device has two windows.
 const ITEMS_MAX: usize = 16;
@@ -29,9 +30,6 @@ const BEACON_PERIOD: Duration = Duration::from_secs(128);
 
 /// What the way there and back may take.
 const SLACK: Duration = Duration::from_secs(3);
-
-/// Why an item is not sent.
-pub(super) type Why = (TxAckStatus, String);
 
 /// One way in which Station may send it.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,26 +53,26 @@ pub(super) struct Prepared {
     /// In the order in which Station tries them; at least one.
     windows: Vec<Window>,
     /// Of all items, as long as nothing was sent.
-    statuses: Vec<TxAckStatus>,
+    statuses: Vec<TxStatus>,
 }
 
 impl Prepared {
     /// What is told when Station has sent it: the statuses, and the window it was.
-    pub(super) fn sent(mut self, dr: Option<u8>, frequency: Option<u32>) -> (Vec<TxAckStatus>, Option<Window>) {
+    pub(super) fn sent(mut self, dr: Option<u8>, frequency: Option<u32>) -> (Vec<TxStatus>, Option<Window>) {
         let same = |window: &Window| Some(window.frequency) == frequency && Some(window.dr) == dr;
         let place = self.windows.iter().position(same).unwrap_or(0);
         let window = self.windows.into_iter().nth(place);
         if let Some(status) = window.as_ref().and_then(|window| self.statuses.get_mut(window.item)) {
-            *status = TxAckStatus::Ok;
+            *status = TxStatus::Ok;
         }
         (self.statuses, window)
     }
 
     /// What is told when Station has not.
-    pub(super) fn not_sent(mut self) -> Vec<TxAckStatus> {
+    pub(super) fn not_sent(mut self) -> Vec<TxStatus> {
         for window in self.windows {
             if let Some(status) = self.statuses.get_mut(window.item) {
-                *status = TxAckStatus::InternalError;
+                *status = TxStatus::InternalError;
             }
         }
         self.statuses
@@ -139,13 +137,14 @@ pub(super) fn prepare(
     diid: u32,
     plan: &Plan,
     now: Option<Duration>,
-) -> Result<Prepared, Vec<Why>> {
+) -> Result<Prepared, Vec<Verdict>> {
     if frame.items.len() > ITEMS_MAX {
-        let why = (TxAckStatus::InternalError, format!("more than {ITEMS_MAX} items"));
+        let why = wrong(&format!("more than {ITEMS_MAX} items"));
         return Err(vec![why; frame.items.len()]);
     }
     let judged: Vec<_> = frame.items.iter().enumerate().map(|(index, item)| judge(index, item, plan)).collect();
-    let status = |judged: &Result<Candidate<'_>, Why>| judged.as_ref().err().map_or(TxAckStatus::Ignored, |why| why.0);
+    let status =
+        |judged: &Result<Candidate<'_>, Verdict>| judged.as_ref().err().map_or(TxStatus::Ignored, |why| why.status);
     let statuses = judged.iter().map(status).collect();
     let mut candidates = judged.iter().filter_map(|judged| judged.as_ref().ok());
     let Some(first) = candidates.next() else { return Err(judged.into_iter().filter_map(Result::err).collect()) };
@@ -203,23 +202,13 @@ fn message(first: &Candidate<'_>, second: Option<&Candidate<'_>>, diid: u32) -> 
     }
 }
 
-fn judge<'a>(index: usize, item: &'a DownlinkFrameItem, plan: &Plan) -> Result<Candidate<'a>, Why> {
-    let wrong = |why: &str| (TxAckStatus::InternalError, why.to_owned());
+fn judge<'a>(index: usize, item: &'a DownlinkFrameItem, plan: &Plan) -> Result<Candidate<'a>, Verdict> {
     let info = item.tx_info.as_ref().ok_or_else(|| wrong("it does not say how it is to be sent"))?;
     let modulation = info.modulation.unwrap_or_default();
     let known = lora(&modulation).ok_or_else(|| wrong("it has no modulation"))?;
     let frequency = info.frequency;
-    if !plan.holds(frequency, known.width()) {
-        let why = format!("{frequency} Hz with its width is in no band of {:?}", plan.region());
-        return Err((TxAckStatus::TxFreq, why));
-    }
-    let most = plan.max_eirp(frequency);
-    if info.power > most {
-        let why = format!("{} dBm EIRP, and at {frequency} Hz {most} are allowed", info.power);
-        return Err((TxAckStatus::TxPower, why));
-    }
+    let air = limits::may_send(plan, frequency, info.power, &known, item.phy_payload.len())?;
     let dr = plan.data_rate(false, &known).ok_or_else(|| wrong("the region has no such data rate"))?;
-    let air = airtime(&known, item.phy_payload.len()).map_err(|error| wrong(&error.to_string()))?;
     let (timing, context) = (timing(info)?, of_context(&info.context));
     if matches!(timing, Timing::Delay(_)) && context.is_none() {
         return Err(wrong("it has no context of an uplink of this gateway"));
@@ -229,8 +218,7 @@ fn judge<'a>(index: usize, item: &'a DownlinkFrameItem, plan: &Plan) -> Result<C
 }
 
 /// What has no time is sent at once.
-fn timing(info: &DownlinkTxInfo) -> Result<Timing, Why> {
-    let wrong = |why: &str| (TxAckStatus::InternalError, why.to_owned());
+fn timing(info: &DownlinkTxInfo) -> Result<Timing, Verdict> {
     let timing = info.timing.as_ref();
     match timing.map(|timing| (&timing.delay, &timing.gps_epoch)) {
         Some((Some(delay), _)) => {
@@ -245,6 +233,10 @@ fn timing(info: &DownlinkTxInfo) -> Result<Timing, Why> {
         }
         Some((None, None)) | None => Ok(Timing::Immediately),
     }
+}
+
+fn wrong(why: &str) -> Verdict {
+    Verdict { status: TxStatus::InternalError, why: why.to_owned() }
 }
 
 fn lora(modulation: &gw::Modulation) -> Option<Modulation> {

@@ -3,37 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::downlink::{self, Prepared, Window};
+use super::downlink::{self, Prepared};
 use super::message::Sent;
 use crate::radio::lora::Refusal;
-use crate::radio::lora::gw::{DownlinkFrame, DownlinkTxAck, DownlinkTxAckItem, TxAckStatus};
+use crate::radio::lora::done::Done;
+use crate::radio::lora::gw::DownlinkFrame;
 use crate::radio::lora::region::Plan;
-
-/// What became of a downlink.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Done {
-    downlink_id: u32,
-    /// One an item.
-    pub(super) statuses: Vec<TxAckStatus>,
-    /// How it was sent.
-    pub(super) sent: Option<Window>,
-    /// In words, why it was not.
-    pub(super) why: String,
-}
-
-impl Done {
-    /// That nothing of it was tried.
-    pub(super) fn not_tried(frame: &DownlinkFrame, status: TxAckStatus, why: &str) -> Self {
-        let statuses = vec![status; frame.items.len()];
-        Self { downlink_id: frame.downlink_id, statuses, sent: None, why: why.to_owned() }
-    }
-
-    /// The message that tells it.
-    pub(super) fn message(&self, gateway_id: String) -> DownlinkTxAck {
-        let items = self.statuses.iter().map(|status| DownlinkTxAckItem { status: *status as i32 }).collect();
-        DownlinkTxAck { gateway_id, downlink_id: self.downlink_id, items }
-    }
-}
+use crate::radio::lora::schedule::TxStatus;
 
 struct Pending {
     downlink_id: u32,
@@ -68,14 +44,16 @@ impl Downlinks {
         now: Instant,
     ) -> Result<(u32, String), Done> {
         if self.pending.len() >= self.most {
-            return Err(Done::not_tried(frame, TxAckStatus::QueueFull, "too many downlinks wait"));
+            return Err(Done::not_tried(frame, TxStatus::QueueFull, "too many downlinks wait"));
         }
         let diid = self.next;
         let prepared = downlink::prepare(frame, diid, plan, gps).map_err(|whys| {
-            let statuses = whys.iter().map(|why| why.0).collect();
-            let why = whys.into_iter().map(|(status, why)| format!("{}: {why}", status.as_str()));
-            let why = why.collect::<Vec<_>>().join("; ");
-            Done { downlink_id: frame.downlink_id, statuses, sent: None, why }
+            let mut done = Done::all(frame.downlink_id, 0, TxStatus::InternalError, "");
+            for why in whys {
+                done.statuses.push(why.status);
+                done.explain(&why);
+            }
+            done
         })?;
         self.next = self.next.wrapping_add(1);
         let json = prepared.json.clone();
@@ -92,7 +70,8 @@ impl Downlinks {
         let diid = sent.downlink().and_then(|diid| u32::try_from(diid).ok()).ok_or(Refusal::Field)?;
         let Pending { downlink_id, prepared, .. } = self.pending.remove(&diid).ok_or(Refusal::AckUnasked)?;
         let (statuses, window) = prepared.sent(sent.dr, sent.frequency);
-        Ok(Done { downlink_id, statuses, sent: window, why: String::new() })
+        let sent = window.map(|window| (window.frequency, window.modulation));
+        Ok(Done { downlink_id, statuses, sent, why: String::new() })
     }
 
     /// One could not be given to Station.

@@ -2,14 +2,15 @@
 
 use std::time::Instant;
 
-use super::downlinks::Done;
 use super::gps;
 use super::message::Sent;
 use super::server::Server;
 use crate::config::Eui;
 use crate::radio::lora::Refusal;
 use crate::radio::lora::commands::{Command, Wanted};
-use crate::radio::lora::gw::{self, DownlinkFrame, TxAckStatus};
+use crate::radio::lora::done::Done;
+use crate::radio::lora::gw::{self, DownlinkFrame};
+use crate::radio::lora::schedule::TxStatus;
 use crate::radio::{RadioStats, Refused};
 
 impl Server {
@@ -38,13 +39,13 @@ impl Server {
             gateway.asked = gateway.asked.saturating_add(1);
         }
         if command.turned_away {
-            return self.done(eui, Done::not_tried(&frame, TxAckStatus::QueueFull, "too many downlinks wait")).await;
+            return self.done(eui, Done::not_tried(&frame, TxStatus::QueueFull, "too many downlinks wait")).await;
         }
         let ready = |gateway: &super::server::Gateway| gateway.link.as_ref().is_some_and(|link| link.ready);
         if !self.gateways.get(&eui).is_some_and(ready) {
             self.clerk.stats.refused(Refused::PortClosed);
             let why = "the gateway can't be reached";
-            return self.done(eui, Done::not_tried(&frame, TxAckStatus::InternalError, why)).await;
+            return self.done(eui, Done::not_tried(&frame, TxStatus::InternalError, why)).await;
         }
         let gps = self.events.now().trusted().and_then(gps::of);
         let Some(gateway) = self.gateways.get_mut(&eui) else { return };
@@ -64,9 +65,9 @@ impl Server {
     }
 
     fn config(&mut self, command: &Command) {
-        let version = self.clerk.config_version(command);
-        if let (Some(version), Some(gateway)) = (version, self.gateways.get_mut(&command.eui)) {
-            gateway.config_version = version;
+        let settings = self.clerk.settings(command);
+        if let (Some(settings), Some(gateway)) = (settings, self.gateways.get_mut(&command.eui)) {
+            gateway.config_version = settings.version;
         }
     }
 
@@ -82,13 +83,7 @@ impl Server {
     /// Tells what became of a downlink.
     pub(super) async fn done(&mut self, eui: Eui, done: Done) {
         let Some(gateway) = self.gateways.get_mut(&eui) else { return };
-        self.clerk.count_items(&mut gateway.tally, &done.statuses);
-        if let Some(window) = &done.sent {
-            gateway.tally.sent(window.frequency, window.modulation);
-        }
-        let message = done.message(eui.to_string());
-        log::debug!(radio:% = self.clerk.name, gateway:% = eui, downlink = message.downlink_id, sent = done.sent.is_some(),
-            why = done.why.as_str(); "downlink done");
+        let message = self.clerk.done(eui, &mut gateway.tally, &done);
         self.events.ack(&gateway.topics, &message).await;
     }
 

@@ -111,7 +111,8 @@ impl Server {
         pipeline: Arc<Pipeline>,
         stats: Arc<RadioStats>,
     ) -> Result<Self, UnitError> {
-        let (now, plan, door) = (Instant::now(), Plan::new(radio.region), Door::new(station));
+        let plan = Plan::new(radio.region).with_dwell_time(radio.dwell_time);
+        let (now, door) = (Instant::now(), Door::new(station));
         let mut server = Self {
             clerk: Clerk::new(&radio.name, Arc::clone(&pipeline), Arc::clone(&stats)),
             channels: Channels::new(&plan, &station.channels)?,

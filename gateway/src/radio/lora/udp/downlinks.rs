@@ -9,8 +9,9 @@ use super::packet::Token;
 use super::txpk;
 use crate::config::LoraRadio;
 use crate::radio::lora::Refusal;
-use crate::radio::lora::airtime::{Lora, Modulation};
-use crate::radio::lora::gw::{self, DownlinkFrame, DownlinkFrameItem, DownlinkTxAck, DownlinkTxAckItem, TxAckStatus};
+use crate::radio::lora::airtime::Modulation;
+use crate::radio::lora::done::Done;
+use crate::radio::lora::gw::{DownlinkFrame, DownlinkFrameItem};
 use crate::radio::lora::region::Plan;
 use crate::radio::lora::schedule::{
     Downlink, Event, Item, Load, Scheduler, Settings, SlotId, Timing, TxStatus, Verdict,
@@ -46,37 +47,6 @@ pub(super) enum Action {
     Done(Done),
 }
 
-/// What became of a downlink.
-#[derive(Debug)]
-pub(super) struct Done {
-    /// As ChirpStack is told.
-    pub(super) statuses: Vec<TxAckStatus>,
-    /// That of the message.
-    pub(super) downlink_id: u32,
-    /// What was sent: its frequency and modulation.
-    pub(super) sent: Option<(u32, gw::Modulation)>,
-    /// In words, why the others were not.
-    pub(super) why: String,
-}
-
-impl Done {
-    /// The same for all items.
-    fn all(downlink_id: u32, items: usize, status: TxAckStatus, why: &str) -> Self {
-        Self { statuses: vec![status; items], downlink_id, sent: None, why: why.to_owned() }
-    }
-
-    /// The message that tells it.
-    pub(super) fn message(&self, gateway_id: String) -> DownlinkTxAck {
-        let items = self.statuses.iter().map(|status| DownlinkTxAckItem { status: *status as i32 }).collect();
-        DownlinkTxAck { gateway_id, downlink_id: self.downlink_id, items }
-    }
-}
-
-/// A downlink that is not even tried.
-pub(super) fn not_tried(frame: &DownlinkFrame, status: TxAckStatus, why: &str) -> Done {
-    Done::all(frame.downlink_id, frame.items.len(), status, why)
-}
-
 /// See the module's head.
 pub(super) struct Downlinks {
     scheduler: Scheduler,
@@ -90,7 +60,7 @@ pub(super) struct Downlinks {
 impl Downlinks {
     /// None.
     pub(super) fn new(radio: &LoraRadio, now: Instant) -> Self {
-        let usual = Settings::new(Plan::new(radio.region));
+        let usual = Settings::new(Plan::new(radio.region).with_dwell_time(radio.dwell_time));
         let settings = Settings { duty_cycle: radio.duty_cycle, queue: radio.down_queue, patience: PATIENCE, ..usual };
         Self {
             scheduler: Scheduler::new(settings, now),
@@ -180,18 +150,16 @@ impl Downlinks {
 
     fn done(&mut self, id: u64, verdicts: &[Verdict]) -> Option<Done> {
         let Pending { downlink_id, items, given } = self.pending.remove(&id)?;
-        let mut done = Done::all(downlink_id, items.len(), TxAckStatus::InternalError, "");
+        let mut done = Done::all(downlink_id, items.len(), TxStatus::InternalError, "");
         for (index, verdict) in given.into_iter().zip(verdicts) {
-            let status = TxAckStatus::try_from(verdict.status as i32).unwrap_or(TxAckStatus::InternalError);
             if let Some(place) = done.statuses.get_mut(index) {
-                *place = status;
+                *place = verdict.status;
             }
-            if status == TxAckStatus::Ok {
+            if verdict.status == TxStatus::Ok {
                 let info = items.get(index).and_then(|item| item.tx_info.as_ref());
                 done.sent = info.map(|info| (info.frequency, info.modulation.unwrap_or_default()));
-            } else if !verdict.why.is_empty() {
-                let separator = if done.why.is_empty() { "" } else { "; " };
-                done.why.push_str(&format!("{separator}{}: {}", status.as_str(), verdict.why));
+            } else {
+                done.explain(verdict);
             }
         }
         Some(done)
@@ -200,7 +168,7 @@ impl Downlinks {
     /// Those that are not done, given up. What the radio has of them may be sent all the same.
     pub(super) fn give_up(&mut self, why: &str) -> Vec<Done> {
         let pending = self.pending.drain();
-        pending.map(|(_, p)| Done::all(p.downlink_id, p.items.len(), TxAckStatus::InternalError, why)).collect()
+        pending.map(|(_, p)| Done::all(p.downlink_id, p.items.len(), TxStatus::InternalError, why)).collect()
     }
 }
 
@@ -219,24 +187,11 @@ fn scheduled(item: &DownlinkFrameItem) -> Option<Item> {
     Some(Item {
         frequency: info.frequency,
         power: info.power,
-        modulation: modulation(info.modulation.as_ref()?)?,
+        modulation: Modulation::of(info.modulation.as_ref()?)?,
         length: item.phy_payload.len(),
         chain: u8::try_from(info.board).ok()?,
         timing,
     })
-}
-
-fn modulation(modulation: &gw::Modulation) -> Option<Modulation> {
-    match (&modulation.lora, &modulation.fsk) {
-        (Some(lora), _) => {
-            let parity = u8::try_from(lora.code_rate).ok()?.clamp(1, 4);
-            let usual = Lora::lorawan(u8::try_from(lora.spreading_factor).ok()?, lora.bandwidth);
-            let preamble = if lora.preamble == 0 { usual.preamble } else { u16::try_from(lora.preamble).ok()? };
-            Some(Modulation::Lora(Lora { coding_rate: 4 + parity, preamble, ..usual }))
-        }
-        (None, Some(fsk)) => Some(Modulation::Fsk { bitrate: fsk.datarate }),
-        (None, None) => None,
-    }
 }
 
 #[cfg(test)]
@@ -244,7 +199,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::radio::lora::gw::{DownlinkTxInfo, ImmediatelyTiming, LoraModulationInfo};
+    use crate::radio::lora::gw::{self, DownlinkTxInfo, ImmediatelyTiming, LoraModulationInfo};
 
     fn at_once() -> DownlinkFrameItem {
         let lora = LoraModulationInfo { bandwidth: 125_000, spreading_factor: 7, ..LoraModulationInfo::default() };
@@ -292,7 +247,7 @@ mod tests {
         let token = sent(&mut downlinks, now);
         assert_eq!(downlinks.acknowledged(token, b"", now), Ok(()));
         let done = done(&mut downlinks, now);
-        use TxAckStatus::{Ignored, InternalError, Ok as Sent};
+        use TxStatus::{Ignored, InternalError, Ok as Sent};
         assert_eq!((done.downlink_id, done.statuses), (7, vec![InternalError, Sent, InternalError, Ignored]));
         assert_eq!(done.sent.map(|(frequency, _)| frequency), Some(868_100_000));
         assert!(downlinks.next(now).is_none() && downlinks.pending.is_empty() && downlinks.tokens.is_empty());
@@ -324,7 +279,7 @@ mod tests {
             sent(&mut downlinks, now);
             now += PATIENCE;
             let done = done(&mut downlinks, now);
-            assert_eq!(done.statuses, [TxAckStatus::InternalError, TxAckStatus::Ignored]);
+            assert_eq!(done.statuses, [TxStatus::InternalError, TxStatus::Ignored]);
             assert!(done.why.contains("did not say"), "{}", done.why);
         }
         assert!(downlinks.tokens.len() <= TOKENS_MAX && downlinks.pending.is_empty());

@@ -4,13 +4,15 @@ use std::time::Instant;
 
 use tokio::net::UdpSocket;
 
-use super::downlinks::{self, Action, Done};
+use super::downlinks::Action;
 use super::packet::{self, Packet};
 use super::server::Server;
 use crate::config::Eui;
 use crate::radio::lora::Refusal;
 use crate::radio::lora::commands::{Command, Wanted};
-use crate::radio::lora::gw::{self, DownlinkFrame, TxAckStatus};
+use crate::radio::lora::done::Done;
+use crate::radio::lora::gw::{self, DownlinkFrame};
+use crate::radio::lora::schedule::TxStatus;
 use crate::radio::{RadioStats, Refused};
 
 impl Server {
@@ -37,15 +39,15 @@ impl Server {
         };
         let reachable = self.gateways.get_mut(eui).is_some_and(|gateway| gateway.path.is_some());
         let refused = match (command.turned_away, reachable && socket.is_some()) {
-            (true, _) => Some((TxAckStatus::QueueFull, "too many downlinks wait")),
+            (true, _) => Some((TxStatus::QueueFull, "too many downlinks wait")),
             (false, false) => {
                 self.clerk.stats.refused(Refused::PortClosed);
-                Some((TxAckStatus::InternalError, "the gateway can't be reached"))
+                Some((TxStatus::InternalError, "the gateway can't be reached"))
             }
             (false, true) => None,
         };
         if let Some((status, why)) = refused {
-            return self.done(eui, downlinks::not_tried(&frame, status, why)).await;
+            return self.done(eui, Done::not_tried(&frame, status, why)).await;
         }
         if let Some(gateway) = self.gateways.get_mut(eui) {
             gateway.downlinks.submit(frame, Instant::now());
@@ -54,9 +56,9 @@ impl Server {
     }
 
     fn config(&mut self, command: &Command) {
-        let version = self.clerk.config_version(command);
-        if let (Some(version), Some(gateway)) = (version, self.gateways.get_mut(command.eui)) {
-            gateway.config_version = version;
+        let settings = self.clerk.settings(command);
+        if let (Some(settings), Some(gateway)) = (settings, self.gateways.get_mut(command.eui)) {
+            gateway.config_version = settings.version;
         }
     }
 
@@ -123,13 +125,8 @@ impl Server {
     /// Tells what became of a downlink.
     async fn done(&mut self, eui: Eui, done: Done) {
         let Some(gateway) = self.gateways.get_mut(eui) else { return };
-        self.clerk.count_items(&mut gateway.tally, &done.statuses);
-        if let Some((frequency, modulation)) = done.sent {
-            gateway.tally.sent(frequency, modulation);
-        }
-        log::debug!(radio:% = self.clerk.name, gateway:% = eui, downlink = done.downlink_id, sent = done.sent.is_some(),
-            why = done.why.as_str(); "downlink done");
-        self.events.ack(&gateway.topics, &done.message(eui.to_string())).await;
+        let message = self.clerk.done(eui, &mut gateway.tally, &done);
+        self.events.ack(&gateway.topics, &message).await;
     }
 
     /// Gives up what is under way to a gateway that can't be reached any more.

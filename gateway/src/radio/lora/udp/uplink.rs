@@ -7,12 +7,10 @@ use bytes::Bytes;
 use super::rxpk::{Rxpk, Signal};
 use super::stat::Stat;
 use crate::config::Eui;
-use crate::radio::lora::gw::{
-    DutyCycleBand, DutyCycleStats, GatewayStats, Regulation, UplinkFrame, UplinkRxInfo, UplinkTxInfo,
-};
+use crate::radio::lora::gw::{GatewayStats, UplinkFrame, UplinkRxInfo, UplinkTxInfo};
 use crate::radio::lora::phy::{self, Seen};
 use crate::radio::lora::schedule::Load;
-use crate::radio::lora::tally::Tally;
+use crate::radio::lora::tally::{Tally, duty_cycle};
 
 /// The messages for a frame, one for each antenna, as ChirpStack's own bridges do it: who heard it, what can be seen of it,
 /// when it came here where that is known.
@@ -61,13 +59,7 @@ pub(super) fn stats(
     load: &[Load],
 ) -> GatewayStats {
     let mut metadata = stat.more;
-    let suspicious: Vec<_> = suspicious.map(|frequency| frequency.to_string()).collect();
-    if !suspicious.is_empty() {
-        metadata.insert("suspicious_channels".to_owned(), suspicious.join(" "));
-    }
-    metadata.insert("forwarded".to_owned(), tally.forwarded.to_string());
-    metadata.insert("dropped".to_owned(), tally.dropped.to_string());
-    metadata.extend(tally.spoilt.iter().map(|(frequency, count)| (format!("bad_crc_{frequency}"), count.to_string())));
+    tally.tell(suspicious, &mut metadata);
     GatewayStats {
         gateway_id: eui.to_string(),
         time: stat.time.map(Into::into),
@@ -83,23 +75,7 @@ pub(super) fn stats(
         tx_packets_per_modulation: tally.sent_by,
         rx_packets_per_modulation: tally.heard_by,
         tx_packets_per_status: tally.statuses,
-        duty_cycle_stats: (!load.is_empty()).then(|| duty_cycle(load)),
-    }
-}
-
-/// Only Europe has such a rule.
-fn duty_cycle(load: &[Load]) -> DutyCycleStats {
-    let bands = load.iter().map(|Load { band, used }| DutyCycleBand {
-        name: format!("{} to {} MHz, {} in 1000", f64::from(band.low) / 1e6, f64::from(band.high) / 1e6, band.permille),
-        frequency_min: band.low,
-        frequency_max: band.high,
-        load_max: Some(band.allowance().into()),
-        load_tracked: Some((*used).into()),
-    });
-    DutyCycleStats {
-        regulation: Regulation::EtsiEn300220 as i32,
-        window: Some(Duration::from_secs(3600).into()),
-        bands: bands.collect(),
+        duty_cycle_stats: duty_cycle(load),
     }
 }
 

@@ -62,7 +62,7 @@ fn what_is_no_second_window_of_the_first_is_left_out() {
         change(&mut second);
         let (message, prepared) = told(&[rx1(), second]);
         assert!(message.get("RX2DR").is_none(), "{message}");
-        assert_eq!(prepared.sent(None, None).0, [TxAckStatus::Ok, TxAckStatus::Ignored]);
+        assert_eq!(prepared.sent(None, None).0, [TxStatus::Ok, TxStatus::Ignored]);
     };
     other(|second| second["phyPayload"] = json!("YA=="));
     other(|second| second["txInfo"]["timing"] = delay("3s"));
@@ -114,24 +114,27 @@ fn each_item_that_station_would_drop_has_its_status() {
         let whys = prepare(&frame(&[bad.clone()]), 5, &plan(), None).unwrap_err();
         // The other item is sent in its place.
         let (_, prepared) = told(&[bad, rx2()]);
-        assert_eq!(prepared.sent(None, None).0, [whys[0].0, TxAckStatus::Ok]);
-        whys[0].0
+        assert_eq!(prepared.sent(None, None).0, [whys[0].status, TxStatus::Ok]);
+        whys[0].status
     };
     let info = |key: &'static str, value: Value| refused(&move |bad| bad["txInfo"][key] = value.clone());
-    assert_eq!(info("frequency", json!(868_650_000)), TxAckStatus::TxFreq);
-    assert_eq!(info("frequency", json!(0)), TxAckStatus::TxFreq);
-    assert_eq!(info("power", json!(17)), TxAckStatus::TxPower);
-    assert_eq!(info("context", json!("AAAE0g==")), TxAckStatus::InternalError);
-    assert_eq!(info("modulation", json!({})), TxAckStatus::InternalError);
+    assert_eq!(info("frequency", json!(868_650_000)), TxStatus::TxFreq);
+    assert_eq!(info("frequency", json!(0)), TxStatus::TxFreq);
+    assert_eq!(info("power", json!(17)), TxStatus::TxPower);
+    assert_eq!(info("context", json!("AAAE0g==")), TxStatus::InternalError);
+    assert_eq!(info("modulation", json!({})), TxStatus::InternalError);
     assert_eq!(
         info("modulation", json!({ "lora": { "bandwidth": 125_000, "spreadingFactor": 6 } })),
-        TxAckStatus::InternalError
+        TxStatus::InternalError
     );
     for timing in [delay("0s"), delay("1.5s"), delay("17s"), json!({ "delay": {} }), json!({ "gpsEpoch": {} })] {
-        assert_eq!(info("timing", timing), TxAckStatus::InternalError);
+        assert_eq!(info("timing", timing), TxStatus::InternalError);
     }
-    assert_eq!(refused(&|bad| bad["txInfo"] = Value::Null), TxAckStatus::InternalError);
-    assert_eq!(refused(&|bad| bad["phyPayload"] = json!("A".repeat(400))), TxAckStatus::InternalError);
+    assert_eq!(refused(&|bad| bad["txInfo"] = Value::Null), TxStatus::InternalError);
+    assert_eq!(refused(&|bad| bad["phyPayload"] = json!("A".repeat(400))), TxStatus::InternalError);
+    let plan_of_as923 = Plan::new(Region::As923).with_dwell_time(true);
+    let long = prepare(&frame(&[item(923_200_000, 12, &delay("1s"))]), 5, &plan_of_as923, None).unwrap_err();
+    assert_eq!(long[0].status, TxStatus::DwellTime);
     assert!(prepare(&frame(&vec![rx1(); 17]), 5, &plan(), None).unwrap_err().len() == 17);
     assert_eq!(prepare(&frame(&[]), 5, &plan(), None), Err(vec![]));
 }
@@ -146,14 +149,13 @@ fn dntxed(diid: u32, dr: u8, frequency: u32) -> crate::radio::lora::station::mes
 #[test]
 fn the_window_that_was_used_is_told() {
     let now = Instant::now();
-    for (dr, frequency, expected) in [
-        (5, 868_100_000, [TxAckStatus::Ok, TxAckStatus::Ignored]),
-        (0, 869_525_000, [TxAckStatus::Ignored, TxAckStatus::Ok]),
-    ] {
+    for (dr, frequency, expected) in
+        [(5, 868_100_000, [TxStatus::Ok, TxStatus::Ignored]), (0, 869_525_000, [TxStatus::Ignored, TxStatus::Ok])]
+    {
         let mut downlinks = Downlinks::new(8);
         let (diid, _) = downlinks.take(&frame(&[rx1(), rx2()]), &plan(), None, now).unwrap();
         let done = downlinks.sent(&dntxed(diid, dr, frequency)).unwrap();
-        assert_eq!((done.statuses.as_slice(), done.sent.as_ref().unwrap().frequency), (&expected[..], frequency));
+        assert_eq!((done.statuses.as_slice(), done.sent.unwrap().0), (&expected[..], frequency));
         assert_eq!(done.message("0".into()).downlink_id, 77);
         assert_eq!(downlinks.sent(&dntxed(diid, dr, frequency)), Err(Refusal::AckUnasked), "once more");
     }
@@ -167,13 +169,13 @@ fn what_station_says_nothing_of_is_told_after_a_while_and_what_is_too_much_at_on
     bad["txInfo"]["frequency"] = json!(0);
     downlinks.take(&frame(&[bad, rx2()]), &plan(), None, now).unwrap();
     let full = downlinks.take(&frame(&[rx1(), rx2()]), &plan(), None, now).unwrap_err();
-    assert_eq!(full.statuses, [TxAckStatus::QueueFull; 2]);
+    assert_eq!(full.statuses, [TxStatus::QueueFull; 2]);
     let due = downlinks.next_due().unwrap();
     assert_eq!(downlinks.due(due - Duration::from_millis(1)), []);
     let [done] = downlinks.due(due).try_into().unwrap();
-    assert_eq!(done.statuses, [TxAckStatus::TxFreq, TxAckStatus::InternalError]);
+    assert_eq!(done.statuses, [TxStatus::TxFreq, TxStatus::InternalError]);
     assert!(done.why.contains("has not said"), "{}", done.why);
     assert_eq!((downlinks.next_due(), downlinks.give_up("x")), (None, vec![]));
     let (diid, _) = downlinks.take(&frame(&[rx1()]), &plan(), None, now).unwrap();
-    assert_eq!(downlinks.unsent(diid, "gone").unwrap().statuses, [TxAckStatus::InternalError]);
+    assert_eq!(downlinks.unsent(diid, "gone").unwrap().statuses, [TxStatus::InternalError]);
 }

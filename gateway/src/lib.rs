@@ -53,6 +53,7 @@ pub mod tls;
 pub mod uplink;
 pub mod users;
 mod wait;
+mod websocket;
 mod whole_file;
 
 use std::collections::BTreeMap;

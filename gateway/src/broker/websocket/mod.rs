@@ -1,12 +1,10 @@
 //! MQTT over WebSocket (MQTT 5.0, section 6).
 //!
-//! `frames.rs` is the framing, `stream.rs` makes a stream of bytes of it, `upgrade.rs` is the HTTP request before. What
-//! comes through the admin port has been upgraded there, and is handed over here as a raw stream.
+//! `upgrade.rs` is the HTTP request before; frames and the stream of bytes that is made of them are those of the room
+//! `websocket`. What comes through the admin port has been upgraded there, and is handed over here as a raw stream.
 //!
 //! A browser's page may connect only to the host that it comes from.
 
-mod frames;
-mod stream;
 #[cfg(test)]
 mod tests;
 mod upgrade;
@@ -24,7 +22,6 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use self::stream::WebSocket;
 pub use self::upgrade::{Refused, judge};
 use super::gate::Pass;
 use super::handshake::{self, Rejected};
@@ -36,11 +33,11 @@ use crate::accept::{self, Handshaken};
 use crate::config::{self, Door};
 use crate::supervisor::UnitError;
 use crate::wait::Flushing;
+pub use crate::websocket::SUBPROTOCOL;
+use crate::websocket::{Side, WebSocket};
 
 /// Where it is, on every port that has it.
 pub const PATH: &str = "/mqtt";
-/// What clients must offer (MQTT 5.0, section 6, MQTT-6.0.0-3).
-pub const SUBPROTOCOL: &str = "mqtt";
 /// Connections that the admin side has handed over and nobody has taken yet. Beyond it, newcomers are refused.
 pub(super) const ARRIVALS: usize = 64;
 
@@ -127,6 +124,10 @@ async fn welcome(arrival: Arrival, shared: Arc<Shared>, stop: CancellationToken)
                     Box::pin(serving).await;
                 }
             }
+            accept::prepare(&stream, settings.tcp_keep_alive);
+            let stream = WebSocket::new(Side::Server, stream, BytesMut::from(input), settings.max_packet_size);
+            let whence = Whence { address: peer, door: Door::WebSocket };
+            listener::serve(stream, Caller::Stranger, whence, shared, settings, deadline, &stop).await;
         }
         None => {}
         Some(Ok(Err(_)) | Err(_)) => shared.stats.refused(Refusal::NoConnect),
@@ -140,7 +141,7 @@ pub(super) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
     deadline: Instant,
 ) -> Result<WebSocket<S>, Rejected> {
     match timeout_at(deadline, upgrade::read(&mut stream)).await {
-        Ok(Ok(input)) => Ok(WebSocket::new(stream, input, settings.max_packet_size)),
+        Ok(Ok(input)) => Ok(WebSocket::new(Side::Server, stream, input, settings.max_packet_size)),
         Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
             Err(Rejected::new(Refusal::Protocol, format!("no WebSocket: {error}")))
         }

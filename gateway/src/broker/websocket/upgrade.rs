@@ -5,13 +5,11 @@ use std::io;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{Buf, BytesMut};
-use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::{PATH, SUBPROTOCOL};
+use crate::websocket::accept_of;
 
-/// What is hashed behind the client's key (section 1.3).
-const MAGIC: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /// The longest request head: a stranger gets no more memory than this.
 const HEAD_MAX: usize = 8 * 1024;
 /// The most headers that a request may have.
@@ -93,7 +91,7 @@ pub fn judge(headers: &[(&str, &[u8])]) -> Result<String, Refused> {
     if !values("sec-websocket-protocol").any(|offered| offered == SUBPROTOCOL) {
         return Err(Refused::Subprotocol);
     }
-    Ok(STANDARD.encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, &[key.as_bytes(), MAGIC].concat())))
+    Ok(accept_of(key))
 }
 
 /// Reads a request and answers it. Gives what came behind it. A refused client has had its answer.

@@ -1,4 +1,4 @@
-//! Frames of WebSocket (RFC 6455, section 5), from a client to bytes and from bytes to a client. Pure.
+//! Frames of WebSocket (RFC 6455, section 5), from the other side to bytes and from bytes to it. Pure.
 //!
 //! What a frame carries is handed on as it comes in, whole or not: MQTT gives no meaning to where frames begin and end
 //! (MQTT 5.0, section 6). So nothing is gathered, and a message of many frames costs no more than one.
@@ -19,7 +19,16 @@ const FIN: u8 = 0x80;
 /// Second byte: the payload is masked.
 const MASKED: u8 = 0x80;
 
-/// What a client sent.
+/// Which side one is. What a client sends is masked, always, and what a server sends never is (section 5.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// Opened the connection.
+    Client,
+    /// Was connected to.
+    Server,
+}
+
+/// What the other side sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Event {
     /// Bytes of MQTT.
@@ -28,13 +37,13 @@ pub(super) enum Event {
     Ping(Bytes),
     /// Nothing to do.
     Pong,
-    /// The client is done.
+    /// The other side is done.
     Close,
 }
 
-/// What a client may not send.
+/// What the other side may not send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     #[error("a frame that WebSocket forbids")]
     Protocol,
     #[error("a text frame, where MQTT has binary ones")]
@@ -54,9 +63,11 @@ impl Fault {
     }
 }
 
-/// Takes a client's bytes apart.
+/// Takes the other side's bytes apart.
 #[derive(Debug)]
 pub(super) struct Decoder {
+    /// One's own side.
+    side: Side,
     limit: u64,
     /// Of the data frame under way: what is still to come of it, and its mask, turned so that the next byte is first.
     left: u64,
@@ -76,14 +87,14 @@ struct Header {
 
 impl Decoder {
     /// One that lets no frame through that is longer than `limit`.
-    pub(super) fn new(limit: usize) -> Self {
-        Self { limit: limit as u64, left: 0, mask: [0; 4], unfinished: false }
+    pub(super) fn new(side: Side, limit: usize) -> Self {
+        Self { side, limit: limit as u64, left: 0, mask: [0; 4], unfinished: false }
     }
 
     /// The next event, taken out of `input`; `None` when more is needed for it.
     pub(super) fn next(&mut self, input: &mut BytesMut) -> Result<Option<Event>, Fault> {
         while self.left == 0 {
-            let Some(header) = header(input)? else { return Ok(None) };
+            let Some(header) = header(input, self.side)? else { return Ok(None) };
             self.judge(&header)?;
             if header.kind >= CLOSE {
                 return Ok(control(&header, input));
@@ -115,11 +126,12 @@ impl Decoder {
     }
 }
 
-/// Reads a header and leaves it where it is.
-fn header(input: &[u8]) -> Result<Option<Header>, Fault> {
+/// Reads a header and leaves it where it is. `side` is one's own.
+fn header(input: &[u8], side: Side) -> Result<Option<Header>, Fault> {
     let [first, second, rest @ ..] = input else { return Ok(None) };
-    // Reserved bits belong to extensions, of which none was agreed; clients mask, always (section 5.1).
-    if first & 0x70 != 0 || second & MASKED == 0 {
+    let masked = second & MASKED != 0;
+    // Reserved bits belong to extensions, of which none was agreed.
+    if first & 0x70 != 0 || masked != (side == Side::Server) {
         return Err(Fault::Protocol);
     }
     let digits = match second & !MASKED {
@@ -132,9 +144,12 @@ fn header(input: &[u8]) -> Result<Option<Header>, Fault> {
         [] => u64::from(second & !MASKED),
         digits => digits.iter().fold(0, |length, digit| length << 8 | u64::from(*digit)),
     };
-    let Some(mask) = rest.first_chunk() else { return Ok(None) };
-    let (kind, last) = (first & 0x0f, first & FIN != 0);
-    Ok(Some(Header { kind, last, length, mask: *mask, size: 2 + digits + mask.len() }))
+    let (mask, size) = match rest.first_chunk() {
+        _ if !masked => ([0; 4], 2 + digits),
+        Some(mask) => (*mask, 2 + digits + mask.len()),
+        None => return Ok(None),
+    };
+    Ok(Some(Header { kind: first & 0x0f, last: first & FIN != 0, length, mask, size }))
 }
 
 /// A control frame, once it is there as a whole.
@@ -159,33 +174,41 @@ fn unmask(data: &mut [u8], mask: [u8; 4]) {
     }
 }
 
-/// Appends a frame with bytes of MQTT.
-pub(super) fn write_data(payload: &[u8], out: &mut BytesMut) {
-    write(BINARY, payload, out);
+/// Appends a frame with bytes of MQTT. A client masks it with `mask`.
+pub(super) fn write_data(payload: &[u8], mask: Option<[u8; 4]>, out: &mut BytesMut) {
+    write(BINARY, payload, mask, out);
 }
 
 /// Appends the answer to a ping.
-pub(super) fn write_pong(payload: &[u8], out: &mut BytesMut) {
-    write(PONG, payload, out);
+pub(super) fn write_pong(payload: &[u8], mask: Option<[u8; 4]>, out: &mut BytesMut) {
+    write(PONG, payload, mask, out);
 }
 
 /// Appends a goodbye.
-pub(super) fn write_close(code: u16, out: &mut BytesMut) {
-    write(CLOSE, &code.to_be_bytes(), out);
+pub(super) fn write_close(code: u16, mask: Option<[u8; 4]>, out: &mut BytesMut) {
+    write(CLOSE, &code.to_be_bytes(), mask, out);
 }
 
-fn write(kind: u8, payload: &[u8], out: &mut BytesMut) {
+fn write(kind: u8, payload: &[u8], mask: Option<[u8; 4]>, out: &mut BytesMut) {
+    let masked = if mask.is_some() { MASKED } else { 0 };
     out.put_u8(FIN | kind);
     match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
-        (Ok(short @ 0..=125), _) => out.put_u8(short),
+        (Ok(short @ 0..=125), _) => out.put_u8(masked | short),
         (_, Ok(medium)) => {
-            out.put_u8(126);
+            out.put_u8(masked | 126);
             out.put_u16(medium);
         }
         _ => {
-            out.put_u8(127);
+            out.put_u8(masked | 127);
             out.put_u64(payload.len() as u64);
         }
     }
+    if let Some(mask) = mask {
+        out.put_slice(&mask);
+    }
+    let from = out.len();
     out.put_slice(payload);
+    if let Some(mask) = mask {
+        unmask(&mut out[from..], mask);
+    }
 }

@@ -1,4 +1,4 @@
-//! A WebSocket as a stream of bytes, so that a client's connection does not know of it.
+//! A WebSocket as a stream of bytes, so that a connection does not know of it.
 
 use std::io;
 use std::pin::Pin;
@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::frames::{self, Decoder, Event};
+use super::frames::{self, Decoder, Event, Side};
 use crate::wait::poll_read_some;
 
 /// Bytes taken in one read.
@@ -24,6 +24,7 @@ const NORMAL: u16 = 1000;
 /// While it is read from, it also sends on what waits: frames that the stream below did not take at once, and pongs.
 pub(crate) struct WebSocket<S> {
     stream: S,
+    side: Side,
     decoder: Decoder,
     /// Frames that came.
     input: BytesMut,
@@ -39,10 +40,19 @@ pub(crate) struct WebSocket<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
-    /// `input` is what came behind the handshake; a frame may have `limit` bytes.
-    pub(super) fn new(stream: S, input: BytesMut, limit: usize) -> Self {
-        let (data, out) = (BytesMut::new(), BytesMut::new());
-        Self { stream, decoder: Decoder::new(limit), input, data, out, pong: None, closing: false, unflushed: false }
+    /// `side` is one's own; `input` is what came behind the handshake; a frame may have `limit` bytes.
+    pub(crate) fn new(side: Side, stream: S, input: BytesMut, limit: usize) -> Self {
+        let (data, out, decoder) = (BytesMut::new(), BytesMut::new(), Decoder::new(side, limit));
+        Self { stream, side, decoder, input, data, out, pong: None, closing: false, unflushed: false }
+    }
+
+    /// A new one for each frame, which nobody can guess (RFC 6455, section 5.3).
+    fn mask(&self) -> io::Result<Option<[u8; 4]>> {
+        let mut mask = [0; 4];
+        match self.side {
+            Side::Server => Ok(None),
+            Side::Client => getrandom::fill(&mut mask).map(|()| Some(mask)).map_err(io::Error::other),
+        }
     }
 
     /// Sends what waits; ready when nothing does any more.
@@ -52,7 +62,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
                 && self.out.len() < OUT_MAX
                 && let Some(ping) = self.pong.take()
             {
-                frames::write_pong(&ping, &mut self.out);
+                frames::write_pong(&ping, self.mask()?, &mut self.out);
             }
             if self.out.is_empty() {
                 break;
@@ -71,11 +81,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         Poll::Ready(Ok(()))
     }
 
-    fn close(&mut self, code: u16) {
-        if !self.closing {
-            self.closing = true;
-            frames::write_close(code, &mut self.out);
+    fn close(&mut self, code: u16) -> io::Result<()> {
+        if !std::mem::replace(&mut self.closing, true) {
+            frames::write_close(code, self.mask()?, &mut self.out);
         }
+        Ok(())
     }
 
     /// Takes the next frame, or more bytes for it. Says whether there is more to come.
@@ -85,7 +95,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
             Ok(Some(Event::Ping(ping))) => self.pong = Some(ping),
             Ok(Some(Event::Pong)) => {}
             Ok(Some(Event::Close)) => {
-                self.close(NORMAL);
+                self.close(NORMAL)?;
                 return Poll::Ready(Ok(false));
             }
             Ok(None) => {
@@ -93,8 +103,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
                 return Poll::Ready(Ok(read > 0));
             }
             Err(fault) => {
-                self.close(fault.code());
-                // The best that can be done for the client: whoever gets the error drops this stream.
+                self.close(fault.code())?;
+                // The best that can be done for the other side: whoever gets the error drops this stream.
                 let _ = self.poll_send(cx)?;
                 return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, fault)));
             }
@@ -130,7 +140,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WebSocket<S> {
             ready!(self.poll_send(cx))?;
         }
         let taken = bytes.get(..FRAME_BYTES).unwrap_or(bytes);
-        frames::write_data(taken, &mut self.out);
+        let mask = self.mask()?;
+        frames::write_data(taken, mask, &mut self.out);
         let _ = self.poll_send(cx)?;
         Poll::Ready(Ok(taken.len()))
     }
@@ -140,7 +151,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WebSocket<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.close(NORMAL);
+        self.close(NORMAL)?;
         ready!(self.poll_send(cx))?;
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }

@@ -6,7 +6,7 @@
 #                          Python with componentize-py (both under target/tools), clang, lld and wasi-libc
 #   tests/setup.sh check   as for demo, rustfmt and clippy
 #   tests/setup.sh audit   the same, cargo-deny and cargo-audit
-#   tests/setup.sh test    the same, all for plugins, the Mosquitto clients and under target/tools a Mosquitto broker, curl and openssl (the documentation's commands are tests),
+#   tests/setup.sh test    the same, all for plugins, the Mosquitto clients and under target/tools a Mosquitto broker and two proxies, curl and openssl (the documentation's commands are tests),
 #                          ip and ss, strace, tshark, Chromium with its driver and axe-core, and under tests/.venv two stock clients and libzmq, of PyPI and of npm, with Python and Node for them
 #   tests/setup.sh fuzz    a C++ compiler, Rust, its nightly toolchain and cargo-fuzz
 #   tests/setup.sh bench   as for demo, the Mosquitto clients, and under target/tools a Mosquitto broker, Node-RED and
@@ -256,6 +256,25 @@ RUN
     chmod +x "$TOOLS/bin/mosquitto"
 }
 
+# need_proxy PACKAGE PROGRAM: the same of a proxy, which needs the C library alone.
+need_proxy() {
+    local dir
+    [ ! -x "$TOOLS/bin/$2" ] || return 0
+    have apt-get || fail "no apt-get on this system" "put $2 at $TOOLS/bin/$2 by hand (a link will do)"
+    mkdir -p "$TOOLS/bin"
+    apt_update
+    say "unpacking under $TOOLS, without installing: $1"
+    dir=$(mktemp -d)
+    (cd "$dir" && apt-get -q download "$1") || fail "apt-get could not download: $1"
+    dpkg-deb -x "$dir"/*.deb "$dir/tree"
+    install "$dir/tree/usr/bin/$2" "$TOOLS/bin/$2"
+    rm -rf "$dir"
+}
+
+need_proxies() {
+    need_proxy tinyproxy-bin tinyproxy && need_proxy microsocks microsocks
+}
+
 case "${1:-}" in
 demo)
     need_linker
@@ -277,7 +296,7 @@ audit | test)
     need_linters
     need_cargo_tool cargo-deny "$CARGO_DENY_VERSION"
     need_cargo_tool cargo-audit "$CARGO_AUDIT_VERSION"
-    [ "$1" = audit ] || { need_mosquitto_clients && need_mosquitto_broker && need_curl && need_openssl; }
+    [ "$1" = audit ] || { need_mosquitto_clients && need_mosquitto_broker && need_proxies && need_curl && need_openssl; }
     [ "$1" = audit ] || { need_iproute2 && need_strace && need_tshark; }
     [ "$1" = audit ] || need_languages
     [ "$1" = audit ] || need_browser

@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::packet::RawPacket;
-use crate::{PATIENCE, within};
+use crate::{Network, PATIENCE, within};
 
 /// Debian's broker, in a folder of its own, on a port that stays the same. Dropped, it is killed.
 pub struct Mosquitto {
@@ -19,13 +19,26 @@ pub struct Mosquitto {
     pub dir: TempDir,
     /// Where clients connect.
     pub address: SocketAddr,
+    /// What its command begins with, if anything.
+    prefix: Vec<String>,
 }
 
 impl Mosquitto {
     /// A free port, and a folder for files that the settings name. Not started yet.
     pub fn prepare() -> Self {
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        Self { child: None, dir: tempfile::tempdir().unwrap(), address: free.local_addr().unwrap() }
+        Self::at(free.local_addr().unwrap(), Vec::new())
+    }
+
+    fn at(address: SocketAddr, prefix: Vec<String>) -> Self {
+        Self { child: None, dir: tempfile::tempdir().unwrap(), address, prefix }
+    }
+
+    /// One that lets everybody in, on all addresses of another network. Not started yet.
+    pub fn prepare_in(network: &Network, address: SocketAddr) -> Self {
+        let broker = Self::at(address, network.prefix());
+        broker.configure_at("0.0.0.0", "allow_anonymous true");
+        broker
     }
 
     /// Starts one that lets everybody in.
@@ -38,10 +51,14 @@ impl Mosquitto {
 
     /// Writes its settings: these lines behind the listener's. What it has to keep it keeps at once.
     pub fn configure(&self, lines: &str) {
+        self.configure_at("127.0.0.1", lines);
+    }
+
+    fn configure_at(&self, listen: &str, lines: &str) {
         let (port, dir) = (self.address.port(), self.dir.path().display());
         let text = format!(
             "user root\npersistence true\npersistence_location {dir}/\nautosave_on_changes true\nautosave_interval 1\n\
-             max_queued_messages 0\nlog_dest file {dir}/mosquitto.log\nlistener {port} 127.0.0.1\n{lines}\n"
+             max_queued_messages 0\nlog_dest file {dir}/mosquitto.log\nlistener {port} {listen}\n{lines}\n"
         );
         std::fs::write(self.settings(), text).unwrap();
     }
@@ -54,8 +71,15 @@ impl Mosquitto {
     pub fn start_again(&mut self) {
         let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools/bin/mosquitto");
         assert!(program.exists(), "{} is not there; `tests/setup.sh test` puts it there", program.display());
-        let mut command = Command::new(program);
-        command.arg("-c").arg(self.settings()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut words = self.prefix.iter().map(std::ffi::OsStr::new).chain([program.as_os_str()]);
+        let mut command = Command::new(words.next().unwrap());
+        command
+            .args(words)
+            .arg("-c")
+            .arg(self.settings())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         self.child = Some(command.spawn().unwrap());
         let address = self.address;
         within("mosquitto listens", || TcpStream::connect(address).ok());

@@ -3,13 +3,11 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::os::fd::AsFd;
 use std::process::Command;
 
 use rustix::process::{Resource, getrlimit, prlimit};
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use stile_tests::packet::{Connect, V5};
-use stile_tests::{Neighbour, PATIENCE, RawClient, Stile, WebSocketClient, within};
+use stile_tests::{Neighbour, Network, PATIENCE, RawClient, Stile, WebSocketClient, within};
 
 /// One connection to the admin page that is kept, so that it needs no new descriptor.
 struct Page(BufReader<TcpStream>);
@@ -63,20 +61,6 @@ fn without_descriptors_clients_wait_the_log_has_one_line_and_all_goes_on_when_th
     waiting.disconnect();
 }
 
-/// A network of its own for the thread that calls it and all that it starts from then on: a loopback and nothing else.
-fn move_into_a_network_of_its_own() {
-    let mut keeper = Command::new("unshare").args(["-n", "sleep", "30"]).spawn().unwrap();
-    let path = format!("/proc/{}/ns/net", keeper.id());
-    let mine = std::fs::read_link("/proc/thread-self/ns/net").unwrap();
-    within("the network is there", || (std::fs::read_link(&path).ok()? != mine).then_some(()));
-    let network = std::fs::File::open(path).unwrap();
-    move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
-    // What is open keeps it.
-    keeper.kill().unwrap();
-    keeper.wait().unwrap();
-    loopback("up");
-}
-
 fn loopback(state: &str) {
     assert!(Command::new("ip").args(["link", "set", "lo", state]).status().unwrap().success());
 }
@@ -94,7 +78,7 @@ fn a_client_without_a_keep_alive_whose_network_is_gone_is_noticed() {
         // Only root has networks to take away. That the kernel is told, the next test sees.
         return;
     }
-    move_into_a_network_of_its_own();
+    Network::new().enter();
     let radio = "[[radio]]\nname = \"talks\"\nkind = \"simulated\"\ndevice = \"line\"\nperiod = \"100ms\"\n";
     let stile = Stile::start_in(tempfile::tempdir().unwrap(), "tcp-keep-alive = \"1s\"", radio);
     let _idle = RawClient::with(stile.mqtt, &Connect { keep_alive: 0, ..Connect::new(V5, "idle") });

@@ -38,7 +38,8 @@ Examples:
     #[command(after_help = "\
 Needs no running gateway, and disturbs none: it connects under another client id. Only to an Azure IoT hub it goes as the
 device that it is, which takes the connection from a running gateway for a moment. The message goes to
-stile/<gateway>/uplink/<name>/probe, which the remote must allow. Exit code: 0 when the remote has acknowledged it.
+stile/<gateway>/uplink/<name>/probe, which the remote must allow. Where the uplink has several paths, each is tried in
+turn. Exit code: 0 when the remote has acknowledged the message, over each of them.
 
 Examples:
   stile uplink test cloud
@@ -113,7 +114,11 @@ fn test(wanted: &Test) -> ExitCode {
 
 fn step_lines(step: &Step, takes: &Takes) -> Vec<String> {
     match step {
-        Step::Connected(address) => vec![format!("connected to {address}")],
+        Step::Path(name) => vec![format!("path {}", visible(name))],
+        Step::Connected { to, from, proxy: None } => vec![format!("connected to {to} from {}", from.ip())],
+        Step::Connected { to, from, proxy: Some(proxy) } => {
+            vec![format!("connected to {to} from {}", from.ip()), format!("the proxy {proxy} has reached the remote")]
+        }
         Step::Tls(agreed) => vec![
             format!("{} with {}", agreed.version, agreed.cipher),
             format!(
@@ -123,6 +128,7 @@ fn step_lines(step: &Step, takes: &Takes) -> Vec<String> {
             ),
             format!("key {} (for `pin`, it outlives a renewal)", agreed.key),
         ],
+        Step::WebSocket(at) => vec![format!("WebSocket at {at}, for the subprotocol mqtt")],
         Step::Joined(limits) => vec!["let in".to_owned(), limits_line(limits, takes)],
         Step::Acknowledged(topic, after) => {
             vec![format!("a message to {topic} was acknowledged after {} ms", after.as_millis())]
@@ -165,10 +171,25 @@ fn table(all: &Value) -> String {
         let errors = [(&uplink["last_error"], "last error"), (&uplink["queue"]["last_error"], "its disk")];
         let errors = errors.into_iter().filter_map(|(error, what)| Some((what, error.as_str()?)));
         lines.extend(errors.map(|(what, error)| format!("{name}, {what}: {}", visible(error))));
+        lines.extend(paths(uplink).map(|line| format!("{name}, {line}")));
         let drops = uplink["dropped"].as_object().into_iter().flatten().filter(|(_, count)| count.as_u64() != Some(0));
         lines.extend(drops.map(|(reason, count)| format!("{name}, dropped as {reason}: {count}")));
     }
     lines.join("\n")
+}
+
+/// What is known of an uplink's paths, a line each.
+fn paths(uplink: &Value) -> impl Iterator<Item = String> {
+    let gap = uplink["path_gap_seconds"].as_f64();
+    let gap = gap.map(|gap| format!(", the change to it took {gap:.1} s")).unwrap_or_default();
+    let all = uplink["paths"].as_array().into_iter().flatten();
+    all.map(move |path| {
+        let used = if path["current"] == true { format!("in use{gap}") } else { "not in use".to_owned() };
+        let failed =
+            path["failed"].as_u64().filter(|failed| *failed > 0).map(|failed| format!("; failed {failed} times"));
+        let error = path["last_error"].as_str().map(|error| format!(", last: {}", visible(error)));
+        format!("path {}: {used}{}{}", text(path, "name"), failed.unwrap_or_default(), error.unwrap_or_default())
+    })
 }
 
 fn row(uplink: &Value) -> [String; 9] {
@@ -205,11 +226,20 @@ mod tests {
             "name": "cloud", "url": "mqtt://host:1883", "state": "offline", "since": "2026-11-21T21:20:52.634107Z",
             "queue": { "messages": 3, "oldest_seconds": 61.4, "last_error": null }, "seconds_to_drain": null,
             "delivered": 7, "dropped": { "too-large": 2, "refused": 0 }, "last_error": "lost\u{1b}",
+            "path_gap_seconds": 3.21, "paths": [
+                { "name": "wwan0", "current": false, "failed": 2, "last_error": "gone" }, { "name": "b", "current": true },
+            ],
         });
         let text = table(&serde_json::json!({ "uplinks": [uplink] }));
         let lines: Vec<_> = text.lines().collect();
         let words = ["cloud", "mqtt://host:1883", "offline", "2026-11-21T21:20:52", "3", "61", "s", "-", "7", "2"];
         assert!(lines[1].split_whitespace().eq(words), "{text}");
-        assert_eq!(lines[2..], ["cloud, last error: lost\\u{1b}", "cloud, dropped as too-large: 2"]);
+        let more = [
+            "cloud, last error: lost\\u{1b}",
+            "cloud, path wwan0: not in use; failed 2 times, last: gone",
+            "cloud, path b: in use, the change to it took 3.2 s",
+            "cloud, dropped as too-large: 2",
+        ];
+        assert_eq!(lines[2..], more);
     }
 }

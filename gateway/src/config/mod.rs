@@ -17,6 +17,7 @@ mod load;
 mod lora;
 mod modem;
 mod notes;
+mod path;
 mod plugin;
 mod problem;
 mod profile;
@@ -34,6 +35,7 @@ mod text;
 mod tree;
 mod trust;
 mod uplink;
+mod url;
 mod user;
 mod users;
 mod usual;
@@ -51,6 +53,7 @@ pub use lora::{
     Roughness, SemtechUdp, SimulatedGateway,
 };
 pub use modem::{CodingRate, LoraModem, ModemChannel, ModemModel, SyncWord};
+pub use path::{NetworkPath, Proxy, ProxyKind, ProxyUrl};
 pub use plugin::{Grant, Limits, OnFailure, Plugin};
 pub use problem::{Place, Problem, Problems, Severity};
 pub use profile::{Profile, RemoteLimits, Takes};
@@ -65,7 +68,8 @@ pub use station::{BasicsStation, CHANNELS_MAX, RADIOS, StationGateway, StationTl
 // `radio` names them as `super::duration` and so on.
 use text::{duration, hex_bytes, hex16};
 pub use trust::{Require, Trust};
-pub use uplink::{Direction, Durability, InFile, Password, Protocol, Rule, Spool, Uplink, Url, WhenFull};
+pub use uplink::{Direction, Durability, InFile, Password, Protocol, Rule, Spool, Uplink, WhenFull};
+pub use url::{Url, place};
 pub use user::{Allowed, Credential, FileUser, Group, User};
 pub use users::{is_user_name, parse_users, right};
 pub use written::Written;

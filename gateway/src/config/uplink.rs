@@ -1,6 +1,5 @@
 //! Typed settings of one uplink: `[[uplink]]` in the configuration.
 
-use std::fmt;
 use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,9 +8,11 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::duration;
 use super::hub::Hub;
+use super::path::{NetworkPath, Proxy};
 use super::profile::{Profile, RemoteLimits, Takes};
 use super::secret::Secret;
 use super::text::filters;
+use super::url::Url;
 use crate::message::{QoS, TopicFilter};
 use crate::tls;
 
@@ -47,6 +48,18 @@ pub struct Uplink {
     /// The remote's certificate, or its key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pin: Option<tls::Pin>,
+    /// Ways there, the preferred one first; none: the one that the system chooses.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub paths: Vec<NetworkPath>,
+    /// Who makes connections, on paths that do not name another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<Proxy>,
+    /// How long a path may be silent before the next one is tried; 1 s to 5 min.
+    #[serde(with = "duration")]
+    pub path_timeout: Duration,
+    /// How long a better path has to be well before it is gone back to; 1 s to 24 h.
+    #[serde(with = "duration")]
+    pub path_return: Duration,
     /// What goes where.
     pub topics: Vec<Rule>,
     /// The longest silence on the connection; 5 s to 18 h.
@@ -84,31 +97,6 @@ pub enum Protocol {
     #[default]
     #[serde(rename = "5")]
     V5,
-}
-
-/// Where a remote is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Url {
-    /// `mqtts` and not `mqtt`.
-    pub tls: bool,
-    /// A name or an address, without brackets.
-    pub host: String,
-    /// The port.
-    pub port: u16,
-}
-
-impl fmt::Display for Url {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.tls { "mqtts" } else { "mqtt" };
-        let (open, close) = if self.host.contains(':') { ("[", "]") } else { ("", "") };
-        write!(f, "{scheme}://{open}{}{close}:{}", self.host, self.port)
-    }
-}
-
-impl Serialize for Url {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
 }
 
 /// A password, and where it is written.
@@ -280,6 +268,10 @@ impl Uplink {
             certificate: None,
             key: None,
             pin: None,
+            paths: Vec::new(),
+            proxy: None,
+            path_timeout: Duration::from_secs(10),
+            path_return: Duration::from_secs(60),
             topics,
             keep_alive: Duration::from_secs(60),
             in_flight: NonZeroU16::MIN.saturating_add(63),

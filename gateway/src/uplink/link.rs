@@ -1,45 +1,26 @@
-//! A connection to a remote, from its name to CONNACK: resolved, connected, shaken hands with, let in.
+//! The first talk on a connection to a remote, CONNECT and CONNACK.
 
-use std::net::SocketAddr;
 use std::num::{NonZeroU16, NonZeroU32};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use serde::Serialize;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpStream, lookup_host};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout_at};
-use tokio_rustls::TlsConnector;
 
+use super::dial::Link;
 use super::trouble::Trouble;
 use super::who::Who;
 use crate::codec::{self, ConnAck, Connect, Packet, PublishProperties, Utf8, Version, Will};
-use crate::config::{Protocol, Uplink, Url};
+use crate::config::{Protocol, Uplink};
 use crate::message::QoS;
-use crate::tls;
-use crate::wait::Flushing;
 
-/// How long all of it may take.
+/// How long the remote may take to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How long one address may take, when there are others.
-const ADDRESS_PATIENCE: Duration = Duration::from_secs(8);
 /// Messages of the remote that may be under way without acknowledgement.
 const RECEIVE_MAXIMUM: NonZeroU16 = NonZeroU16::MIN.saturating_add(63);
 /// How long the remote is asked to keep what is for the gateway, in seconds: a week.
 const SESSION_EXPIRY: u32 = 7 * 24 * 3600;
-
-/// What carries the bytes.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
-impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for S {}
-
-/// An open connection.
-pub(super) struct Link {
-    pub(super) stream: Box<dyn Stream>,
-    /// Whom it leads to.
-    pub(super) peer: SocketAddr,
-    /// What TLS agreed on.
-    pub(super) tls: Option<tls::Agreed>,
-}
 
 /// A connection on which the remote has let the gateway in.
 pub(super) struct Joined {
@@ -90,38 +71,6 @@ pub(super) fn version(protocol: Protocol) -> Version {
         Protocol::V311 => Version::V311,
         Protocol::V5 => Version::V5,
     }
-}
-
-/// Opens a connection to where `url` points, with TLS if it wants that.
-pub(super) async fn open(url: &Url, client: Option<&tls::Client>) -> Result<Link, Trouble> {
-    let deadline = Instant::now() + PATIENCE;
-    let resolving = timeout_at(deadline, lookup_host((url.host.as_str(), url.port)));
-    let resolved = resolving.await.map_err(|_| Trouble::TooSlow("to be resolved"))?;
-    let addresses: Vec<_> = resolved.map_err(|why| Trouble::Name { host: url.host.clone(), why })?.collect();
-    let tcp = connect(&addresses, deadline).await?;
-    // Small packets are not to wait for others; without it, they do.
-    let _ = tcp.set_nodelay(true);
-    let peer = tcp.peer_addr()?;
-    let Some(client) = client else { return Ok(Link { stream: Box::new(tcp), peer, tls: None }) };
-    let name = tls::server_name(&url.host).map_err(Trouble::Tls)?;
-    let shaking = timeout_at(deadline, TlsConnector::from(client.config()).connect(name, tcp));
-    let stream = shaking.await.map_err(|_| Trouble::TooSlow("to shake hands"))??;
-    let agreed = tls::agreed(stream.get_ref().1);
-    Ok(Link { stream: Box::new(Flushing::new(stream)), peer, tls: Some(agreed) })
-}
-
-/// Tries one address after the other.
-async fn connect(addresses: &[SocketAddr], deadline: Instant) -> Result<TcpStream, Trouble> {
-    let mut last = Trouble::TooSlow("to be connected to");
-    for address in addresses {
-        let until = deadline.min(Instant::now() + ADDRESS_PATIENCE);
-        match timeout_at(until, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(why)) => last = Trouble::Connect { address: *address, why },
-            Err(_elapsed) => {}
-        }
-    }
-    Err(last)
 }
 
 /// The request to be let in. `will` is the topic and payload that the remote is to publish when it loses the gateway, and to

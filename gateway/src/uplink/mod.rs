@@ -3,19 +3,23 @@
 //! Owns the MQTT client's side. Never keeps a message itself: what is to go out lies in the `spool`, and nothing but the
 //! remote's acknowledgement takes it out there.
 //! `tap.rs` takes messages at the pipeline's end; `routes.rs` says which and under what name, by the rules in `topics.rs`, and
-//! `fit.rs` whether the remote could ever take them. `run.rs` is an uplink's unit, `link.rs` makes a connection and
-//! `session.rs` serves it; `flight.rs` knows what is under way, `pace.rs` how fast, `taken.rs` what came from there and may
-//! come again. What goes wrong is in `trouble.rs`, what is said here in `reports.rs` and `dead.rs`. `who.rs` is whom the
-//! gateway says it is, `hub/` Azure IoT Hub, whose topics are its own. `probe.rs` is one try from the command line.
+//! `fit.rs` whether the remote could ever take them. `run.rs` is an uplink's unit. `dial/` opens a connection over one of its
+//! paths, `paths.rs` says over which and `way.rs` tries them; `link.rs` has the gateway let in, as whom `who.rs` says, and
+//! `session.rs` serves it; `flight.rs` knows what is under way, `pace.rs` how fast, `gap.rs` how long a change of paths takes,
+//! `taken.rs` what came from there and may come again. What goes wrong is in `trouble.rs`, what is said here in `reports.rs` and
+//! `dead.rs`. `hub/` is Azure IoT Hub, whose topics are its own. `probe.rs` is one try from the command line.
 
 mod dead;
+mod dial;
 mod fit;
 mod flight;
+mod gap;
 mod hub;
 mod inbound;
 mod link;
 mod outbound;
 mod pace;
+mod paths;
 mod probe;
 mod reports;
 mod routes;
@@ -26,6 +30,7 @@ mod taken;
 mod tap;
 mod topics;
 mod trouble;
+mod way;
 mod who;
 
 use std::collections::BTreeMap;
@@ -35,7 +40,7 @@ use std::time::Duration;
 
 pub use self::link::Limits;
 pub use self::probe::{Step, probe};
-pub use self::stats::{Condition, Dead, UplinkStats};
+pub use self::stats::{Condition, Dead, PathCondition, UplinkStats};
 
 use self::run::{Kept, Unit, spool_settings};
 use self::taken::Taken;

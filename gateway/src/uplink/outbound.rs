@@ -40,7 +40,7 @@ impl Session<'_> {
         }
         let mut properties = properties_of(&message);
         if let Some(expiry) = properties.expiry {
-            let waited = waited(&message, self.own.reports.now().trusted());
+            let waited = waited(&message, self.own.reports.now().trusted()).unwrap_or_default();
             match u32::try_from(waited.as_secs()).ok().and_then(|waited| expiry.checked_sub(waited)) {
                 Some(left) if left > 0 => properties.expiry = Some(left),
                 _ => {
@@ -86,7 +86,11 @@ impl Session<'_> {
 
     pub(super) fn delivered(&mut self, record: &Record) {
         self.acknowledged = true;
-        UplinkStats::add(&self.own.stats.delivered);
+        let own = &mut *self.own;
+        own.gap.acknowledged(tokio::time::Instant::now(), || {
+            waited(&Message::from_record(&record.bytes).ok()?, own.reports.now().trusted())
+        });
+        UplinkStats::add(&own.stats.delivered);
         self.done(record);
     }
 
@@ -150,7 +154,7 @@ impl Session<'_> {
 }
 
 /// How long a message has waited, where the wall clock could be trusted at both ends.
-fn waited(message: &Message, now: Option<std::time::SystemTime>) -> Duration {
+fn waited(message: &Message, now: Option<std::time::SystemTime>) -> Option<Duration> {
     let since = message.received.trusted().zip(now);
-    since.and_then(|(then, now)| now.duration_since(then).ok()).unwrap_or_default()
+    since.and_then(|(then, now)| now.duration_since(then).ok())
 }

@@ -1,13 +1,15 @@
 //! One try of a remote, from the command line: every step on the way to an acknowledged message, and what it found.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
+use super::dial::{Dialer, Link, Stream};
 use super::flight::SUBSCRIBE;
-use super::link::{self, Limits, Stream};
+use super::link::{self, Limits};
 use super::reports;
 use super::routes::Routes;
 use super::trouble::Trouble;
@@ -23,34 +25,72 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// What was found on the way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// The connection is open, to this address.
-    Connected(std::net::SocketAddr),
+    /// The path of this name is tried.
+    Path(String),
+    /// A connection is open.
+    Connected {
+        /// To the remote's address, or the proxy's.
+        to: SocketAddr,
+        /// From this address of the machine.
+        from: SocketAddr,
+        /// The proxy, which has reached the remote.
+        proxy: Option<String>,
+    },
     /// What TLS agreed on.
     Tls(tls::Agreed),
+    /// The remote agreed to WebSocket, at this path of its.
+    WebSocket(String),
     /// The remote let the gateway in, with these limits.
     Joined(Limits),
     /// It acknowledged a message under this topic, after so long.
     Acknowledged(String, Duration),
 }
 
-/// Connects as the uplink's client, publishes one message and says goodbye. Each step is told as it is done. `now` is for
-/// tokens.
+/// Connects as the uplink's client over each of its paths, publishes one message and says goodbye. Each step is told as it is
+/// done. `now` is for tokens.
 ///
 /// # Errors
-/// In words, what failed and what to do.
+/// In words, what failed and what to do, of each path on which something did.
 pub async fn probe(uplink: &Uplink, gateway: &str, now: Received, mut tell: impl FnMut(Step)) -> Result<(), String> {
-    run(uplink, gateway, now, &mut tell).await.map_err(|trouble| trouble.to_string())
+    let mut dialer = Dialer::new(uplink);
+    let mut troubles = Vec::new();
+    for path in 0..dialer.count() {
+        let label = dialer.label(path);
+        if !uplink.paths.is_empty() {
+            tell(Step::Path(label.clone()));
+        }
+        let opened = open(path, &mut dialer, &mut tell).await;
+        let tried = match opened {
+            Ok(link) => run(link, uplink, gateway, now, &mut tell).await,
+            Err(why) => Err(why),
+        };
+        troubles.extend(tried.err().map(|why| (label, why)));
+    }
+    Trouble::of_paths(troubles).map_or(Ok(()), |trouble| Err(trouble.to_string()))
 }
 
-async fn run(uplink: &Uplink, gateway: &str, now: Received, tell: &mut impl FnMut(Step)) -> Result<(), Trouble> {
-    let who = Who::of(uplink, now)?;
-    // A hub keeps what is for the device in the session that the gateway has.
-    let request = link::request(uplink, &who, uplink.hub.is_none(), None)?;
-    let link = link::open(&uplink.url, uplink.tls.as_ref()).await?;
-    tell(Step::Connected(link.peer));
+async fn open(path: usize, dialer: &mut Dialer, tell: &mut impl FnMut(Step)) -> Result<Link, Trouble> {
+    let link = dialer.open(path).await?;
+    tell(Step::Connected { to: link.peer, from: link.local, proxy: link.proxy.clone() });
     if let Some(agreed) = link.tls.clone() {
         tell(Step::Tls(agreed));
     }
+    if let Some(at) = link.websocket.clone() {
+        tell(Step::WebSocket(at));
+    }
+    Ok(link)
+}
+
+async fn run(
+    link: Link,
+    uplink: &Uplink,
+    gateway: &str,
+    now: Received,
+    tell: &mut impl FnMut(Step),
+) -> Result<(), Trouble> {
+    let who = Who::of(uplink, now)?;
+    // A hub keeps what is for the device in the session that the gateway has.
+    let request = link::request(uplink, &who, uplink.hub.is_none(), None)?;
     let joined = link::join(link, request, uplink.max_packet_size).await.map_err(|why| who.explained(why))?;
     tell(Step::Joined(joined.limits));
     let topic = format!("{}{}/probe", reports::own(gateway), uplink.name);

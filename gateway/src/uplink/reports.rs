@@ -1,6 +1,7 @@
 //! What an uplink says here, and its way into the pipeline.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::json;
@@ -19,14 +20,23 @@ pub(super) struct Reports {
     pipeline: Arc<Pipeline>,
     /// Whether the remote is there; retained.
     state: Topic,
+    /// The path in use, where the settings name any, and how long the change to it took.
+    path: (Option<String>, Option<Duration>),
     /// What was said last.
-    said: Option<(bool, String)>,
+    said: Option<Said>,
+}
+
+#[derive(PartialEq, Eq)]
+struct Said {
+    online: bool,
+    reason: String,
+    path: (Option<String>, Option<Duration>),
 }
 
 impl Reports {
     pub(super) fn new(gateway: &str, name: &str, pipeline: Arc<Pipeline>) -> Result<Self, TopicError> {
         let state = Topic::new(&format!("{}{name}/state", own(gateway)))?;
-        Ok(Self { name: name.into(), pipeline, state, said: None })
+        Ok(Self { name: name.into(), pipeline, state, path: (None, None), said: None })
     }
 
     pub(super) fn now(&self) -> Received {
@@ -37,14 +47,36 @@ impl Reports {
         &self.state
     }
 
+    /// Connections go over this path from now on.
+    pub(super) fn goes_over(&mut self, path: Option<String>) {
+        if self.path.0 != path {
+            self.path = (path, None);
+        }
+    }
+
+    /// The change to the path in use took so long.
+    pub(super) fn change_took(&mut self, gap: Duration) {
+        self.path.1 = Some(gap);
+    }
+
+    /// The path in use.
+    pub(super) fn path(&self) -> &str {
+        self.path.0.as_deref().unwrap_or_default()
+    }
+
     /// The state as JSON, for here and for the remote.
     pub(super) fn state(&self, online: bool, reason: &str) -> serde_json::Value {
         let since = self.now().rfc3339();
-        if online {
-            json!({ "state": "online", "since": since })
-        } else {
-            json!({ "state": "offline", "reason": reason, "since": since })
+        if !online {
+            return json!({ "state": "offline", "reason": reason, "since": since });
         }
+        let mut state = json!({ "state": "online", "since": since });
+        let (path, gap) = &self.path;
+        if let (Some(path), Some(state)) = (path, state.as_object_mut()) {
+            state.insert("path".to_owned(), path.as_str().into());
+            state.extend(gap.map(|gap| ("path_gap_seconds".to_owned(), gap.as_secs_f64().into())));
+        }
+        state
     }
 
     /// What the remote is to publish when it loses the gateway; it can't know since when.
@@ -54,7 +86,8 @@ impl Reports {
 
     /// Publishes the state, retained, where it is another than before. Says whether it is.
     pub(super) async fn say(&mut self, online: bool, reason: &str) -> bool {
-        let news = Some((online, reason.to_owned()));
+        let path = if online { self.path.clone() } else { (None, None) };
+        let news = Some(Said { online, reason: reason.to_owned(), path });
         if self.said == news {
             return false;
         }

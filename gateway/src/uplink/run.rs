@@ -8,15 +8,17 @@ use tokio_util::sync::CancellationToken;
 
 use super::dead::DeadLetters;
 use super::flight::Flight;
+use super::gap::Gap;
 use super::link::{self, Joined};
 use super::pace::{BackOff, Rate};
 use super::reports::{self, Reports};
 use super::routes::Routes;
-use super::session::{self, Own};
+use super::session::{self, Ended, Own};
 use super::stats::UplinkStats;
-use super::taken::{Taken, on_disk};
+use super::taken::Taken;
 use super::tap::Tap;
 use super::trouble::Trouble;
+use super::way::Way;
 use super::who::Who;
 use crate::config::{self, Durability, WhenFull};
 use crate::pipeline::Pipeline;
@@ -85,6 +87,7 @@ impl Unit {
             stats: Arc::clone(&self.stats),
             reader,
             flight: Flight::default(),
+            gap: Gap::default(),
             rate: Rate::new(self.settings.max_rate.or(self.settings.takes().rate), Instant::now()),
             taken: Arc::clone(&self.taken),
             subscribed: false,
@@ -105,13 +108,15 @@ impl Unit {
 
 /// Tries the remote again and again, until it is told to stop.
 async fn drive(own: &mut Own, stop: &CancellationToken) {
+    let mut way = Way::new(&own.settings, &own.stats);
     let mut back_off = BackOff::default();
     while !stop.is_cancelled() {
-        let Some(joined) = stop.run_until_cancelled(connect(own)).await else { break };
+        let Some(joined) = stop.run_until_cancelled(connect(own, &mut way)).await else { break };
         let why = match joined {
-            Ok(joined) => {
-                welcome(own, &joined).await;
-                let ended = session::serve(own, joined, stop).await;
+            Ok((path, joined)) => {
+                welcome(own, &way, path, &joined).await;
+                let began = Instant::now();
+                let ended = serve(own, &mut way, path, joined, stop).await;
                 if ended.good {
                     back_off.reset();
                 }
@@ -120,20 +125,23 @@ async fn drive(own: &mut Own, stop: &CancellationToken) {
                     // In order, and nobody need be told: the next connection is made at once.
                     continue;
                 }
+                way.lost(path, &why, began.elapsed());
                 why
             }
             Err(why) => why,
         };
         part(own, &why).await;
-        let pause = back_off.next(fastrand::f64());
-        // Ends sooner when it is told to stop.
-        let _ = stop.run_until_cancelled(sleep(pause)).await;
+        if !way.goes_on(&why) {
+            let pause = back_off.next(fastrand::f64());
+            // Ends sooner when it is told to stop.
+            let _ = stop.run_until_cancelled(sleep(pause)).await;
+        }
     }
     own.stats.offline("the gateway stopped".to_owned(), own.reports.now().rfc3339());
     own.reports.say(false, "stopped").await;
 }
 
-async fn connect(own: &mut Own) -> Result<Joined, Trouble> {
+async fn connect(own: &mut Own, way: &mut Way) -> Result<(usize, Joined), Trouble> {
     let settings = &own.settings;
     let who = Who::of(settings, own.reports.now())?;
     own.renew_at = who.renew_after.map(|after| Instant::now() + after);
@@ -145,23 +153,35 @@ async fn connect(own: &mut Own) -> Result<Joined, Trouble> {
     let stateless = own.routes.subscriptions().is_empty() && !own.routes.sends_exactly_once();
     let clean = stateless || (own.forget && own.routes.sends_exactly_once());
     let request = link::request(settings, &who, clean, will)?;
-    let link = link::open(&settings.url, settings.tls.as_ref()).await?;
-    let (before, told) = {
-        let mut taken = own.taken();
-        (taken.connecting(), taken.told())
-    };
-    if let Some(before) = before {
-        on_disk(&before, &told).await;
-    }
-    link::join(link, request, settings.max_packet_size).await.map_err(|why| who.explained(why))
+    way.join(&request, own).await.map_err(|why| who.explained(why))
 }
 
-async fn welcome(own: &mut Own, joined: &Joined) {
+/// Serves a connection. When a better path has been well for long enough, it is left for that one, as soon as what is under way
+/// has been acknowledged.
+async fn serve(own: &mut Own, way: &mut Way, path: usize, joined: Joined, stop: &CancellationToken) -> Ended {
+    let onward = CancellationToken::new();
+    let look = async {
+        way.better(path).await;
+        onward.cancel();
+        std::future::pending().await
+    };
+    tokio::select! {
+        ended = session::serve(own, joined, stop, &onward) => ended,
+        never = look => never,
+    }
+}
+
+async fn welcome(own: &mut Own, way: &Way, path: usize, joined: &Joined) {
     own.forget = false;
-    let uplink = own.settings.name.as_str();
-    log::info!(uplink = uplink, remote:% = joined.link.peer, session_present = joined.session_present;
-        "uplink connected");
+    let (uplink, label) = (own.settings.name.as_str(), way.label(path));
+    log::info!(uplink = uplink, remote:% = joined.link.peer, path = label.as_deref().unwrap_or_default(),
+        session_present = joined.session_present; "uplink connected");
     UplinkStats::add(&own.stats.connected);
+    own.gap.goes_over(path);
+    if let Some(label) = &label {
+        own.stats.path_taken(label);
+    }
+    own.reports.goes_over(label);
     own.stats.online(joined.limits, own.reports.now().rfc3339());
     own.reports.say(true, "").await;
 }

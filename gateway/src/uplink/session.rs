@@ -1,6 +1,11 @@
 //! One connection to a remote, from CONNACK to its end, in one task that keeps both directions going.
 //!
-//! `outbound.rs` is what goes there, `inbound.rs` what comes from there. What outlives a connection stands in [`Own`].
+//! `outbound.rs` is what goes there, `inbound.rs` what comes from there, `session/clock.rs` finds out whether it is there at
+//! all. What outlives a connection stands in [`Own`].
+
+mod clock;
+#[cfg(test)]
+mod tests;
 
 use std::num::NonZeroU16;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,11 +16,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::dead::DeadLetters;
+use super::dial::Stream;
 use super::fit::Bounds;
 use super::flight::{Flight, SUBSCRIBE};
+use super::gap::Gap;
 use super::hub::{Desk, Talk};
 use super::inbound::Answers;
-use super::link::{Joined, Limits, Stream, version};
+use super::link::{Joined, Limits, version};
 use super::pace::Rate;
 use super::reports::Reports;
 use super::routes::Routes;
@@ -36,8 +43,8 @@ const ENOUGH: usize = 64 * 1024;
 const TOO_MUCH: usize = 256 * 1024;
 /// How long acknowledgements of what is under way are waited for when the gateway stops.
 const LEAVE: Duration = Duration::from_millis(1000);
-/// The longest that a remote may take to answer a sign of life.
-const PING_PATIENCE: Duration = Duration::from_secs(15);
+/// The same where a better path is to be taken.
+const HANDOVER: Duration = Duration::from_secs(5);
 /// A connection that lasted so long was worth making.
 const SETTLED: Duration = Duration::from_secs(30);
 
@@ -50,6 +57,7 @@ pub(super) struct Own {
     pub(super) stats: Arc<UplinkStats>,
     pub(super) reader: Reader,
     pub(super) flight: Flight,
+    pub(super) gap: Gap,
     pub(super) rate: Rate,
     /// Outlasts what runs here.
     pub(super) taken: Arc<Mutex<Taken>>,
@@ -96,6 +104,8 @@ pub(super) struct Session<'a> {
     last_heard: Instant,
     last_said: Instant,
     pinged: Option<Instant>,
+    /// Where there are other paths: since when something has been waiting for the remote.
+    waiting: Option<Instant>,
     leave_by: Option<Instant>,
     /// It is left only to be made anew.
     renewing: bool,
@@ -109,8 +119,14 @@ pub(super) struct Ended {
     pub(super) good: bool,
 }
 
-/// Serves a connection on which the remote has let the gateway in, until it ends or is told to.
-pub(super) async fn serve(own: &mut Own, joined: Joined, stop: &CancellationToken) -> Ended {
+/// Serves a connection on which the remote has let the gateway in, until it ends or is told to: because the gateway stops, or
+/// goes onward by another path.
+pub(super) async fn serve(
+    own: &mut Own,
+    joined: Joined,
+    stop: &CancellationToken,
+    onward: &CancellationToken,
+) -> Ended {
     let Joined { link, inbox, session_present, limits } = joined;
     let (told, now) = (own.taken().told(), Instant::now());
     let subscribes = !own.routes.subscriptions().is_empty();
@@ -136,21 +152,23 @@ pub(super) async fn serve(own: &mut Own, joined: Joined, stop: &CancellationToke
         last_heard: now,
         last_said: now,
         pinged: None,
+        waiting: None,
         leave_by: None,
         renewing: false,
     };
-    let why = session.run(stop).await.err().map(|why| session.explained(why));
+    let why = session.run(stop, onward).await.err().map(|why| session.explained(why));
     // Who has no room is not asked again at once, whatever it took before.
     let busy = matches!(why, Some(Trouble::Busy(_)));
     Ended { why, good: !busy && (session.acknowledged || session.began.elapsed() >= SETTLED) }
 }
 
 impl Session<'_> {
-    async fn run(&mut self, stop: &CancellationToken) -> Result<(), Trouble> {
+    async fn run(&mut self, stop: &CancellationToken, onward: &CancellationToken) -> Result<(), Trouble> {
         self.begin()?;
         self.handle_inbox().await?;
         loop {
             self.subscribe()?;
+            self.tell_of_gap().await?;
             self.write_answers()?;
             let now = Instant::now();
             self.talk(now)?;
@@ -177,6 +195,9 @@ impl Session<'_> {
                 () = sleep_until(Some(wake)) => {}
                 () = stop.cancelled(), if self.leave_by.is_none() || self.renewing => {
                     (self.leave_by, self.renewing) = (Some(now + LEAVE), false);
+                }
+                () = onward.cancelled(), if self.leave_by.is_none() => {
+                    (self.leave_by, self.renewing) = (Some(now + HANDOVER), true);
                 }
             }
         }
@@ -268,42 +289,6 @@ impl Session<'_> {
         usize::from(self.limits.receive_maximum.min(self.own.settings.in_flight.get()).min(takes))
     }
 
-    /// The longest silence; also where the remote wants no sign of life, since the gateway does.
-    fn keep_alive(&self) -> Duration {
-        match self.limits.keep_alive {
-            0 => self.own.settings.keep_alive,
-            seconds => Duration::from_secs(seconds.into()),
-        }
-    }
-
-    fn ping_patience(&self) -> Duration {
-        PING_PATIENCE.min(self.keep_alive())
-    }
-
-    fn look_at_clock(&mut self, now: Instant) -> Result<(), Trouble> {
-        match self.pinged {
-            Some(at) if now >= at + self.ping_patience() => {
-                Err(Trouble::Silent(now.duration_since(self.last_heard).as_secs()))
-            }
-            None if now >= self.last_heard.min(self.last_said) + self.keep_alive() => {
-                self.pinged = Some(now);
-                self.last_said = now;
-                self.write(&Packet::PingReq)
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// When the clock is to be looked at again.
-    fn wake(&self, now: Instant) -> Instant {
-        let ping = match self.pinged {
-            Some(at) => at + self.ping_patience(),
-            None => self.last_heard.min(self.last_said) + self.keep_alive(),
-        };
-        let end = self.leave_by.or(self.own.renew_at);
-        [self.own.rate.next(now), end, self.hub_wake()].into_iter().flatten().fold(ping, Instant::min)
-    }
-
     async fn moved(&mut self, moved: std::io::Result<Moved>) -> Result<(), Trouble> {
         match moved? {
             Moved::Read(0) => Err(Trouble::Lost("closed by the remote".to_owned())),
@@ -376,6 +361,18 @@ impl Session<'_> {
         self.write(&Packet::Publish(publish))
     }
 
+    /// Tells how long a change of paths took.
+    async fn tell_of_gap(&mut self) -> Result<(), Trouble> {
+        let Some(gap) = self.own.gap.news() else { return Ok(()) };
+        let (own, millis) = (&mut *self.own, u64::try_from(gap.as_millis()).unwrap_or(u64::MAX));
+        log::info!(uplink = own.settings.name.as_str(), path = own.reports.path(), gap_ms = millis;
+            "messages are acknowledged on another path");
+        own.stats.path_gap(gap);
+        own.reports.change_took(gap);
+        own.reports.say(true, "").await;
+        self.announce(true)
+    }
+
     /// Says goodbye, so that the remote does not publish the will.
     async fn leave(&mut self) -> Result<(), Trouble> {
         use tokio::io::AsyncWriteExt;
@@ -405,6 +402,3 @@ fn words(disconnect: &Disconnect) -> String {
         None => disconnect.reason.to_string(),
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -71,6 +71,23 @@ pub struct Condition {
     pub last_error: Option<String>,
     /// When `online` last changed, RFC 3339.
     pub since: String,
+    /// The paths of the settings, in their order; empty where they name none.
+    pub paths: Vec<PathCondition>,
+    /// How long the last change of paths left the remote without messages.
+    pub path_gap: Option<Duration>,
+}
+
+/// How one of an uplink's paths is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
+pub struct PathCondition {
+    /// What it is called.
+    pub name: String,
+    /// It is the one in use, or was the last one.
+    pub current: bool,
+    /// Times that no connection came about on it, or that one broke.
+    pub failed: u64,
+    /// What went wrong on it last.
+    pub last_error: Option<String>,
 }
 
 /// Counters of one uplink. All only grow.
@@ -92,6 +109,8 @@ pub struct UplinkStats {
     pub connected: AtomicU64,
     /// Times that a connection was lost or could not be made.
     pub failed: AtomicU64,
+    /// Times that another path was taken than before.
+    pub path_changes: AtomicU64,
     dead: [AtomicU64; Dead::ALL.len()],
     condition: Mutex<Condition>,
     /// The limits that the remote named, as long as it is there.
@@ -147,6 +166,36 @@ impl UplinkStats {
             condition.since = since;
         }
         (condition.online, condition.last_error) = (false, Some(why));
+    }
+
+    /// The settings have these paths.
+    pub(super) fn paths_are(&self, names: Vec<String>) {
+        let mut condition = lock(&self.condition);
+        let known = std::mem::take(&mut condition.paths);
+        let of = |name: String| {
+            known.iter().find(|path| path.name == name).cloned().unwrap_or(PathCondition { name, ..Default::default() })
+        };
+        condition.paths = names.into_iter().map(of).collect();
+    }
+
+    /// A connection goes over this one.
+    pub(super) fn path_taken(&self, name: &str) {
+        let mut condition = lock(&self.condition);
+        if condition.paths.iter().any(|path| path.current && path.name != name) {
+            Self::add(&self.path_changes);
+        }
+        condition.paths.iter_mut().for_each(|path| path.current = path.name == name);
+    }
+
+    pub(super) fn path_failed(&self, name: &str, why: String) {
+        if let Some(path) = lock(&self.condition).paths.iter_mut().find(|path| path.name == name) {
+            path.failed += 1;
+            path.last_error = Some(why);
+        }
+    }
+
+    pub(super) fn path_gap(&self, gap: Duration) {
+        lock(&self.condition).path_gap = Some(gap);
     }
 
     pub(super) fn trouble(&self, what: String) {

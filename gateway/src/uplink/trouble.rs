@@ -4,7 +4,9 @@ use std::io;
 use std::net::SocketAddr;
 
 use crate::codec::{CodecError, ReasonCode, Version};
+use crate::config::Proxy;
 use crate::tls;
+use crate::websocket;
 
 /// See the module's head.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +15,16 @@ pub(super) enum Trouble {
     Name { host: String, why: io::Error },
     #[error("{address} can't be reached: {why}; look at `url` and at the network")]
     Connect { address: SocketAddr, why: io::Error },
+    #[error("`{host}` has no address of the kind that the path's `address` is, IPv4 or IPv6")]
+    NoSuchAddress { host: String },
+    #[error("the path {path} can't be used: {why}{}", path_remedy(.why))]
+    Unusable { path: String, why: io::Error },
+    #[error("the proxy {proxy} {what}")]
+    Proxy { proxy: String, what: String },
+    #[error("{0}")]
+    WebSocket(String),
+    #[error("{}", .0.iter().map(|(path, why)| format!("over {path}: {why}")).collect::<Vec<_>>().join("; "))]
+    Paths(Vec<(String, Trouble)>),
     #[error("the remote took too long {0}")]
     TooSlow(&'static str),
     #[error("{0}")]
@@ -28,10 +40,12 @@ pub(super) enum Trouble {
     DeviceRefused { reason: ReasonCode, clock: Option<String> },
     #[error("the clock says {0}, which can't be: no token can be made until it is set")]
     NoTime(String),
-    #[error("the connection is made anew, with another token")]
+    #[error("the connection is made anew, with another token or over another path")]
     Renewal,
     #[error("the connection was lost: {0}")]
     Lost(String),
+    #[error("the network no longer leads to the remote: {0}")]
+    Network(io::Error),
     #[error(
         "the remote closed the connection before it acknowledged anything, at `{topic}` or a message behind it: {why}; may it be published there?"
     )]
@@ -56,12 +70,47 @@ pub(super) enum Trouble {
     SpoolClosed,
 }
 
+impl Trouble {
+    /// What a proxy did, in words that go behind its name.
+    pub(super) fn proxy(proxy: &Proxy, what: String) -> Self {
+        Self::Proxy { proxy: proxy.url.to_string(), what }
+    }
+
+    /// Those of several paths as one; that of a single one as it is.
+    pub(super) fn of_paths(mut troubles: Vec<(String, Self)>) -> Option<Self> {
+        let (label, last) = troubles.pop()?;
+        if troubles.is_empty() {
+            return Some(last);
+        }
+        troubles.push((label, last));
+        Some(Self::Paths(troubles))
+    }
+
+    /// Whether another path may do better: nobody who speaks MQTT was heard.
+    pub(super) fn may_be_the_path(&self) -> bool {
+        use Trouble as T;
+        match self {
+            T::Name { .. } | T::Connect { .. } | T::NoSuchAddress { .. } | T::Unusable { .. } | T::TooSlow(_) => true,
+            T::Proxy { .. } | T::Tls(_) | T::WebSocket(_) | T::ClosedAtConnect | T::Paths(_) => true,
+            T::Network(_) | T::Silent(_) => true,
+            _ => false,
+        }
+    }
+}
+
 /// What happened to a stream.
 impl From<io::Error> for Trouble {
     fn from(error: io::Error) -> Self {
-        match tls::explain(&error) {
-            Some(words) => Self::Tls(words),
-            None => Self::Lost(error.to_string()),
+        use io::ErrorKind as E;
+        if let Some(words) = tls::explain(&error) {
+            return Self::Tls(words);
+        }
+        if let Some(fault) = error.get_ref().and_then(|inner| inner.downcast_ref::<websocket::Fault>()) {
+            return Self::Protocol(fault.to_string());
+        }
+        match error.kind() {
+            E::TimedOut | E::HostUnreachable | E::NetworkUnreachable | E::NetworkDown => Self::Network(error),
+            _ => Self::Lost(error.to_string()),
         }
     }
 }
@@ -74,6 +123,15 @@ impl From<CodecError> for Trouble {
             }
             _ => Self::Protocol(error.to_string()),
         }
+    }
+}
+
+/// What to do where a socket can't be made to take a path.
+fn path_remedy(why: &io::Error) -> &'static str {
+    match why.kind() {
+        io::ErrorKind::AddrNotAvailable => "; this machine has no such address, `ip address` shows which",
+        io::ErrorKind::PermissionDenied => "; `interface` needs Linux 5.7 or later, write `address` in its place",
+        _ => "; `ip link` shows which interfaces there are",
     }
 }
 

@@ -1,6 +1,7 @@
 //! Remote brokers, against Debian's Mosquitto: what goes there and comes from there (`forwarding.rs`, `coming.rs`), over outages
-//! (`outages.rs`), kills of the daemon (`kills.rs`), on disks that fail (`faults.rs`), with TLS and passwords (`secured.rs`).
-//! `hostile.rs` plays a remote that breaks rules or has limits.
+//! (`outages.rs`), kills of the daemon (`kills.rs`), on disks that fail (`faults.rs`), with TLS and passwords (`secured.rs`), by
+//! WebSocket (`websocket.rs`), through proxies (`proxies.rs`) and over several networks (`paths.rs`). `hostile.rs` plays a remote
+//! that breaks rules or has limits.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
 mod coming;
@@ -9,7 +10,10 @@ mod forwarding;
 mod hostile;
 mod kills;
 mod outages;
+mod paths;
+mod proxies;
 mod secured;
+mod websocket;
 
 use std::net::SocketAddr;
 use std::time::Duration;

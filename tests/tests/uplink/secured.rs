@@ -11,7 +11,7 @@ use super::{start, wait_drained, wait_online};
 const PASSWORDS: &str = "anna:$7$101$U0qPT4tr6EDaA9g3$VXb8ziRTDFX8dcn3p0FfGuFP7u2vc0G8jcYTrHS1IurpGGhNj93QIhxRh2tIxlJqDGWmogvjl+2fp6qvtSarag==\n";
 
 /// A broker with TLS, whose certificate an authority of the test's has signed; `lines` are further settings.
-fn secured(lines: &str) -> (Mosquitto, Authority) {
+pub(super) fn secured(lines: &str) -> (Mosquitto, Authority) {
     let mut remote = Mosquitto::prepare();
     let dir = remote.dir.path().to_owned();
     let ca = Authority::new(&dir, "ca");
@@ -35,13 +35,13 @@ fn over_tls(remote: &Mosquitto, more: &str) -> String {
     )
 }
 
-fn named(key: &str, file: &Path) -> String {
+pub(super) fn named(key: &str, file: &Path) -> String {
     format!("{key} = {file:?}\n")
 }
 
 /// That a message gets there.
 #[track_caller]
-fn gets_there(stile: &Stile) {
+pub(super) fn gets_there(stile: &Stile) {
     wait_online(stile, "up");
     Client::connect(stile.mqtt, "here").publish("n/1", QoS::AtLeastOnce, false, "x");
     wait_drained(stile, "up");
@@ -50,7 +50,7 @@ fn gets_there(stile: &Stile) {
 
 /// That the remote is not talked to, and why.
 #[track_caller]
-fn is_refused(settings: &str, why: &str) {
+pub(super) fn is_refused(settings: &str, why: &str) {
     let stile = start(settings);
     let line = stile.wait_log("no connection to the remote; it is tried again, and messages are kept");
     let error = line["error"].as_str().unwrap();

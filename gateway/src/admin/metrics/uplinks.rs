@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use super::Page;
 use crate::admin::{Sources, uplinks};
 use crate::spool::Figures;
-use crate::uplink::{Shown, UplinkStats};
+use crate::uplink::{PathCondition, Shown, UplinkStats};
 
 /// All that is told of uplinks.
 pub(super) fn uplinks(page: &mut Page, sources: &Sources) {
@@ -26,6 +26,43 @@ pub(super) fn uplinks(page: &mut Page, sources: &Sources) {
         }
     }
     queues(page, &all);
+    paths(page, &all);
+}
+
+fn paths(page: &mut Page, all: &[Shown]) {
+    let all: Vec<_> = all.iter().map(|uplink| (uplink, uplink.stats.condition())).collect();
+    let all: Vec<_> = all.iter().filter(|(_, condition)| !condition.paths.is_empty()).collect();
+    if all.is_empty() {
+        return;
+    }
+    type Read = fn(&PathCondition) -> u64;
+    let each: [(&str, &str, &str, Read); 2] = [
+        ("stile_uplink_path_current", "gauge", "Whether it is the path in use.", |path| path.current.into()),
+        ("stile_uplink_path_failed_total", "counter", "Connections lost or not made on it.", |path| path.failed),
+    ];
+    for (name, kind, help, read) in each {
+        page.metric(name, kind, help);
+        for (uplink, condition) in &all {
+            for path in &condition.paths {
+                page.value(
+                    name,
+                    &[("uplink", uplink.settings.name.as_str()), ("path", path.name.as_str())],
+                    read(path),
+                );
+            }
+        }
+    }
+    page.metric("stile_uplink_path_changes_total", "counter", "Times that another path was taken.");
+    for (uplink, _) in &all {
+        let changes = uplink.stats.path_changes.load(Ordering::Relaxed);
+        page.value("stile_uplink_path_changes_total", &label(uplink), changes);
+    }
+    page.metric("stile_uplink_path_gap_seconds", "gauge", "How long the last change of paths took.");
+    for (uplink, condition) in &all {
+        if let Some(gap) = condition.path_gap {
+            page.value("stile_uplink_path_gap_seconds", &label(uplink), gap.as_secs_f64());
+        }
+    }
 }
 
 fn label(uplink: &Shown) -> [(&str, &str); 1] {

@@ -9,6 +9,7 @@ mod hub;
 mod json;
 mod lora;
 mod modem;
+mod path;
 mod plugin;
 mod poll;
 mod ports;

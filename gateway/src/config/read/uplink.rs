@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::filters::{filter, filters};
-use super::{hub, name, tls, users};
+use super::{hub, name, path, tls, users};
 use crate::config::duration;
 use crate::config::problem::plain;
 use crate::config::profile::{Profile, RemoteLimits};
 use crate::config::section::{Section, Unique};
-use crate::config::uplink::{Direction, InFile, Password, Protocol, Rule, Spool, Uplink, Url};
+use crate::config::uplink::{Direction, InFile, Password, Protocol, Rule, Spool, Uplink};
+use crate::config::url::Url;
 use crate::message::{QoS, Topic, TopicFilter};
 use crate::tls::{Authorities, Chain, Client, Key, Pin};
 
@@ -34,7 +35,7 @@ pub(super) fn read(mut section: Section<'_>, gateway: &str, names: &mut Unique) 
     let profile: Profile = s.choice("profile").unwrap_or_default();
     let hub = hub(s, profile);
     let url = match hub.as_ref().and_then(|hub| hub.host.as_deref()) {
-        Some(host) if !s.has("url") => parse_url(&format!("mqtts://{host}")),
+        Some(host) if !s.has("url") => Url::parse(&format!("mqtts://{host}")),
         _ => url(s),
     };
     let protocol = s.choice("protocol").or(profile.takes().protocol).unwrap_or_default();
@@ -44,6 +45,7 @@ pub(super) fn read(mut section: Section<'_>, gateway: &str, names: &mut Unique) 
     let user = s.text("user");
     let password = password(s, user.is_some());
     let tls = client(s, url.as_ref());
+    let ways = path::read(s);
     let topics = topics(s, protocol, profile);
     let keep_alive = s.duration("keep-alive", Duration::from_secs(5)..=Duration::from_secs(65_535));
     let in_flight = s.integer("in-flight", 1..=1000).and_then(NonZeroU16::new);
@@ -64,6 +66,10 @@ pub(super) fn read(mut section: Section<'_>, gateway: &str, names: &mut Unique) 
     uplink.hub = hub.map(|hub| hub.hub(&uplink.url.host));
     let Files { ca, certificate, key, pin, client } = tls?;
     (uplink.ca, uplink.certificate, uplink.key, uplink.pin, uplink.tls) = (ca, certificate, key, pin, client);
+    let path::Ways { paths, proxy, timeout, back } = ways?;
+    (uplink.paths, uplink.proxy) = (paths, proxy);
+    uplink.path_timeout = timeout.unwrap_or(uplink.path_timeout);
+    uplink.path_return = back.unwrap_or(uplink.path_return);
     uplink.keep_alive = keep_alive.unwrap_or(uplink.keep_alive);
     uplink.in_flight = in_flight.unwrap_or(uplink.in_flight);
     uplink.max_packet_size = max_packet_size.unwrap_or(uplink.max_packet_size);
@@ -90,47 +96,22 @@ fn url(section: &mut Section<'_>) -> Option<Url> {
     let text = section.text("url");
     section.require("url", "write `url = \"mqtts://...\"` with the remote broker's name");
     let text = text?;
-    let url = parse_url(&text);
+    let url = Url::parse(&text);
     if url.is_none() && text.contains('@') {
         // The text is not repeated: a password may stand in it.
         section.refuse("url", "has a user in it", "write `user` and `password-file` in its place");
     } else if url.is_none() {
-        let remedy = "write such as \"mqtts://broker.example.org\" or \"mqtt://192.0.2.7:1883\"";
+        let remedy = "write such as \"mqtts://broker.example.org\", \"mqtt://192.0.2.7:1883\" or \"wss://broker.example.org/mqtt\"";
         section.refuse("url", format!("is `{}`, which is no place of a broker", plain(&text)), remedy);
     }
     url
-}
-
-/// Reads `mqtt://host`, with `s` for TLS and a port where it is not the usual one.
-fn parse_url(text: &str) -> Option<Url> {
-    let (scheme, rest) = text.split_once("://")?;
-    let tls = match scheme {
-        "mqtt" => false,
-        "mqtts" => true,
-        _ => return None,
-    };
-    let usual = if tls { 8883 } else { 1883 };
-    let rest = rest.strip_suffix('/').unwrap_or(rest);
-    let (host, port) = match rest.strip_prefix('[') {
-        Some(rest) => {
-            let (host, port) = rest.split_once(']')?;
-            host.parse::<std::net::Ipv6Addr>().ok()?;
-            (host, if port.is_empty() { None } else { Some(port.strip_prefix(':')?) })
-        }
-        None => rest.split_once(':').map_or((rest, None), |(host, port)| (host, Some(port))),
-    };
-    let port = port.map_or(Some(usual), |port| port.parse().ok().filter(|port| *port != 0))?;
-    // Neither a path nor a user, whose password would be in the open.
-    let sound = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
-    let fits = (1..=253).contains(&host.len()) && host.chars().all(sound);
-    fits.then(|| Url { tls, host: host.to_owned(), port })
 }
 
 fn client_id(text: &str) -> Option<String> {
     ((1..=CLIENT_ID_MAX).contains(&text.len()) && !text.contains(char::is_control)).then(|| text.to_owned())
 }
 
-fn password(section: &mut Section<'_>, user: bool) -> Option<Password> {
+pub(super) fn password(section: &mut Section<'_>, user: bool) -> Option<Password> {
     let given = section.text("password");
     let file = section.path("password-file");
     for key in ["password", "password-file"] {
@@ -170,8 +151,8 @@ fn client(section: &mut Section<'_>, url: Option<&Url>) -> Option<Files> {
         for key in named {
             section.refuse(
                 key,
-                "does not go with `mqtt://`, which has no TLS",
-                "write `mqtts://` in `url`, or remove it",
+                "does not go with `mqtt://` or `ws://`, which have no TLS",
+                "write `mqtts://` or `wss://` in `url`, or remove it",
             );
         }
         return Some(Files { ca, certificate, key, pin, client: None });
@@ -317,7 +298,7 @@ fn check_profile(
         section.refuse("protocol", "is not the one that brokers of this `profile` speak", "remove it");
     }
     if takes.tls && url.is_some_and(|url| !url.tls) {
-        section.refuse("url", "has no TLS, and brokers of this `profile` want it", "write `mqtts://`");
+        section.refuse("url", "has no TLS, and brokers of this `profile` want it", "write `mqtts://` or `wss://`");
     }
     let too_long = client_id.zip(takes.client_id_bytes).filter(|(id, most)| id.len() > *most);
     if let Some((id, most)) = too_long {

@@ -161,6 +161,14 @@ in-flight = 1
 max-rate = 100
 max-packet-size = 1024
 announce = false
+proxy = { url = "http://proxy:3128", user = "anna", password-file = "password" }
+paths = [
+  { interface = "wwan0" },
+  { name = "roof", address = "::1", proxy = { url = "socks5://[::1]:1080", user = "b", password-file = "password" } },
+  {},
+]
+path-timeout = "5s"
+path-return = "1h"
 topics = [
   { filter = "a/#" },
   { filter = '#', direction = "in", qos = 0, local-prefix = "b/", remote-prefix = "c/" },
@@ -322,7 +330,7 @@ fn a_plugin_needs_a_name_and_a_file_and_the_rest_has_defaults() {
 fn an_uplink_needs_a_name_a_url_and_topics_and_the_rest_has_defaults() {
     let loaded =
         loaded("gateway.id = 'roof'\n[[uplink]]\nname = 'a'\nurl = 'mqtt://host'\ntopics = [{ filter = 'c/#' }]");
-    let url = Url { tls: false, host: "host".into(), port: 1883 };
+    let url = Url { tls: false, host: "host".into(), port: 1883, websocket: None };
     let filter = crate::message::TopicFilter::new("c/#").unwrap();
     let (qos, direction) = (crate::message::QoS::AtLeastOnce, Direction::Out);
     let rule = Rule { filter, direction, qos, local_prefix: String::new(), remote_prefix: String::new() };
@@ -438,6 +446,8 @@ fn effective_settings_load_back_to_the_same() {
     let [uplink] = settings.uplink.as_slice() else { panic!("one uplink") };
     assert_eq!(uplink.password.as_ref().map(|password| password.secret().expose()), Some("secret"));
     assert_eq!(uplink.url.to_string(), "mqtts://[::1]:8884");
+    let names: Vec<_> = uplink.paths.iter().map(NetworkPath::label).collect();
+    assert_eq!(names, ["wwan0", "roof", "default"]);
     assert!(uplink.tls.is_some());
     assert_eq!(settings.plugin[0].grants, [Grant::Kv, Grant::Emit, Grant::Random, Grant::Data]);
 }

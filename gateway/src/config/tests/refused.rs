@@ -172,6 +172,13 @@ url = "mqtt://host"
 topics = [{ filter = "a" }]
 [uplink.hub]
 host-name = "host"
+[[uplink]]
+name = "e"
+url = "mqtt://host"
+topics = [{ filter = "a" }]
+proxy = { url = "http://proxy", user = "a:b" }
+paths = [{ interface = "a b" }, {}, {}, { proxy = { url = "socks5://h:1", user = "a" } }, { name = "d", proxy = { url = "http://a:b@h" } }]
+path-timeout = "1ms"
 "#;
 
 /// Where each problem of [`wrong`] is, and a part of what is said of it, in order.
@@ -301,6 +308,12 @@ stile.toml:153:11: | `receive` in [uplink.hub] has `post`, which no hub sends
 stile.toml:154:1: | `certificate` is missing in [[uplink]]
 stile.toml:162:13: | `host-name` in [uplink.hub] is `a/b`, which is not a name
 stile.toml:167:1: | `hub` in [[uplink]] is there, and the remote is no hub
+stile.toml:173:17: | `url` in `proxy` of [[uplink]] is `http://proxy`, which is no place of a proxy
+stile.toml:174:24: | `interface` in [[uplink.paths]] is `a b`, which is not the name of a network interface
+stile.toml:174:37: | path `default` is there already, at stile.toml:174:33
+stile.toml:174:82: | `user` in `proxy` of [[uplink]] and its password must have 1 to 255 bytes each for SOCKS5
+stile.toml:174:121: | `url` in `proxy` of [[uplink]] has a user in it
+stile.toml:175:16: | `path-timeout` in [[uplink]] is 1ms, which is out of range
 conf.d/a.toml:1:1: | `device` is missing in [[radio]]
 conf.d/a.toml:2:8: | radio `meter` is there already, at stile.toml:26:8
 conf.d/b.toml:2:12: | a value is missing or has no quotes
@@ -588,8 +601,8 @@ fn what_belongs_to_tls_needs_tls_and_a_prefix_and_its_filter_make_one() {
         &uplink("url = 'mqtt://host'\nca = 'x'\ntopics = [{ filter = '#', local-prefix = 'b' }]"),
         &[],
         &[
-            "stile.toml:4:6: `ca` in [[uplink]] does not go with `mqtt://`, which has no TLS\n    \
-            remedy: write `mqtts://` in `url`, or remove it",
+            "stile.toml:4:6: `ca` in [[uplink]] does not go with `mqtt://` or `ws://`, which have no TLS\n    \
+            remedy: write `mqtts://` or `wss://` in `url`, or remove it",
             "stile.toml:5:42: `local-prefix` in [[uplink.topics]] and `filter` make `b#`, which has a wildcard that does \
             not fill its level, or a `#` that is not last\n    remedy: end the prefix with `/`",
         ],
@@ -631,7 +644,7 @@ fn what_brokers_of_a_profile_never_take_is_refused() {
         &[],
         &[
             "stile.toml:4:7: `url` in [[uplink]] has no TLS, and brokers of this `profile` want it\n    \
-            remedy: write `mqtts://`",
+            remedy: write `mqtts://` or `wss://`",
             "stile.toml:5:13: `client-id` in [[uplink]] has 129 bytes, and brokers of this `profile` take 128\n    \
             remedy: write `client-id` with at most 128 bytes",
             "stile.toml:6:14: `keep-alive` in [[uplink]] is longer than brokers of this `profile` take, 20m\n    \

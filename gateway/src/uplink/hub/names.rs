@@ -198,7 +198,7 @@ mod tests {
     use crate::message::{ClockQuality, MessageId, Origin, Received};
 
     fn hub(receive: &[Receive]) -> Hub {
-        let url = Url { tls: true, host: "roof.azure-devices.net".into(), port: 8883 };
+        let url = Url { tls: true, host: "roof.azure-devices.net".into(), port: 8883, websocket: None };
         let mut uplink = Uplink::new("cloud", url, Vec::new());
         uplink.client_id = "gw-1".into();
         uplink.hub = Some(config::Hub::new("roof.azure-devices.net"));

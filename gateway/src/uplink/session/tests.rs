@@ -14,7 +14,7 @@ use crate::config::{Direction, Protocol, Rule, Uplink, Url};
 use crate::message::{Origin, QoS, Topic, TopicFilter};
 use crate::pipeline::{Intake, Pipeline};
 use crate::spool::{Priority, Spool};
-use crate::uplink::link::Link;
+use crate::uplink::dial::Link;
 use crate::uplink::run::spool_settings;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -32,7 +32,8 @@ impl Stand {
         let filter = TopicFilter::new("#").unwrap();
         let (direction, empty) = (Direction::Both, String::new);
         let rule = Rule { filter, direction, qos, local_prefix: empty(), remote_prefix: empty() };
-        let mut uplink = Uplink::new("cloud", Url { tls: false, host: "host".into(), port: 1883 }, vec![rule]);
+        let mut uplink =
+            Uplink::new("cloud", Url { tls: false, host: "host".into(), port: 1883, websocket: None }, vec![rule]);
         uplink.protocol = protocol;
         uplink.hub = hub.then(|| config::Hub::new("host"));
         let folder = tempfile::tempdir().unwrap();
@@ -50,6 +51,7 @@ impl Stand {
             stats,
             reader: spool.reader().unwrap(),
             flight: Flight::default(),
+            gap: Gap::default(),
             rate: Rate::new(None, Instant::now()),
             taken: Arc::new(Mutex::new(Taken::new(store, &uplink, None))),
             subscribed: false,
@@ -80,7 +82,8 @@ fn joined(session_present: bool) -> (Joined, DuplexStream) {
         keep_alive: 60,
         topic_alias_maximum: 0,
     };
-    let link = Link { stream: Box::new(near), peer, tls: None };
+    let stream = Box::new(near);
+    let link = Link { stream, peer, local: peer, proxy: None, tls: None, websocket: None };
     (Joined { link, inbox: BytesMut::new(), session_present, limits }, far)
 }
 
@@ -112,7 +115,7 @@ async fn published(far: &mut DuplexStream, inbox: &mut BytesMut, version: Versio
 
 async fn serve_babble(stand: &mut Stand, present: bool, babble: &[u8]) {
     let (joined, mut far) = joined(present);
-    let stop = CancellationToken::new();
+    let (stop, onward) = (CancellationToken::new(), CancellationToken::new());
     let talking = async {
         // The client may go in the middle.
         let _ = far.write_all(babble).await;
@@ -120,14 +123,14 @@ async fn serve_babble(stand: &mut Stand, present: bool, babble: &[u8]) {
         let mut rest = Vec::new();
         let _ = far.read_to_end(&mut rest).await;
     };
-    let (ended, ()) = tokio::join!(serve(&mut stand.own, joined, &stop), talking);
+    let (ended, ()) = tokio::join!(serve(&mut stand.own, joined, &stop, &onward), talking);
     assert!(ended.why.is_some(), "nobody told it to stop");
 }
 
 /// That a record is delivered by a remote that keeps to the rules.
 async fn serve_well(stand: &mut Stand, version: Version) {
     let (joined, mut far) = joined(false);
-    let stop = CancellationToken::new();
+    let (stop, onward) = (CancellationToken::new(), CancellationToken::new());
     let remote = async {
         let mut inbox = BytesMut::new();
         while stand.spool.figures().messages > 0 {
@@ -149,7 +152,7 @@ async fn serve_well(stand: &mut Stand, version: Version) {
         let mut rest = Vec::new();
         let _ = far.read_to_end(&mut rest).await;
     };
-    let (ended, ()) = tokio::join!(serve(&mut stand.own, joined, &stop), remote);
+    let (ended, ()) = tokio::join!(serve(&mut stand.own, joined, &stop, &onward), remote);
     assert!(ended.why.is_none() && ended.good, "{:?}", ended.why);
 }
 

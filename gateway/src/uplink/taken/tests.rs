@@ -17,7 +17,7 @@ struct Gateway {
 }
 
 fn uplink(host: &str) -> Uplink {
-    Uplink::new("cloud", Url { tls: false, host: host.into(), port: 1883 }, Vec::new())
+    Uplink::new("cloud", Url { tls: false, host: host.into(), port: 1883, websocket: None }, Vec::new())
 }
 
 fn open(folder: &Path, host: &str) -> (Store, Taken) {

@@ -26,7 +26,8 @@ fn uplink(when_full: WhenFull) -> Uplink {
     let filter = TopicFilter::new("#").unwrap();
     let (direction, qos) = (Direction::Both, QoS::AtLeastOnce);
     let rule = Rule { filter, direction, qos, local_prefix: String::new(), remote_prefix: String::new() };
-    let mut uplink = Uplink::new("cloud", Url { tls: false, host: "host".into(), port: 1883 }, vec![rule]);
+    let mut uplink =
+        Uplink::new("cloud", Url { tls: false, host: "host".into(), port: 1883, websocket: None }, vec![rule]);
     uplink.spool.when_full = when_full;
     uplink.spool.alarms = vec![TopicFilter::new("alarm/#").unwrap()];
     uplink

@@ -103,7 +103,10 @@ impl House {
                 Reached::Compiled
             }
             Ok(loaded) => {
-                assert_eq!(read, Ok(()), "what can be loaded passes the reader");
+                // The engine does not miss an interface that has types alone, whatever its name and version; the reader does,
+                // and what it refuses the gateway does not load.
+                let import = |error: &String| error.starts_with("imports `");
+                assert!(read.as_ref().err().is_none_or(import), "what can be loaded passes the reader: {read:?}");
                 self.ask_alone(loaded.clone(), stamp).max(self.ask_in_a_stage(loaded, stamp))
             }
         }

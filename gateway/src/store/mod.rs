@@ -287,9 +287,10 @@ impl Store {
         number
     }
 
-    /// Notes what has changed of a session at a remote.
+    /// Notes what has changed of a session at a remote. Nobody need wait for it, but one that is found doubted is not
+    /// believed, so it is not put off.
     pub fn update_remote(&self, session: u64, row: RemoteRow) {
-        self.change(LAZY, |pending, due| pending.update_remote(session, row, due));
+        self.change(Duration::ZERO, |pending, due| pending.update_remote(session, row, due));
     }
 
     /// Keeps a subscription, or with `None` lets it go. `name` is the filter as the client wrote it, with `$share`.

@@ -11,6 +11,7 @@ use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::shown::minute;
 use super::{Frame, Input, show};
 use crate::admin::Sources;
 use crate::admin::audit::{Change, Did};
@@ -204,6 +205,10 @@ impl Page {
         let changes = sources.page.audit.newest().into_iter().take(CHANGES).map(Change::from).collect();
         let roles = &[Role::Viewer, Role::Operator, Role::Admin];
         Self { frame, everybody, changes, error, roles, scopes: &Role::ALL }
+    }
+
+    fn minute(&self, time: &str) -> String {
+        minute(time)
     }
 
     fn is_me(&self, name: &str) -> bool {

@@ -54,6 +54,11 @@ pub(in crate::admin) fn duration(time: Duration) -> String {
     parts.join(" ")
 }
 
+/// A time in RFC 3339 and UTC, to the minute: `2026-11-27 04:47`.
+pub(in crate::admin) fn minute(time: &str) -> String {
+    time.get(..16).unwrap_or(time).replace('T', " ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,6 +69,7 @@ mod tests {
         assert_eq!(rates, ["–", "0/s", "1.2/min", "0.5/s", "10/s", "1\u{202f}234/s"]);
         assert_eq!([0, 999, 1000, 1_234_567].map(count), ["0", "999", "1\u{202f}000", "1\u{202f}234\u{202f}567"]);
         assert_eq!([0, 17, 1_200, 999_600, 12_345_678].map(bytes), ["0 B", "17 B", "1.2 kB", "1.0 MB", "12 MB"]);
+        assert_eq!(minute("2026-11-27T04:47:31Z"), "2026-11-27 04:47");
         let times = [0, 59, 60, 725, 3600, 90_061].map(|seconds| duration(Duration::from_secs(seconds)));
         assert_eq!(times, ["0 s", "59 s", "1 min", "12 min 5 s", "1 h", "1 d 1 h"]);
     }

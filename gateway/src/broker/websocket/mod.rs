@@ -112,22 +112,18 @@ async fn welcome(arrival: Arrival, shared: Arc<Shared>, stop: CancellationToken)
             match stream {
                 Came::Plain(stream) => {
                     accept::prepare(&stream, settings.tcp_keep_alive);
-                    let stream = WebSocket::new(stream, input, settings.max_packet_size);
+                    let stream = WebSocket::new(Side::Server, stream, input, settings.max_packet_size);
                     let whence = Whence { address: peer, door: Door::WebSocket };
                     listener::serve(stream, Caller::Stranger, whence, shared, settings, deadline, &stop).await;
                 }
                 Came::Secure(stream) => {
                     accept::prepare(stream.get_ref().0, settings.tcp_keep_alive);
-                    let stream = WebSocket::new(Flushing::new(*stream), input, settings.max_packet_size);
+                    let stream = WebSocket::new(Side::Server, Flushing::new(*stream), input, settings.max_packet_size);
                     let whence = Whence { address: peer, door: Door::SecureWebSocket };
                     let serving = listener::serve(stream, Caller::Stranger, whence, shared, settings, deadline, &stop);
                     Box::pin(serving).await;
                 }
             }
-            accept::prepare(&stream, settings.tcp_keep_alive);
-            let stream = WebSocket::new(Side::Server, stream, BytesMut::from(input), settings.max_packet_size);
-            let whence = Whence { address: peer, door: Door::WebSocket };
-            listener::serve(stream, Caller::Stranger, whence, shared, settings, deadline, &stop).await;
         }
         None => {}
         Some(Ok(Err(_)) | Err(_)) => shared.stats.refused(Refusal::NoConnect),

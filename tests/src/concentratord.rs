@@ -77,7 +77,7 @@ impl Concentratord {
         let answers = Arc::clone(&input);
         std::thread::spawn(move || {
             for question in lines {
-                if let Some(asked) = understood(generation, eui, parts(&question), &answers) {
+                if let Some(asked) = understood(generation, eui, &parts(&question), &answers) {
                     let _ = tell.send(asked);
                 }
             }
@@ -163,8 +163,8 @@ fn answer_with(input: &Mutex<ChildStdin>, answer: &[u8]) {
 }
 
 /// Answers as each generation does who it is and what it does not understand. The rest is for the test.
-fn understood(generation: Generation, eui: u64, parts: Vec<Vec<u8>>, input: &Mutex<ChildStdin>) -> Option<Asked> {
-    let [first, rest @ ..] = &parts[..] else { panic!("a message has frames") };
+fn understood(generation: Generation, eui: u64, parts: &[Vec<u8>], input: &Mutex<ChildStdin>) -> Option<Asked> {
+    let [first, rest @ ..] = parts else { panic!("a message has frames") };
     let (word, message) = match (generation, rest) {
         (Generation::New, []) => {
             let command = Proto::read(first);

@@ -57,3 +57,51 @@ impl Who {
 fn words(clock: SystemTime) -> String {
     humantime::format_rfc3339_seconds(clock).to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::codec::Version;
+    use crate::config::{Hub, Secret, SharedAccessKey, Url};
+    use crate::message::ClockQuality;
+
+    fn uplink() -> Uplink {
+        let url = Url { tls: true, host: "roof.azure-devices.net".into(), port: 8883 };
+        let key = Some(SharedAccessKey::SharedAccessKey(Secret::new("c2VjcmV0")));
+        let hub = Some(Hub { shared_access_key: key, ..Hub::new("roof.azure-devices.net") });
+        Uplink { client_id: "gw-1".into(), hub, ..Uplink::new("cloud", url, Vec::new()) }
+    }
+
+    fn at(seconds: u64, clock: ClockQuality) -> Received {
+        Received { wall: UNIX_EPOCH + Duration::from_secs(seconds), monotonic: Instant::now(), clock }
+    }
+
+    #[test]
+    fn a_device_has_a_name_and_a_token_and_asks_for_another_before_it_ends() {
+        let who = Who::of(&uplink(), at(1_800_000_000, ClockQuality::Synchronised)).ok().unwrap();
+        assert_eq!(who.user.as_deref(), Some("roof.azure-devices.net/gw-1/?api-version=2021-04-12"));
+        assert!(who.password.is_some_and(|token| token.ends_with("&se=1800003600")));
+        assert_eq!(who.renew_after, Some(Duration::from_secs(2880)));
+    }
+
+    #[test]
+    fn a_clock_that_nobody_set_is_named_where_a_token_is_refused_and_one_that_can_not_be_makes_none() {
+        let refused = |clock| {
+            let who = Who::of(&uplink(), at(1_800_000_000, clock)).ok().unwrap();
+            let (reason, details, version) = (ReasonCode::NotAuthorized, None, Version::V311);
+            who.explained(Trouble::Refused { reason, details, version }).to_string()
+        };
+        assert!(
+            refused(ClockQuality::Unsynchronised).contains("Or is it 2027-01-15T08:00:00Z? Nothing sets the clock")
+        );
+        assert!(!refused(ClockQuality::Synchronised).contains("clock"));
+        let never = Who::of(&uplink(), at(60, ClockQuality::Unsynchronised)).err().unwrap().to_string();
+        assert!(never.contains("the clock says 1970-01-01T00:01:00"), "{never}");
+        // Certificates and passwords need no clock.
+        let mut by_certificate = uplink();
+        by_certificate.hub = Some(Hub::new("roof.azure-devices.net"));
+        assert!(Who::of(&by_certificate, at(60, ClockQuality::Unsynchronised)).is_ok_and(|who| who.password.is_none()));
+    }
+}

@@ -99,7 +99,7 @@ pub(super) fn check_rule(section: &Section<'_>, direction: Direction) {
 /// Whether some rule sends what the hub itself says here: none does.
 pub(super) fn warn_of_own(section: &Section<'_>, name: &str, rules: &[Rule]) {
     let own = format!("hub/{name}/");
-    if rules.iter().any(|rule| rule.local_prefix.starts_with(&own) || rule.filter.as_str().starts_with(&own)) {
+    if rules.iter().any(|rule| format!("{}{}", rule.local_prefix, rule.filter).starts_with(&own)) {
         let what =
             format!("a rule names topics under `{own}`, which are between here and the hub: it sends none of them");
         section.notes.warning(section.spot("topics"), what, "remove the rule");

@@ -86,7 +86,9 @@ impl Work {
                     break;
                 }
                 kind => {
-                    let bytes = vec![what; usize::from(how) + 1];
+                    // What frames begin with is odd, or 0xfe. Else a byte that was taken out of a record could be made good by
+                    // the first one behind it, which then is missed with good reason.
+                    let bytes = vec![what & 0x7e; 2 * usize::from(how) + 1];
                     let frame = Frame::Record { number, at, begins: kind % 2 == 0, bytes: &bytes };
                     put(&mut work.bytes, NAME.salt, &frame);
                     work.written.push(Written { number, bytes, place: Some(start..work.bytes.len()) });

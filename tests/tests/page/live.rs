@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::time::Instant;
 
 use serde_json::Value;
-use stile_tests::{PATIENCE, Stile, Visitor, mosquitto_pub};
+use stile_tests::{Neighbour, PATIENCE, Stile, Visitor, mosquitto_pub};
 
 /// Reads events until one of this name has come, and gives its data.
 fn event(stream: &mut impl BufRead, name: &str) -> Value {
@@ -78,4 +78,23 @@ fn a_viewer_of_the_way_sees_a_message_come_and_reach_the_outputs() {
         (&"delivered".into(), &"out".into(), &seen[0]["id"])
     );
     assert!(seen[1]["after_micros"].as_u64() >= seen[0]["after_micros"].as_u64(), "{seen:?}");
+}
+
+#[test]
+fn who_does_not_read_skips_messages_and_sees_how_many_and_nobody_waits_for_him() {
+    let stile = Stile::start("");
+    let anna = Visitor::first(&stile);
+    let mut neighbour = Neighbour::of(&stile);
+    let mut stream = BufReader::new(anna.send("GET", "/api/v1/live?filter=flood", &[], ""));
+    let mut line = String::new();
+    while line != "\r\n" {
+        line.clear();
+        stream.read_line(&mut line).unwrap();
+    }
+    // More than the kernel keeps for somebody who does not read.
+    let (count, text) = ("20000", "x".repeat(2000));
+    let sent = mosquitto_pub(stile.mqtt, "mqttv5", &["-t", "flood", "--repeat", count, "-m", &text]);
+    assert!(sent.status.success(), "{sent:?}");
+    neighbour.is_well();
+    assert!(event(&mut stream, "missed")["missed"].as_u64() > Some(0));
 }

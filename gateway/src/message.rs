@@ -3,6 +3,7 @@
 //! Owns the types that every room shares and their validity. Never does I/O and knows no other room.
 //! Constructors validate, so whoever holds a value can trust it; a clone costs a few reference counts.
 
+mod compare;
 mod id;
 mod receipt;
 mod record;
@@ -102,6 +103,13 @@ impl fmt::Display for Origin {
         }
     }
 }
+
+/// Names of the user properties in which the gateway says something of a message: its id, when it was received, how far the
+/// clock could be trusted then, where it entered.
+pub const OWN_PROPERTIES: [&str; 4] = ["stile-id", RECEIVED_AT, "stile-clock", "stile-origin"];
+
+/// The one of [`OWN_PROPERTIES`] that is a time.
+pub const RECEIVED_AT: &str = "stile-received-at";
 
 /// What a radio knows of a frame besides its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]

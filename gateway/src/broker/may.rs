@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::access::Who;
 use super::accounts::{MoreUsers, Roster};
-use super::rights::{Allowed, Right, Rights, Scope, covers, overlaps};
+use super::rights::{Allowed, Right, Rights, Scope};
 use super::{fits, may_publish, share};
 use crate::config::{self, FileUser};
 use crate::message::{Topic, TopicFilter};
@@ -94,12 +94,12 @@ fn subscribe(rights: &Rights, settings: &config::Broker, filter: &TopicFilter) -
     let Allowed::These(list) = &rights.subscribe else { return yes("the user may do everything") };
     let first = |fits: &dyn Fn(&Right) -> bool| list.iter().find(|right| fits(right));
     match rights.scope(filter) {
-        Scope::Whole => yes(first(&|right| covers(&right.filter, filter)).map(named).unwrap_or_default()),
+        Scope::Whole => yes(first(&|right| right.filter.covers(filter)).map(named).unwrap_or_default()),
         Scope::Cut(_) => {
-            let parts: Vec<_> = list.iter().filter(|right| overlaps(&right.filter, filter)).map(named).collect();
+            let parts: Vec<_> = list.iter().filter(|right| right.filter.overlaps(filter)).map(named).collect();
             yes(format!("in part: what falls under {}", parts.join(", ")))
         }
-        Scope::Nothing => match first(&|right| covers(filter, &right.filter)) {
+        Scope::Nothing => match first(&|right| filter.covers(&right.filter)) {
             Some(right) => no(format!("it is wider than {}", named(right))),
             None => no("no right to subscribe has anything in common with it"),
         },

@@ -6,11 +6,8 @@ use std::sync::Arc;
 
 use crate::message::{Topic, TopicFilter};
 
-mod compare;
 #[cfg(test)]
 mod tests;
-
-pub(super) use compare::{covers, overlaps};
 
 /// A right as the settings give it: a filter in which `%u` and `%c` stand for the user's name and the client id.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,7 +94,7 @@ impl Rights {
     /// of it is allowed, or when it is wider than a right, so that it would take more than whoever gave that right meant.
     pub(super) fn scope(&self, filter: &TopicFilter) -> Scope {
         match self.reach(filter) {
-            Scope::Cut(rights) if rights.iter().any(|right| covers(filter, right)) => Scope::Nothing,
+            Scope::Cut(rights) if rights.iter().any(|right| filter.covers(right)) => Scope::Nothing,
             reach => reach,
         }
     }
@@ -107,10 +104,10 @@ impl Rights {
     pub(super) fn reach(&self, filter: &TopicFilter) -> Scope {
         let Allowed::These(rights) = &self.subscribe else { return Scope::Whole };
         let rights = || rights.iter().map(|right| &right.filter);
-        if rights().any(|right| covers(right, filter)) {
+        if rights().any(|right| right.covers(filter)) {
             return Scope::Whole;
         }
-        let overlapping: Arc<[TopicFilter]> = rights().filter(|right| overlaps(right, filter)).cloned().collect();
+        let overlapping: Arc<[TopicFilter]> = rights().filter(|right| right.overlaps(filter)).cloned().collect();
         if overlapping.is_empty() { Scope::Nothing } else { Scope::Cut(overlapping) }
     }
 }

@@ -64,9 +64,9 @@ proptest! {
         let topics = all_topics();
         let covered = topics.iter().all(|topic| !b.matches(topic) || a.matches(topic));
         let common = topics.iter().any(|topic| a.matches(topic) && b.matches(topic));
-        prop_assert_eq!(covers(&a, &b), covered, "{} covers {}", a, b);
-        prop_assert_eq!(overlaps(&a, &b), common, "{} overlaps {}", a, b);
-        prop_assert_eq!(overlaps(&b, &a), common, "{} overlaps {}", b, a);
+        prop_assert_eq!(a.covers(&b), covered, "{} covers {}", a, b);
+        prop_assert_eq!(a.overlaps(&b), common, "{} overlaps {}", a, b);
+        prop_assert_eq!(b.overlaps(&a), common, "{} overlaps {}", b, a);
     }
 
     #[test]
@@ -83,8 +83,8 @@ proptest! {
             prop_assert_eq!(all.reach(&wanted).allows(&topic), all.may_get(&Topic::new(&topic).unwrap()));
         }
         if scope == Scope::Nothing {
-            let wider = rights.iter().any(|right| covers(&wanted, right));
-            prop_assert!(wider || !rights.iter().any(|right| overlaps(right, &wanted)));
+            let wider = rights.iter().any(|right| wanted.covers(right));
+            prop_assert!(wider || !rights.iter().any(|right| right.overlaps(&wanted)));
         }
     }
 

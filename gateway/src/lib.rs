@@ -9,6 +9,7 @@
 //! | [`radio`] | bytes and frames to messages and back |
 //! | [`store`] | what outlives the process |
 //! | [`spool`] | the crash-safe queue before a remote broker |
+//! | [`sharing`] | what of a message a remote may be told |
 //! | [`codec`] | MQTT's packets: bytes and back |
 //! | [`broker`] | MQTT for clients |
 //! | [`uplink`] | remote brokers |
@@ -44,6 +45,7 @@ pub mod plugin_host;
 pub mod plugins;
 pub mod radio;
 pub mod reload;
+pub mod sharing;
 pub mod signature;
 pub mod spool;
 pub mod store;
@@ -72,6 +74,7 @@ use crate::data_dir::DataDir;
 use crate::pipeline::Pipeline;
 use crate::plugins::Plugins;
 use crate::radio::Radios;
+use crate::sharing::At;
 use crate::store::{Store, Stored};
 use crate::supervisor::{Rank, Supervisor, UnitError};
 use crate::uplink::Uplinks;
@@ -137,6 +140,7 @@ impl Gateway {
         let uplinks =
             Uplinks::new(&settings.gateway.id, data_folder, Arc::clone(&pipeline), supervisor.clone(), remotes);
         let (plugins, uplinks) = (Arc::new(plugins), Arc::new(uplinks));
+        uplinks.record(&settings.uplink, At::Start).await;
         // Before anything brings messages, so that none goes past them.
         for uplink in settings.uplink.clone() {
             uplinks.start(uplink).await;

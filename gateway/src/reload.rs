@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 
 use crate::config::{self, Change, Door, Settings};
 use crate::pipeline::StageError;
+use crate::sharing::At;
 use crate::supervisor::UnitError;
 use crate::{CLOSE_PATIENCE, Gateway, admin, broker, logging, mqtt_unit, with_certificate};
 
@@ -149,6 +150,7 @@ impl Gateway {
     }
 
     async fn reload_uplinks(&self, changes: &[Change], new: &Settings) {
+        self.uplinks.record(&new.uplink, At::Reload).await;
         for change in changes {
             if let Change::UplinkRemoved(name) = change {
                 self.uplinks.stop(name).await;

@@ -41,6 +41,7 @@ fn describe(shown: &Shown) -> Value {
         "connected": read(&stats.connected),
         "failed": read(&stats.failed),
         "dropped": drops(shown),
+        "withheld": stats.withholdings().map(|(why, count)| (why.to_owned(), count.into())).collect::<Map<_, Value>>(),
     })
 }
 

@@ -172,8 +172,10 @@ fn table(all: &Value) -> String {
         let errors = errors.into_iter().filter_map(|(error, what)| Some((what, error.as_str()?)));
         lines.extend(errors.map(|(what, error)| format!("{name}, {what}: {}", visible(error))));
         lines.extend(paths(uplink).map(|line| format!("{name}, {line}")));
-        let drops = uplink["dropped"].as_object().into_iter().flatten().filter(|(_, count)| count.as_u64() != Some(0));
-        lines.extend(drops.map(|(reason, count)| format!("{name}, dropped as {reason}: {count}")));
+        for what in ["dropped", "withheld"] {
+            let counts = uplink[what].as_object().into_iter().flatten().filter(|(_, count)| count.as_u64() != Some(0));
+            lines.extend(counts.map(|(reason, count)| format!("{name}, {what} as {reason}: {count}")));
+        }
     }
     lines.join("\n")
 }
@@ -225,7 +227,8 @@ mod tests {
         let uplink = serde_json::json!({
             "name": "cloud", "url": "mqtt://host:1883", "state": "offline", "since": "2026-11-21T21:20:52.634107Z",
             "queue": { "messages": 3, "oldest_seconds": 61.4, "last_error": null }, "seconds_to_drain": null,
-            "delivered": 7, "dropped": { "too-large": 2, "refused": 0 }, "last_error": "lost\u{1b}",
+            "delivered": 7, "dropped": { "too-large": 2, "refused": 0 }, "withheld": { "topic": 5, "not-json": 0 },
+            "last_error": "lost\u{1b}",
             "path_gap_seconds": 3.21, "paths": [
                 { "name": "wwan0", "current": false, "failed": 2, "last_error": "gone" }, { "name": "b", "current": true },
             ],
@@ -239,6 +242,7 @@ mod tests {
             "cloud, path wwan0: not in use; failed 2 times, last: gone",
             "cloud, path b: in use, the change to it took 3.2 s",
             "cloud, dropped as too-large: 2",
+            "cloud, withheld as topic: 5",
         ];
         assert_eq!(lines[2..], more);
     }

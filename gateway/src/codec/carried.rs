@@ -5,21 +5,34 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{PublishProperties, Utf8};
-use crate::message::{Message, Properties};
+use crate::message::{Message, MessageId, OWN_PROPERTIES, Properties};
 
 /// Names of user properties that start like this are the gateway's own: others' are not passed on.
 const OWN_PREFIX: &str = "stile-";
 
-/// A message's properties: the publisher's, then the gateway's own.
+/// Whether a user property of this name can only be the gateway's own.
+pub fn is_own(name: &str) -> bool {
+    name.starts_with(OWN_PREFIX)
+}
+
+/// What the gateway says of a message, under [`OWN_PROPERTIES`].
+pub fn own_properties(message: &Message) -> impl Iterator<Item = (&'static str, String)> {
+    let values = [
+        message.id.to_string(),
+        message.received.rfc3339(),
+        message.received.clock.as_str().to_owned(),
+        message.origin.to_string(),
+    ];
+    OWN_PROPERTIES.into_iter().zip(values)
+}
+
+/// A message's properties: the publisher's, then the gateway's own. One without an id has among the former what may be
+/// said of it.
 pub fn properties_of(message: &Message) -> PublishProperties {
     let mut properties = message.properties.as_deref().map(from_properties).unwrap_or_default();
-    let own = [
-        ("stile-id", message.id.to_string()),
-        ("stile-received-at", message.received.rfc3339()),
-        ("stile-clock", message.received.clock.as_str().to_owned()),
-        ("stile-origin", message.origin.to_string()),
-    ];
-    properties.user.extend(own.into_iter().filter_map(|(name, value)| text_pair(name, &value)));
+    if message.id != MessageId::NONE {
+        properties.user.extend(own_properties(message).filter_map(|(name, value)| text_pair(name, &value)));
+    }
     properties
 }
 
@@ -44,7 +57,7 @@ fn from_properties(p: &Properties) -> PublishProperties {
 /// What a publisher said, as a message carries it; `None` when that is nothing. Copied, so that a message that is kept
 /// does not keep the connection's read buffer.
 pub fn said(p: &PublishProperties) -> Option<Arc<Properties>> {
-    let user = p.user.iter().filter(|(name, _)| !name.starts_with(OWN_PREFIX));
+    let user = p.user.iter().filter(|(name, _)| !is_own(name));
     let properties = Properties {
         payload_is_text: p.payload_is_utf8,
         expiry: p.expiry,

@@ -37,7 +37,7 @@ mod writer;
 use bytes::{Bytes, BytesMut};
 
 pub use ack::Ack;
-pub use carried::{properties_of, said};
+pub use carried::{is_own, own_properties, properties_of, said};
 pub use connack::ConnAck;
 pub use connect::Connect;
 pub use disconnect::{Auth, Disconnect};

@@ -27,6 +27,7 @@ mod region;
 mod secret;
 mod section;
 mod settings;
+mod share;
 mod station;
 mod suggest;
 #[cfg(test)]
@@ -64,6 +65,7 @@ pub use radio::{
 pub use region::Region;
 pub use secret::{MASK, Secret};
 pub use settings::{Admin, Gateway, Log, LogFormat, LogLevel, Settings};
+pub use share::{Coarse, Field, PseudonymsChange, Share, Step};
 pub use station::{BasicsStation, CHANNELS_MAX, RADIOS, StationGateway, StationTls, share_out};
 // `radio` names them as `super::duration` and so on.
 use text::{duration, hex_bytes, hex16};

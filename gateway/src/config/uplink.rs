@@ -11,6 +11,7 @@ use super::hub::Hub;
 use super::path::{NetworkPath, Proxy};
 use super::profile::{Profile, RemoteLimits, Takes};
 use super::secret::Secret;
+use super::share::{PseudonymsChange, Share};
 use super::text::filters;
 use super::url::Url;
 use crate::message::{QoS, TopicFilter};
@@ -62,6 +63,12 @@ pub struct Uplink {
     pub path_return: Duration,
     /// What goes where.
     pub topics: Vec<Rule>,
+    /// What of it may leave, and how. None: all of it, as it is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub share: Vec<Share>,
+    /// When the pseudonyms in it change.
+    #[serde(skip_serializing_if = "PseudonymsChange::is_never")]
+    pub pseudonyms_change: PseudonymsChange,
     /// The longest silence on the connection; 5 s to 18 h.
     #[serde(with = "duration")]
     pub keep_alive: Duration,
@@ -152,6 +159,13 @@ pub struct Rule {
     /// What they begin with there.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub remote_prefix: String,
+}
+
+impl Rule {
+    /// The topics that it is about, as they are here; `None` where prefix and filter make no filter.
+    pub fn here(&self) -> Option<TopicFilter> {
+        TopicFilter::new(&format!("{}{}", self.local_prefix, self.filter)).ok()
+    }
 }
 
 fn text<S: Serializer>(filter: &TopicFilter, serializer: S) -> Result<S::Ok, S::Error> {
@@ -273,6 +287,8 @@ impl Uplink {
             path_timeout: Duration::from_secs(10),
             path_return: Duration::from_secs(60),
             topics,
+            share: Vec::new(),
+            pseudonyms_change: PseudonymsChange::default(),
             keep_alive: Duration::from_secs(60),
             in_flight: NonZeroU16::MIN.saturating_add(63),
             max_rate: None,

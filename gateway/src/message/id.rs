@@ -12,6 +12,11 @@ pub struct MessageId {
     pub sequence: u64,
 }
 
+impl MessageId {
+    /// Of a message that goes elsewhere without saying which it is; no message that came in has it.
+    pub const NONE: Self = Self { run: 0, sequence: 0 };
+}
+
 impl fmt::Display for MessageId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}-{}", self.run, self.sequence)

@@ -3,8 +3,8 @@
 //! Owns the MQTT client's side. Never keeps a message itself: what is to go out lies in the `spool`, and nothing but the
 //! remote's acknowledgement takes it out there.
 //! `tap.rs` takes messages at the pipeline's end; `routes.rs` says which and under what name, by the rules in `topics.rs`, and
-//! `fit.rs` whether the remote could ever take them. `run.rs` is an uplink's unit. `dial/` opens a connection over one of its
-//! paths, `paths.rs` says over which and `way.rs` tries them; `link.rs` has the gateway let in, as whom `who.rs` says, and
+//! `fit.rs` whether the remote could ever take them, `sharing.rs` what of them may leave. `run.rs` is an uplink's unit. `dial/`
+//! opens a connection over one of its paths, `paths.rs` says over which and `way.rs` tries them; `link.rs` has the gateway let in, as whom `who.rs` says, and
 //! `session.rs` serves it; `flight.rs` knows what is under way, `pace.rs` how fast, `gap.rs` how long a change of paths takes,
 //! `taken.rs` what came from there and may come again. What goes wrong is in `trouble.rs`, what is said here in `reports.rs` and
 //! `dead.rs`. `hub/` is Azure IoT Hub, whose topics are its own. `probe.rs` is one try from the command line.
@@ -25,6 +25,7 @@ mod reports;
 mod routes;
 mod run;
 mod session;
+mod sharing;
 mod stats;
 mod taken;
 mod tap;
@@ -45,7 +46,9 @@ pub use self::stats::{Condition, Dead, PathCondition, UplinkStats};
 use self::run::{Kept, Unit, spool_settings};
 use self::taken::Taken;
 use crate::config;
+use crate::message::{Message, QoS, Topic};
 use crate::pipeline::Pipeline;
+use crate::sharing::{At, Pseudonyms};
 use crate::spool::Figures;
 use crate::store::{Store, StoredRemote};
 use crate::supervisor::{Rank, Supervisor};
@@ -59,7 +62,7 @@ const STOP_PATIENCE: Duration = Duration::from_secs(5);
 /// The uplinks, each a unit of the supervisor.
 pub struct Uplinks {
     gateway: String,
-    folder: PathBuf,
+    data_dir: PathBuf,
     pipeline: Arc<Pipeline>,
     supervisor: Supervisor,
     memory: Mutex<Memory>,
@@ -105,9 +108,9 @@ impl Uplinks {
         supervisor: Supervisor,
         (store, found): (Store, Vec<StoredRemote>),
     ) -> Self {
-        let folder = data_dir.join(FOLDER);
         let memory = Mutex::new(Memory { store, found, taken: BTreeMap::new() });
-        Self { gateway: gateway.to_owned(), folder, pipeline, supervisor, memory, units: Mutex::default() }
+        let (gateway, data_dir) = (gateway.to_owned(), data_dir.to_owned());
+        Self { gateway, data_dir, pipeline, supervisor, memory, units: Mutex::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Unit>>> {
@@ -118,6 +121,12 @@ impl Uplinks {
         format!("uplink {name}")
     }
 
+    /// Writes down, and logs, what of these settings lets other things leave than before; to be called before they take
+    /// effect.
+    pub async fn record(&self, uplinks: &[config::Uplink], at: At) {
+        sharing::record(self.data_dir.clone(), uplinks.to_vec(), at, self.pipeline.clock().now()).await;
+    }
+
     /// Starts an uplink, or gives one other settings. When it returns, messages that it is to have come to its spool, unless
     /// that can't be opened, which is tried again.
     pub async fn start(&self, uplink: config::Uplink) {
@@ -125,7 +134,10 @@ impl Uplinks {
         self.supervisor.stop(&Self::unit(&name), STOP_PATIENCE).await;
         let before = self.lock().remove(&name);
         let kept = before.as_ref().and_then(|unit| unit.kept.get().cloned());
+        let pseudonyms = before.as_ref().map(|unit| Arc::clone(&unit.pseudonyms));
+        let pseudonyms = pseudonyms.unwrap_or_else(|| Arc::new(Pseudonyms::of(&self.data_dir, &name)));
         if let Some(Kept { spool, tap, .. }) = &kept {
+            sharing::prepare(&pseudonyms, &uplink, self.pipeline.clock().now()).await;
             // The same spool goes on: what is delivered meanwhile is in it.
             spool.set(spool_settings(&uplink.spool));
             tap.set(&uplink);
@@ -133,11 +145,12 @@ impl Uplinks {
         let taken = self.memory.lock().unwrap_or_else(PoisonError::into_inner).of(&uplink);
         let unit = Arc::new(Unit {
             gateway: self.gateway.clone(),
-            folder: self.folder.join(&name),
+            folder: self.data_dir.join(FOLDER).join(&name),
             settings: Arc::new(uplink),
             pipeline: Arc::clone(&self.pipeline),
             taken,
             stats: before.map(|unit| Arc::clone(&unit.stats)).unwrap_or_default(),
+            pseudonyms,
             kept: kept.map_or_else(OnceLock::new, OnceLock::from),
         });
         if let Err(error) = unit.open().await {
@@ -177,6 +190,24 @@ impl Uplinks {
         });
         shown.collect()
     }
+}
+
+/// Where a message goes at an uplink's remote, and with which quality of service.
+///
+/// # Errors
+/// In words, why the uplink of the gateway with this id does not send it.
+pub fn outward(uplink: &config::Uplink, gateway: &str, message: &Message) -> Result<(Topic, QoS), String> {
+    let (routes, topic) = (routes::Routes::new(uplink), message.topic.as_str());
+    if topic.starts_with(&reports::own(gateway)) || !routes.sends(topic) {
+        return Err("no rule of `topics` sends its topic".to_owned());
+    }
+    let outgoing = routes.outward(message).map_err(|misfit| misfit.detail)?;
+    Ok((outgoing.topic, outgoing.qos))
+}
+
+/// Whether what has this topic here is said to the hub that the remote is, and so is no matter of sharing.
+pub fn is_for_hub(uplink: &config::Uplink, topic: &str) -> bool {
+    routes::Routes::new(uplink).is_for_hub(topic)
 }
 
 /// Says whether all that was taken is on disk.

@@ -52,6 +52,11 @@ impl Routes {
         of_hub.unwrap_or_else(|| self.rules.sends(topic))
     }
 
+    /// Whether what has this topic here is said to the hub itself, and not sent by the rules.
+    pub(super) fn is_for_hub(&self, topic: &str) -> bool {
+        self.hub.as_ref().is_some_and(|hub| hub.takes(topic).is_some())
+    }
+
     /// Whether a message that has this topic here waits in the spool.
     pub(super) fn queues(&self, topic: &str) -> bool {
         self.sends(topic) && !self.hub.as_ref().is_some_and(|hub| hub.is_command(topic))

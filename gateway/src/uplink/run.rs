@@ -14,6 +14,7 @@ use super::pace::{BackOff, Rate};
 use super::reports::{self, Reports};
 use super::routes::Routes;
 use super::session::{self, Ended, Own};
+use super::sharing::{self, Sharing};
 use super::stats::UplinkStats;
 use super::taken::Taken;
 use super::tap::Tap;
@@ -22,6 +23,7 @@ use super::way::Way;
 use super::who::Who;
 use crate::config::{self, Durability, WhenFull};
 use crate::pipeline::Pipeline;
+use crate::sharing::Pseudonyms;
 use crate::spool::{self, Spool, SpoolSettings};
 use crate::supervisor::UnitError;
 
@@ -44,6 +46,7 @@ pub(super) struct Unit {
     pub(super) pipeline: Arc<Pipeline>,
     pub(super) stats: Arc<UplinkStats>,
     pub(super) taken: Arc<Mutex<Taken>>,
+    pub(super) pseudonyms: Arc<Pseudonyms>,
     /// Not there while the spool can't be opened.
     pub(super) kept: OnceLock<Kept>,
 }
@@ -62,10 +65,12 @@ impl Unit {
         };
         // What else was found is told by the spool itself.
         let (spool, opened) = tokio::task::spawn_blocking(opening).await??;
+        sharing::prepare(&self.pseudonyms, &self.settings, self.pipeline.clock().now()).await;
+        let sharing = Sharing::new(&self.settings, Arc::clone(&self.pseudonyms));
         let stats = Arc::clone(&self.stats);
         let dead =
             DeadLetters::new(&self.gateway, &self.settings.name, Arc::clone(&self.pipeline), Arc::clone(&stats))?;
-        let tap = Tap::new(&self.settings, reports::own(&self.gateway), spool.clone(), stats, dead);
+        let tap = Tap::new(&self.settings, sharing, reports::own(&self.gateway), spool.clone(), stats, dead);
         let reused = !opened.clean && self.settings.spool.durability == Durability::OnOutage;
         let kept = Kept { spool, tap: Arc::new(tap), reused };
         let kept = self.kept.get_or_init(|| kept).clone();
@@ -97,8 +102,9 @@ impl Unit {
             settings: Arc::clone(&self.settings),
         };
         tokio::select! {
-            // Never ends.
+            // The first two never end.
             () = tap.tend(&self.pipeline) => {}
+            () = sharing::tend(&self.pseudonyms, &self.settings.name, &self.pipeline) => {}
             () = drive(&mut own, &stop) => {}
         }
         own.dead.tell_waiting().await;

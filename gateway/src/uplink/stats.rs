@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use crate::sharing::Withheld;
+
 /// Why a message did not reach the remote, besides what its spool drops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(usize)]
@@ -112,6 +114,7 @@ pub struct UplinkStats {
     /// Times that another path was taken than before.
     pub path_changes: AtomicU64,
     dead: [AtomicU64; Dead::ALL.len()],
+    withheld: [AtomicU64; Withheld::ALL.len()],
     condition: Mutex<Condition>,
     /// The limits that the remote named, as long as it is there.
     said: RwLock<Option<super::Limits>>,
@@ -130,6 +133,16 @@ impl UplinkStats {
 
     pub(super) fn dead(&self, why: Dead) {
         Self::add(&self.dead[why as usize]);
+    }
+
+    /// Counts a message that is not shared. Says whether it is the first one for this reason.
+    pub(super) fn withhold(&self, why: Withheld) -> bool {
+        self.withheld[why as usize].fetch_add(1, Ordering::Relaxed) == 0
+    }
+
+    /// Messages that its rules send and its sharing policy keeps here, by reason. They are in none of the other counters.
+    pub fn withholdings(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        Withheld::ALL.iter().map(|why| (why.as_str(), self.withheld[*why as usize].load(Ordering::Relaxed)))
     }
 
     /// Messages that did not reach the remote, by reason.

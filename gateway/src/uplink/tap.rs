@@ -14,11 +14,13 @@ use super::fit::{self, Bounds};
 use super::hub::{Command, Desk};
 use super::link;
 use super::routes::Routes;
+use super::sharing::Sharing;
 use super::stats::{Dead, UplinkStats};
 use crate::codec::Version;
 use crate::config::{self, Takes, WhenFull};
 use crate::message::{Awaited, Message, Origin, Promise, Receipt, Topic, TopicFilter};
 use crate::pipeline::{Carrier, Pipeline};
+use crate::sharing::Withheld;
 use crate::spool::{NotTaken, Priority, Refused, Spool};
 
 /// What may be kept in memory while the spool is full, in bytes. Policy: what comes then is not acknowledged, and its
@@ -30,16 +32,23 @@ struct Wanted {
     routes: Routes,
     version: Version,
     takes: Takes,
+    sharing: Sharing,
     alarms: Vec<TopicFilter>,
     blocks: bool,
 }
 
 impl Wanted {
-    fn of(uplink: &config::Uplink) -> Self {
+    /// Whether something may leave under this topic.
+    fn shares(&self, topic: &str) -> bool {
+        self.routes.is_for_hub(topic) || self.sharing.names(topic)
+    }
+
+    fn of(uplink: &config::Uplink, sharing: Sharing) -> Self {
         Self {
             routes: Routes::new(uplink),
             version: link::version(uplink.protocol),
             takes: uplink.takes(),
+            sharing,
             alarms: uplink.spool.alarms.clone(),
             blocks: uplink.spool.when_full == WhenFull::Block,
         }
@@ -82,6 +91,7 @@ pub(super) struct Tap {
 impl Tap {
     pub(super) fn new(
         uplink: &config::Uplink,
+        sharing: Sharing,
         own: String,
         spool: Spool,
         stats: Arc<UplinkStats>,
@@ -90,7 +100,7 @@ impl Tap {
         Self {
             name: uplink.name.clone(),
             own,
-            wanted: RwLock::new(Wanted::of(uplink)),
+            wanted: RwLock::new(Wanted::of(uplink, sharing)),
             spool,
             stats,
             dead: Arc::new(dead),
@@ -102,7 +112,8 @@ impl Tap {
     }
 
     pub(super) fn set(&self, uplink: &config::Uplink) {
-        *self.wanted.write().unwrap_or_else(PoisonError::into_inner) = Wanted::of(uplink);
+        let mut wanted = self.wanted.write().unwrap_or_else(PoisonError::into_inner);
+        *wanted = Wanted::of(uplink, wanted.sharing.with(uplink));
     }
 
     /// Where messages are told of that can't go to the remote.
@@ -135,14 +146,20 @@ impl Tap {
         Some(fresh)
     }
 
-    /// How a message is queued.
+    /// What may leave of a message; `None` where it may leave as it is.
+    fn shaped(&self, message: &Message) -> Result<Option<Message>, Withheld> {
+        let wanted = self.wanted();
+        if wanted.routes.is_for_hub(message.topic.as_str()) { Ok(None) } else { wanted.sharing.shape(message) }
+    }
+
+    /// How a message is queued, of which so much leaves.
     ///
     /// # Errors
     /// Why it could never go to the remote.
-    fn priority(&self, message: &Message) -> Result<Priority, Misfit> {
+    fn priority(&self, message: &Message, leaves: &Message) -> Result<Priority, Misfit> {
         let wanted = self.wanted();
         let bounds = Bounds { version: wanted.version, takes: wanted.takes, said: self.stats.said() };
-        fit::outgoing(message, &wanted.routes, &bounds)?;
+        fit::outgoing(leaves, &wanted.routes, &bounds)?;
         let alarm = wanted.alarms.iter().any(|filter| filter.matches(message.topic.as_str()));
         Ok(if alarm { Priority::Alarm } else { Priority::Bulk })
     }
@@ -165,6 +182,16 @@ impl Tap {
             fresh.settle();
         } else {
             receipt.settle();
+        }
+    }
+
+    /// Counts a message that is not shared. The remote has no part in it, so nobody waits for that.
+    fn withhold(&self, message: &Message, why: Withheld) {
+        let first = self.stats.withhold(why);
+        if first && why != Withheld::Topic {
+            let (uplink, reason, detail) = (self.name.as_str(), why.as_str(), why.words());
+            log::info!(uplink = uplink, topic:% = message.topic, reason = reason, detail = detail;
+                "a message is not shared with the remote; more of the kind are counted");
         }
     }
 
@@ -260,15 +287,26 @@ impl Carrier for Tap {
     }
 
     fn take(&self, record: Bytes, message: &Message, receipt: Option<Receipt>) {
-        let command = self.wanted().routes.command(message);
-        let priority = match command.map_or_else(|| self.priority(message).map(Some), |command| self.command(command)) {
-            Ok(Some(priority)) => priority,
-            Ok(None) => return self.let_go(receipt),
-            Err(misfit) => {
-                self.dead.leave(message, &misfit);
+        // Before anything of it is kept: what may not leave is in no queue either.
+        let shaped = match self.shaped(message) {
+            Ok(shaped) => shaped,
+            Err(why) => {
+                self.withhold(message, why);
                 return self.let_go(receipt);
             }
         };
+        let record = shaped.as_ref().map_or(record, |shaped| shaped.to_record().into());
+        let leaves = shaped.as_ref().unwrap_or(message);
+        let command = self.wanted().routes.command(message);
+        let priority =
+            match command.map_or_else(|| self.priority(message, leaves).map(Some), |command| self.command(command)) {
+                Ok(Some(priority)) => priority,
+                Ok(None) => return self.let_go(receipt),
+                Err(misfit) => {
+                    self.dead.leave(message, &misfit);
+                    return self.let_go(receipt);
+                }
+            };
         UplinkStats::add(&self.stats.taken);
         // A radio can't be made to wait.
         let may_wait = receipt.is_some() || matches!(message.origin, Origin::Client(_));
@@ -279,7 +317,9 @@ impl Carrier for Tap {
 
     fn holds_up(&self, topic: &Topic) -> bool {
         let wanted = self.wanted();
-        wanted.blocks && !self.waiting().overflow.is_empty() && wanted.routes.queues(topic.as_str())
+        let topic = topic.as_str();
+        let takes = || wanted.routes.queues(topic) && wanted.shares(topic);
+        wanted.blocks && !self.waiting().overflow.is_empty() && takes()
     }
 }
 

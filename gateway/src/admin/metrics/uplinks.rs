@@ -25,6 +25,13 @@ pub(super) fn uplinks(page: &mut Page, sources: &Sources) {
             page.value("stile_uplink_dropped_total", &labels, count);
         }
     }
+    page.metric("stile_uplink_withheld_total", "counter", "Messages that the sharing policy keeps here, by reason.");
+    for uplink in &all {
+        for (reason, count) in uplink.stats.withholdings() {
+            let labels = [("uplink", uplink.settings.name.as_str()), ("reason", reason)];
+            page.value("stile_uplink_withheld_total", &labels, count);
+        }
+    }
     queues(page, &all);
     paths(page, &all);
 }

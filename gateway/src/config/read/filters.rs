@@ -1,5 +1,6 @@
 //! Reads lists of texts and of topic filters, which several sections have.
 
+use crate::config::notes::Spot;
 use crate::config::problem::plain;
 use crate::config::section::Section;
 use crate::config::tree::{Kind, Node, Value};
@@ -34,11 +35,16 @@ pub(in crate::config) fn filter(text: &str) -> Result<TopicFilter, String> {
 
 /// The texts at `key`, without items that are none; `None` if that leaves none. `what` says what they should be.
 pub(super) fn texts(section: &mut Section<'_>, key: &'static str, what: &str) -> Option<Vec<String>> {
+    Some(placed_texts(section, key, what)?.into_iter().map(|(text, _)| text).collect())
+}
+
+/// The same, each with its place.
+pub(super) fn placed_texts(section: &mut Section<'_>, key: &'static str, what: &str) -> Option<Vec<(String, Spot)>> {
     let items = section.list(key, ITEMS_MAX)?;
     let (mut good, empty) = (Vec::new(), items.is_empty());
     for item in items {
         match item.resolve(&[Kind::Text]) {
-            Node { value: Value::Text(text), .. } => good.push(text),
+            Node { spot, value: Value::Text(text) } => good.push((text, spot)),
             Node { spot, value } => {
                 let kind = Node { spot: spot.clone(), value }.kind();
                 let said = format!("`{key}` in {} has {kind}, which is not {what}", section.title());

@@ -14,6 +14,7 @@ mod plugin;
 mod poll;
 mod ports;
 mod radio;
+mod share;
 mod station;
 mod tls;
 mod trust;

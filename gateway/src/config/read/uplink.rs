@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::filters::{filter, filters};
-use super::{hub, name, path, tls, users};
+use super::{hub, name, path, share, tls, users};
 use crate::config::duration;
 use crate::config::problem::plain;
 use crate::config::profile::{Profile, RemoteLimits};
@@ -47,6 +47,8 @@ pub(super) fn read(mut section: Section<'_>, gateway: &str, names: &mut Unique) 
     let tls = client(s, url.as_ref());
     let ways = path::read(s);
     let topics = topics(s, protocol, profile);
+    let share = share::read(s, topics.as_deref());
+    let pseudonyms_change = share::pseudonyms_change(s, share.as_deref());
     let keep_alive = s.duration("keep-alive", Duration::from_secs(5)..=Duration::from_secs(65_535));
     let in_flight = s.integer("in-flight", 1..=1000).and_then(NonZeroU16::new);
     let max_rate = s.integer("max-rate", 1..=1_000_000);
@@ -73,7 +75,8 @@ pub(super) fn read(mut section: Section<'_>, gateway: &str, names: &mut Unique) 
     uplink.keep_alive = keep_alive.unwrap_or(uplink.keep_alive);
     uplink.in_flight = in_flight.unwrap_or(uplink.in_flight);
     uplink.max_packet_size = max_packet_size.unwrap_or(uplink.max_packet_size);
-    Some(Uplink { profile, protocol, user, password, max_rate, announce, spool, limits, ..uplink })
+    uplink.share = share?;
+    Some(Uplink { profile, protocol, user, password, pseudonyms_change, max_rate, announce, spool, limits, ..uplink })
 }
 
 /// `[uplink.hub]`, where the remote is one.

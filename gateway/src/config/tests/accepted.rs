@@ -173,6 +173,19 @@ topics = [
   { filter = "a/#" },
   { filter = '#', direction = "in", qos = 0, local-prefix = "b/", remote-prefix = "c/" },
 ]
+pseudonyms-change = "daily"
+[[uplink.share]]
+topics = ["a/+/x", "a/+"]
+fields = ["/a~1b/*/", "/p/c"]
+pseudonyms = ["/who"]
+coarse = [
+  { position = "/p", metres = 1000 }, { number = "/n", decimals = 0 }, { time = "/t", to = "1h 30m" },
+  { property = "stile-received-at", to = "1day" },
+]
+topic-levels = [1]
+properties = ["content-type", "stile-id", "site"]
+[[uplink.share]]
+topics = ["a/b/c/#"]
 [uplink.spool]
 batch = 1
 interval = "1s"
@@ -344,7 +357,8 @@ fn the_uplinks_of_the_example_show_the_defaults_of_an_uplink() {
     let usual = Uplink::new("cloud", uplink.url.clone(), uplink.topics.clone());
     let spool = Spool { max_age: uplink.spool.max_age, alarms: uplink.spool.alarms.clone(), ..usual.spool };
     let (client_id, user, password) = (uplink.client_id.clone(), uplink.user.clone(), uplink.password.clone());
-    assert_eq!(uplink, Uplink { client_id, user, password, spool, max_rate: uplink.max_rate, ..usual });
+    let share = uplink.share.clone();
+    assert_eq!(uplink, Uplink { client_id, user, password, share, spool, max_rate: uplink.max_rate, ..usual });
 }
 
 /// An IoT hub with all that can be said of one.

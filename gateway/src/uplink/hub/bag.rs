@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde::de::IgnoredAny;
 
-use crate::message::{Message, Properties};
+use crate::message::{Message, MessageId, Properties};
 
 /// What stands in names and values as it is (RFC 3986, section 2.3).
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -51,8 +51,12 @@ impl Writer {
 /// `$` or `iothub-` are the hub's, and no publisher's.
 pub(super) fn of(message: &Message, topic: &str) -> String {
     let mut bag = Writer::default();
-    bag.system("$.mid", &message.id.to_string());
     let said = message.properties.as_deref();
+    // One without an id has among its properties what may be said of it.
+    let silent = message.id == MessageId::NONE;
+    if !silent {
+        bag.system("$.mid", &message.id.to_string());
+    }
     let content_type = said.and_then(|said| said.content_type.as_deref());
     let json = || serde_json::from_slice::<IgnoredAny>(&message.payload).is_ok();
     if let Some(content_type) = content_type.or_else(|| json().then_some("application/json")) {
@@ -65,17 +69,22 @@ pub(super) fn of(message: &Message, topic: &str) -> String {
     if let Some(correlation) = correlation {
         bag.system("$.cid", correlation);
     }
-    if message.received.trusted().is_some() {
+    if !silent && message.received.trusted().is_some() {
         bag.system("$.ctime", &message.received.rfc3339());
     }
     bag.own("topic", topic);
-    bag.own("stile-received-at", &message.received.rfc3339());
-    bag.own("stile-clock", message.received.clock.as_str());
-    bag.own("stile-origin", &message.origin.to_string());
+    if !silent {
+        bag.own("stile-received-at", &message.received.rfc3339());
+        bag.own("stile-clock", message.received.clock.as_str());
+        bag.own("stile-origin", &message.origin.to_string());
+    }
     if let Some(response) = said.and_then(|said| said.response_topic.as_deref()) {
         bag.own("response-topic", response);
     }
-    let theirs = |name: &str| !["$", "iothub-", OWN_PREFIX].iter().any(|prefix| name.starts_with(prefix));
+    let theirs = |name: &str| {
+        let of_hub = ["$", "iothub-"].iter().any(|prefix| name.starts_with(prefix));
+        !of_hub && (silent || !name.starts_with(OWN_PREFIX))
+    };
     for (name, value) in said.into_iter().flat_map(|said| &said.user).filter(|(name, _)| theirs(name)) {
         bag.own(name, value);
     }
@@ -118,7 +127,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::message::{ClockQuality, MessageId, Origin, Received, Topic};
+    use crate::message::{ClockQuality, Origin, Received, Topic};
 
     fn message(payload: &'static str, properties: Properties) -> Message {
         let received = Received {
@@ -167,6 +176,14 @@ mod tests {
         assert_eq!((value("topic"), value("response-topic")), (vec!["t"], vec!["r/1"]));
         assert_eq!((value("unit"), value("a&b=c")), (vec!["°C"], vec!["d&e=f"]), "the first of a name");
         assert_eq!((value("$.mid"), value("iothub-message-schema")), (vec!["0000000000000007-5"], vec![]));
+    }
+
+    #[test]
+    fn a_message_without_an_id_says_of_itself_only_what_stands_among_its_properties() {
+        let user = vec![("stile-id".to_owned(), "7-5".to_owned()), ("site".to_owned(), "roof".to_owned())];
+        let properties = Properties { expiry: Some(60), user, ..Properties::default() };
+        let shared = Message { id: MessageId::NONE, ..message("1;2", properties) };
+        assert_eq!(of(&shared, "t"), "topic=t&stile-id=7-5&site=roof");
     }
 
     #[test]

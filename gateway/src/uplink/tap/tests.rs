@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::config::{Direction, Rule, Uplink, Url};
 use crate::message::{Publication, QoS};
+use crate::sharing::Pseudonyms;
 use crate::spool::{Reader, SpoolSettings};
 use crate::uplink::run::spool_settings;
 
@@ -48,7 +49,8 @@ impl Stand {
         let reader = spool.reader().unwrap();
         let stats = Arc::<UplinkStats>::default();
         let dead = DeadLetters::new("gw", "cloud", Arc::clone(&pipeline), Arc::clone(&stats)).unwrap();
-        let tap = Arc::new(Tap::new(uplink, "stile/gw/uplink/".into(), spool.clone(), stats, dead));
+        let sharing = Sharing::new(uplink, Arc::new(Pseudonyms::of(folder.path(), "cloud")));
+        let tap = Arc::new(Tap::new(uplink, sharing, "stile/gw/uplink/".into(), spool.clone(), stats, dead));
         pipeline.carry(Arc::clone(&tap) as Arc<dyn Carrier>);
         Self { pipeline, intake, tap, spool, reader, _folder: folder }
     }
@@ -172,20 +174,18 @@ async fn with_other_policies_nobody_is_held_up() {
     }
 }
 
-#[tokio::test]
-async fn a_publication_of_qos_2_is_noted_when_its_record_is_safe() {
-    let mut stand = Stand::new(WhenFull::DropOldest, 1 << 20);
+/// Gives the tap a message of QoS 2 under this topic, lets `meanwhile` happen, and waits until its publication is noted.
+async fn noted(stand: &mut Stand, topic: &str, meanwhile: impl AsyncFnOnce(&mut Stand)) {
     let noted = Arc::new(Mutex::new(Vec::new()));
     let notes = Arc::clone(&noted);
     stand.pipeline.note_with(move |_, receipt| notes.lock().unwrap().push(receipt));
     let publication = Publication { session: 1, packet_id: NonZeroU16::MIN };
     let (receipt, awaited) = Receipt::new(Arc::default(), Some(publication));
-    let message = stand.message(Origin::Client("c".into()), "a", 1);
+    let message = stand.message(Origin::Client("c".into()), topic, 1);
     let kept = receipt.branch();
     stand.tap.take(message.to_record().into(), &message, Some(kept));
     receipt.end(|_, _| panic!("the record is not safe yet"));
-    let (_, seq) = stand.next().await;
-    stand.reader.acknowledge(seq);
+    meanwhile(stand).await;
     let (tap, pipeline) = (Arc::clone(&stand.tap), Arc::clone(&stand.pipeline));
     let noted_soon = async {
         while noted.lock().unwrap().is_empty() {
@@ -239,4 +239,47 @@ async fn limits_that_the_remote_named_count_as_long_as_it_is_there() {
     stand.tap.stats.offline("lost".to_owned(), String::new());
     stand.publish("a", 3000).await;
     assert_eq!(stand.spool.figures().messages, 2, "when it is back its limits may be others");
+}
+
+#[tokio::test]
+async fn a_publication_of_qos_2_is_noted_when_its_record_is_safe() {
+    let mut stand = Stand::new(WhenFull::DropOldest, 1 << 20);
+    noted(&mut stand, "a", async |stand: &mut Stand| {
+        let (_, seq) = stand.next().await;
+        stand.reader.acknowledge(seq);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_publication_of_qos_2_that_is_not_shared_is_noted_too() {
+    let mut stand = Stand::new(WhenFull::DropOldest, 1 << 20);
+    let share = vec![config::Share::all(vec![TopicFilter::new("b").unwrap()])];
+    stand.tap.set(&Uplink { share, ..uplink(WhenFull::DropOldest) });
+    noted(&mut stand, "a", async |_: &mut Stand| {}).await;
+    assert_eq!(stand.spool.figures().messages, 0);
+}
+
+#[tokio::test]
+async fn what_is_not_shared_is_in_no_queue_and_its_publisher_is_told_all_the_same() {
+    let mut stand = Stand::new(WhenFull::Block, 1 << 20);
+    let share = config::Share {
+        fields: Some(vec![config::Field::parse("/x").unwrap()]),
+        ..config::Share::all(vec![TopicFilter::new("shared").unwrap()])
+    };
+    stand.tap.set(&Uplink { share: vec![share], ..uplink(WhenFull::Block) });
+    let awaited = [stand.publish("other", 1).await, stand.publish("shared", 1).await];
+    while let Ok(delivered) = stand.intake.try_recv() {
+        delivered.receipt.into_iter().for_each(Receipt::settle);
+    }
+    assert!(awaited.iter().all(|awaited| awaited.promise() == Promise::Kept));
+    let why: Vec<_> = stand.tap.stats.withholdings().filter(|(_, count)| *count > 0).collect();
+    assert_eq!(why, [("topic", 1), ("not-json", 1)]);
+    assert_eq!(stand.spool.figures().messages, 0);
+    assert_eq!(stand.tap.stats.taken.load(std::sync::atomic::Ordering::Relaxed), 0);
+    let mut message = stand.message(Origin::Client("c".into()), "shared", 0);
+    message.payload = Bytes::from_static(b"{\"x\":1,\"y\":2}");
+    stand.pipeline.ingest(message).await.unwrap();
+    let mut batch = tokio::time::timeout(PATIENCE, stand.reader.next_batch(1, 1 << 20)).await.unwrap().unwrap();
+    assert_eq!(Message::from_record(&batch.remove(0).bytes).unwrap().payload, "{\"x\":1}");
 }

@@ -1,6 +1,7 @@
 //! The command line: arguments, exit codes; one file a verb.
 //!
-//! Exit codes: 0 done, 1 failed, 2 wrong arguments, 78 wrong settings (`EX_CONFIG` of sysexits.h).
+//! Exit codes: 0 done, 1 failed, 2 wrong arguments, 78 wrong settings (`EX_CONFIG` of sysexits.h). `policy explain` adds 3: it
+//! can be told, and nothing would be sent.
 
 mod capture;
 mod cert;
@@ -11,6 +12,7 @@ mod config;
 mod demo;
 mod person;
 mod plugin;
+mod policy;
 mod run;
 mod shell;
 mod socket;
@@ -45,6 +47,7 @@ Examples:
   stile plugin inspect parking.wasm         what a plugin is and asks for
   stile tap 'serial/+/up'                   live messages of the running gateway
   stile uplink status                       remote brokers, and what waits for them
+  stile policy explain a/b reading.json     what remote brokers would get of a message
   stile user add anna --all                 somebody who may connect
   stile person add anna --role admin        somebody who may sign in to the admin page")]
 struct Arguments {
@@ -63,6 +66,7 @@ enum Verb {
     Demo(demo::Arguments),
     Person(person::Arguments),
     Plugin(plugin::Arguments),
+    Policy(policy::Arguments),
     Spool(spool::Arguments),
     Tap(tap::Arguments),
     Token(token::Arguments),
@@ -113,6 +117,7 @@ pub fn main() -> ExitCode {
         Verb::Demo(arguments) => demo::run(&arguments),
         Verb::Person(arguments) => person::run(&arguments),
         Verb::Plugin(arguments) => plugin::run(&arguments),
+        Verb::Policy(arguments) => policy::run(&arguments),
         Verb::Spool(arguments) => spool::run(&arguments),
         Verb::Tap(arguments) => tap::run(&arguments),
         Verb::Token(arguments) => token::run(&arguments),

@@ -43,6 +43,14 @@ impl Which {
         self.data_dir.clone()
     }
 
+    /// The data folder that is meant.
+    pub(super) fn data_dir_before_users(&self) -> Result<PathBuf, Problems> {
+        match &self.data_dir {
+            Some(data_dir) => Ok(data_dir.clone()),
+            None => Ok(self.before_users()?.settings.gateway.data_dir),
+        }
+    }
+
     /// Asks for `target` and gives the body as it comes.
     pub(super) async fn get(&self, target: &str) -> Result<Incoming, anyhow::Error> {
         self.ask(Method::GET, target).await

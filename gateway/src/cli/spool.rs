@@ -97,11 +97,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 
 /// Where the gateway's spools are.
 fn folder(which: &Which) -> Result<PathBuf, Problems> {
-    let data_dir = match which.named_data_dir() {
-        Some(data_dir) => data_dir,
-        None => which.before_users()?.settings.gateway.data_dir,
-    };
-    Ok(data_dir.join(FOLDER))
+    Ok(which.data_dir_before_users()?.join(FOLDER))
 }
 
 fn open(folder: &Path, uplink: &str) -> Result<Stopped, String> {

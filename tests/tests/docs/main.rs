@@ -50,6 +50,7 @@ pages! {
     mqtt_over_tls_works: "docs/mqtt-over-tls.md",
     forwarding_to_a_broker_works: "docs/forward-to-a-broker.md",
     forwarding_to_azure_iot_hub_works: "docs/forward-to-azure-iot-hub.md",
+    sharing_with_a_policy_works: "docs/share-with-a-policy.md",
     watching_a_running_gateway_works: "docs/watch-a-running-gateway.md",
     running_as_a_service_works: "docs/run-as-a-service.md",
     messages_and_topics_work: "docs/messages-and-topics.md",

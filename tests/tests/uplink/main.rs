@@ -1,7 +1,7 @@
 //! Remote brokers, against Debian's Mosquitto: what goes there and comes from there (`forwarding.rs`, `coming.rs`), over outages
 //! (`outages.rs`), kills of the daemon (`kills.rs`), on disks that fail (`faults.rs`), with TLS and passwords (`secured.rs`), by
-//! WebSocket (`websocket.rs`), through proxies (`proxies.rs`) and over several networks (`paths.rs`). `hostile.rs` plays a remote
-//! that breaks rules or has limits.
+//! WebSocket (`websocket.rs`), through proxies (`proxies.rs`) and over several networks (`paths.rs`). `sharing.rs` is what a
+//! remote is told of messages; `hostile.rs` plays one that breaks rules or has limits.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
 mod coming;
@@ -13,6 +13,7 @@ mod outages;
 mod paths;
 mod proxies;
 mod secured;
+mod sharing;
 mod websocket;
 
 use std::net::SocketAddr;

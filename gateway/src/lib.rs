@@ -14,6 +14,7 @@
 //! | [`broker`] | MQTT for clients |
 //! | [`uplink`] | remote brokers |
 //! | [`admin`] | the admin page and its API, metrics, health |
+//! | [`history`], [`host`], [`chart`] | what figures were; what the machine says of itself; both as pictures and tables |
 //! | [`supervisor`] | starting, restarting, stopping units |
 //! | [`systemd`], [`logging`], [`clock`] | the init system, log lines, the kernel's word on the time |
 //! | [`memory`] | giving back what nothing uses |
@@ -29,12 +30,15 @@ mod accept;
 pub mod admin;
 pub mod broker;
 mod certificate;
+pub mod chart;
 pub mod cli;
 pub mod clock;
 pub mod codec;
 pub mod component;
 pub mod config;
 mod data_dir;
+pub mod history;
+pub mod host;
 pub mod logging;
 pub mod memory;
 pub mod message;
@@ -60,8 +64,8 @@ mod whole_file;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
@@ -71,6 +75,8 @@ use crate::admin::{ReloadAsked, Sources};
 use crate::broker::Broker;
 use crate::config::{Door, Settings};
 use crate::data_dir::DataDir;
+use crate::history::History;
+use crate::host::Host;
 use crate::pipeline::Pipeline;
 use crate::plugins::Plugins;
 use crate::radio::Radios;
@@ -160,6 +166,8 @@ impl Gateway {
             radios: Arc::clone(&radios),
             uplinks: Arc::clone(&uplinks),
             plugins,
+            history: History::open(data_folder, pipeline.clock().now()),
+            host: Host::new(data_folder),
             reload,
             page,
             port: Arc::default(),
@@ -175,6 +183,8 @@ impl Gateway {
                 Ok(())
             }
         });
+        let sampled = Arc::clone(&sources);
+        supervisor.start("history", Rank::Admin, move |stop| admin::keep_history(Arc::clone(&sampled), stop));
         supervisor.start("clock", Rank::Core, move |stop| {
             let pipeline = Arc::clone(&pipeline);
             async move {

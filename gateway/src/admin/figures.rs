@@ -1,7 +1,6 @@
 //! What the counters were in the last minute, for rates; and how the machine is. Looked at every few seconds by one unit.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -27,14 +26,13 @@ struct Seen {
 
 /// See the module's head.
 pub(super) struct Figures {
-    data_dir: PathBuf,
     begun: Instant,
     seen: Mutex<Seen>,
 }
 
 impl Figures {
-    pub(super) fn new(data_dir: PathBuf) -> Self {
-        Self { data_dir, begun: Instant::now(), seen: Mutex::default() }
+    pub(super) fn new() -> Self {
+        Self { begun: Instant::now(), seen: Mutex::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Seen> {
@@ -75,8 +73,8 @@ impl Figures {
 pub(super) async fn watch(sources: Arc<Sources>, stop: CancellationToken) {
     let mut tick = tokio::time::interval(PERIOD);
     while stop.run_until_cancelled(tick.tick()).await.is_some() {
-        let data_dir = sources.page.figures.data_dir.clone();
-        let machine = tokio::task::spawn_blocking(move || Machine::look(&data_dir)).await.unwrap_or_default();
+        let host = sources.host.clone();
+        let machine = tokio::task::spawn_blocking(move || Machine::of(&host.facts())).await.unwrap_or_default();
         sources.page.figures.note(Instant::now(), counters(&sources), machine);
     }
 }
@@ -114,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_rate_is_that_of_the_last_minute_and_what_is_new_has_none() {
-        let figures = Figures::new("/".into());
+        let figures = Figures::new();
         let begun = Instant::now();
         assert_eq!(figures.rate("a"), None);
         for look in 0..20_u64 {

@@ -11,6 +11,7 @@ mod audit;
 mod clients;
 mod figures;
 mod guard;
+mod history;
 mod live;
 mod machine;
 mod metrics;
@@ -31,8 +32,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
@@ -46,10 +47,13 @@ use tokio_util::sync::CancellationToken;
 use self::assets::Assets;
 use self::audit::Audit;
 use self::figures::Figures;
+pub use self::history::keep as keep_history;
 pub use self::port::PortStats;
 use self::routes::{Access, Routes};
 use self::trust::{Caller, Trust};
 use crate::broker;
+use crate::history::History;
+use crate::host::Host;
 use crate::password::Permit;
 use crate::people::Role;
 use crate::pipeline::Pipeline;
@@ -87,6 +91,10 @@ pub struct Sources {
     pub uplinks: Arc<Uplinks>,
     /// The plugins, and how they are.
     pub plugins: Arc<Plugins>,
+    /// What the figures were.
+    pub history: History,
+    /// What the machine says of itself.
+    pub host: Host,
     /// Where it is asked that the settings be read again.
     pub reload: mpsc::Sender<ReloadAsked>,
     /// People, and what the page remembers.
@@ -110,7 +118,7 @@ impl Page {
     pub fn open(data_dir: &Path, permit: Permit, store: &Store, audit: BTreeMap<u64, AuditRow>) -> Self {
         let audit = Audit::new(store.clone(), audit.into_values());
         let trust = Arc::new(Trust::open(data_dir, permit));
-        Self { trust, audit, assets: Assets::new(), figures: Figures::new(data_dir.to_owned()) }
+        Self { trust, audit, assets: Assets::new(), figures: Figures::new() }
     }
 
     /// What whoever sets the gateway up has to know; `None` when there is an admin already.

@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-pub use lora::LoraStats;
+pub use lora::{InRange, LoraStats, SignalCounts, Signals};
 pub use stats::{RadioStats, Refused};
 
 use crate::config::{LoraModem, Port, Radio, RadioKind, SerialRadio, Simulated};

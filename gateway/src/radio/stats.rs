@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::sync::Notify;
 
-use super::LoraStats;
+use super::{LoraStats, Signals};
 
 /// Why a frame was not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +85,8 @@ pub struct RadioStats {
     pub frames_sent: AtomicU64,
     /// Polls that brought no usable answer.
     pub polls_failed: AtomicU64,
+    /// How what a LoRa radio or modem heard came in; nothing of others.
+    pub signals: Signals,
     /// What only a LoRa radio counts.
     pub lora: Option<LoraStats>,
     refused: [AtomicU64; Refused::ALL.len()],

@@ -108,6 +108,13 @@ impl Clerk {
         }
     }
 
+    /// Counts how a frame with a right checksum came in: `rssi` in dBm, `snr` in dB.
+    pub(super) fn heard(&self, frequency: u32, modulation: &gw::Modulation, rssi: f64, snr: f64) {
+        let factor = modulation.lora.map(|lora| lora.spreading_factor);
+        // Where it is no LoRa, a concentrator knows no ratio and says 0.
+        self.stats.signals.heard(frequency, factor, Some(rssi), factor.map(|_| snr));
+    }
+
     /// Counts and logs what became of a downlink. Says what is to be told of it.
     pub(super) fn done(&self, eui: Eui, tally: &mut Tally, done: &Done) -> DownlinkTxAck {
         for status in &done.statuses {

@@ -3,7 +3,7 @@
 //! Map: `udp/` speaks with packet forwarders, `station/` with Basics Stations, `concentratord/` with
 //! Concentratord, `modem/` with modems on serial ports. `gw/` are
 //! the messages, `events.rs` publishes them, `filter.rs` says what does not become one, `commands.rs` takes those of
-//! servers, `phy.rs` looks into a frame, `tally.rs` and `stats.rs` count, `jamming.rs` watches for channels that somebody
+//! servers, `phy.rs` looks into a frame, `tally.rs`, `stats.rs` and `signals.rs` count, `jamming.rs` watches for channels that somebody
 //! may jam, `base64.rs` reads bytes as others write them, `refusal.rs` says why something goes no further and `clerk.rs`
 //! counts it, `done.rs` is what became of a downlink, `buckets.rs` limits rates. What is known of the air: `region` has the
 //! channel plans, `airtime` says how long a frame is on the air, `schedule/` decides what is sent when, `heard.rs` reads
@@ -28,6 +28,7 @@ mod phy;
 mod refusal;
 pub mod region;
 pub mod schedule;
+mod signals;
 mod station;
 mod stats;
 mod tally;
@@ -41,6 +42,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use self::refusal::Refusal;
+pub use self::signals::{InRange, SignalCounts, Signals};
 pub use self::stats::LoraStats;
 use super::{RadioStats, simulated};
 use crate::config::{

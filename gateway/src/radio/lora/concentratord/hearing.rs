@@ -68,6 +68,9 @@ impl Server {
         let Checked { mut frame, crc, frequency, modulation } = check(frame, gateway.eui)?;
         gateway.tally.heard(frequency, modulation, crc);
         gateway.watch.heard(frequency, crc);
+        if let Some(info) = frame.rx_info.as_ref().filter(|_| crc == CrcStatus::CrcOk) {
+            self.clerk.heard(frequency, &modulation, f64::from(info.rssi), f64::from(info.snr));
+        }
         let seen = self.filter.check(&frame.phy_payload, crc, received.monotonic)?;
         if let Some(info) = &mut frame.rx_info {
             tidy::heard(info);

@@ -235,6 +235,9 @@ impl<'a> Session<'a> {
 
     async fn packet(&mut self, packet: Packet) {
         let heard = self.heard(&packet);
+        let channel = &self.modem.radio.channel;
+        let (rssi, snr) = (packet.rssi.map(f64::from), packet.snr.map(f64::from));
+        self.stats.signals.heard(channel.frequency, Some(channel.spreading_factor.into()), rssi, snr);
         let (payload, received) = (packet.payload.into(), self.reports.now());
         self.reports.up(Frame { payload, received, poll: None, correlation: None, heard }).await;
     }

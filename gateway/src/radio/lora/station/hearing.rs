@@ -134,7 +134,9 @@ impl Server {
         let received = self.events.now();
         let tx_info = uplink::sent(&frame.radio, &self.plan)?;
         let Some(gateway) = self.gateways.get_mut(&eui) else { return Err(Refusal::UnknownGateway) };
-        gateway.tally.heard(tx_info.frequency, tx_info.modulation.unwrap_or_default(), CrcStatus::CrcOk);
+        let modulation = tx_info.modulation.unwrap_or_default();
+        gateway.tally.heard(tx_info.frequency, modulation, CrcStatus::CrcOk);
+        self.clerk.heard(tx_info.frequency, &modulation, frame.radio.upinfo.rssi, frame.radio.upinfo.snr);
         let seen = self.filter.check(&frame.phy, CrcStatus::CrcOk, received.monotonic)?;
         let frame = uplink::frame(frame, tx_info, eui, seen.as_ref(), received.trusted(), fastrand::u32(1..));
         self.events.up(&gateway.topics, &frame, received).await;

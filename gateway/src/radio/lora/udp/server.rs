@@ -28,7 +28,7 @@ use crate::radio::lora::clerk::Clerk;
 use crate::radio::lora::commands::Commands;
 use crate::radio::lora::events::Events;
 use crate::radio::lora::filter::Filter;
-use crate::radio::lora::gw::ConnectionState;
+use crate::radio::lora::gw::{ConnectionState, CrcStatus};
 
 /// Datagrams that are read before others have their turn.
 const BATCH: usize = 32;
@@ -231,6 +231,11 @@ impl Server {
         let Some(gateway) = self.gateways.get_mut(eui) else { return Err(Refusal::UnknownGateway) };
         gateway.tally.heard(rxpk.frequency, rxpk.modulation, rxpk.crc);
         gateway.watch.heard(rxpk.frequency, rxpk.crc);
+        // Of several antennas the one that heard it best stands for the frame.
+        let best = rxpk.signals.iter().max_by_key(|signal| signal.rssi).filter(|_| rxpk.crc == CrcStatus::CrcOk);
+        if let Some(signal) = best {
+            self.clerk.heard(rxpk.frequency, &rxpk.modulation, f64::from(signal.rssi), f64::from(signal.snr));
+        }
         if gateway.downlinks.heard(rxpk.tmst, rxpk.gps, now) {
             log::info!(radio:% = self.clerk.name, gateway:% = eui; "LoRa gateway counts anew: its concentrator was started again");
         }

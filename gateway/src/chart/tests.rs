@@ -1,0 +1,178 @@
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+
+const TEN: Duration = Duration::from_secs(10);
+
+fn chart<'a>(title: &'a str, unit: Unit, lines: &'a [Line<'a>]) -> LineChart<'a> {
+    LineChart { id: "c", title, unit, step: TEN, lines }
+}
+
+/// A made-up hour: something periodic with noise, and two gaps.
+fn hour(seed: u64, base: f32, swing: f32) -> Vec<f32> {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let point = |at: usize| {
+        let wave = (at as f32 / 40.0).sin() * swing + (random.f32() - 0.5) * swing;
+        if (100..130).contains(&at) || at == 200 { f32::NAN } else { base + wave }
+    };
+    (0..360).map(point).collect()
+}
+
+/// Writes a picture with its style to `target/charts`, for looking at.
+fn keep(name: &str, svg: &str) {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/charts");
+    std::fs::create_dir_all(&folder).unwrap();
+    let styled = svg.replacen("<title", &format!("<style>{CSS}</style><title"), 1);
+    std::fs::write(folder.join(name), styled).unwrap();
+}
+
+fn is_sound(svg: &str) {
+    assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>"), "{svg}");
+    assert!(!svg.contains("style=") && !svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+    assert_eq!(svg.matches("<text").count(), svg.matches("</text>").count());
+}
+
+#[test]
+fn pictures_are_small_sound_and_to_be_looked_at() {
+    let (one, two) = (hour(1, 40.0, 12.0), hour(2, 20.0, 18.0));
+    let rates = [Line { name: "received", points: &one }];
+    let svg = chart("Messages", Unit::PerSecond, &rates).svg();
+    is_sound(&svg);
+    assert!(svg.len() < 6000, "{} bytes", svg.len());
+    keep("rate.svg", &svg);
+    let two: Vec<f32> = two.iter().map(|point| if point.is_nan() { *point } else { point.max(0.0) }).collect();
+    let flat = vec![3.0; 360];
+    let lines = [rates[0], Line { name: "delivered", points: &two }, Line { name: "in flight", points: &flat }];
+    keep("lines.svg", &chart("Messages", Unit::PerSecond, &lines).svg());
+    let rssi = hour(3, -97.0, 6.0);
+    keep("rssi.svg", &chart("Signal strength", Unit::Dbm, &[Line { name: "roof", points: &rssi }]).svg());
+    let bytes: Vec<f32> = (0..576).map(|at| if at < 300 { 0.0 } else { (at - 300) as f32 * 40_000.0 }).collect();
+    let lines = [Line { name: "cloud", points: &bytes }];
+    let days = LineChart { step: Duration::from_secs(300), ..chart("Waiting", Unit::Bytes, &lines) };
+    keep("queue.svg", &days.svg());
+    let nothing = vec![f32::NAN; 360];
+    keep("nothing.svg", &chart("Nothing", Unit::Count, &[Line { name: "x", points: &nothing }]).svg());
+    let many: Vec<Line<'_>> =
+        (0..9).map(|_| Line { name: "a radio whose name is very long indeed", points: &flat }).collect();
+    let svg = chart("Many", Unit::Count, &many).svg();
+    assert!(svg.contains("and 3 more") && !svg.contains("s7"), "{svg}");
+    keep("many.svg", &svg);
+}
+
+#[test]
+fn bars_are_small_sound_and_to_be_looked_at() {
+    let count = |at: i32| (1000.0 * (-f64::from((at - 9).pow(2)) / 12.0).exp()) as u64;
+    let range = |at: i32| {
+        let (from, to) = ((at > 0).then_some(-135 + 5 * at), (at < 20).then_some(-130 + 5 * at));
+        Bar::of_range(from, to, Unit::Dbm, count(at))
+    };
+    let bars: Vec<Bar> = (0..21).map(range).collect();
+    let chart = BarChart {
+        id: "b",
+        title: "Signal strength",
+        kind: "Strength",
+        measure: "Frames",
+        unit: Unit::Count,
+        bars: &bars,
+    };
+    let svg = chart.svg();
+    is_sound(&svg);
+    assert!(svg.len() < 4000, "{} bytes", svg.len());
+    keep("rssi-bars.svg", &svg);
+    let table = chart.table();
+    assert_eq!(table.rows.len(), 21);
+    assert_eq!((table.rows[0][0].as_str(), table.rows[1][0].as_str()), ("below -130 dBm", "-130 dBm to -125 dBm"));
+    let factors: Vec<Bar> = [(7, 812.0), (8, 90.0), (9, 44.0), (10, 30.0), (11, 0.0), (12, 1.0)]
+        .map(|(factor, value)| Bar::new(format!("SF{factor}"), value))
+        .into();
+    keep("sf.svg", &BarChart { bars: &factors, title: "Spreading factors", kind: "Factor", ..chart }.svg());
+    let empty = BarChart { bars: &[], ..chart };
+    is_sound(&empty.svg());
+    assert!(empty.svg().contains("Nothing yet"));
+}
+
+#[test]
+fn a_gap_breaks_the_line_and_a_point_alone_is_a_dot() {
+    let points = [1.0, 2.0, f32::NAN, 2.0, f32::NAN, 1.0, 1.0];
+    let svg = chart("x", Unit::Count, &[Line { name: "x", points: &points }]).svg();
+    let path = svg.split("class=\"line s1\" d=\"").nth(1).unwrap().split('"').next().unwrap();
+    assert_eq!(path, "M364 210l175-160M887 50h0M1236 210h174");
+    assert!(svg.contains("x: from 1 to 2, last 1; unknown for 20 s"), "{svg}");
+}
+
+#[test]
+fn ticks_are_round_and_cover_all_values() {
+    let ticks = |unit, values: &[f64]| {
+        let scale = scale::Scale::of(unit, values.iter().copied());
+        scale.ticks().map(|tick| scale.word(tick)).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(ticks(Unit::PerSecond, &[0.3, 47.0]), "0/s 10/s 20/s 30/s 40/s 50/s");
+    assert_eq!(ticks(Unit::PerSecond, &[0.07]), "0/s 0.02/s 0.04/s 0.06/s 0.08/s");
+    assert_eq!(ticks(Unit::PerSecond, &[2300.0]), "0/s 500/s 1 k/s 1.5 k/s 2 k/s 2.5 k/s");
+    assert_eq!(ticks(Unit::Count, &[1.0]), "0 1");
+    assert_eq!(ticks(Unit::Bytes, &[11_000_000.0]), "0 B 4 MiB 8 MiB 12 MiB");
+    assert_eq!(ticks(Unit::Seconds, &[500.0]), "0 s 120 s 4 min 6 min 8 min 10 min".replace("120 s", "2 min"));
+    assert_eq!(ticks(Unit::Dbm, &[-112.0, -71.0]), "-120 dBm -110 dBm -100 dBm -90 dBm -80 dBm -70 dBm");
+    assert_eq!(ticks(Unit::Celsius, &[48.3, 48.3]), "47 °C 47.5 °C 48 °C 48.5 °C 49 °C 49.5 °C");
+    assert_eq!(ticks(Unit::Decibel, &[]), "0 dB 0.2 dB 0.4 dB 0.6 dB 0.8 dB 1 dB");
+}
+
+#[test]
+fn values_are_written_with_the_digits_that_are_worth_reading() {
+    for (unit, value, word) in [
+        (Unit::PerSecond, 0.0123, "0.012/s"),
+        (Unit::PerSecond, 12.34, "12.3/s"),
+        (Unit::PerSecond, 1534.0, "1.5 k/s"),
+        (Unit::Count, 1_234_567.0, "1.2 M"),
+        (Unit::Bytes, 1536.0, "1.5 KiB"),
+        (Unit::Seconds, 90.0, "90 s"),
+        (Unit::Seconds, 5400.0, "90 min"),
+        (Unit::Seconds, 172_800.0, "48 h"),
+        (Unit::Dbm, -97.26, "-97.3 dBm"),
+        (Unit::Celsius, -0.0, "0 °C"),
+        (Unit::Count, 1e30, "1.0e12 E"),
+    ] {
+        assert_eq!(unit.word(value), word, "{value}");
+    }
+}
+
+#[test]
+fn the_table_has_the_newest_first_and_says_what_is_not_known() {
+    let (points, short) = (hour(1, 40.0, 0.0), [7.0]);
+    let lines = [Line { name: "<b>", points: &points }, Line { name: "new", points: &short }];
+    let table = chart("A & B", Unit::PerSecond, &lines).table();
+    assert_eq!(table.head, ["Time (means of 60 s)", "<b>", "new"]);
+    assert_eq!(table.rows.len(), 60);
+    assert_eq!(table.rows[0], ["now", "40/s", "7/s"]);
+    assert_eq!(table.rows[1], ["60 s ago", "40/s", "unknown"]);
+    assert_eq!(table.rows[40][1], "unknown");
+    let html = table.html();
+    assert!(
+        html.contains("<caption>A &amp; B</caption>") && html.contains("<th scope=\"col\">&lt;b&gt;</th>"),
+        "{html}"
+    );
+}
+
+#[test]
+fn text_from_outside_stays_text() {
+    let lines = [Line { name: "\"><script>", points: &[1.0] }, Line { name: "\u{0}'&", points: &[2.0] }];
+    let svg = LineChart { id: "\"x", ..chart("</title><script>", Unit::Count, &lines) }.svg();
+    is_sound(&svg);
+    assert!(!svg.contains("<script>"), "{svg}");
+}
+
+proptest! {
+    #[test]
+    fn any_points_make_a_sound_picture_and_a_bounded_table(
+        lines in prop::collection::vec(prop::collection::vec(prop::num::f32::ANY, 0..50), 0..9),
+        unit in prop::sample::select(vec![Unit::Count, Unit::PerSecond, Unit::Bytes, Unit::Seconds, Unit::Dbm]),
+        step in 0_u64..1_000_000,
+    ) {
+        let lines: Vec<Line<'_>> = lines.iter().map(|points| Line { name: "x", points }).collect();
+        let chart = LineChart { step: Duration::from_secs(step), ..chart("x", unit, &lines) };
+        is_sound(&chart.svg());
+        prop_assert!(chart.svg().len() < 20_000 && chart.table().rows.len() <= 60);
+    }
+}

@@ -5,6 +5,7 @@
 //! | [`message`] | what travels: a message, its topic, its origin and times |
 //! | [`component`], [`signature`] | what a plugin's file is; who signed it |
 //! | [`config`] | typed settings; load, check, diff |
+//! | [`changes`] | changes of the settings, on trial until somebody confirms them |
 //! | [`pipeline`] | the one path; the ledger that counts every message |
 //! | [`radio`] | bytes and frames to messages and back |
 //! | [`store`] | what outlives the process |
@@ -30,6 +31,7 @@ mod accept;
 pub mod admin;
 pub mod broker;
 mod certificate;
+pub mod changes;
 pub mod chart;
 pub mod cli;
 pub mod clock;
@@ -65,7 +67,7 @@ mod whole_file;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
@@ -73,6 +75,7 @@ use tokio::sync::mpsc;
 
 use crate::admin::{ReloadAsked, Sources};
 use crate::broker::Broker;
+use crate::changes::Changes;
 use crate::config::{Door, Settings};
 use crate::data_dir::DataDir;
 use crate::history::History;
@@ -170,6 +173,7 @@ impl Gateway {
             host: Host::new(data_folder),
             reload,
             page,
+            changes: OnceLock::new(),
             port: Arc::default(),
             serving: AtomicBool::new(false),
         });
@@ -266,6 +270,12 @@ impl Gateway {
     /// What whoever sets the admin page up has to know; `None` when there is an admin already.
     pub fn setup_code(&self) -> Option<String> {
         self.sources.page.setup_code()
+    }
+
+    /// Says in which files the settings are, for the pages that change them.
+    pub fn settings_are_in(&self, changes: Changes) {
+        // Told once, right after the start.
+        let _ = self.sources.changes.set(changes);
     }
 
     /// Those who ask over the socket that the settings be read again. Whoever takes them answers them; there is one taker.

@@ -2,9 +2,9 @@
 //!
 //! Owns how that is done, and to whom the file then belongs. Never knows what it is for.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown, lchown};
 use std::path::{Path, PathBuf};
 
 /// Puts `bytes` in the place of the file at `path`, with this mode. Made by root, it belongs to whoever `model` belongs to:
@@ -48,6 +48,25 @@ pub(crate) fn change(path: &Path, change: impl FnOnce() -> Result<String, String
     let text = change()?;
     // The gateway's user may change it too.
     write(path, text.as_bytes(), 0o600, folder).map_err(explain)
+}
+
+/// Makes a folder where there is none, with the rights and for the owner of `model`; without one, for this user.
+pub(crate) fn make_folder(path: &Path, model: Option<&Path>) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(there) if there.is_dir() => return Ok(()),
+        // Root must not be led elsewhere by whoever owns the folder above.
+        Ok(_) if model.is_some() => return Err(io::Error::new(io::ErrorKind::NotADirectory, "it is no folder")),
+        Ok(_) => return Ok(()),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Err(_) => {}
+    }
+    let Some(model) = model else { return DirBuilder::new().recursive(true).mode(0o700).create(path) };
+    let owner = fs::metadata(model)?;
+    DirBuilder::new().mode(owner.mode() & 0o777).create(path)?;
+    if fs::symlink_metadata(path)?.uid() == 0 {
+        lchown(path, Some(owner.uid()), Some(owner.gid()))?;
+    }
+    Ok(())
 }
 
 /// What a file is called until it is whole.

@@ -33,7 +33,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Json;
@@ -52,6 +52,7 @@ pub use self::port::PortStats;
 use self::routes::{Access, Routes};
 use self::trust::{Caller, Trust};
 use crate::broker;
+use crate::changes::Changes;
 use crate::history::History;
 use crate::host::Host;
 use crate::password::Permit;
@@ -99,6 +100,8 @@ pub struct Sources {
     pub reload: mpsc::Sender<ReloadAsked>,
     /// People, and what the page remembers.
     pub page: Page,
+    /// The changes of the settings; empty where these are in no file.
+    pub changes: OnceLock<Changes>,
     /// What the port counts.
     pub port: Arc<PortStats>,
     /// Set while the gateway serves: after its start and before its end.

@@ -1,4 +1,7 @@
-//! `stile config`: what the settings are and could be.
+//! `stile config`: what the settings are and could be, and changes of them.
+
+mod apply;
+mod history;
 
 use std::process::ExitCode;
 
@@ -14,7 +17,10 @@ use crate::config::{self, MASK, Settings};
 #[command(after_help = "\
 Examples:
   stile config example > /etc/stile/stile.toml
-  stile config show --effective")]
+  stile config show --effective
+  stile config apply new.toml --confirm-within 90s
+  stile config confirm
+  stile config history")]
 pub(super) struct Arguments {
     #[command(subcommand)]
     what: What,
@@ -26,6 +32,12 @@ enum What {
     Example,
     /// The settings of this machine
     Show(Show),
+    Apply(apply::Apply),
+    Confirm(apply::Confirm),
+    Return(apply::Return),
+    History(history::History),
+    Diff(history::Diff),
+    Restore(history::Restore),
 }
 
 #[derive(Debug, clap::Args)]
@@ -40,6 +52,12 @@ struct Show {
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     match &arguments.what {
         What::Example => say(config::example().trim_end()),
+        What::Apply(apply) => return apply::apply(apply),
+        What::Confirm(confirm) => return apply::confirm(confirm),
+        What::Return(back) => return apply::give_back(back),
+        What::History(history) => return history::history(history),
+        What::Diff(diff) => return history::diff(diff),
+        What::Restore(restore) => return history::restore(restore),
         What::Show(show) => match show.file.load() {
             Ok(loaded) if show.effective => {
                 for warning in &loaded.warnings {

@@ -29,6 +29,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::changes::Changes;
 use crate::config::{Loaded, Problems};
 
 /// Wrong settings.
@@ -90,6 +91,11 @@ struct ConfigFile {
 impl ConfigFile {
     fn load(&self) -> Result<Loaded, Problems> {
         crate::config::load(&self.config, environment())
+    }
+
+    /// The changes of them.
+    fn changes(&self) -> Changes {
+        Changes::of(&self.config, environment().collect())
     }
 
     /// For the verb that adds the first user: that there is none is no problem yet.

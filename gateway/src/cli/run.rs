@@ -5,15 +5,21 @@ use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::Receiver;
+use tokio::time::Instant;
 
-use super::{ConfigFile, fail, runtime, wrong_settings};
+use super::{ConfigFile, environment, fail, runtime, wrong_settings};
 use crate::admin::ReloadAsked;
-use crate::config::Loaded;
+use crate::changes::{Changes, Settled};
+use crate::config::{Loaded, Problems, load_instead};
 use crate::reload::Reloaded;
+use crate::wait::sleep_until;
 use crate::{Gateway, logging, systemd};
 
 /// How long threads that hang in a driver are waited for at the end.
 const LAST_THREADS: Duration = Duration::from_secs(1);
+
+/// A trial is counted in milliseconds; looking too early would be in vain.
+const TRIAL_SLACK: Duration = Duration::from_millis(20);
 
 /// Run the gateway until SIGTERM or Ctrl-C; SIGHUP reads the settings again
 #[derive(Debug, clap::Args)]
@@ -28,18 +34,44 @@ pub(super) struct Arguments {
     file: ConfigFile,
 }
 
+/// Where the settings are, and which change of them was given back.
+#[derive(Clone)]
+pub(super) struct Source {
+    file: ConfigFile,
+    changes: Changes,
+    returned: Option<u64>,
+}
+
+impl Source {
+    fn of(file: &ConfigFile) -> Self {
+        Self { file: file.clone(), changes: file.changes(), returned: None }
+    }
+
+    /// Reads the settings, when what nobody confirmed in time has been given back.
+    fn read(&mut self, at_start: bool) -> (Result<Loaded, Problems>, Settled) {
+        let settled = self.changes.settle(at_start, self.returned);
+        if let Some(entry) = &settled.returned {
+            self.returned = Some(entry.number);
+        }
+        (load_instead(&self.file.config, environment(), &settled.instead), settled)
+    }
+}
+
 /// Loads, starts, and stays until told to go.
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    let loaded = match arguments.file.load() {
+    let mut source = Source::of(&arguments.file);
+    let (loaded, settled) = source.read(true);
+    let loaded = match loaded {
         Ok(loaded) => loaded,
         Err(problems) => return wrong_settings(&problems),
     };
     if let Err(error) = logging::start(&loaded.settings.log) {
         return fail(&format!("can't log: {error}; set `log.format` to \"text\" or \"json\""));
     }
+    tell(&settled);
     match runtime() {
         Ok(runtime) => {
-            let served = runtime.block_on(serve(loaded, Some(&arguments.file), |_| {}));
+            let served = runtime.block_on(serve(loaded, Some(source), |_| {}));
             // A driver that hangs in opening a port must not hold up the end.
             runtime.shutdown_timeout(LAST_THREADS);
             match served {
@@ -51,11 +83,33 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
-/// Runs the gateway until a signal ends it. SIGHUP reads `file` again; without one it ends the gateway too, as when a
+/// Says what became of a change of the settings.
+fn tell(settled: &Settled) {
+    if let Some(entry) = &settled.returned {
+        log::warn!(number = entry.number, by = entry.by.as_str(), why = entry.note.as_str();
+            "a change of the settings was not confirmed; those of before are in force");
+    }
+    for file in &settled.changed_since {
+        log::warn!(file = file.as_str(); "the file was changed since by somebody else, and stays as it is");
+    }
+    match &settled.error {
+        Some(error) if settled.instead.is_empty() => {
+            log::error!(error = error.as_str(); "the changes of the settings can't be read or written");
+        }
+        Some(error) => {
+            log::error!(error = error.as_str();
+                "a change can't be given back in its files; the gateway reads the old texts instead");
+        }
+        None => {}
+    }
+}
+
+/// Runs the gateway until a signal ends it. SIGHUP reads the settings again, and so does the end of a change's trial;
+/// where they are in no file, SIGHUP ends the gateway too, as when a
 /// terminal is closed. `started` is called once the gateway serves.
 pub(super) async fn serve(
     loaded: Loaded,
-    file: Option<&ConfigFile>,
+    mut source: Option<Source>,
     started: impl FnOnce(&Gateway),
 ) -> Result<(), crate::supervisor::UnitError> {
     let mut signals = Signals::new()?;
@@ -67,7 +121,12 @@ pub(super) async fn serve(
     log::info!(version = env!("CARGO_PKG_VERSION"), radios = radios; "ready");
     systemd::ready(&format!("{radios} radios"));
     started(&gateway);
+    if let Some(source) = &source {
+        gateway.settings_are_in(source.changes.clone());
+    }
     let mut reloads = gateway.take_reloads();
+    // When a change's trial ends.
+    let mut due = None;
     let failure = loop {
         let asked = tokio::select! {
             failure = gateway.critical_failure() => break Some(failure),
@@ -75,8 +134,9 @@ pub(super) async fn serve(
             _ = signals.interrupt.recv() => break None,
             _ = signals.hangup.recv() => None,
             Some(asked) = next(&mut reloads) => Some(asked),
+            () = sleep_until(due) => None,
         };
-        let Some(file) = file else {
+        let Some(source) = source.as_mut() else {
             let Some(asked) = asked else { break None };
             // Whoever asked may have gone.
             let _ = asked.send(Err("this gateway's settings are in no file".to_owned()));
@@ -84,7 +144,7 @@ pub(super) async fn serve(
         };
         // Compiling a plugin takes its time; a reload that is given up on the way out harms nobody.
         tokio::select! {
-            done = reload(&mut gateway, file) => drop(asked.map(|asked| asked.send(done))),
+            done = reload(&mut gateway, source, &mut due) => drop(asked.map(|asked| asked.send(done))),
             _ = signals.terminate.recv() => break None,
             _ = signals.interrupt.recv() => break None,
         }
@@ -103,9 +163,9 @@ async fn next(reloads: &mut Option<Receiver<ReloadAsked>>) -> Option<ReloadAsked
 }
 
 /// Reads the settings again. Wrong ones are logged, and told to whoever asked, and the last good ones go on.
-async fn reload(gateway: &mut Gateway, file: &ConfigFile) -> Result<(), String> {
+async fn reload(gateway: &mut Gateway, source: &mut Source, due: &mut Option<Instant>) -> Result<(), String> {
     systemd::reloading();
-    let taken = read_again(gateway, file).await;
+    let taken = read_again(gateway, source, due).await;
     systemd::ready("settings reloaded");
     match taken {
         Ok(reloaded) => reloaded.plugins.map_err(|error| {
@@ -118,10 +178,17 @@ async fn reload(gateway: &mut Gateway, file: &ConfigFile) -> Result<(), String> 
     }
 }
 
-async fn read_again(gateway: &mut Gateway, file: &ConfigFile) -> Result<Reloaded, String> {
-    let file = file.clone();
+async fn read_again(gateway: &mut Gateway, source: &mut Source, due: &mut Option<Instant>) -> Result<Reloaded, String> {
+    let mut reader = source.clone();
     // In a thread of its own: a slow disk must not hold up messages.
-    let loaded = tokio::task::spawn_blocking(move || file.load()).await.map_err(|panic| panic.to_string())?;
+    let read = tokio::task::spawn_blocking(move || {
+        let read = reader.read(false);
+        (reader, read)
+    });
+    let (reader, (loaded, settled)) = read.await.map_err(|panic| panic.to_string())?;
+    *source = reader;
+    tell(&settled);
+    *due = settled.left.map(|left| Instant::now() + left + TRIAL_SLACK);
     let loaded = loaded.map_err(|problems| problems.to_string())?;
     for warning in &loaded.warnings {
         log::warn!("{warning}");

@@ -11,6 +11,7 @@ use tokio::net::UnixStream;
 
 use super::ConfigFile;
 use crate::admin;
+use crate::changes::Changes;
 use crate::config::{Loaded, Problems};
 
 /// Which running gateway is meant.
@@ -36,6 +37,16 @@ impl Which {
     /// The settings, good or lacking users alone.
     pub(super) fn before_users(&self) -> Result<Loaded, Problems> {
         self.file.load_before_users()
+    }
+
+    /// The changes of the settings.
+    pub(super) fn changes(&self) -> Changes {
+        self.file.changes()
+    }
+
+    /// Whether the settings are good as they stand.
+    pub(super) fn are_good(&self) -> bool {
+        self.file.load().is_ok()
     }
 
     /// The data folder that the arguments name.

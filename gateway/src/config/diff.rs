@@ -1,5 +1,7 @@
 //! What differs between two sets of settings, by the unit that must be rebuilt.
 
+use std::fmt;
+
 use super::radio::Radio;
 use super::settings::Settings;
 
@@ -36,6 +38,30 @@ pub enum Change {
     UplinkAdded(String),
     /// Plugins that were there and stay are asked in another order.
     PluginsReordered,
+}
+
+/// In words for people: `radio boiler: changed`.
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, name, what) = match self {
+            Self::Gateway => return f.write_str("[gateway]: changed; takes effect at the next start"),
+            Self::Log => return f.write_str("[log]: changed"),
+            Self::Broker => return f.write_str("[broker]: changed"),
+            Self::Admin => return f.write_str("[admin]: changed"),
+            Self::Plugins => return f.write_str("[plugins]: changed"),
+            Self::PluginsReordered => return f.write_str("plugins: in another order"),
+            Self::RadioRemoved(name) => ("radio", name, "gone"),
+            Self::RadioChanged(name) => ("radio", name, "changed"),
+            Self::RadioAdded(name) => ("radio", name, "new"),
+            Self::PluginRemoved(name) => ("plugin", name, "gone"),
+            Self::PluginChanged(name) => ("plugin", name, "changed"),
+            Self::PluginAdded(name) => ("plugin", name, "new"),
+            Self::UplinkRemoved(name) => ("uplink", name, "gone"),
+            Self::UplinkChanged(name) => ("uplink", name, "changed"),
+            Self::UplinkAdded(name) => ("uplink", name, "new"),
+        };
+        write!(f, "{kind} {name}: {what}")
+    }
 }
 
 /// The units that differ: sections first, then radios, plugins and uplinks that go, that change and that come. The order

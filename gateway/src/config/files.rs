@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::Texts;
 use super::notes::{Notes, Source};
 
 /// The longest file taken, in bytes.
@@ -32,7 +33,8 @@ pub(super) fn has_users(data_dir: &Path) -> bool {
 }
 
 /// `main`, then `conf.d/*.toml` beside it in name order. Hidden files are left out, as editors leave them behind.
-pub(super) fn find(main: &Path, notes: &Notes) -> Vec<PathBuf> {
+/// `instead` adds and takes away some.
+pub(super) fn find(main: &Path, instead: &Texts, notes: &Notes) -> Vec<PathBuf> {
     let folder = main.parent().unwrap_or(Path::new("")).join("conf.d");
     let mut files = Vec::new();
     match fs::read_dir(&folder) {
@@ -55,7 +57,11 @@ pub(super) fn find(main: &Path, notes: &Notes) -> Vec<PathBuf> {
             notes.file(&folder, format!("cannot be listed: {error}"), remedy);
         }
     }
+    files.retain(|file| instead.get(file).is_none_or(Option::is_some));
+    let added = instead.iter().filter(|(file, text)| text.is_some() && *file != main);
+    files.extend(added.map(|(file, _)| file.clone()));
     files.sort();
+    files.dedup();
     files.insert(0, main.into());
     files
 }
@@ -65,9 +71,25 @@ fn wanted(path: &Path) -> bool {
     !hidden && path.extension().is_some_and(|extension| extension == "toml")
 }
 
-/// Reads one file of the settings. Bytes that are no UTF-8 are noted and replaced, so that the rest can be checked.
-pub(super) fn read(path: &Path, main: &Path, notes: &Notes) -> Option<Arc<Source>> {
-    let bytes = match read_bounded(path, FILE_MAX_BYTES) {
+/// What a file of the settings says; `None` where it is not there.
+///
+/// # Errors
+/// What the system says; and when it is too large, no regular file, or no UTF-8.
+pub fn read_text(path: &Path) -> io::Result<Option<String>> {
+    match read_bounded(path, FILE_MAX_BYTES) {
+        Ok(bytes) => String::from_utf8(bytes).map(Some).map_err(|_| io::Error::other("it is not UTF-8")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Reads one file of the settings, or what stands instead. Bytes that are no UTF-8 are noted and replaced, so that the rest can be checked.
+pub(super) fn read(path: &Path, main: &Path, instead: &Texts, notes: &Notes) -> Option<Arc<Source>> {
+    let bytes = match instead.get(path) {
+        Some(text) => given(text.as_deref()),
+        None => read_bounded(path, FILE_MAX_BYTES),
+    };
+    let bytes = match bytes {
         Ok(bytes) => bytes,
         Err(error) => {
             let remedy = match error.kind() {
@@ -103,6 +125,16 @@ pub(super) fn read_pem(path: &Path) -> Result<Vec<u8>, String> {
     read_bounded(path, FILE_MAX_BYTES).map_err(|error| reason(&error))
 }
 
+/// A text that stands in the place of a file, with the same bounds.
+fn given(text: Option<&str>) -> io::Result<Vec<u8>> {
+    let text = text.ok_or(io::ErrorKind::NotFound)?;
+    if text.len() as u64 > FILE_MAX_BYTES { Err(too_large(FILE_MAX_BYTES)) } else { Ok(text.into()) }
+}
+
+fn too_large(limit: u64) -> io::Error {
+    io::Error::new(io::ErrorKind::FileTooLarge, format!("it is larger than {limit} bytes"))
+}
+
 /// Reads a regular file. A pipe would block for ever, so it is refused unopened.
 fn read_bounded(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     if !fs::metadata(path)?.is_file() {
@@ -111,8 +143,7 @@ fn read_bounded(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit {
-        let what = format!("it is larger than {limit} bytes");
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, what));
+        return Err(too_large(limit));
     }
     Ok(bytes)
 }

@@ -1,5 +1,6 @@
 //! From a file name to checked settings: find, read, merge, override, type. Reads files, but no environment.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -23,6 +24,9 @@ pub struct Loaded {
     pub plugins: Vec<Written>,
 }
 
+/// Texts that stand in the place of files, by the path that [`load`] would read; with `None` there is no such file.
+pub type Texts = BTreeMap<PathBuf, Option<String>>;
+
 /// Reads `file`, then `conf.d/*.toml` beside it in name order, then the `STILE_*` variables among `env`, and checks
 /// the whole.
 ///
@@ -31,7 +35,24 @@ pub struct Loaded {
 /// # Errors
 /// All problems at once, warnings included, when there is an error among them.
 pub fn load(file: &Path, env: impl IntoIterator<Item = (String, String)>) -> Result<Loaded, Problems> {
-    load_with(file, env, files::has_users)
+    load_with(file, env, &Texts::new(), files::has_users)
+}
+
+/// As [`load`], as if these texts stood in the files: settings that are not written yet, or not to be used.
+///
+/// # Errors
+/// As those of [`load`].
+pub fn load_instead(
+    file: &Path,
+    env: impl IntoIterator<Item = (String, String)>,
+    instead: &Texts,
+) -> Result<Loaded, Problems> {
+    load_with(file, env, instead, files::has_users)
+}
+
+/// The files that [`load`] reads, the main one first, whether or not it is there.
+pub fn files_of(file: &Path) -> Vec<PathBuf> {
+    files::find(file, &Texts::new(), &Notes::default())
 }
 
 /// As [`load`], for whoever is about to make users: that nobody may connect yet is no problem.
@@ -39,21 +60,22 @@ pub fn load(file: &Path, env: impl IntoIterator<Item = (String, String)>) -> Res
 /// # Errors
 /// As those of [`load`].
 pub fn load_before_users(file: &Path, env: impl IntoIterator<Item = (String, String)>) -> Result<Loaded, Problems> {
-    load_with(file, env, |_| true)
+    load_with(file, env, &Texts::new(), |_| true)
 }
 
 /// `has_users` says whether the data folder has users.
 fn load_with(
     file: &Path,
     env: impl IntoIterator<Item = (String, String)>,
+    instead: &Texts,
     has_users: fn(&Path) -> bool,
 ) -> Result<Loaded, Problems> {
     let notes = Notes::default();
-    let files = files::find(file, &notes);
+    let files = files::find(file, instead, &notes);
     let mut root = Table::new();
     let mut main = Arc::new(Source { path: file.into(), text: String::new() });
     for path in &files {
-        if let Some(source) = files::read(path, file, &notes) {
+        if let Some(source) = files::read(path, file, instead, &notes) {
             tree::merge(&mut root, tree::parse(&source, &notes));
             if path == file {
                 main = source;

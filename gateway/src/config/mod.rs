@@ -45,10 +45,10 @@ mod written;
 pub use broker::Broker;
 pub use concentratord::{Concentratord, IpcUrl};
 pub use diff::{Change, diff};
-pub use files::users_path;
+pub use files::{read_text, users_path};
 pub use hub::{Hub, Receive, SharedAccessKey};
 pub use listeners::{ClientCertificates, Door, Tls, WebSocket};
-pub use load::{Loaded, load, load_before_users};
+pub use load::{Loaded, Texts, files_of, load, load_before_users, load_instead};
 pub use lora::{
     CrcFilter, Eui, LoraDevice, LoraFilter, LoraFormat, LoraGateway, LoraKind, LoraRadio, NetId, Network, Prefix,
     Roughness, SemtechUdp, SimulatedGateway,

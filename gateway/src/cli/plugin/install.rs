@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::candidate;
-use super::place::{Gateway, Place, explain, make_folder};
+use super::place::{Gateway, Place, explain};
 use crate::cli::{fail, say, wrong_settings};
 use crate::component::{Manifest, check_component, fingerprint, read};
 use crate::config;
@@ -19,7 +19,7 @@ use crate::pipeline::Stamp;
 use crate::plugin_host::engine::Code;
 use crate::plugin_host::{Kv, Plugin, Terms};
 use crate::plugins::fit::{Fit, fit};
-use crate::whole_file;
+use crate::whole_file::{self, make_folder};
 
 /// Install a plugin, or a newer version of one
 #[derive(Debug, clap::Args)]

@@ -1,8 +1,7 @@
 //! The gateway whose plugins are meant: its settings, its data folder, and whether it runs.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, lchown};
 use std::path::{Path, PathBuf};
 
 use http_body_util::BodyExt;
@@ -12,6 +11,7 @@ use crate::cli::socket::{self, Which};
 use crate::cli::text::visible;
 use crate::cli::{runtime, say};
 use crate::config::{self, Loaded, Problems};
+use crate::whole_file::make_folder;
 
 /// Which gateway.
 #[derive(Debug, clap::Args)]
@@ -121,25 +121,6 @@ impl Gateway {
         let all: Value = serde_json::from_slice(&body).map_err(|error| error.to_string())?;
         Ok(Some(all["plugins"].as_array().cloned().unwrap_or_default()))
     }
-}
-
-/// Makes a folder where there is none, with the rights and for the owner of `model`; without one, for this user.
-pub(super) fn make_folder(path: &Path, model: Option<&Path>) -> io::Result<()> {
-    match fs::symlink_metadata(path) {
-        Ok(there) if there.is_dir() => return Ok(()),
-        // Root must not be led elsewhere by whoever owns the folder above.
-        Ok(_) if model.is_some() => return Err(io::Error::new(io::ErrorKind::NotADirectory, "it is no folder")),
-        Ok(_) => return Ok(()),
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Err(_) => {}
-    }
-    let Some(model) = model else { return DirBuilder::new().recursive(true).mode(0o700).create(path) };
-    let owner = fs::metadata(model)?;
-    DirBuilder::new().mode(owner.mode() & 0o777).create(path)?;
-    if fs::symlink_metadata(path)?.uid() == 0 {
-        lchown(path, Some(owner.uid()), Some(owner.gid()))?;
-    }
-    Ok(())
 }
 
 /// What to do about a path that can't be used.

@@ -1,0 +1,112 @@
+//! How a change's trial ends: it is confirmed, or given back.
+
+use super::entry::{Entry, State};
+use super::trial::Trial;
+use super::{ChangeError, Changes, Settled};
+
+impl Changes {
+    /// Keeps the change that is on trial. From then on it stays, whatever comes.
+    ///
+    /// # Errors
+    /// When there is none, its time has run out, or it can't be noted.
+    pub fn confirm(&self, by: &str) -> Result<Entry, ChangeError> {
+        let _lock = self.lock()?;
+        let mut entry = self.pending()?.ok_or_else(|| "no change is on trial".to_owned())?;
+        if entry.trial.as_ref().is_none_or(Trial::is_over) {
+            let why = "its time has run out, and the settings of before are in force again; apply it anew";
+            return Err(ChangeError::Other(format!("change {}: {why}", entry.number)));
+        }
+        // Whoever wrote it may have been killed between two files.
+        for (name, edit) in &entry.files {
+            if self.place.read(name)? == edit.old {
+                let number = entry.number;
+                let error = self.give_back(&mut entry, State::Refused, "it was not written to its end").error;
+                let rest = error.map(|error| format!("; nor could it be undone: {error}")).unwrap_or_default();
+                let why = "was not written to its end, and the settings of before stand; apply it anew";
+                return Err(ChangeError::Other(format!("change {number} {why}{rest}")));
+            }
+        }
+        self.end(&mut entry, State::Kept, &format!("confirmed by {by}"))?;
+        Ok(entry)
+    }
+
+    /// Gives the change that is on trial back now.
+    ///
+    /// # Errors
+    /// When there is none, or files can't be written.
+    pub fn give_back_now(&self, state: State, note: &str) -> Result<Settled, ChangeError> {
+        let _lock = self.lock()?;
+        let mut entry = self.pending()?.ok_or_else(|| "no change is on trial".to_owned())?;
+        let settled = self.give_back(&mut entry, state, note);
+        match settled.error {
+            Some(error) => Err(ChangeError::Other(error)),
+            None => Ok(settled),
+        }
+    }
+
+    /// Before the settings are read: gives back what nobody confirmed in time. At a start, what is on trial has lost it,
+    /// since what ended the process before may have been that. `returned` is a change that this process has given
+    /// back, though the files may not show it.
+    pub fn settle(&self, at_start: bool, returned: Option<u64>) -> Settled {
+        if !self.book.is_there() {
+            return Settled::default();
+        }
+        // Without it too: nobody of ours holds it for longer, and whoever does must not keep a gateway from its start.
+        let _lock = self.lock();
+        match self.pending() {
+            Err(error) => Settled { error: Some(error), ..Settled::default() },
+            Ok(None) => Settled::default(),
+            Ok(Some(mut entry)) => {
+                let left = entry.trial.as_ref().map(Trial::left).filter(|left| !left.is_zero());
+                if left.is_some() && !at_start && returned != Some(entry.number) {
+                    return Settled { left, ..Settled::default() };
+                }
+                let why = if left.is_some() { "the gateway was started anew" } else { "nobody confirmed it in time" };
+                self.give_back(&mut entry, State::Returned, why)
+            }
+        }
+    }
+
+    pub(super) fn nothing_on_trial(&self) -> Result<(), ChangeError> {
+        let Some(mut entry) = self.pending()? else { return Ok(()) };
+        if !entry.trial.as_ref().is_none_or(Trial::is_over) {
+            return Err(ChangeError::OnTrial { number: entry.number, by: entry.by });
+        }
+        // The gateway could not, or does not run.
+        match self.give_back(&mut entry, State::Returned, "nobody confirmed it in time").error {
+            Some(error) => Err(ChangeError::Other(error)),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes the old texts where the new ones stand, and then that it was done.
+    pub(super) fn give_back(&self, entry: &mut Entry, state: State, note: &str) -> Settled {
+        let mut settled = Settled::default();
+        for (name, edit) in &entry.files {
+            match self.place.read(name) {
+                Ok(now) if now == edit.old => {}
+                Ok(now) if now == edit.new => {
+                    if let Err(error) = self.place.write(name, edit.old.as_deref()) {
+                        settled.error = Some(error);
+                        settled.instead.insert(self.place.path(name), edit.old.clone());
+                    }
+                }
+                Ok(_) => settled.changed_since.push(name.clone()),
+                Err(error) => settled.error = Some(error),
+            }
+        }
+        if settled.error.is_none() {
+            // If that fails it is found pending once more, and nothing is left to be written.
+            settled.error = self.end(entry, state, note).err();
+        }
+        settled.returned = Some(entry.clone());
+        settled
+    }
+
+    pub(super) fn end(&self, entry: &mut Entry, state: State, note: &str) -> Result<(), String> {
+        let ended = Entry { state, note: note.to_owned(), trial: None, ..entry.clone() };
+        self.book.write(&ended)?;
+        *entry = ended;
+        Ok(())
+    }
+}

@@ -51,6 +51,7 @@ pub mod plugin_host;
 pub mod plugins;
 pub mod radio;
 pub mod reload;
+pub mod setup;
 pub mod sharing;
 pub mod signature;
 pub mod spool;

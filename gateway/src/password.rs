@@ -91,6 +91,24 @@ fn argon2() -> Result<Argon2<'static>, argon2::Error> {
     Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
 }
 
+/// What a key from a passphrase costs. Dearer than a hash: it is made once in a while, and whoever has the file may try for ever.
+const KEY_MEMORY_KIB: u32 = 64 * 1024;
+const KEY_PASSES: u32 = 3;
+
+/// The key that a passphrase opens, by argon2id with 64 MiB and 3 passes. Takes its time: never on a thread that others wait
+/// for.
+///
+/// # Errors
+/// In words; for a salt of 16 bytes only when there is no memory.
+pub fn key_of(passphrase: &str, salt: &[u8]) -> Result<[u8; 32], String> {
+    let mut key = [0; 32];
+    Params::new(KEY_MEMORY_KIB, KEY_PASSES, LANES, Some(key.len()))
+        .map(|params| Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+        .and_then(|argon2| argon2.hash_password_into(passphrase.as_bytes(), salt, &mut key))
+        .map_err(|error| format!("no key can be made of the passphrase: {error}"))?;
+    Ok(key)
+}
+
 /// Thinks up a password.
 ///
 /// # Errors

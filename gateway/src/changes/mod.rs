@@ -147,6 +147,21 @@ impl Changes {
         Ok(Checked { warnings: new.warnings, changes })
     }
 
+    /// Whether a file of these settings can have this name.
+    pub fn is_name(&self, name: &str) -> bool {
+        self.place.is_name(name)
+    }
+
+    /// The data folder that the files would name; that nobody may connect yet is no problem.
+    ///
+    /// # Errors
+    /// All that would be wrong.
+    pub fn data_dir_of(&self, wanted: &Wanted) -> Result<PathBuf, String> {
+        let instead = self.place.instead(wanted)?;
+        let loaded = config::load_before_users_instead(self.place.main(), self.env.clone(), &instead);
+        Ok(loaded.map_err(|problems| problems.to_string())?.settings.gateway.data_dir)
+    }
+
     /// Checks and writes. With `within` it is on trial for so long from now; without, it is kept at once.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 mod apply;
 mod history;
+mod setup;
 
 use std::process::ExitCode;
 
@@ -20,7 +21,8 @@ Examples:
   stile config show --effective
   stile config apply new.toml --confirm-within 90s
   stile config confirm
-  stile config history")]
+  stile config history
+  stile config export > set-up.json")]
 pub(super) struct Arguments {
     #[command(subcommand)]
     what: What,
@@ -38,6 +40,8 @@ enum What {
     History(history::History),
     Diff(history::Diff),
     Restore(history::Restore),
+    Export(setup::Export),
+    Import(setup::Import),
 }
 
 #[derive(Debug, clap::Args)]
@@ -58,6 +62,8 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         What::History(history) => return history::history(history),
         What::Diff(diff) => return history::diff(diff),
         What::Restore(restore) => return history::restore(restore),
+        What::Export(export) => return setup::export(export),
+        What::Import(import) => return setup::import(import),
         What::Show(show) => match show.file.load() {
             Ok(loaded) if show.effective => {
                 for warning in &loaded.warnings {

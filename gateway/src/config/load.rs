@@ -50,6 +50,18 @@ pub fn load_instead(
     load_with(file, env, instead, files::has_users)
 }
 
+/// Both: as [`load_before_users`], as if these texts stood in the files.
+///
+/// # Errors
+/// As those of [`load`].
+pub fn load_before_users_instead(
+    file: &Path,
+    env: impl IntoIterator<Item = (String, String)>,
+    instead: &Texts,
+) -> Result<Loaded, Problems> {
+    load_with(file, env, instead, |_| true)
+}
+
 /// The files that [`load`] reads, the main one first, whether or not it is there.
 pub fn files_of(file: &Path) -> Vec<PathBuf> {
     files::find(file, &Texts::new(), &Notes::default())

@@ -48,7 +48,7 @@ pub use diff::{Change, diff};
 pub use files::{read_text, users_path};
 pub use hub::{Hub, Receive, SharedAccessKey};
 pub use listeners::{ClientCertificates, Door, Tls, WebSocket};
-pub use load::{Loaded, Texts, files_of, load, load_before_users, load_instead};
+pub use load::{Loaded, Texts, files_of, load, load_before_users, load_before_users_instead, load_instead};
 pub use lora::{
     CrcFilter, Eui, LoraDevice, LoraFilter, LoraFormat, LoraGateway, LoraKind, LoraRadio, NetId, Network, Prefix,
     Roughness, SemtechUdp, SimulatedGateway,

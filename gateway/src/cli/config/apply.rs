@@ -57,6 +57,11 @@ impl How {
     pub(super) fn which(&self) -> &Which {
         &self.which
     }
+
+    /// Nothing is to change.
+    pub(super) fn is_dry(&self) -> bool {
+        self.dry_run
+    }
 }
 
 /// Keep the change that is on trial

@@ -168,7 +168,10 @@ mod tests {
         let filter = TopicFilter::new(filter).unwrap();
         let (direction, qos) = (Direction::Out, QoS::AtLeastOnce);
         let rule = Rule { filter, direction, qos, local_prefix: String::new(), remote_prefix: "x/".into() };
-        Uplink { share, ..Uplink::new(name, Url { tls: true, host: "host".into(), port: 8883 }, vec![rule]) }
+        Uplink {
+            share,
+            ..Uplink::new(name, Url { tls: true, host: "host".into(), port: 8883, websocket: None }, vec![rule])
+        }
     }
 
     fn now() -> Received {

@@ -68,7 +68,7 @@ mod tests {
     use crate::message::ClockQuality;
 
     fn uplink() -> Uplink {
-        let url = Url { tls: true, host: "roof.azure-devices.net".into(), port: 8883 };
+        let url = Url { tls: true, host: "roof.azure-devices.net".into(), port: 8883, websocket: None };
         let key = Some(SharedAccessKey::SharedAccessKey(Secret::new("c2VjcmV0")));
         let hub = Some(Hub { shared_access_key: key, ..Hub::new("roof.azure-devices.net") });
         Uplink { client_id: "gw-1".into(), hub, ..Uplink::new("cloud", url, Vec::new()) }

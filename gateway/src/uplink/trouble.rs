@@ -89,12 +89,21 @@ impl Trouble {
     /// Whether another path may do better: nobody who speaks MQTT was heard.
     pub(super) fn may_be_the_path(&self) -> bool {
         use Trouble as T;
-        match self {
-            T::Name { .. } | T::Connect { .. } | T::NoSuchAddress { .. } | T::Unusable { .. } | T::TooSlow(_) => true,
-            T::Proxy { .. } | T::Tls(_) | T::WebSocket(_) | T::ClosedAtConnect | T::Paths(_) => true,
-            T::Network(_) | T::Silent(_) => true,
-            _ => false,
-        }
+        matches!(
+            self,
+            T::Name { .. }
+                | T::Connect { .. }
+                | T::NoSuchAddress { .. }
+                | T::Unusable { .. }
+                | T::TooSlow(_)
+                | T::Proxy { .. }
+                | T::Tls(_)
+                | T::WebSocket(_)
+                | T::ClosedAtConnect
+                | T::Paths(_)
+                | T::Network(_)
+                | T::Silent(_)
+        )
     }
 }
 

@@ -37,6 +37,7 @@ fn a_remote_with_a_websocket_gets_everything_in_order_also_after_it_was_killed()
     let looking = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     remote.configure(&format!("protocol websockets\nlistener {} 127.0.0.1\nallow_anonymous true", looking.port()));
     remote.start_again();
+    within("mosquitto listens there too", || TcpStream::connect(looking).ok());
     keep(looking, "n/#");
     let settings = uplink("ws", remote.address.port(), "", "in-flight = 10\n[uplink.spool]\ninterval = \"1ms\"");
     let stile = start(&settings);

@@ -55,7 +55,7 @@ pub(super) async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
         _ => return Err(other_language()),
     };
     let mut unused = [0; u8::MAX as usize + 2];
-    stream.read_exact(&mut unused[..rest]).await.map(drop).map_err(lost)
+    stream.read_exact(&mut unused[..rest]).await.map(drop).map_err(|why| lost(&why))
 }
 
 async fn sign_in<S: AsyncRead + AsyncWrite + Unpin>(proxy: &Proxy, stream: &mut S) -> Result<(), String> {
@@ -109,7 +109,7 @@ fn other_language() -> String {
     "does not speak SOCKS5; look at its `url`".to_owned()
 }
 
-fn lost(why: io::Error) -> String {
+fn lost(why: &io::Error) -> String {
     match why.kind() {
         io::ErrorKind::UnexpectedEof => "closed the connection; does it speak SOCKS5?".to_owned(),
         _ => format!("broke the connection: {why}"),
@@ -117,11 +117,11 @@ fn lost(why: io::Error) -> String {
 }
 
 async fn tell<S: AsyncWrite + Unpin>(stream: &mut S, bytes: &[u8]) -> Result<(), String> {
-    stream.write_all(bytes).await.map_err(lost)
+    stream.write_all(bytes).await.map_err(|why| lost(&why))
 }
 
 async fn hear<const N: usize, S: AsyncRead + Unpin>(stream: &mut S) -> Result<[u8; N], String> {
     let mut bytes = [0; N];
-    stream.read_exact(&mut bytes).await.map_err(lost)?;
+    stream.read_exact(&mut bytes).await.map_err(|why| lost(&why))?;
     Ok(bytes)
 }

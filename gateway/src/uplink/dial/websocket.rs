@@ -24,7 +24,12 @@ pub(super) async fn upgrade(
     stream.write_all(request.as_bytes()).await?;
     stream.flush().await?;
     let answer = http::read(&mut stream).await.map_err(|why| match why {
-        NoAnswer::Lost(why) => Trouble::from(why),
+        NoAnswer::Lost(why) => match Trouble::from(why) {
+            Trouble::Lost(why) => Trouble::WebSocket(format!(
+                "the remote broke the connection at the request for a WebSocket: {why}; look at the port and the scheme in `url`"
+            )),
+            other => other,
+        },
         NoAnswer::Wrong(what) => {
             Trouble::WebSocket(format!("the remote {what}; look at the port and the scheme in `url`"))
         }

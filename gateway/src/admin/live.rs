@@ -27,7 +27,7 @@ use super::routes::{Access, Routes};
 use super::trust::Caller;
 use crate::message::{Message, Topic, TopicFilter};
 use crate::people::Role;
-use crate::pipeline::{Hop, Spot};
+use crate::pipeline::{DropReason, Hop, Spot};
 
 /// The role that watching takes.
 const NEEDS: Role = Role::Viewer;
@@ -171,7 +171,7 @@ impl Item for Hop {
             "plugin": plugin,
             "after_micros": u64::try_from(self.after.as_micros()).unwrap_or(u64::MAX),
             "did": self.did,
-            "reason": self.reason.map(|reason| reason.as_str()),
+            "reason": self.reason.map(DropReason::as_str),
             "message": self.message.as_ref().map(Message::to_json),
         })
     }

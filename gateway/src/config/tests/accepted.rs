@@ -114,7 +114,7 @@ jitter = "0s"
 loss = 100
 reorder = 0
 [[radio]]
-name = "j"
+name = "k"
 kind = "simulated"
 device = "lora-station"
 region = "us915"
@@ -218,7 +218,7 @@ fn the_example_passes_the_check_and_shows_the_defaults() {
 #[test]
 fn the_examples_in_the_example_pass_the_check_too() {
     let loaded = loaded(&uncommented());
-    assert_eq!(loaded.settings.radio.len(), 6);
+    assert_eq!(loaded.settings.radio.len(), 7);
     assert_eq!((loaded.settings.broker.user.len(), loaded.settings.broker.group.len()), (2, 1));
     let data = [("streets".to_owned(), PathBuf::from("streets.json"))].into();
     let settings = serde_json::json!({ "stale-after": "12h" });
@@ -302,7 +302,7 @@ fn the_example_concentratord_shows_the_defaults() {
         Some(Radio::Lora(LoraRadio { kind: LoraKind::Concentratord(concentratord), .. })) => concentratord,
         other => panic!("{other:?}"),
     };
-    let shown = concentratord(loaded(&uncommented()).settings.radio.into_iter().nth(4));
+    let shown = concentratord(loaded(&uncommented()).settings.radio.into_iter().nth(5));
     let short = "[[radio]]\nname='hat'\nkind='concentratord'\nregion='eu868'";
     let short = concentratord(loaded(short).settings.radio.into_iter().next());
     assert_eq!(shown.eui, Some(Eui(0x0016_c001_ff10_a235)));

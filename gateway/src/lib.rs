@@ -117,6 +117,38 @@ pub struct Gateway {
     _data_dir: DataDir,
 }
 
+/// What goes on beside messages: figures, the clock, memory, the watchdog.
+fn start_housekeeping(supervisor: &Supervisor, sources: &Arc<Sources>) {
+    let watched = Arc::clone(sources);
+    supervisor.start("figures", Rank::Admin, move |stop| {
+        let watched = Arc::clone(&watched);
+        async move {
+            admin::watch(watched, stop).await;
+            Ok(())
+        }
+    });
+    let sampled = Arc::clone(sources);
+    supervisor.start("history", Rank::Admin, move |stop| admin::keep_history(Arc::clone(&sampled), stop));
+    let pipeline = Arc::clone(&sources.pipeline);
+    supervisor.start("clock", Rank::Core, move |stop| {
+        let pipeline = Arc::clone(&pipeline);
+        async move {
+            clock::watch(|quality| pipeline.clock().set_quality(quality), stop).await;
+            Ok(())
+        }
+    });
+    supervisor.start("memory", Rank::Core, |stop| async move {
+        memory::tend(stop).await;
+        Ok(())
+    });
+    if let Some(period) = systemd::watchdog_period() {
+        supervisor.start("watchdog", Rank::Admin, move |stop| async move {
+            systemd::watchdog(period, stop).await;
+            Ok(())
+        });
+    }
+}
+
 impl Gateway {
     /// Starts everything that `settings` name. The data folder is taken and addresses are opened first, so that a busy one is found before anything runs.
     ///
@@ -180,33 +212,7 @@ impl Gateway {
         });
         let served = Arc::clone(&sources);
         supervisor.start_critical("admin socket", Rank::Admin, move |stop| admin::serve_socket(socket, served, stop));
-        let watched = Arc::clone(&sources);
-        supervisor.start("figures", Rank::Admin, move |stop| {
-            let watched = Arc::clone(&watched);
-            async move {
-                admin::watch(watched, stop).await;
-                Ok(())
-            }
-        });
-        let sampled = Arc::clone(&sources);
-        supervisor.start("history", Rank::Admin, move |stop| admin::keep_history(Arc::clone(&sampled), stop));
-        supervisor.start("clock", Rank::Core, move |stop| {
-            let pipeline = Arc::clone(&pipeline);
-            async move {
-                clock::watch(|quality| pipeline.clock().set_quality(quality), stop).await;
-                Ok(())
-            }
-        });
-        supervisor.start("memory", Rank::Core, |stop| async move {
-            memory::tend(stop).await;
-            Ok(())
-        });
-        if let Some(period) = systemd::watchdog_period() {
-            supervisor.start("watchdog", Rank::Admin, move |stop| async move {
-                systemd::watchdog(period, stop).await;
-                Ok(())
-            });
-        }
+        start_housekeeping(&supervisor, &sources);
 
         let mut gateway = Self {
             settings,

@@ -1,6 +1,7 @@
 //! What an uplink's settings let leave, in lines that can be read aloud and compared.
 
 use crate::config::{Coarse, Field, PseudonymsChange, Rule, Share, Uplink};
+use crate::message::TopicFilter;
 
 /// Where messages go, which, and what of them: a line for the remote, for each rule of `topics`, for each of `share`.
 pub fn words(uplink: &Uplink) -> Vec<String> {
@@ -29,7 +30,7 @@ fn list(fields: &[Field]) -> String {
 
 /// A rule of `share`: its topics, and what of the messages.
 fn shares(share: &Share) -> String {
-    let topics: Vec<_> = share.topics.iter().map(|filter| filter.as_str()).collect();
+    let topics: Vec<_> = share.topics.iter().map(TopicFilter::as_str).collect();
     let mut parts = Vec::new();
     match &share.fields {
         Some(fields) if fields.is_empty() => parts.push("no field as it is".to_owned()),

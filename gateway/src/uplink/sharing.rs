@@ -64,15 +64,12 @@ async fn renew(pseudonyms: &Arc<Pseudonyms>, uplink: &str, now: Received) {
         return;
     }
     let own = Arc::clone(pseudonyms);
-    match tokio::task::spawn_blocking(move || own.renew(&now)).await {
-        Ok(Ok(())) => log::debug!(uplink = uplink; "the secret behind pseudonyms is there"),
-        Ok(Err(error)) => {
-            log::error!(uplink = uplink, error:% = error; "the secret behind pseudonyms can't be read or kept; it is tried again");
-        }
-        Err(error) => {
-            log::error!(uplink = uplink, error:% = error; "the secret behind pseudonyms can't be read or kept; it is tried again")
-        }
-    }
+    let error = match tokio::task::spawn_blocking(move || own.renew(&now)).await {
+        Ok(Ok(())) => return log::debug!(uplink = uplink; "the secret behind pseudonyms is there"),
+        Ok(Err(error)) => error.to_string(),
+        Err(error) => error.to_string(),
+    };
+    log::error!(uplink = uplink, error = error.as_str(); "the secret behind pseudonyms can't be read or kept; it is tried again");
 }
 
 /// Compares the settings with those of before, and tells of each uplink that may be sent other things than it was.

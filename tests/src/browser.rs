@@ -151,6 +151,13 @@ impl Browser {
         within(&format!("the page shows {text:?}; it shows: {}", shown()), || shown().contains(text).then_some(()));
     }
 
+    /// Waits until there is such an element on the page.
+    #[track_caller]
+    pub fn wait_for(&self, css: &str) {
+        let there = || self.run(&format!("return document.querySelector({css:?}) !== null")) == Value::Bool(true);
+        within(&format!("the page has {css}"), || there().then_some(()));
+    }
+
     /// The size of the window, as the page sees it.
     #[track_caller]
     pub fn resize(&self, width: u32, height: u32) {

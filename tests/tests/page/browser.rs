@@ -57,7 +57,7 @@ fn from_the_first_start_to_the_first_message() {
     within_the_stream(&stile, &browser);
     browser.click("[name=way]");
     browser.click("#filter-form button");
-    browser.wait_text("live");
+    browser.wait_for("#live[data-way] #live-state .good");
     assert!(mosquitto_pub(stile.mqtt, "mqttv5", &["-t", "a/b", "-m", "third message"]).status.success());
     browser.wait_text("delivered");
     browser.wait_text("third message");
@@ -73,7 +73,7 @@ fn from_the_first_start_to_the_first_message() {
 
 /// A message that is published shows up, and pausing, searching and clearing do what they say.
 fn within_the_stream(stile: &Stile, browser: &Browser) {
-    browser.wait_text("live");
+    browser.wait_for("#live-state .good");
     let publish = |topic: &str, text: &str| {
         assert!(mosquitto_pub(stile.mqtt, "mqttv5", &["-t", topic, "-m", text]).status.success());
     };

@@ -32,9 +32,9 @@ pub enum Refused {
     Full,
     /// The disk is slower than what comes, and 4 MiB wait for it already.
     Busy,
-    /// The disk fails; [`Figures::last_error`] says why.
+    /// The disk fails; [`Figures::last_error`](super::Figures::last_error) says why.
     Disk,
-    /// It is empty, larger than [`RECORD_MAX`], or larger than a quarter of what the spool may hold.
+    /// It is empty, larger than [`RECORD_MAX`](super::settings::RECORD_MAX), or larger than a quarter of what the spool may hold.
     Size,
     /// The spool was closed.
     Closed,
@@ -58,7 +58,7 @@ impl Refused {
 pub struct NotTaken {
     /// Why.
     pub why: Refused,
-    /// Whether waiting for [`Spool::room`] is of use: the policy is [`Policy::Block`], and it can be taken some time.
+    /// Whether waiting for [`Spool::room`](super::Spool::room) is of use: the policy is [`Policy::Block`](super::Policy::Block), and it can be taken some time.
     pub wait: bool,
     /// The receipt, unsettled.
     pub receipt: Option<Receipt>,
@@ -75,7 +75,7 @@ pub struct Opened {
     pub quarantined: Quarantined,
     /// Where the reader was is not known; everything in the files is handed out once more.
     pub cursor_lost: bool,
-    /// It was closed in order, or is new. If not, with [`Durability::OnOutage`], a remote may have been sent records that
+    /// It was closed in order, or is new. If not, with [`Durability::OnOutage`](super::Durability::OnOutage), a remote may have been sent records that
     /// are not known here any more.
     pub clean: bool,
 }

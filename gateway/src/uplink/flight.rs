@@ -25,7 +25,12 @@ struct Slot {
 
 /// See the module's head.
 #[derive(Debug, Default)]
-pub(super) struct Flight(VecDeque<Slot>);
+pub(super) struct Flight {
+    slots: VecDeque<Slot>,
+    /// Of QoS 2, those that were under way when the last connection ended and that the remote may hold since: each comes
+    /// again, or has been dropped meanwhile.
+    left: Vec<Seq>,
+}
 
 /// The identifier of a record.
 fn id_of(seq: Seq) -> NonZeroU16 {
@@ -36,37 +41,37 @@ fn id_of(seq: Seq) -> NonZeroU16 {
 
 impl Flight {
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.slots.len()
     }
 
     /// The record that has been under way for the longest time.
     pub(super) fn first(&self) -> Option<&Record> {
-        self.0.front().map(|slot| &slot.record)
+        self.slots.front().map(|slot| &slot.record)
     }
 
     /// Whether a record is under way on this connection.
     pub(super) fn has(&self, seq: Seq) -> bool {
-        self.0.iter().any(|slot| slot.record.seq == seq)
+        self.slots.iter().any(|slot| slot.record.seq == seq)
     }
 
     /// Takes a record that goes out with QoS 1 or 2, and gives its packet identifier; `None` when that is in use, which
     /// it is not as long as no more are under way than the spool hands out.
     pub(super) fn take(&mut self, record: Record, qos: QoS) -> Option<NonZeroU16> {
         let id = id_of(record.seq);
-        if self.0.iter().any(|slot| slot.id == id) {
+        if self.slots.iter().any(|slot| slot.id == id) {
             return None;
         }
-        self.0.push_back(Slot { id, record, qos, released: false });
+        self.slots.push_back(Slot { id, record, qos, released: false });
         Some(id)
     }
 
     fn find(&self, id: NonZeroU16) -> Option<usize> {
-        self.0.iter().position(|slot| slot.id == id)
+        self.slots.iter().position(|slot| slot.id == id)
     }
 
     fn finish(&mut self, id: NonZeroU16, is: impl FnOnce(&Slot) -> bool) -> Option<Record> {
-        let at = self.find(id).filter(|at| is(&self.0[*at]))?;
-        self.0.remove(at).map(|slot| slot.record)
+        let at = self.find(id).filter(|at| is(&self.slots[*at]))?;
+        self.slots.remove(at).map(|slot| slot.record)
     }
 
     /// PUBACK: gives the record that is done with.
@@ -76,8 +81,8 @@ impl Flight {
 
     /// PUBREC without an error: the identifier is to be released. Says whether there is such a record.
     pub(super) fn received(&mut self, id: NonZeroU16) -> bool {
-        let at = self.find(id).filter(|at| self.0[*at].qos == QoS::ExactlyOnce);
-        at.map(|at| self.0[at].released = true).is_some()
+        let at = self.find(id).filter(|at| self.slots[*at].qos == QoS::ExactlyOnce);
+        at.map(|at| self.slots[at].released = true).is_some()
     }
 
     /// PUBREC with an error: gives the record that is done with.
@@ -93,8 +98,13 @@ impl Flight {
     /// The identifiers of so many records before this one. On a connection where the remote still has the session, the first
     /// record of a lane is not preceded by any that is under way: where one of those had been, it was dropped meanwhile, and
     /// the remote would take the next one under its identifier for a repetition.
-    pub(super) fn before(&self, seq: Seq, count: u16) -> Vec<NonZeroU16> {
-        let numbers = (seq.number.saturating_sub(count.into())..seq.number).filter(|number| *number > 0);
+    /// What was under way in this run is known, however far the records are behind that were dropped; of a run before it is what
+    /// `count` can have reached.
+    pub(super) fn before(&mut self, seq: Seq, count: u16) -> Vec<NonZeroU16> {
+        let near = seq.number.saturating_sub(count.into());
+        let left = self.left.extract_if(.., |left| left.priority == seq.priority).map(|left| left.number);
+        let far = left.filter(|number| *number < near).collect::<Vec<_>>();
+        let numbers = far.into_iter().chain(near..seq.number).filter(|number| *number > 0);
         let ids = numbers.map(|number| id_of(Seq { number, ..seq }));
         ids.filter(|id| self.find(*id).is_none()).collect()
     }
@@ -102,8 +112,15 @@ impl Flight {
     /// A new connection. Where the remote still has the session, gives the identifiers to be released once more; what was
     /// under way besides comes from the spool again.
     pub(super) fn begin(&mut self, session_present: bool) -> Vec<NonZeroU16> {
-        self.0.retain(|slot| session_present && slot.released);
-        self.0.iter().map(|slot| slot.id).collect()
+        if !session_present {
+            self.left.clear();
+        }
+        let (kept, over): (VecDeque<_>, VecDeque<_>) =
+            std::mem::take(&mut self.slots).into_iter().partition(|slot| session_present && slot.released);
+        self.slots = kept;
+        let held = over.iter().filter(|slot| session_present && slot.qos == QoS::ExactlyOnce);
+        self.left.extend(held.map(|slot| slot.record.seq));
+        self.slots.iter().map(|slot| slot.id).collect()
     }
 }
 
@@ -155,6 +172,21 @@ mod tests {
         assert_eq!(flight.before(seq(6), 3), ids(&[3, 5]));
         assert_eq!(flight.before(seq(3), 10), ids(&[1, 2]));
         assert_eq!(flight.before(seq(1), 10), []);
+    }
+
+    #[test]
+    fn what_was_under_way_is_released_however_much_was_dropped_behind_it() {
+        let mut flight = Flight::default();
+        let ids: Vec<_> = (100..103).map(|number| flight.take(record(number), QoS::ExactlyOnce).unwrap()).collect();
+        flight.take(record(103), QoS::AtLeastOnce).unwrap();
+        assert!(flight.begin(true).is_empty());
+        assert!(flight.begin(true).is_empty(), "a connection that came to nothing");
+        let ids = [ids, (49_998..50_001).map(|number| id_of(seq(number))).collect()].concat();
+        assert_eq!(flight.before(seq(50_001), 3), ids);
+        assert_eq!(flight.before(seq(50_001), 0), [], "once");
+        flight.take(record(7), QoS::ExactlyOnce).unwrap();
+        flight.begin(false);
+        assert_eq!(flight.before(seq(50_001), 0), [], "the remote has forgotten them");
     }
 
     #[test]

@@ -105,8 +105,7 @@ impl Session<'_> {
             // What the gateway itself had the remote retain, or its will.
             return None;
         }
-        let shallow = |topic: &Topic| topic.as_str().split('/').count() <= LEVELS_MAX;
-        let Some(topic) = self.own.routes.inward(publish.topic.as_str()).filter(shallow) else {
+        let Some(topic) = self.own.routes.inward(publish.topic.as_str()).filter(is_shallow) else {
             UplinkStats::add(&self.own.stats.unwanted);
             return None;
         };
@@ -115,4 +114,9 @@ impl Session<'_> {
         let payload = Bytes::copy_from_slice(&publish.payload);
         Some(Arriving { topic, payload, retain: publish.retain, properties })
     }
+}
+
+/// Whether matching it costs no more than is usual here.
+pub(super) fn is_shallow(topic: &Topic) -> bool {
+    topic.as_str().split('/').count() <= LEVELS_MAX
 }

@@ -9,9 +9,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout_at};
 
 use super::dial::Link;
-use super::trouble::Trouble;
+use super::trouble::{Trouble, repeated};
 use super::who::Who;
-use crate::codec::{self, ConnAck, Connect, Packet, PublishProperties, Utf8, Version, Will};
+use crate::codec::{self, ConnAck, Connect, Disconnect, Packet, PublishProperties, ReasonCode, Utf8, Version, Will};
 use crate::config::{Protocol, Uplink};
 use crate::message::QoS;
 
@@ -73,18 +73,29 @@ pub(super) fn version(protocol: Protocol) -> Version {
     }
 }
 
+/// What the remote is to remember of the gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Remembers {
+    /// Nothing, once the connection is over.
+    Nothing,
+    /// What it does, and from now on.
+    Session,
+    /// From now on, and nothing of before. With 3.1.1 that takes two connections: the session of the first ends with it.
+    Anew,
+}
+
 /// The request to be let in. `will` is the topic and payload that the remote is to publish when it loses the gateway, and to
 /// retain where it retains messages.
 pub(super) fn request(
     uplink: &Uplink,
     who: &Who,
-    clean_start: bool,
+    remembers: Remembers,
     will: Option<(&str, &str)>,
 ) -> Result<Connect, Trouble> {
     let text = |text: &str| Utf8::new(text).map_err(|error| Trouble::Protocol(error.to_string()));
     let version = version(uplink.protocol);
     let mut connect = Connect::new(version, text(&uplink.client_id)?);
-    connect.clean_start = clean_start;
+    connect.clean_start = remembers != Remembers::Session;
     connect.keep_alive = u16::try_from(uplink.keep_alive.as_secs()).unwrap_or(u16::MAX);
     connect.user_name = who.user.as_deref().map(text).transpose()?;
     connect.password = who.password.as_ref().map(|password| Bytes::copy_from_slice(password.as_bytes()));
@@ -100,11 +111,22 @@ pub(super) fn request(
         });
     }
     if version == Version::V5 {
-        connect.session_expiry = (!clean_start).then_some(SESSION_EXPIRY);
+        connect.session_expiry = (remembers != Remembers::Nothing).then_some(SESSION_EXPIRY);
         connect.receive_maximum = Some(RECEIVE_MAXIMUM);
         connect.maximum_packet_size = u32::try_from(uplink.max_packet_size).ok().and_then(NonZeroU32::new);
     }
     Ok(connect)
+}
+
+/// Says goodbye, without a look at what comes of it.
+pub(super) async fn part(mut link: Link, version: Version) -> Result<(), Trouble> {
+    let mut out = BytesMut::new();
+    codec::write(&Packet::Disconnect(Disconnect::new(ReasonCode::Success)), version, &mut out)?;
+    let goodbye = async {
+        link.stream.write_all(&out).await?;
+        link.stream.shutdown().await
+    };
+    Ok(timeout_at(Instant::now() + PATIENCE, goodbye).await.map_err(|_| Trouble::TooSlow("to take DISCONNECT"))??)
 }
 
 /// Asks to be let in.
@@ -129,7 +151,7 @@ pub(super) async fn join(mut link: Link, connect: Connect, max_packet: usize) ->
     let (packet, inbox) = timeout_at(deadline, joining).await.map_err(|_| Trouble::TooSlow("to answer CONNECT"))??;
     let Packet::ConnAck(connack) = packet else { return Err(Trouble::Protocol("no CONNACK comes first".to_owned())) };
     if connack.reason.is_error() {
-        let details = connack.details.reason_string.as_ref().map(|reason| reason.as_str().to_owned());
+        let details = connack.details.reason_string.as_ref().map(|reason| repeated(reason.as_str()));
         return Err(Trouble::Refused { reason: connack.reason, details, version });
     }
     let limits = Limits::of(&connack, asked);

@@ -213,7 +213,10 @@ pub fn is_for_hub(uplink: &config::Uplink, topic: &str) -> bool {
 /// Says whether all that was taken is on disk.
 async fn close(unit: &Unit) -> bool {
     let Some(kept) = unit.kept.get() else { return true };
-    match kept.spool.close().await {
+    let closed = kept.spool.close().await;
+    // Nobody tends the tap any more, and the last batch has just been written.
+    kept.tap.end_settled(&unit.pipeline);
+    match closed {
         Ok(()) => true,
         Err(error) => {
             log::error!(uplink = unit.settings.name.as_str(), error = error; "what waits for the remote could not be written");

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::dial::{Dialer, Link, Stream};
 use super::flight::SUBSCRIBE;
-use super::link::{self, Limits};
+use super::link::{self, Limits, Remembers};
 use super::reports;
 use super::routes::Routes;
 use super::trouble::Trouble;
@@ -90,7 +90,8 @@ async fn run(
 ) -> Result<(), Trouble> {
     let who = Who::of(uplink, now)?;
     // A hub keeps what is for the device in the session that the gateway has.
-    let request = link::request(uplink, &who, uplink.hub.is_none(), None)?;
+    let remembers = if uplink.hub.is_none() { Remembers::Nothing } else { Remembers::Session };
+    let request = link::request(uplink, &who, remembers, None)?;
     let joined = link::join(link, request, uplink.max_packet_size).await.map_err(|why| who.explained(why))?;
     tell(Step::Joined(joined.limits));
     let topic = format!("{}{}/probe", reports::own(gateway), uplink.name);

@@ -1,6 +1,7 @@
 //! One uplink, as a unit of the supervisor: its spool opened, its remote tried again and again.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use tokio::time::{Instant, sleep};
@@ -9,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::dead::DeadLetters;
 use super::flight::Flight;
 use super::gap::Gap;
-use super::link::{self, Joined};
+use super::link::{self, Joined, Remembers};
 use super::pace::{BackOff, Rate};
 use super::reports::{self, Reports};
 use super::routes::Routes;
@@ -21,6 +22,7 @@ use super::tap::Tap;
 use super::trouble::Trouble;
 use super::way::Way;
 use super::who::Who;
+use crate::codec::Version;
 use crate::config::{self, Durability, WhenFull};
 use crate::pipeline::Pipeline;
 use crate::sharing::Pseudonyms;
@@ -34,7 +36,7 @@ pub(super) struct Kept {
     pub(super) tap: Arc<Tap>,
     /// Places of records that the remote may have seen can have been given to others: those were not on disk, and the last
     /// run ended without closing the spool.
-    pub(super) reused: bool,
+    pub(super) reused: Arc<AtomicBool>,
 }
 
 /// See the module's head.
@@ -72,7 +74,7 @@ impl Unit {
             DeadLetters::new(&self.gateway, &self.settings.name, Arc::clone(&self.pipeline), Arc::clone(&stats))?;
         let tap = Tap::new(&self.settings, sharing, reports::own(&self.gateway), spool.clone(), stats, dead);
         let reused = !opened.clean && self.settings.spool.durability == Durability::OnOutage;
-        let kept = Kept { spool, tap: Arc::new(tap), reused };
+        let kept = Kept { spool, tap: Arc::new(tap), reused: Arc::new(AtomicBool::new(reused)) };
         let kept = self.kept.get_or_init(|| kept).clone();
         self.pipeline.carry(Arc::clone(&kept.tap) as Arc<dyn crate::pipeline::Carrier>);
         Ok(kept)
@@ -157,8 +159,23 @@ async fn connect(own: &mut Own, way: &mut Way) -> Result<(usize, Joined), Troubl
     let will = topic.as_ref().zip(will.as_deref()).map(|(topic, payload)| (topic.as_str(), payload));
     // Where nothing comes from there, and nothing goes there that it has to know again, it need not remember the gateway.
     let stateless = own.routes.subscriptions().is_empty() && !own.routes.sends_exactly_once();
-    let clean = stateless || (own.forget && own.routes.sends_exactly_once());
-    let request = link::request(settings, &who, clean, will)?;
+    let anew = own.forget.load(Ordering::Relaxed) && own.routes.sends_exactly_once();
+    let remembers = match (stateless, anew) {
+        (true, _) => Remembers::Nothing,
+        (false, true) => Remembers::Anew,
+        (false, false) => Remembers::Session,
+    };
+    let request = link::request(settings, &who, remembers, will)?;
+    let joined = way.join(&request, own).await.map_err(|why| who.explained(why))?;
+    if remembers != Remembers::Anew {
+        return Ok(joined);
+    }
+    own.forget.store(false, Ordering::Relaxed);
+    if request.version == Version::V5 {
+        return Ok(joined);
+    }
+    link::part(joined.1.link, request.version).await?;
+    let request = link::request(settings, &who, Remembers::Session, will)?;
     way.join(&request, own).await.map_err(|why| who.explained(why))
 }
 
@@ -178,7 +195,6 @@ async fn serve(own: &mut Own, way: &mut Way, path: usize, joined: Joined, stop: 
 }
 
 async fn welcome(own: &mut Own, way: &Way, path: usize, joined: &Joined) {
-    own.forget = false;
     let (uplink, label) = (own.settings.name.as_str(), way.label(path));
     log::info!(uplink = uplink, remote:% = joined.link.peer, path = label.as_deref().unwrap_or_default(),
         session_present = joined.session_present; "uplink connected");

@@ -8,6 +8,7 @@ mod clock;
 mod tests;
 
 use std::num::NonZeroU16;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ use super::reports::Reports;
 use super::routes::Routes;
 use super::stats::UplinkStats;
 use super::taken::Taken;
-use super::trouble::Trouble;
+use super::trouble::{Trouble, repeated};
 use crate::codec::{self, Disconnect, Packet, ReasonCode, RetainHandling, Subscribe, Subscription, Utf8, Version};
 use crate::config::{self, Takes};
 use crate::message::{Awaited, Message, Promise};
@@ -61,10 +62,11 @@ pub(super) struct Own {
     pub(super) rate: Rate,
     /// Outlasts what runs here.
     pub(super) taken: Arc<Mutex<Taken>>,
-    /// The remote has been asked for all that the rules want, in the session that it has.
+    /// The remote has granted all that the rules want, in the session that it has.
     pub(super) subscribed: bool,
-    /// Records may have the places of others that the remote has seen: it is to forget the session first.
-    pub(super) forget: bool,
+    /// Records may have the places of others that the remote has seen: it is to forget the session first. Outlasts what runs
+    /// here, as `taken` does.
+    pub(super) forget: Arc<AtomicBool>,
     /// What is to be said to a hub, besides what is spooled.
     pub(super) desk: Arc<Desk>,
     /// When the connection is to be made anew, since what it was let in by ends soon.
@@ -97,6 +99,9 @@ pub(super) struct Session<'a> {
     inbox: BytesMut,
     /// What is to be on disk before the remote is asked for anything.
     clear: Option<Awaited>,
+    /// The remote has been asked, on this connection or before, and so many of the questions have been answered well.
+    asked: bool,
+    granted: usize,
     bell: Bell,
     /// Rung when a hub is to be told something.
     desk: Bell,
@@ -146,6 +151,8 @@ pub(super) async fn serve(
         stream: link.stream,
         inbox,
         clear: None,
+        asked: false,
+        granted: 0,
         bell: Bell::new(&told),
         desk,
         began: now,
@@ -228,6 +235,7 @@ impl Session<'_> {
         }
         // A hub keeps the session for its messages; of the rest that it is asked for nothing is said.
         own.subscribed &= self.session_present && self.talk.is_none();
+        self.asked = own.subscribed;
         self.clear = own.taken().connected(self.session_present);
         own.dead.log_again();
         own.reader.rewind();
@@ -239,7 +247,7 @@ impl Session<'_> {
     /// Asks for what the rules want, once, as soon as it may.
     fn subscribe(&mut self) -> Result<(), Trouble> {
         let clear = self.clear.as_ref().is_none_or(|clear| clear.promise() == Promise::Kept);
-        if !clear || std::mem::replace(&mut self.own.subscribed, true) {
+        if !clear || std::mem::replace(&mut self.asked, true) {
             return Ok(());
         }
         let wanted = self.own.routes.subscriptions();
@@ -330,10 +338,17 @@ impl Session<'_> {
         }
     }
 
-    fn subscriptions_granted(&self, suback: &codec::SubAck) {
+    /// Only what the remote has granted need not be asked for again: it may have lost the question with the connection, and
+    /// have the session all the same.
+    fn subscriptions_granted(&mut self, suback: &codec::SubAck) {
         let wanted = self.own.routes.subscriptions();
         let part = usize::from(SUBSCRIBE.get() - suback.packet_id.get());
-        let asked = wanted.chunks(self.filters_at_once()).nth(part).unwrap_or_default();
+        let parts: Vec<_> = wanted.chunks(self.filters_at_once()).collect();
+        let asked = parts.get(part).copied().unwrap_or_default();
+        if !asked.is_empty() && suback.reasons.iter().all(|reason| !reason.is_error()) {
+            self.granted += 1;
+            self.own.subscribed = self.granted >= parts.len();
+        }
         for ((filter, _), reason) in asked.iter().zip(&suback.reasons).filter(|(_, reason)| reason.is_error()) {
             let uplink = self.own.settings.name.as_str();
             log::warn!(uplink = uplink, filter:% = filter, reason:% = reason; "the remote refused a subscription");
@@ -398,7 +413,7 @@ fn subscribe_id(part: usize) -> NonZeroU16 {
 
 fn words(disconnect: &Disconnect) -> String {
     match &disconnect.details.reason_string {
-        Some(text) => format!("{} ({})", disconnect.reason, text.as_str()),
+        Some(text) => format!("{} ({})", disconnect.reason, repeated(text.as_str())),
         None => disconnect.reason.to_string(),
     }
 }

@@ -53,6 +53,11 @@ impl Wanted {
             blocks: uplink.spool.when_full == WhenFull::Block,
         }
     }
+
+    fn priority(&self, topic: &str) -> Priority {
+        let alarm = self.alarms.iter().any(|filter| filter.matches(topic));
+        if alarm { Priority::Alarm } else { Priority::Bulk }
+    }
 }
 
 struct Kept {
@@ -63,7 +68,8 @@ struct Kept {
 
 #[derive(Default)]
 struct Waiting {
-    overflow: VecDeque<Kept>,
+    /// Each priority's: bulk that waits must not hold up alarms, for which the spool keeps room.
+    overflow: [VecDeque<Kept>; 2],
     bytes: usize,
     /// Branches of receipts that end when the spool has settled its own.
     promised: Vec<(Awaited, Receipt)>,
@@ -160,8 +166,7 @@ impl Tap {
         let wanted = self.wanted();
         let bounds = Bounds { version: wanted.version, takes: wanted.takes, said: self.stats.said() };
         fit::outgoing(leaves, &wanted.routes, &bounds)?;
-        let alarm = wanted.alarms.iter().any(|filter| filter.matches(message.topic.as_str()));
-        Ok(if alarm { Priority::Alarm } else { Priority::Bulk })
+        Ok(wanted.priority(message.topic.as_str()))
     }
 
     /// What is said to a hub, and not queued on disk.
@@ -197,15 +202,15 @@ impl Tap {
 
     fn append(&self, waiting: &mut Waiting, kept: Kept, may_wait: bool) {
         let Kept { record, priority, receipt } = kept;
-        let refused = if waiting.overflow.is_empty() {
+        let refused = if waiting.overflow[priority as usize].is_empty() {
             self.spool.try_append(record.clone(), priority, receipt)
         } else {
             Err(NotTaken { why: Refused::Full, wait: true, receipt })
         };
         match refused {
             Ok(()) => {}
-            // The gateway ends: what is not acknowledged comes again.
-            Err(NotTaken { why: Refused::Closed, .. }) => {}
+            // The gateway ends, or the spool has: what is not acknowledged comes again.
+            Err(NotTaken { why: Refused::Closed, .. }) => self.stats.dead(Dead::NoRoom),
             // Dropped by the policy, and counted by the spool: sent again, it would fare no better.
             Err(NotTaken { wait: false, receipt, .. }) => receipt.into_iter().for_each(Receipt::settle),
             Err(NotTaken { receipt, .. }) if !may_wait => {
@@ -216,7 +221,7 @@ impl Tap {
             Err(_) if waiting.bytes + record.len() > OVERFLOW_BYTES => self.stats.dead(Dead::NoRoom),
             Err(NotTaken { receipt, .. }) => {
                 waiting.bytes += record.len();
-                waiting.overflow.push_back(Kept { record, priority, receipt });
+                waiting.overflow[priority as usize].push_back(Kept { record, priority, receipt });
                 self.full.notify_one();
             }
         }
@@ -231,46 +236,58 @@ impl Tap {
     async fn end_promised(&self, pipeline: &Pipeline) {
         loop {
             self.told.notified().await;
-            let promised = std::mem::take(&mut self.waiting().promised);
-            let (open, settled): (Vec<_>, Vec<_>) =
-                promised.into_iter().partition(|(awaited, _)| awaited.promise() == Promise::Open);
-            // Those that came meanwhile are behind them.
-            self.waiting().promised.splice(0..0, open);
-            // What is lost is let go unsettled.
-            let kept = settled.into_iter().filter(|(awaited, _)| awaited.promise() == Promise::Kept);
-            kept.for_each(|(_, receipt)| pipeline.end(receipt));
+            self.end_settled(pipeline);
         }
     }
 
+    /// Ends those branches whose records the spool has settled by now.
+    pub(super) fn end_settled(&self, pipeline: &Pipeline) {
+        let promised = std::mem::take(&mut self.waiting().promised);
+        let (open, settled): (Vec<_>, Vec<_>) =
+            promised.into_iter().partition(|(awaited, _)| awaited.promise() == Promise::Open);
+        // Those that came meanwhile are behind them.
+        self.waiting().promised.splice(0..0, open);
+        // What is lost is let go unsettled.
+        let kept = settled.into_iter().filter(|(awaited, _)| awaited.promise() == Promise::Kept);
+        kept.for_each(|(_, receipt)| pipeline.end(receipt));
+    }
+
+    /// Looks before it waits: one that was here before may have been woken and not have come to the end.
     async fn empty_overflow(&self, pipeline: &Pipeline) {
         loop {
-            self.full.notified().await;
             loop {
                 let room = self.spool.room();
-                if self.try_overflow() {
+                let emptied = self.try_overflow();
+                // Alarms may have room by now, and bulk not yet.
+                pipeline.room().notify_waiters();
+                if emptied {
                     break;
                 }
                 room.await;
             }
-            pipeline.room().notify_waiters();
+            self.full.notified().await;
         }
     }
 
     /// Gives to the spool what waits for room. Says whether nothing is left.
     fn try_overflow(&self) -> bool {
-        let waiting = &mut *self.waiting();
-        while let Some(Kept { record, priority, receipt }) = waiting.overflow.pop_front() {
-            match self.spool.try_append(record.clone(), priority, receipt) {
-                Err(NotTaken { wait: true, receipt, .. }) => {
-                    waiting.overflow.push_front(Kept { record, priority, receipt });
-                    return false;
+        let Waiting { overflow, bytes, .. } = &mut *self.waiting();
+        for lane in overflow.iter_mut() {
+            while let Some(Kept { record, priority, receipt }) = lane.pop_front() {
+                match self.spool.try_append(record.clone(), priority, receipt) {
+                    Err(NotTaken { wait: true, receipt, .. }) => {
+                        lane.push_front(Kept { record, priority, receipt });
+                        break;
+                    }
+                    // As in `append`.
+                    Err(NotTaken { why: Refused::Closed, .. }) => self.stats.dead(Dead::NoRoom),
+                    Err(NotTaken { receipt, .. }) => receipt.into_iter().for_each(Receipt::settle),
+                    Ok(()) => {}
                 }
-                Err(NotTaken { receipt, .. }) => receipt.into_iter().for_each(Receipt::settle),
-                Ok(()) => {}
+                *bytes -= record.len();
             }
-            waiting.bytes -= record.len();
         }
-        true
+        overflow.iter().all(VecDeque::is_empty)
     }
 }
 
@@ -303,7 +320,7 @@ impl Carrier for Tap {
                 Ok(Some(priority)) => priority,
                 Ok(None) => return self.let_go(receipt),
                 Err(misfit) => {
-                    self.dead.leave(message, &misfit);
+                    self.dead.leave(leaves, &misfit);
                     return self.let_go(receipt);
                 }
             };
@@ -319,7 +336,7 @@ impl Carrier for Tap {
         let wanted = self.wanted();
         let topic = topic.as_str();
         let takes = || wanted.routes.queues(topic) && wanted.shares(topic);
-        wanted.blocks && !self.waiting().overflow.is_empty() && takes()
+        wanted.blocks && !self.waiting().overflow[wanted.priority(topic) as usize].is_empty() && takes()
     }
 }
 

@@ -8,6 +8,14 @@ use crate::config::Proxy;
 use crate::tls;
 use crate::websocket;
 
+/// The most characters of a remote's own words that are repeated to an operator.
+const REPEATED_MAX: usize = 100;
+
+/// A remote's own words, as far as they are repeated.
+pub(super) fn repeated(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(REPEATED_MAX).collect()
+}
+
 /// See the module's head.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Trouble {

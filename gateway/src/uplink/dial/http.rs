@@ -5,12 +5,12 @@ use std::io;
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+use crate::uplink::trouble::repeated;
+
 /// The longest head of an answer: a stranger gets no more memory than this.
 const HEAD_MAX: usize = 16 * 1024;
 /// The most headers that an answer may have.
 const HEADERS_MAX: usize = 100;
-/// What is repeated of a text of the other side's, in characters.
-const REPEATED_MAX: usize = 100;
 
 /// See the module's head.
 #[derive(Debug)]
@@ -33,17 +33,13 @@ impl Answer {
     /// A header's value as a whole, as far as it is repeated to an operator.
     pub(super) fn text(&self, name: &str) -> Option<String> {
         let (_, value) = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?;
-        Some(plain(value))
+        Some(repeated(value))
     }
 
     /// Status and words.
     pub(super) fn verdict(&self) -> String {
-        format!("{} {}", self.status, plain(&self.reason)).trim_end().to_owned()
+        format!("{} {}", self.status, repeated(&self.reason)).trim_end().to_owned()
     }
-}
-
-fn plain(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(REPEATED_MAX).collect()
 }
 
 /// Why there is none.

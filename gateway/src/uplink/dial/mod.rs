@@ -28,6 +28,9 @@ use crate::wait::Flushing;
 
 /// How long all of it may take where there is no other path.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// A frame of WebSocket may be at least so long, in bytes, however short packets must be: servers put many into one. None is
+/// gathered, and packets are bounded by themselves.
+const FRAME_MAX_LEAST: usize = 1 << 20;
 
 /// What carries the bytes.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
@@ -71,7 +74,8 @@ impl Dialer {
         }
         let patience = if paths.len() > 1 { uplink.path_timeout } else { PATIENCE };
         let (url, client) = (uplink.url.clone(), uplink.tls.clone());
-        Self { url, client, paths, patience, frame_max: uplink.max_packet_size, resolver: Resolver::default() }
+        let frame_max = uplink.max_packet_size.max(FRAME_MAX_LEAST);
+        Self { url, client, paths, patience, frame_max, resolver: Resolver::default() }
     }
 
     /// How many paths there are.

@@ -15,14 +15,17 @@ use crate::codec::{self, PublishProperties, PublishRef, SubAck};
 use crate::message::{Message, Properties, QoS};
 use crate::spool::Record;
 use crate::uplink::dead::Misfit;
-use crate::uplink::inbound::Arriving;
+use crate::uplink::inbound::{Arriving, is_shallow};
 use crate::uplink::routes::Outgoing;
 use crate::uplink::session::Session;
 use crate::uplink::stats::{Dead, UplinkStats};
-use crate::uplink::trouble::Trouble;
+use crate::uplink::trouble::{Trouble, repeated};
 
 /// How long the hub may take to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Questions for the whole twin that may wait for their answers. Policy: one more is not asked; what comes answers it too.
+const TWINS_MAX: usize = 8;
+
 /// Something that the hub was asked and has not answered yet.
 #[derive(Debug)]
 enum Question {
@@ -95,6 +98,9 @@ impl Session<'_> {
 
     fn ask_for_twin(&mut self, now: Instant) -> Result<(), Trouble> {
         let Some(talk) = self.talk.as_mut().filter(|talk| talk.twin) else { return Ok(()) };
+        if talk.questions.values().filter(|(question, _)| matches!(question, Question::Twin)).count() >= TWINS_MAX {
+            return Ok(());
+        }
         talk.asked += 1;
         let rid = format!("twin-{}", talk.asked);
         talk.questions.insert(rid.clone(), (Question::Twin, now + PATIENCE));
@@ -113,7 +119,7 @@ impl Session<'_> {
     /// The hub has answered the subscriptions. All of them are in one packet.
     pub(in crate::uplink) fn hub_granted(&mut self, suback: &SubAck) -> Result<(), Trouble> {
         let wanted = self.own.routes.subscriptions();
-        let Some(talk) = &mut self.talk else { return Ok(()) };
+        let Some(talk) = self.talk.as_mut().filter(|talk| !talk.ready) else { return Ok(()) };
         let mut answered = wanted.iter().zip(&suback.reasons);
         talk.twin = answered.any(|((filter, _), reason)| filter.as_str() == RESULTS && !reason.is_error());
         talk.ready = true;
@@ -165,6 +171,10 @@ impl Session<'_> {
             Heard::Call { method, rid } => {
                 let now = Instant::now();
                 let arriving = plain(&format!("request/{rid}/{method}"), payload);
+                let Some(arriving) = arriving.filter(|arriving| is_shallow(&arriving.topic)) else {
+                    UplinkStats::add(&self.own.stats.unwanted);
+                    return Ok(None);
+                };
                 let properties = Properties {
                     response_topic: hub.here(&format!("response/{rid}/200")).map(|topic| topic.to_string()),
                     correlation: Some(rid.clone().into_bytes().into()),
@@ -175,7 +185,7 @@ impl Session<'_> {
                     self.say(refusal, now)?;
                     return Ok(None);
                 }
-                arriving.map(|arriving| Arriving { properties: Some(Arc::new(properties)), ..arriving })
+                Some(Arriving { properties: Some(Arc::new(properties)), ..arriving })
             }
             Heard::Result { status, rid, version } => return self.answered(status, &rid, version, payload).await,
         })
@@ -207,8 +217,8 @@ impl Session<'_> {
                 if good {
                     self.delivered(&record);
                 } else if let Ok(message) = Message::from_record(&record.bytes) {
-                    let detail =
-                        format!("the hub answered with status {status}: {}", String::from_utf8_lossy(&payload));
+                    let words = repeated(&String::from_utf8_lossy(&payload));
+                    let detail = format!("the hub answered with status {status}: {words}");
                     self.bury(&record, &message, &Misfit::new(Dead::Refused, detail)).await?;
                 }
                 let said = json!({ "id": rid, "status": status, "version": version }).to_string();

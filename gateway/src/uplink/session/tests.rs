@@ -55,7 +55,7 @@ impl Stand {
             rate: Rate::new(None, Instant::now()),
             taken: Arc::new(Mutex::new(Taken::new(store, &uplink, None))),
             subscribed: false,
-            forget: false,
+            forget: Arc::default(),
             desk: Arc::default(),
             renew_at: None,
             settings: Arc::new(uplink),
@@ -92,6 +92,14 @@ fn is_record(topic: &str) -> bool {
     topic == "a/b" || topic.starts_with("devices/")
 }
 
+async fn grant(far: &mut DuplexStream, asked: &Subscribe, version: Version) {
+    let (packet_id, reasons) = (asked.packet_id, vec![ReasonCode::Success; asked.subscriptions.len()]);
+    let granted = Packet::SubAck(codec::SubAck { packet_id, details: codec::Details::default(), reasons });
+    let mut out = BytesMut::new();
+    codec::write(&granted, version, &mut out).unwrap();
+    far.write_all(&out).await.unwrap();
+}
+
 /// Reads until a PUBLISH of a record comes. Subscriptions are granted meanwhile.
 async fn published(far: &mut DuplexStream, inbox: &mut BytesMut, version: Version) -> codec::Publish {
     loop {
@@ -101,11 +109,7 @@ async fn published(far: &mut DuplexStream, inbox: &mut BytesMut, version: Versio
                 return publish;
             }
             Some(Packet::Subscribe(asked)) => {
-                let (packet_id, reasons) = (asked.packet_id, vec![ReasonCode::Success; asked.subscriptions.len()]);
-                let granted = Packet::SubAck(codec::SubAck { packet_id, details: codec::Details::default(), reasons });
-                let mut out = BytesMut::new();
-                codec::write(&granted, version, &mut out).unwrap();
-                far.write_all(&out).await.unwrap();
+                grant(far, &asked, version).await;
             }
             Some(_) => {}
             None => assert!(far.read_buf(inbox).await.unwrap() > 0, "the client has gone"),
@@ -223,4 +227,40 @@ proptest! {
             assert_eq!(stand.spool.figures().messages, 0);
         });
     }
+}
+
+/// Whether the remote is asked for anything before a record comes; it grants that, or goes without an answer.
+async fn is_asked(stand: &mut Stand, present: bool, grants: bool) -> bool {
+    stand.append("a record");
+    let (joined, mut far) = joined(present);
+    let (stop, onward) = (CancellationToken::new(), CancellationToken::new());
+    let remote = async move {
+        let (mut inbox, mut asked) = (BytesMut::new(), false);
+        loop {
+            match codec::read(&mut inbox, Some(Version::V5), 1 << 20).unwrap() {
+                Some(Packet::Subscribe(_)) if !grants => return true,
+                Some(Packet::Subscribe(subscribe)) => {
+                    grant(&mut far, &subscribe, Version::V5).await;
+                    asked = true;
+                }
+                // Before it may ask a new session, it forgets the old one on disk.
+                Some(Packet::Publish(publish)) if is_record(&publish.topic) && (present || asked) => return asked,
+                Some(_) => {}
+                None => assert!(far.read_buf(&mut inbox).await.unwrap() > 0, "the client has gone"),
+            }
+        }
+    };
+    tokio::join!(serve(&mut stand.own, joined, &stop, &onward), remote).1
+}
+
+#[test]
+fn a_subscription_that_was_not_granted_is_asked_for_again_though_the_remote_has_the_session() {
+    within(async {
+        let mut stand = Stand::new(Protocol::V5, QoS::AtLeastOnce, false);
+        assert!(is_asked(&mut stand, false, false).await);
+        assert!(is_asked(&mut stand, true, false).await, "the answer may have been lost, or the question");
+        assert!(is_asked(&mut stand, true, true).await);
+        assert!(!is_asked(&mut stand, true, true).await);
+        assert!(is_asked(&mut stand, false, true).await, "it is another session");
+    });
 }

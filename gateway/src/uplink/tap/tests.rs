@@ -164,6 +164,46 @@ async fn where_publishers_wait_nothing_of_theirs_is_dropped_and_a_radio_is_not_m
 }
 
 #[tokio::test]
+async fn whoever_is_held_up_goes_on_when_settings_make_room_though_another_had_been_waiting_for_it() {
+    let stand = Stand::new(WhenFull::Block, 1 << 20);
+    let promised = fill(&stand).await;
+    let topic = Topic::new("a").unwrap();
+    tokio::select! {
+        () = stand.tap.tend(&stand.pipeline) => panic!("it never ends"),
+        () = tokio::time::sleep(Duration::from_millis(50)) => {}
+    }
+    // As a reload does: what tended it is gone, the limit is another, and something else tends it.
+    stand.spool.set(SpoolSettings { max_bytes: 8 << 20, ..spool_settings(&uplink(WhenFull::Block).spool) });
+    let goes_on = async {
+        while stand.pipeline.holds_up(&topic) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::select! {
+        () = stand.tap.tend(&stand.pipeline) => panic!("it never ends"),
+        done = tokio::time::timeout(PATIENCE, goes_on) => done.unwrap(),
+    }
+    assert_ne!(promised.promise(), Promise::Lost);
+}
+
+#[tokio::test]
+async fn bulk_that_waits_for_room_holds_up_no_alarms() {
+    let mut stand = Stand::new(WhenFull::Block, 1 << 20);
+    fill(&stand).await;
+    let alarm = Topic::new("alarm/fire").unwrap();
+    assert!(!stand.pipeline.holds_up(&alarm));
+    stand.pipeline.ingest(stand.message(Origin::Radio("r".into()), "alarm/fire", 100)).await.unwrap();
+    stand.publish("alarm/fire", 100).await;
+    assert_eq!(stand.tap.stats.deaths().find(|(why, _)| *why == "no-room").unwrap().1, 0);
+    let mut alarms = 0;
+    while alarms < 2 {
+        let (topic, seq) = stand.next().await;
+        stand.reader.acknowledge(seq);
+        alarms += usize::from(topic == "alarm/fire");
+    }
+}
+
+#[tokio::test]
 async fn with_other_policies_nobody_is_held_up() {
     for when_full in [WhenFull::DropOldest, WhenFull::DropNewest] {
         let stand = Stand::new(when_full, 1 << 20);

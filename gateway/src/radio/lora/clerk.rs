@@ -29,11 +29,13 @@ pub(super) struct Clerk {
     pipeline: Arc<Pipeline>,
     /// When something was logged last that others can cause.
     logged: Option<Instant>,
+    /// The same of what was refused. That line is for debugging: one that nobody sees must keep no warning back.
+    refused: Option<Instant>,
 }
 
 impl Clerk {
     pub(super) fn new(name: &str, pipeline: Arc<Pipeline>, stats: Arc<RadioStats>) -> Self {
-        Self { name: name.into(), stats, pipeline, logged: None }
+        Self { name: name.into(), stats, pipeline, logged: None, refused: None }
     }
 
     pub(super) fn lora(&self) -> Option<&LoraStats> {
@@ -42,11 +44,7 @@ impl Clerk {
 
     /// Whether a line that others can cause may be logged.
     pub(super) fn may_log(&mut self) -> bool {
-        let may = self.logged.is_none_or(|logged| logged.elapsed() >= LOG_PAUSE);
-        if may {
-            self.logged = Some(Instant::now());
-        }
-        may
+        is_time(&mut self.logged)
     }
 
     /// Counts what went no further, and logs some of it with its source.
@@ -56,7 +54,7 @@ impl Clerk {
         if let Some(lora) = self.lora() {
             lora.refused(refusal);
         }
-        if self.may_log() {
+        if is_time(&mut self.refused) {
             log::debug!(radio:% = self.name, reason = refusal.as_str(), source:% = source; "datagram, message or frame dropped");
         }
     }
@@ -132,9 +130,27 @@ impl Clerk {
     }
 }
 
+/// Whether the last line is long enough ago. If so, the next one is now.
+fn is_time(last: &mut Option<Instant>) -> bool {
+    let is_time = last.is_none_or(|last| last.elapsed() >= LOG_PAUSE);
+    if is_time {
+        *last = Some(Instant::now());
+    }
+    is_time
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_refused_keeps_no_warning_back() {
+        let (pipeline, _intake) = Pipeline::new(1);
+        let mut clerk = Clerk::new("roof", pipeline, Arc::new(RadioStats::of_lora()));
+        clerk.refuse(Refusal::Json, "somebody");
+        assert!(clerk.may_log());
+        assert!(!clerk.may_log(), "one a second");
+    }
 
     #[test]
     fn suspicious_channels_are_shown_while_they_are() {

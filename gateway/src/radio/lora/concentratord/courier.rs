@@ -60,8 +60,9 @@ impl Courier {
             match self.open().await {
                 Ok(line) => {
                     trouble.over();
-                    pauses = Pauses::new();
+                    let begun = Instant::now();
                     self.serve(line).await;
+                    pauses.lasted(begun.elapsed());
                 }
                 Err(why) => trouble.note(&self.radio, format!("{}: {why}", self.url)),
             }

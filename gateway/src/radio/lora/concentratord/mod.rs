@@ -94,12 +94,20 @@ impl Trouble {
     }
 }
 
-/// Pauses that grow.
+/// Pauses that grow, until a connection has lasted for longer than the longest of them. One that is greeted and closed at
+/// once, again and again, would else fill the log and the broker.
 struct Pauses(Duration);
 
 impl Pauses {
     fn new() -> Self {
         Self(REOPEN_MIN)
+    }
+
+    /// A connection has ended that was there for so long.
+    fn lasted(&mut self, time: Duration) {
+        if time > REOPEN_MAX {
+            *self = Self::new();
+        }
     }
 
     fn next(&mut self) -> Duration {

@@ -243,13 +243,16 @@ impl Server {
 
     /// The gateway is not there any more, if it was.
     async fn away(&mut self) {
+        // One of the two connections is enough to hear frames; being there takes both.
+        if let Some(gateway) = &mut self.gateway {
+            let turns = gateway.watch.stop();
+            self.clerk.turned(gateway.eui, &gateway.watch, &turns);
+        }
         if !std::mem::take(&mut self.online) {
             return;
         }
         self.count_online();
-        let Some(gateway) = &mut self.gateway else { return };
-        let turns = gateway.watch.stop();
-        self.clerk.turned(gateway.eui, &gateway.watch, &turns);
+        let Some(gateway) = &self.gateway else { return };
         self.events.state(&gateway.topics, gateway.eui, ConnectionState::Offline).await;
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::server::Told;
 use super::zmtp::{Connection, Error, Role};
@@ -35,9 +35,10 @@ impl Subscriber {
             match connect(&self.url, Role::Subscriber).await {
                 Ok(connection) => {
                     trouble.over();
-                    pauses = Pauses::new();
+                    let begun = Instant::now();
                     self.tell(Told::Listening).await;
                     let error = self.hear(connection).await;
+                    pauses.lasted(begun.elapsed());
                     self.tell(Told::Deaf(error)).await;
                 }
                 Err(why) => trouble.note(&self.radio, format!("{}: {why}", self.url)),

@@ -1,10 +1,12 @@
 //! Whatever comes as an event: taken or refused once, and what becomes of it can be read in both forms.
 
 use std::sync::Arc;
+use std::time::{Duration as Span, Instant};
 
 use bytes::Bytes;
 use proptest::prelude::*;
 
+use super::Pauses;
 use super::server::Server;
 use crate::config::{Concentratord, Eui, IpcUrl, LoraFormat, LoraKind, LoraRadio};
 use crate::pipeline::Pipeline;
@@ -60,11 +62,15 @@ fn check(place: Option<Location>, payload: &[u8], check: fn(&[u8])) {
     }
 }
 
-/// Gives a server this message; says how many messages became of it.
-fn heard(parts: &[Bytes], format: LoraFormat) -> usize {
+fn settings() -> Concentratord {
     let url = |name: &str| IpcUrl::parse(&format!("ipc:///{name}")).unwrap();
     let (event_url, command_url) = (url("events"), url("commands"));
-    let settings = Concentratord { event_url, command_url, eui: Some(EUI), configure: true };
+    Concentratord { event_url, command_url, eui: Some(EUI), configure: true }
+}
+
+/// Gives a server this message; says how many messages became of it.
+fn heard(parts: &[Bytes], format: LoraFormat) -> usize {
+    let settings = settings();
     let radio: Arc<LoraRadio> = radio(LoraKind::Concentratord(settings.clone()), format).into();
     let (pipeline, mut intake) = Pipeline::new(1);
     let counters = Arc::new(RadioStats::of_lora());
@@ -96,6 +102,41 @@ fn good_events_become_messages_in_both_forms() {
             assert_eq!(heard(&[event.encode_to_vec().into()], format), 1);
         }
     }
+}
+
+#[test]
+fn pauses_grow_also_where_each_connection_is_closed_at_once() {
+    let mut pauses = Pauses::new();
+    let grown = [100, 200, 400, 800, 1600, 2000, 2000].map(Span::from_millis);
+    let closed_at_once = || {
+        pauses.lasted(Span::from_secs(2));
+        pauses.next()
+    };
+    assert_eq!(std::iter::repeat_with(closed_at_once).take(7).collect::<Vec<_>>(), grown);
+    pauses.lasted(Span::from_millis(2001));
+    assert_eq!(pauses.next(), grown[0]);
+}
+
+#[test]
+fn channels_are_suspicious_no_more_when_a_gateway_goes_that_was_never_said_to_be_there() {
+    let settings = settings();
+    let radio: Arc<LoraRadio> = radio(LoraKind::Concentratord(settings.clone()), LoraFormat::Json).into();
+    let (pipeline, _intake) = Pipeline::new(1);
+    let counters = Arc::new(RadioStats::of_lora());
+    let suspicious = || counters.lora.as_ref().unwrap().suspicious();
+    let mut server = Server::new(&radio, &settings, pipeline, Arc::clone(&counters)).unwrap();
+    let gateway = server.gateway.as_mut().unwrap();
+    let mut now = Instant::now();
+    for span in 0..13 {
+        let bad = if span < 11 { 0 } else { 20 };
+        (0..bad).for_each(|_| gateway.watch.heard(868_100_000, CrcStatus::BadCrc));
+        now += Span::from_secs(30);
+        let turns = gateway.watch.look(now);
+        server.clerk.turned(EUI, &gateway.watch, &turns);
+    }
+    assert_eq!(suspicious(), [(EUI, vec![868_100_000])].into());
+    run(server.end());
+    assert!(suspicious().is_empty());
 }
 
 proptest! {

@@ -149,7 +149,7 @@ fn megahertz(hertz: u32) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::channel;
+    use super::super::fuzzed::channel;
     use super::*;
 
     #[test]

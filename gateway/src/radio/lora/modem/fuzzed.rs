@@ -34,6 +34,19 @@ pub fn play(input: &[u8]) {
     }
 }
 
+/// A channel of EU868, all else as the settings have it.
+pub(super) fn channel() -> ModemChannel {
+    ModemChannel {
+        frequency: 868_100_000,
+        spreading_factor: 7,
+        bandwidth: 125_000,
+        coding_rate: CodingRate::USUAL,
+        preamble: 8,
+        power: 14,
+        network: SyncWord::Public,
+    }
+}
+
 struct World {
     talk: Talk,
     decoder: Box<dyn Decoder>,
@@ -46,18 +59,9 @@ struct World {
 impl World {
     fn new(model: usize) -> Self {
         let model = ModemModel::ALL[model % ModemModel::ALL.len()];
-        let channel = ModemChannel {
-            frequency: 868_100_000,
-            spreading_factor: 7,
-            bandwidth: 125_000,
-            coding_rate: CodingRate::USUAL,
-            preamble: 8,
-            power: 14,
-            network: SyncWord::Public,
-        };
         let now = Instant::now();
         let dialogue = Dialogue::of(model).expect("each model has one");
-        let talk = Talk::new(dialogue, channel, Duration::from_micros(87), now);
+        let talk = Talk::new(dialogue, channel(), Duration::from_micros(87), now);
         let decoder = framing::decoder(&Framing::Line { ending: LineEnding::Lf }, LINE_MAX);
         Self { talk, decoder, now, sending: false, over: false }
     }

@@ -6,8 +6,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::dialogue::Dialogue;
+use super::fuzzed::channel;
 use super::talk::{Packet, Said, Talk};
-use crate::config::{CodingRate, Envelope, LoraModem, ModemChannel, ModemModel, Port, Region, Serial, SyncWord};
+use crate::config::{Envelope, LoraModem, ModemModel, Port, Region, Serial};
 use crate::pipeline::DropReason;
 use crate::radio::Refused;
 
@@ -17,20 +18,7 @@ struct Bench {
     said: Vec<Said>,
 }
 
-/// A channel of EU868, all else as the settings have it.
-pub(super) fn channel() -> ModemChannel {
-    ModemChannel {
-        frequency: 868_100_000,
-        spreading_factor: 7,
-        bandwidth: 125_000,
-        coding_rate: CodingRate::USUAL,
-        preamble: 8,
-        power: 14,
-        network: SyncWord::Public,
-    }
-}
-
-/// A modem on that channel in EU868.
+/// A modem on a channel of EU868.
 pub(super) fn modem() -> LoraModem {
     LoraModem {
         name: "a".to_owned(),

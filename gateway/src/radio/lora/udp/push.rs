@@ -10,6 +10,10 @@ use crate::radio::lora::Refusal;
 /// The most frames in one datagram: a concentrator hands over no more at once (`NB_PKT_MAX` in sx1302_hal).
 const FRAMES_MAX: usize = 255;
 
+/// The most signals in one datagram, over all of its frames. Each becomes a message, and the limit on a source counts
+/// datagrams: with all antennas in each of its frames, one would be thousands.
+const SIGNALS_MAX: usize = FRAMES_MAX;
+
 /// Frames and statistics. What is wrong with one hurts that one alone.
 #[derive(Debug, Default)]
 pub(super) struct Push {
@@ -31,6 +35,9 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Push, Refusal> {
         Some(Value::Array(frames)) => frames.iter().map(rxpk::parse).collect(),
         Some(_) => return Err(Refusal::Json),
     };
+    if frames.iter().flatten().map(|frame| frame.signals.len()).sum::<usize>() > SIGNALS_MAX {
+        return Err(Refusal::Oversized);
+    }
     let stat = object.get("stat").filter(|stat| !stat.is_null()).map(stat::parse);
     Ok(Push { frames, stat })
 }
@@ -140,6 +147,17 @@ mod tests {
             Signal { antenna: 1, channel: 23, rssi: -98, snr: 4.0 },
         ];
         assert_eq!(signals, expected);
+    }
+
+    #[test]
+    fn one_datagram_is_no_more_messages_with_many_antennas_than_with_many_frames() {
+        let heard = |frames: usize, signals: usize| {
+            let mut frame = good();
+            frame["rsig"] = json!(vec![json!({ "rssic": -50 }); signals]);
+            parse(json!({ "rxpk": vec![frame; frames] }).to_string().as_bytes()).map(|push| push.frames.len())
+        };
+        assert_eq!((heard(255, 1), heard(127, 2), heard(15, 16)), (Ok(255), Ok(127), Ok(15)));
+        assert_eq!((heard(128, 2), heard(16, 16)), (Err(Refusal::Oversized), Err(Refusal::Oversized)));
     }
 
     #[test]

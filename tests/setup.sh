@@ -7,7 +7,7 @@
 #   tests/setup.sh check   as for demo, rustfmt and clippy
 #   tests/setup.sh audit   the same, cargo-deny and cargo-audit
 #   tests/setup.sh test    the same, all for plugins, the Mosquitto clients and under target/tools a Mosquitto broker and two proxies, curl and openssl (the documentation's commands are tests),
-#                          ip and ss, strace, tshark, Chromium with its driver and axe-core, and under tests/.venv two stock clients and libzmq, of PyPI and of npm, with Python and Node for them
+#                          ip and ss, strace, mkfs.ext4, tshark, Chromium with its driver and axe-core, and under tests/.venv two stock clients and libzmq, of PyPI and of npm, with Python and Node for them
 #   tests/setup.sh fuzz    a C++ compiler, Rust, its nightly toolchain and cargo-fuzz
 #   tests/setup.sh bench   as for demo, the Mosquitto clients, and under target/tools a Mosquitto broker, Node-RED and
 #                          componentize-qjs, with Node for them
@@ -157,6 +157,11 @@ need_iproute2() {
     { have ip && have ss; } || apt_install iproute2
 }
 
+# File systems that fail. Only root mounts them, and has mkfs.ext4 on the PATH.
+need_e2fsprogs() {
+    have mkfs.ext4 || [ -x /usr/sbin/mkfs.ext4 ] || apt_install e2fsprogs
+}
+
 # System calls that fail.
 need_strace() {
     have strace || apt_install strace
@@ -202,6 +207,11 @@ need_paho() {
     need_pypi tests/clients/requirements.txt "$CLIENTS/python"
 }
 
+# In its place Concentratord is played.
+need_libzmq() {
+    need_pypi tests/clients/libzmq.txt "$CLIENTS/libzmq"
+}
+
 need_mqtt_js() {
     need_npm tests/clients "$CLIENTS/node"
 }
@@ -245,7 +255,7 @@ need_mosquitto_broker() {
     # Root's apt-get downloads as a user of its own, who cannot write into root's folder: it says so and goes on.
     # shellcheck disable=SC2086 # one word a package
     (cd "$dir" && apt-get -q download $packages) || fail "apt-get could not download: ${packages//$'\n'/ }"
-    for deb in "$dir"/*.deb; do dpkg-deb -x "$deb" "$TOOLS/mosquitto"; done
+    for deb in "$dir"/*.deb; do dpkg-deb -x "$deb" "$TOOLS/mosquitto" || fail "dpkg-deb could not unpack $deb"; done
     rm -rf "$dir"
     cat >"$TOOLS/bin/mosquitto" <<'RUN'
 #!/bin/sh
@@ -266,8 +276,8 @@ need_proxy() {
     say "unpacking under $TOOLS, without installing: $1"
     dir=$(mktemp -d)
     (cd "$dir" && apt-get -q download "$1") || fail "apt-get could not download: $1"
-    dpkg-deb -x "$dir"/*.deb "$dir/tree"
-    install "$dir/tree/usr/bin/$2" "$TOOLS/bin/$2"
+    dpkg-deb -x "$dir"/*.deb "$dir/tree" || fail "dpkg-deb could not unpack $1"
+    install "$dir/tree/usr/bin/$2" "$TOOLS/bin/$2" || fail "$2 could not be put at $TOOLS/bin"
     rm -rf "$dir"
 }
 
@@ -297,10 +307,10 @@ audit | test)
     need_cargo_tool cargo-deny "$CARGO_DENY_VERSION"
     need_cargo_tool cargo-audit "$CARGO_AUDIT_VERSION"
     [ "$1" = audit ] || { need_mosquitto_clients && need_mosquitto_broker && need_proxies && need_curl && need_openssl; }
-    [ "$1" = audit ] || { need_iproute2 && need_strace && need_tshark; }
+    [ "$1" = audit ] || { need_iproute2 && need_strace && need_e2fsprogs && need_tshark; }
     [ "$1" = audit ] || need_languages
     [ "$1" = audit ] || need_browser
-    [ "$1" = audit ] || { need_client need_paho paho-mqtt && need_client need_mqtt_js 'mqtt of npm'; }
+    [ "$1" = audit ] || { need_client need_paho paho-mqtt && need_client need_libzmq libzmq && need_client need_mqtt_js 'mqtt of npm'; }
     ;;
 fuzz)
     need_linker

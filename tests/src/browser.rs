@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{PATIENCE, within};
+use crate::{PATIENCE, within, within_or};
 
 /// What the driver calls an element (W3C WebDriver, section 12).
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
@@ -148,7 +148,10 @@ impl Browser {
     #[track_caller]
     pub fn wait_text(&self, text: &str) {
         let shown = || self.run("return document.body.innerText").as_str().unwrap_or_default().to_owned();
-        within(&format!("the page shows {text:?}; it shows: {}", shown()), || shown().contains(text).then_some(()));
+        within_or(
+            || format!("the page shows {text:?}; it shows: {}", shown()),
+            || shown().contains(text).then_some(()),
+        );
     }
 
     /// Waits until there is such an element on the page.

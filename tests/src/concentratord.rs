@@ -58,13 +58,23 @@ pub fn sockets(dir: &Path) -> [String; 2] {
 }
 
 impl Concentratord {
+    /// The interpreter that has libzmq.
+    ///
+    /// # Errors
+    /// When it is not there: libzmq can't be had for each machine.
+    pub fn python() -> Result<PathBuf, String> {
+        let environment = Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv/libzmq");
+        // That is there when all the rest is.
+        if !environment.join("requirements.txt").exists() {
+            return Err(format!("{} is not there; `tests/setup.sh test` installs it", environment.display()));
+        }
+        Ok(environment.join("bin/python"))
+    }
+
     /// Starts it with its sockets in a folder.
     pub fn start(dir: &Path, generation: Generation, eui: u64) -> Self {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let python: PathBuf = folder.join(".venv/python/bin/python");
-        assert!(python.exists(), "{} is not there; `tests/setup.sh test` installs it", python.display());
-        let mut child = Command::new(python)
-            .arg(folder.join("clients/concentratord.py"))
+        let mut child = Command::new(Self::python().unwrap())
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/concentratord.py"))
             .args(sockets(dir))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

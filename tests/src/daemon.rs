@@ -12,7 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::process::{Process, command};
-use crate::{get, within};
+use crate::{get, within, within_or};
 
 /// A running daemon.
 pub struct Stile {
@@ -98,7 +98,10 @@ impl Stile {
     /// Waits for a log line that fits and gives the first one.
     #[track_caller]
     pub fn wait_record(&self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
-        within(&format!("log line: {what}; logged: {:#?}", self.log()), || self.log().into_iter().find(|r| fits(r)))
+        within_or(
+            || format!("log line: {what}; logged: {:#?}", self.log()),
+            || self.log().into_iter().find(|r| fits(r)),
+        )
     }
 
     /// Everything logged so far with this message.
@@ -174,7 +177,10 @@ impl Stile {
     /// Waits until a metric has a value that fits.
     #[track_caller]
     pub fn wait_metric(&self, name: &str, fits: impl Fn(f64) -> bool) -> f64 {
-        within(&format!("{name} is {}", self.metric(name)), || Some(self.metric(name)).filter(|value| fits(*value)))
+        within_or(
+            || format!("{name} is {}", self.metric(name)),
+            || Some(self.metric(name)).filter(|value| fits(*value)),
+        )
     }
 
     /// What `/ledger` on the socket says; the ledger must balance.

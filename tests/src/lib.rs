@@ -29,6 +29,7 @@ mod random;
 mod raw;
 mod remote;
 mod rig;
+mod skip;
 pub mod station;
 mod visitor;
 mod websocket;
@@ -60,6 +61,7 @@ pub use random::Random;
 pub use raw::{Gone, RawClient};
 pub use remote::{Mosquitto, PlayedBroker, PlayedClient};
 pub use rig::{Rig, serial};
+pub use skip::{or_skip, skip};
 pub use visitor::{Answer, PASSWORD, Visitor};
 pub use websocket::{SecureWebSocketClient, WebSocketClient, frame};
 
@@ -68,13 +70,19 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Asks again and again until there is an answer.
 #[track_caller]
-pub fn within<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+pub fn within<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
+    within_or(|| what.to_owned(), ask)
+}
+
+/// The same; `what` is asked when it has failed, and can say what there is in the place of an answer.
+#[track_caller]
+pub fn within_or<T>(what: impl Fn() -> String, mut ask: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;
     loop {
         if let Some(answer) = ask() {
             return answer;
         }
-        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
+        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {}", what());
         std::thread::sleep(Duration::from_millis(5));
     }
 }

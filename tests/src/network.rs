@@ -1,5 +1,6 @@
-//! Networks of a test's own, in name spaces of the kernel. Only root has them.
+//! Networks of a test's own, in name spaces of the kernel. Only root has them, and not in each container.
 
+use std::io::Read;
 use std::os::fd::AsFd;
 use std::process::{Child, Command, Stdio};
 
@@ -12,13 +13,25 @@ pub struct Network(Child);
 
 impl Network {
     /// Makes one.
-    pub fn new() -> Self {
-        let keeper = Command::new("unshare").args(["-n", "sleep", "600"]).stdin(Stdio::null()).spawn().unwrap();
-        let network = Self(keeper);
+    ///
+    /// # Errors
+    /// Why it can't be made.
+    pub fn new() -> Result<Self, String> {
+        let mut command = Command::new("unshare");
+        command.args(["-n", "sleep", "600"]).stdin(Stdio::null()).stderr(Stdio::piped());
+        let mut network = Self(command.spawn().map_err(|error| format!("unshare: {error}"))?);
         let mine = std::fs::read_link("/proc/thread-self/ns/net").unwrap();
-        within("the network is there", || (std::fs::read_link(network.path()).ok()? != mine).then_some(()));
+        let ended = within("the network is there", || {
+            let ended = network.0.try_wait().unwrap().is_some();
+            (ended || std::fs::read_link(network.path()).ok()? != mine).then_some(ended)
+        });
+        if ended {
+            let mut said = String::new();
+            network.0.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+            return Err(said.trim().to_owned());
+        }
         network.ip("link set lo up");
-        network
+        Ok(network)
     }
 
     fn path(&self) -> String {
@@ -47,12 +60,6 @@ impl Network {
         let mut command = Command::new("nsenter");
         command.args(&self.prefix()[1..]).arg("ip").args(arguments.split(' '));
         assert!(command.status().unwrap().success(), "ip {arguments}");
-    }
-}
-
-impl Default for Network {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

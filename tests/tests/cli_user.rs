@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use stile_tests::packet::{Connect, RawPacket, V5};
-use stile_tests::{Authority, RawClient, Stile, check, command, mosquitto_pub};
+use stile_tests::{Authority, RawClient, Stile, check, command, mosquitto_pub, skip};
 
 const GROUP: &str =
     "[[broker.group]]\nname = \"devices\"\npublish = [\"d/%u/#\"]\nsubscribe = [\"d/%u/#\", \"c/%c\"]\n";
@@ -274,8 +274,7 @@ fn the_list_and_the_answers_say_what_a_gateway_does() {
 #[test]
 fn root_writes_for_the_gateways_own_user_and_gives_it_no_other_file() {
     if !rustix::process::geteuid().is_root() {
-        println!("skipped: only root can make files for another user");
-        return;
+        return skip("only root can make files for another user: run it as root");
     }
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");

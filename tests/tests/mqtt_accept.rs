@@ -7,7 +7,7 @@ use std::process::Command;
 
 use rustix::process::{Resource, getrlimit, prlimit};
 use stile_tests::packet::{Connect, V5};
-use stile_tests::{Neighbour, Network, PATIENCE, RawClient, Stile, WebSocketClient, within};
+use stile_tests::{Neighbour, Network, PATIENCE, RawClient, Stile, WebSocketClient, or_skip, within};
 
 /// One connection to the admin page that is kept, so that it needs no new descriptor.
 struct Page(BufReader<TcpStream>);
@@ -74,11 +74,9 @@ fn connections(port: u16) -> String {
 
 #[test]
 fn a_client_without_a_keep_alive_whose_network_is_gone_is_noticed() {
-    if !rustix::process::geteuid().is_root() {
-        // Only root has networks to take away. That the kernel is told, the next test sees.
-        return;
-    }
-    Network::new().enter();
+    // That the kernel is told, the next test sees.
+    let Some(network) = or_skip("root with CAP_SYS_ADMIN", Network::new()) else { return };
+    network.enter();
     let radio = "[[radio]]\nname = \"talks\"\nkind = \"simulated\"\ndevice = \"line\"\nperiod = \"100ms\"\n";
     let stile = Stile::start_in(tempfile::tempdir().unwrap(), "tcp-keep-alive = \"1s\"", radio);
     let _idle = RawClient::with(stile.mqtt, &Connect { keep_alive: 0, ..Connect::new(V5, "idle") });

@@ -7,7 +7,7 @@ use std::process::Command;
 use rumqttc::QoS;
 use rustix::fs::FlockOperation;
 use serde_json::Value;
-use stile_tests::{Client, Pty, Stile, SwitchedPort, binary, serial, within};
+use stile_tests::{Client, Pty, Stile, SwitchedPort, binary, serial, skip, within};
 
 const NOT_OPEN: &str = "port not open; tried again until it is";
 /// A user and a group that own nothing.
@@ -110,8 +110,7 @@ fn a_port_without_permission_names_the_group_to_join_once() {
     let stile = if rustix::process::geteuid().is_root() {
         use std::os::unix::process::CommandExt;
         if let Err(error) = Command::new(binary()).arg("--version").uid(NOBODY).gid(NOBODY).output() {
-            println!("skipped: an ordinary user can't run {}: {error}", binary().display());
-            return;
+            return skip(&format!("the user {NOBODY} must be able to run {}: {error}", binary().display()));
         }
         std::os::unix::fs::chown(dir.path(), Some(NOBODY), Some(NOBODY)).unwrap();
         Stile::start_as(NOBODY, dir, &settings)

@@ -4,12 +4,15 @@
 use std::time::{Duration, Instant};
 
 use stile_tests::packet::{Connect, V5, publish};
-use stile_tests::{Injected, Mosquitto, Mounted, PATIENCE, RawClient, Stile};
+use stile_tests::{Injected, Mosquitto, Mounted, PATIENCE, RawClient, Stile, or_skip};
 
 use super::{EVERYTHING, keep, sink, uplink, wait_drained};
 
 /// The size of a file system.
 const ROOM: usize = 16 << 20;
+/// What a machine must give to the tests.
+const MOUNT: &str = "root that may mount, with mkfs.ext4";
+const TRACE: &str = "strace that may trace";
 const PUBACK: u8 = 0x40;
 /// How long nothing is acknowledged on a disk that fails, as far as that can be seen.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(3);
@@ -118,14 +121,9 @@ impl Trial {
     }
 }
 
-/// Says why there is no test.
-fn there<T>(what: Result<T, String>) -> Option<T> {
-    what.inspect_err(|why| println!("skipped: {why}")).ok()
-}
-
 #[test]
 fn a_full_disk_holds_up_what_it_has_to_keep_and_nothing_else_until_there_is_room() {
-    let Some(disk) = there(Mounted::in_memory(ROOM)) else { return };
+    let Some(disk) = or_skip(MOUNT, Mounted::in_memory(ROOM)) else { return };
     let mut trial = Trial::start(Some(&disk));
     disk.fill_up();
     trial.expect_to_bear("No space left on device");
@@ -136,9 +134,9 @@ fn a_full_disk_holds_up_what_it_has_to_keep_and_nothing_else_until_there_is_room
 
 #[test]
 fn a_file_system_that_becomes_read_only_costs_nothing_that_was_acknowledged() {
-    let Some(disk) = there(Mounted::ext4(ROOM)) else { return };
+    let Some(disk) = or_skip(MOUNT, Mounted::ext4(ROOM)) else { return };
     let mut trial = Trial::start(Some(&disk));
-    let Some(()) = there(disk.break_down()) else { return };
+    let Some(()) = or_skip(MOUNT, disk.break_down()) else { return };
     trial.expect_to_bear("Read-only file system");
     trial.stile.kill();
     disk.repair();
@@ -150,7 +148,8 @@ fn a_file_system_that_becomes_read_only_costs_nothing_that_was_acknowledged() {
 #[test]
 fn a_disk_that_can_not_say_whether_it_has_something_is_not_believed() {
     let mut trial = Trial::start(None);
-    let Some(broken) = there(Injected::start(trial.stile.pid(), "fsync,fdatasync", "EIO")) else { return };
+    let failing = Injected::start(trial.stile.pid(), "fsync,fdatasync", "EIO");
+    let Some(broken) = or_skip(TRACE, failing) else { return };
     trial.expect_to_bear("Input/output error");
     assert!(broken.count() > 0);
     drop(broken);

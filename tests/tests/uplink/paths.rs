@@ -8,7 +8,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use rumqttc::QoS;
-use stile_tests::{Client, Mosquitto, Network, Stile, binary};
+use stile_tests::{Client, Mosquitto, Network, Stile, binary, or_skip, within};
 
 use super::{EVERYTHING, keep, sink, start, wait_drained, wait_online};
 
@@ -28,13 +28,11 @@ struct Town {
 }
 
 impl Town {
-    /// `None`, with the reason printed, where networks can't be made.
+    /// `None` where networks can't be made, and then the test is skipped.
+    #[track_caller]
     fn build() -> Option<Self> {
-        if !rustix::process::geteuid().is_root() {
-            println!("skipped: only root has networks to take away");
-            return None;
-        }
-        let (here, there) = (Network::new(), Network::new());
+        let networks = Network::new().and_then(|here| Ok((here, Network::new()?)));
+        let (here, there) = or_skip("root with CAP_SYS_ADMIN", networks)?;
         for (at, interface) in ["wwan0", "wlan0", "look0"].into_iter().enumerate() {
             here.ip(&format!("link add {interface} type veth peer name far{at} netns {}", there.id()));
             here.ip(&format!("address add 10.77.{at}.1/24 dev {interface}"));
@@ -164,9 +162,10 @@ fn where_the_preferred_path_swallows_everything_the_next_one_goes_on_and_is_left
     // Back again under load: nothing is repeated, since what is under way is waited for.
     let repeated = stile.metric("stile_uplink_repeated_total{uplink=\"up\"}");
     town.spit_out("wwan0", 0);
-    while stile.metric("stile_uplink_path_current{uplink=\"up\",path=\"wwan0\"}") < 1.0 {
+    within("the return to wwan0", || {
         teller.tell(20);
-    }
+        (stile.metric("stile_uplink_path_current{uplink=\"up\",path=\"wwan0\"}") == 1.0).then_some(())
+    });
     teller.tell(20);
     wait_drained(&stile, "up");
     assert_eq!(changes(&stile), 2.0);

@@ -38,16 +38,22 @@ impl Proxy {
         })
     }
 
-    fn start(name: &str, arguments: impl FnOnce(&mut Command, SocketAddr, &Path)) -> Self {
+    /// A port is free when it is looked for, and may be somebody else's when the proxy takes it: then there is another try.
+    fn start(name: &str, arguments: impl Fn(&mut Command, SocketAddr, &Path)) -> Self {
         let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools/bin").join(name);
         assert!(program.exists(), "{} is not there; `tests/setup.sh test` puts it there", program.display());
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let (dir, mut command) = (tempfile::tempdir().unwrap(), Command::new(program));
-        arguments(&mut command, address, dir.path());
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let proxy = Self { child, _dir: dir, address };
-        within("the proxy listens", || TcpStream::connect(address).ok());
-        proxy
+        within("the proxy listens", || {
+            let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+            let (dir, mut command) = (tempfile::tempdir().unwrap(), Command::new(&program));
+            arguments(&mut command, address, dir.path());
+            let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+            let mut proxy = Self { child, _dir: dir, address };
+            within("the proxy listens or has ended", || match proxy.child.try_wait().unwrap() {
+                Some(_) => Some(false),
+                None => TcpStream::connect(address).ok().map(|_| true),
+            })
+            .then_some(proxy)
+        })
     }
 }
 

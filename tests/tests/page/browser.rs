@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use stile_tests::{Browser, PASSWORD, Stile, Visitor, mosquitto_pub};
+use stile_tests::{Browser, PASSWORD, Stile, Visitor, mosquitto_pub, within};
 
 /// The pages that anybody who has signed in can see, with what is ready when it shows this.
 const PAGES: &[(&str, &str)] = &[
@@ -86,7 +86,17 @@ fn within_the_stream(stile: &Stile, browser: &Browser) {
     assert_eq!(browser.run(visible), 1);
     browser.fill("#search", " ");
     browser.click("#pause");
-    publish("other", "while it is paused");
+    // A second stream says when the message has come to the page.
+    browser.run(
+        "window.come = ''; window.beside = new EventSource('/api/v1/live?filter=other');\
+         beside.addEventListener('messages', (event) => { come += event.data; });",
+    );
+    within("the second stream is open", || (browser.run("return beside.readyState") == 1).then_some(()));
+    for (text, what) in [("while it is paused", "the message comes"), ("after it", "one behind it comes")] {
+        publish("other", text);
+        within(what, || browser.run("return come").as_str().unwrap().contains(text).then_some(()));
+    }
+    browser.run("beside.close()");
     let rows = "return document.querySelectorAll('#live-rows tr').length";
     assert_eq!(browser.run(rows), 2);
     browser.click("#pause");
@@ -114,8 +124,8 @@ fn a_wrong_password_is_told_and_a_role_that_is_too_small_sees_a_page_that_says_s
     browser.wait_text("there is nothing at /nowhere");
     // Colours are a person's own choice, and stay.
     browser.click("button[value=dark]");
+    browser.wait_for("html[data-theme=dark]");
     browser.wait_text("there is nothing at /nowhere");
-    assert_eq!(browser.run("return document.documentElement.dataset.theme"), "dark");
     browser.click(".who button");
     browser.wait_text("Sign in");
     assert_eq!(browser.run("return document.documentElement.dataset.theme"), "dark");

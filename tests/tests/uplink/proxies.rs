@@ -1,8 +1,10 @@
 //! Through proxies: Debian's tinyproxy and microsocks, and ones that a test plays.
 
 use std::io::Read;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 
+use rustix::net::{AddressFamily, SocketType};
 use stile_tests::{Mosquitto, Proxy, Stile, check};
 
 use super::secured::{gets_there, is_refused, named, secured};
@@ -14,6 +16,14 @@ fn uplink(scheme: &str, port: u16, proxy: &str, more: &str) -> String {
         "[[uplink]]\nname = \"up\"\nurl = \"{scheme}://localhost:{port}\"\nproxy = {{ {proxy} }}\n\
          topics = [{{ filter = \"n/#\" }}]\n{more}\n"
     )
+}
+
+/// A place where nobody listens, and nobody else can while the socket is kept.
+fn nobody() -> (OwnedFd, SocketAddr) {
+    let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    rustix::net::bind(&socket, &SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let address = rustix::net::getsockname(&socket).unwrap().try_into().unwrap();
+    (socket, address)
 }
 
 fn user(name: &str) -> String {
@@ -75,15 +85,15 @@ fn a_proxy_of_socks_leads_to_the_remote_and_resolves_its_name() {
     gets_there(&start(&with(&closed, &format!(", {}", user("sesame")))));
     is_refused(&with(&closed, ""), "does not let strangers in; write its `user` and `password-file`");
     is_refused(&with(&closed, &format!(", {}", user("stranger"))), "look at its `user` and `password-file`");
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let settings = uplink("mqtt", nobody, &format!("url = \"socks5://{}\"", open.address), "");
+    let (_kept, nobody) = nobody();
+    let settings = uplink("mqtt", nobody.port(), &format!("url = \"socks5://{}\"", open.address), "");
     is_refused(&settings, "answers `connection refused` to the wish for localhost");
 }
 
 #[test]
 fn a_proxy_that_is_not_there_or_is_none_or_says_nothing_is_told_of_and_the_next_path_is_taken() {
     let remote = Mosquitto::start();
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (_kept, nobody) = nobody();
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let good = Proxy::microsocks(None);
     for (proxy, why) in [

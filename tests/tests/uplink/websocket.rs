@@ -1,11 +1,12 @@
 //! By WebSocket: against Mosquitto's, plain and with TLS, and against one that a test plays, which breaks rules.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 
 use rumqttc::QoS;
+use serde_json::Value;
 use stile_tests::packet::{RawPacket, V5, ack, packet};
-use stile_tests::{Authority, Client, Mosquitto, Stile, check, within};
+use stile_tests::{Authority, Client, Mosquitto, Stile, check, within, within_or};
 use tungstenite::handshake::server::{Request, Response};
 use tungstenite::{Message, WebSocket};
 
@@ -189,10 +190,12 @@ impl Guest {
     }
 }
 
-/// Waits for a log line with such an error.
+/// Waits for a log line with such an error, behind as many lines as there were `before`.
 #[track_caller]
-fn told(stile: &Stile, why: &str) {
-    stile.wait_record(why, |line| line["error"].as_str().is_some_and(|error| error.contains(why)));
+fn told(stile: &Stile, before: usize, why: &str) {
+    let fits = |line: &Value| line["error"].as_str().is_some_and(|error| error.contains(why));
+    let lines = || stile.log().split_off(before);
+    within_or(|| format!("log line: {why:?}; logged: {:#?}", lines()), || lines().iter().any(fits).then_some(()));
 }
 
 #[test]
@@ -205,8 +208,9 @@ fn whatever_a_web_server_answers_is_told_of_and_nothing_is_lost() {
         ("HTTP/1.1 403 Forbidden\r\n\r\n", "answers 403 Forbidden to the request for a WebSocket; ask there"),
         ("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n", "has not read"),
     ] {
+        let before = stile.log().len();
         remote.answers(answer);
-        told(&stile, why);
+        told(&stile, before, why);
     }
     // Frames that are not allowed, and ends in the middle.
     let faults: [(&[u8], &str); 4] = [
@@ -223,8 +227,10 @@ fn whatever_a_web_server_answers_is_told_of_and_nothing_is_lost() {
         let next = (number + 1).to_string();
         here.publish("n/1", QoS::AtLeastOnce, false, next.clone());
         assert_eq!(guest.message().text, next);
+        let before = stile.log().len();
         guest.socket.get_mut().write_all(bytes).unwrap();
-        told(&stile, why);
+        guest.socket.get_mut().shutdown(Shutdown::Write).unwrap();
+        told(&stile, before, why);
     }
     let mut guest = remote.lets_in();
     let publish = guest.message();

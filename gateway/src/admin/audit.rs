@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use super::Sources;
 use super::routes::{Access, Routes};
 use crate::people::Role;
-use crate::store::{AUDIT_ROWS, AuditRow, Store};
+use crate::store::{AuditRow, AuditSurplus, Store};
 
 /// The longest text kept of anything that comes from outside, in bytes.
 const TEXT_BYTES: usize = 200;
@@ -71,10 +71,9 @@ impl Audit {
         let row = AuditRow { at: SystemTime::now(), who, whence, what, outcome };
         self.store.audit(row.clone());
         let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
-        if rows.len() >= AUDIT_ROWS {
-            rows.pop_front();
-        }
         rows.push_back(row);
+        let mut surplus = AuditSurplus::of(rows.iter());
+        rows.retain(|row| surplus.keeps(row));
     }
 
     /// All that is kept, the newest first.

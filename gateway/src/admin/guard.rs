@@ -19,14 +19,17 @@ use super::routes::{Route, Verb};
 use super::trust::{Caller, Cookies, Trust, same_origin};
 use super::{Door, Sources};
 use crate::password::same;
+use crate::store::AuditRow;
 
-/// The longest form, in bytes. What is longer comes another way.
-const FORM_BYTES: usize = 256 * 1024;
+/// The longest form or other body, in bytes. What is longer comes another way.
+pub(super) const FORM_BYTES: usize = 256 * 1024;
 /// What a form carries to show that it is one of ours, in a field, a header or the query.
 pub(super) const CSRF_FIELD: &str = "csrf";
 const CSRF_HEADER: &str = "x-csrf-token";
 /// What a page's script says when it asks by itself, so that nobody stays signed in by an open page alone.
 const BY_ITSELF: &str = "x-by-itself";
+/// As much of a path as is repeated, in characters.
+const PATH_SHOWN: usize = 200;
 /// Nothing from elsewhere, nothing inline.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
                       form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
@@ -54,7 +57,7 @@ impl Gate {
             };
         }
         let secret = Cookies(self.door).session(headers);
-        Ok(secret.map_or(Caller::Nobody, |secret| trust.by_cookie(secret, !headers.contains_key(BY_ITSELF))))
+        Ok(secret.map_or(Caller::Nobody, |secret| trust.by_cookie(secret, !by_itself(headers))))
     }
 
     fn may(self, caller: &Caller) -> Result<(), Problem> {
@@ -122,6 +125,12 @@ fn is_form(headers: &HeaderMap) -> bool {
     kind.is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"))
 }
 
+/// Whether nobody did anything: a page's script asks, or a stream of events goes on, which browsers open anew when it ends.
+pub(super) fn by_itself(headers: &HeaderMap) -> bool {
+    let accepts = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    headers.contains_key(BY_ITSELF) || accepts.is_some_and(|accepts| accepts.contains("text/event-stream"))
+}
+
 /// Whether a person waits for the answer, and not a program.
 fn wants_page(request: &Request) -> bool {
     let accepts = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
@@ -178,7 +187,8 @@ fn to_sign_in(sources: &Sources, target: &str) -> Response {
     Redirect::to(&format!("{}{back}", pages::SIGN_IN)).into_response()
 }
 
-/// Notes a change, or that somebody who is known was refused one. What strangers try only counts where a password was looked at.
+/// Notes a change, or that somebody who is known was refused one. What strangers try only counts where a password was looked
+/// at.
 fn audit(log: &Audit, caller: &Caller, peer: Option<SocketAddr>, request: String, response: &mut Response) {
     let did = response.extensions_mut().remove::<Did>();
     let status = response.status();
@@ -190,7 +200,7 @@ fn audit(log: &Audit, caller: &Caller, peer: Option<SocketAddr>, request: String
         return;
     }
     let outcome = match status.as_u16() {
-        ..=399 => "done".to_owned(),
+        ..=399 => AuditRow::DONE.to_owned(),
         401 | 403 => "refused".to_owned(),
         other => format!("failed ({other})"),
     };
@@ -199,14 +209,16 @@ fn audit(log: &Audit, caller: &Caller, peer: Option<SocketAddr>, request: String
 
 /// What has no route.
 pub(super) async fn nothing_there(State(sources): State<Arc<Sources>>, request: Request) -> Response {
-    let problem = Problem::not_found(format!("there is nothing at {}", request.uri().path()));
+    let path = pages::shown::beginning(request.uri().path(), PATH_SHOWN);
+    let problem = Problem::not_found(format!("there is nothing at {path}"));
     if !wants_page(&request) {
         return problem.into_response();
     }
     let door = request.extensions().get::<Door>().copied().unwrap_or(Door::Socket);
     let (parts, _) = request.into_parts();
     let secret = Cookies(door).session(&parts.headers);
-    let caller = secret.map_or(Caller::Nobody, |secret| sources.page.trust.by_cookie(secret, true));
+    let caller =
+        secret.map_or(Caller::Nobody, |secret| sources.page.trust.by_cookie(secret, !by_itself(&parts.headers)));
     pages::problem(pages::Frame::of(&sources, &caller, &parts), &problem)
 }
 
@@ -247,5 +259,19 @@ impl<S: Sync> FromRequestParts<S> for Door {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         // Without one, nothing is allowed that a door would allow.
         Ok(parts.extensions.get().copied().unwrap_or(Self::Secure { port: 0 }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_page_asks_for_by_itself_is_no_sign_of_anybody() {
+        let ask = |name: &'static str, value: &str| {
+            by_itself(&HeaderMap::from_iter([(HeaderName::from_static(name), value.parse().unwrap())]))
+        };
+        assert!(ask(BY_ITSELF, "1") && ask("accept", "text/event-stream"));
+        assert!(!ask("accept", "text/html,application/xhtml+xml") && !by_itself(&HeaderMap::new()));
     }
 }

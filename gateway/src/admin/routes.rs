@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use axum::extract::DefaultBodyLimit;
 use axum::handler::Handler;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodFilter, MethodRouter, on};
@@ -12,9 +13,12 @@ use axum::{Extension, Router};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::guard::{self, Gate};
+use super::guard::{self, FORM_BYTES, Gate};
 use super::{Door, Sources};
 use crate::people::Role;
+
+/// The longest body that strangers may send, in bytes: they sign in, and nothing else.
+const OPEN_BYTES: usize = 8 * 1024;
 
 /// Who may take a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,7 +150,9 @@ impl Routes {
         let route = Route { method, path, needs, open_on_loopback };
         self.table.push(route);
         let gate = Gate { route, door: self.door };
-        self.router = self.router.route(path, handlers.layer(from_fn_with_state(gate, guard::guard)));
+        let longest = if matches!(access, Access::Role(_)) { FORM_BYTES } else { OPEN_BYTES };
+        let bounded = handlers.layer(DefaultBodyLimit::max(longest));
+        self.router = self.router.route(path, bounded.layer(from_fn_with_state(gate, guard::guard)));
         self
     }
 

@@ -28,7 +28,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 pub use self::rows::{
-    AUDIT_ROWS, AuditRow, HeldRow, Lasts, MemoryRow, QueuedRow, RemoteRow, SessionRow, Stored, StoredMemory,
+    AuditRow, AuditSurplus, HeldRow, Lasts, MemoryRow, QueuedRow, RemoteRow, SessionRow, Stored, StoredMemory,
     StoredRemote, StoredSession, SubscriptionRow,
 };
 
@@ -318,10 +318,11 @@ impl Store {
         self.change(LAZY, |pending, due| *pending.memory(owner, due) = Memory::end());
     }
 
-    /// Notes a change for the audit log, at once, and lets the oldest go.
+    /// Notes a change for the audit log, at once, or soon that it was refused or failed. The oldest go.
     pub fn audit(&self, row: AuditRow) {
         let number = self.0.last_audit.fetch_add(1, Ordering::Relaxed) + 1;
-        self.change(Duration::ZERO, |pending, due| pending.audit(number, row, due));
+        let patience = if row.was_done() { Duration::ZERO } else { LAZY };
+        self.change(patience, |pending, due| pending.audit(number, row, due));
     }
 
     /// Bytes of a plugin's keys that could not be taken from the disk yet, because that fails; 0 as long as it does not.

@@ -133,7 +133,9 @@ pub struct StoredMemory {
 }
 
 /// Changes that the audit log keeps. Policy: the oldest go.
-pub const AUDIT_ROWS: usize = 1000;
+pub(super) const AUDIT_ROWS: usize = 1000;
+/// What was refused or failed, beside them: whoever is refused again and again pushes out nothing that was done.
+pub(super) const AUDIT_REFUSED_ROWS: usize = 200;
 
 /// One change by the admin page, its API or the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,6 +150,45 @@ pub struct AuditRow {
     pub what: String,
     /// What came of it, in a word or two.
     pub outcome: String,
+}
+
+impl AuditRow {
+    /// The outcome of what was done.
+    pub const DONE: &str = "done";
+
+    /// Whether it was done, and not refused or failed at.
+    pub fn was_done(&self) -> bool {
+        self.outcome == Self::DONE
+    }
+}
+
+/// How many rows of the audit log are too many, of either kind.
+#[derive(Debug)]
+pub struct AuditSurplus {
+    done: usize,
+    refused: usize,
+}
+
+impl AuditSurplus {
+    /// Of these rows.
+    pub fn of<'a>(rows: impl Iterator<Item = &'a AuditRow>) -> Self {
+        let (done, refused) =
+            rows.fold(
+                (0_usize, 0_usize),
+                |(done, refused), row| {
+                    if row.was_done() { (done + 1, refused) } else { (done, refused + 1) }
+                },
+            );
+        Self { done: done.saturating_sub(AUDIT_ROWS), refused: refused.saturating_sub(AUDIT_REFUSED_ROWS) }
+    }
+
+    /// Whether a row stays; to be asked of each, the oldest first.
+    pub fn keeps(&mut self, row: &AuditRow) -> bool {
+        let surplus = if row.was_done() { &mut self.done } else { &mut self.refused };
+        let goes = *surplus > 0;
+        *surplus -= usize::from(goes);
+        !goes
+    }
 }
 
 /// All that was found at the start.

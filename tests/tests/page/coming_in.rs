@@ -113,6 +113,47 @@ fn of_many_wrong_passwords_few_are_looked_at() {
 }
 
 #[test]
+fn what_a_stranger_sends_is_short_and_so_is_what_is_repeated_of_it() {
+    let stile = Stile::start("");
+    let mut stranger = Visitor::new(stile.admin);
+    let long = "&".repeat(600);
+    let form = ("Content-Type", "application/x-www-form-urlencoded");
+    let body = |bytes: usize| format!("code=x&password=&name={}", "a".repeat(bytes - "code=x&password=&name=".len()));
+    let is_repeated = |answer: &str| answer.contains(&"&#38;".repeat(65)) || answer.contains(&"a".repeat(1100));
+    for path in ["/setup", "/sign-in"] {
+        assert_eq!(stranger.ask("POST", path, &[form], &body(8 * 1024 + 1)).status, 413, "{path}");
+        assert_ne!(stranger.ask("POST", path, &[form], &body(8 * 1024)).status, 413, "{path}");
+        let fields = [("code", &*long), ("name", &long), ("password", ""), ("next", &long)];
+        let page = stranger.post(path, &fields);
+        assert!(page.status == 401 && !is_repeated(&page.text()), "{path}: {}", page.text());
+    }
+    Visitor::first(&stile);
+    for path in [format!("/sign-in?next=/{}", "a".repeat(1100)), format!("/{}", "a".repeat(1100))] {
+        assert!(!is_repeated(&stranger.get(&path).text()), "{path}");
+    }
+}
+
+#[test]
+fn neither_strangers_nor_who_may_not_push_out_what_was_done() {
+    let stile = Stile::start("");
+    let mut anna = Visitor::first(&stile);
+    let csrf = anna.get("/people").csrf();
+    anna.post("/tokens/add", &[("csrf", &csrf), ("name", "dashboard"), ("scope", "viewer")]);
+    let page = anna.get("/people").text();
+    let token = page.split("shown this once: ").nth(1).unwrap().split('<').next().unwrap();
+    let (mut stranger, mut dashboard) = (Visitor::new(stile.admin), Visitor::with_token(stile.admin, token));
+    for _ in 0..1100 {
+        assert_eq!(stranger.post("/sign-in", &[("name", "anna"), ("password", "")]).status, 401);
+        assert_eq!(dashboard.ask("POST", "/api/v1/tokens", &[], "").status, 403);
+    }
+    let changes = anna.get("/api/v1/audit").json();
+    let said: Vec<_> = changes.as_array().unwrap().iter().map(|change| change["what"].as_str().unwrap()).collect();
+    assert!(said.contains(&"set the gateway up") && !said.contains(&"signed in"), "{said:?}");
+    let refused = changes.as_array().unwrap().iter().filter(|change| change["outcome"] == "refused").count();
+    assert_eq!((refused, said.len()), (200, 202));
+}
+
+#[test]
 fn what_was_done_and_who_there_is_outlives_a_restart_but_no_session_does() {
     let mut stile = Stile::start("");
     let mut anna = Visitor::first(&stile);

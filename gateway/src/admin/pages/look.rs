@@ -37,12 +37,16 @@ async fn choose(door: Door, headers: HeaderMap, Form(choice): Form<Choice>) -> R
     (AppendHeaders([(header::SET_COOKIE, cookie)]), Extension(Did::nothing()), Redirect::to(&back)).into_response()
 }
 
+/// The longest path that is gone back to, in bytes.
+const BACK_BYTES: usize = 1024;
+
 /// The path of the page that the form stood on; browsers say so within one host.
 fn back(headers: &HeaderMap) -> String {
     let referer = headers.get(header::REFERER).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let path = referer.split_once("://").and_then(|(_, rest)| rest.find('/').map(|at| &rest[at..]));
     // `//host` would lead elsewhere.
-    path.filter(|path| !path.starts_with("//") && !path.contains('\\')).unwrap_or("/").to_owned()
+    let own = |path: &&str| !path.starts_with("//") && !path.contains('\\') && path.len() <= BACK_BYTES;
+    path.filter(own).unwrap_or("/").to_owned()
 }
 
 #[cfg(test)]

@@ -10,7 +10,8 @@ use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use axum::{Extension, Form};
 use serde::Deserialize;
 
-use super::sign_in::status;
+use super::shown::beginning;
+use super::sign_in::{NAME_SHOWN, status};
 use super::{Frame, SET_UP, SIGN_IN, show};
 use crate::admin::audit::Did;
 use crate::admin::routes::{Access, Routes};
@@ -21,6 +22,9 @@ pub(super) fn routes(routes: Routes) -> Routes {
     // There is nobody yet; the code is what opens it.
     routes.page(SET_UP, Access::Open, page).form(SET_UP, Access::Open, set_up)
 }
+
+/// The longest code that is shown again, in characters; the form takes no longer one.
+const CODE_SHOWN: usize = 40;
 
 #[derive(Template)]
 #[template(path = "set_up.html")]
@@ -61,7 +65,8 @@ async fn set_up(
         Err((refused, why)) => {
             let status = refused.map_or(StatusCode::UNPROCESSABLE_ENTITY, status);
             let error = Some(refused.map_or_else(|| sentence(&why), |refused| in_words(refused).to_owned()));
-            (status, show(&Page { frame, code: &given.code, name, error })).into_response()
+            let (code, name) = (beginning(&given.code, CODE_SHOWN), beginning(name, NAME_SHOWN));
+            (status, show(&Page { frame, code, name, error })).into_response()
         }
     }
 }

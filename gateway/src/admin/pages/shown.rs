@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+/// The first `most` characters of what came from outside: whatever repeats it is no longer than that.
+pub(in crate::admin) fn beginning(text: &str, most: usize) -> &str {
+    text.char_indices().nth(most).map_or(text, |(at, _)| &text[..at])
+}
+
 /// How often something happens: `0`, `0.02/s`, `12/s`.
 pub(in crate::admin) fn rate(per_second: Option<f64>) -> String {
     match per_second {
@@ -62,6 +67,11 @@ pub(in crate::admin) fn minute(time: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_beginning_is_of_whole_characters() {
+        assert_eq!(["", "ä", "äb", "äbc"].map(|text| beginning(text, 2)), ["", "ä", "äb", "äb"]);
+    }
 
     #[test]
     fn figures_are_short_and_have_their_unit() {

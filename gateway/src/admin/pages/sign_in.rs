@@ -10,6 +10,7 @@ use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use axum::{Extension, Form};
 use serde::Deserialize;
 
+use super::shown::beginning;
 use super::{Frame, SET_UP, SIGN_IN, show};
 use crate::admin::audit::Did;
 use crate::admin::routes::{Access, Routes};
@@ -25,6 +26,11 @@ pub(super) fn routes(routes: Routes) -> Routes {
         sign_out,
     )
 }
+
+/// The longest name that is shown again, in characters; the form takes no longer one.
+pub(super) const NAME_SHOWN: usize = 64;
+/// The longest path that signing in leads to, in bytes.
+const NEXT_BYTES: usize = 1024;
 
 #[derive(Template)]
 #[template(path = "sign_in.html")]
@@ -45,7 +51,7 @@ async fn page(frame: Frame, State(sources): State<Arc<Sources>>, Query(Next { ne
     if sources.page.trust.needs_setup() {
         return Redirect::to(SET_UP).into_response();
     }
-    show(&Page { frame, name: "", next: &next, error: None })
+    show(&Page { frame, name: "", next: own_path(&next), error: None })
 }
 
 #[derive(Deserialize)]
@@ -73,9 +79,10 @@ async fn sign_in(
             (cookie, did, Redirect::to(own_path(&given.next))).into_response()
         }
         Err(refused) => {
-            let page = show(&Page { frame, name: &given.name, next: &given.next, error: Some(in_words(refused)) });
-            let answer = (status(refused), page);
-            if refused == Refused::Wrong {
+            let (name, next) = (beginning(&given.name, NAME_SHOWN), own_path(&given.next));
+            let answer = (status(refused), show(&Page { frame, name, next, error: Some(in_words(refused)) }));
+            // Without a password there was nothing to look at.
+            if refused == Refused::Wrong && !given.password.is_empty() {
                 return (Extension(Did::by(given.name.trim(), "signed in")), answer).into_response();
             }
             answer.into_response()
@@ -109,7 +116,7 @@ fn in_words(refused: Refused) -> &'static str {
 /// A path of this host, or the first page.
 fn own_path(next: &str) -> &str {
     let own = next.starts_with('/') && !next.starts_with("//") && !next.contains(['\\', '\r', '\n', '\t']);
-    if own && next.is_ascii() { next } else { "/" }
+    if own && next.is_ascii() && next.len() <= NEXT_BYTES { next } else { "/" }
 }
 
 #[cfg(test)]
@@ -124,5 +131,6 @@ mod tests {
         {
             assert_eq!(own_path(odd), "/", "{odd:?}");
         }
+        assert_eq!(own_path(&format!("/{}", "a".repeat(NEXT_BYTES))), "/");
     }
 }

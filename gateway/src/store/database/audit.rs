@@ -7,26 +7,35 @@ use rusqlite::{Row, Transaction, params};
 
 use super::load::{Taken, number};
 use super::seconds;
-use crate::store::rows::{AUDIT_ROWS, AuditRow};
+use crate::store::rows::{AUDIT_REFUSED_ROWS, AUDIT_ROWS, AuditRow};
 
 pub(super) const TABLES: &str = "
     CREATE TABLE audit (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, who TEXT NOT NULL, whence TEXT,
         what TEXT NOT NULL, outcome TEXT NOT NULL);
 ";
 
+/// Behind the year 9999 times have no words.
+const NO_TIME: u64 = 253_402_300_800;
+
 pub(super) fn write(transaction: &Transaction<'_>, rows: &BTreeMap<u64, AuditRow>) -> Result<(), rusqlite::Error> {
-    let Some((newest, _)) = rows.last_key_value() else { return Ok(()) };
+    if rows.is_empty() {
+        return Ok(());
+    }
     let mut put = transaction.prepare_cached("INSERT OR REPLACE INTO audit VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
     for (number, row) in rows {
         put.execute(params![number.cast_signed(), seconds(row.at), row.who, row.whence, row.what, row.outcome])?;
     }
-    let oldest = newest.saturating_sub(AUDIT_ROWS as u64);
-    transaction.prepare_cached("DELETE FROM audit WHERE id <= ?1")?.execute([oldest.cast_signed()])?;
+    for (kind, most) in [("=", AUDIT_ROWS), ("<>", AUDIT_REFUSED_ROWS)] {
+        let others = format!("FROM audit WHERE outcome {kind} ?1");
+        let first_to_go = format!("SELECT id {others} ORDER BY id DESC LIMIT 1 OFFSET {most}");
+        let mut go = transaction.prepare_cached(&format!("DELETE {others} AND id <= ({first_to_go})"))?;
+        go.execute([AuditRow::DONE])?;
+    }
     Ok(())
 }
 
 pub(super) fn read(row: &Row<'_>, found: &mut BTreeMap<u64, AuditRow>) -> Option<Taken> {
-    let at = UNIX_EPOCH + Duration::from_secs(number(row, 1)?);
+    let at = UNIX_EPOCH + Duration::from_secs(number(row, 1).filter(|seconds| *seconds < NO_TIME)?);
     let (who, whence) = (row.get(2).ok()?, row.get(3).ok()?);
     found.insert(number(row, 0)?, AuditRow { at, who, whence, what: row.get(4).ok()?, outcome: row.get(5).ok()? });
     Some(Taken::Yes)

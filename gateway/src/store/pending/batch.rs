@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::{Hold, Holds, Memory};
 use crate::message::{Message, Receipt, Topic, TopicFilter};
-use crate::store::rows::{AUDIT_ROWS, AuditRow, QueuedRow, RemoteRow, SessionRow, SubscriptionRow};
+use crate::store::rows::{AuditRow, AuditSurplus, QueuedRow, RemoteRow, SessionRow, SubscriptionRow};
 
 /// What becomes of a queued message.
 #[derive(Debug)]
@@ -143,9 +143,8 @@ impl Batch {
 
     /// While the disk fails, the oldest go as they go from the disk.
     pub(super) fn bound_audit(&mut self) {
-        while self.audit.len() > AUDIT_ROWS {
-            self.audit.pop_first();
-        }
+        let mut surplus = AuditSurplus::of(self.audit.values());
+        self.audit.retain(|_, row| surplus.keeps(row));
     }
 
     pub(in crate::store) fn retain(&mut self, topic: Topic, kept: Kept) {

@@ -1,6 +1,7 @@
 //! The audit log with real files.
 
 use super::*;
+use crate::store::rows::{AUDIT_REFUSED_ROWS, AUDIT_ROWS};
 
 fn row(what: &str) -> AuditRow {
     AuditRow {
@@ -36,6 +37,41 @@ async fn what_was_noted_is_there_after_a_restart_and_the_oldest_go() {
     let (_, stored) = Store::open(folder.path()).unwrap();
     assert_eq!(stored.audit.len(), AUDIT_ROWS);
     assert_eq!(stored.audit.last_key_value().unwrap().1, &row("next"));
+}
+
+#[tokio::test]
+async fn what_was_refused_pushes_out_nothing_that_was_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(folder.path()).unwrap();
+    let refused = |number: usize| AuditRow { outcome: "refused".into(), ..row(&number.to_string()) };
+    store.audit(row("set up"));
+    for number in 0..2 * AUDIT_ROWS {
+        store.audit(refused(number));
+        if number % 300 == 0 {
+            store.flush().await.unwrap();
+        }
+    }
+    store.flush().await.unwrap();
+    drop(store);
+    let kept: Vec<_> = Store::open(folder.path()).unwrap().1.audit.into_values().collect();
+    let newest = (2 * AUDIT_ROWS - AUDIT_REFUSED_ROWS..2 * AUDIT_ROWS).map(refused);
+    assert_eq!(kept, [row("set up")].into_iter().chain(newest).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_time_that_has_no_words_is_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(folder.path()).unwrap();
+    for what in ["one", "two"] {
+        store.audit(row(what));
+    }
+    store.flush().await.unwrap();
+    drop(store);
+    let connection = rusqlite::Connection::open(folder.path().join(FILE)).unwrap();
+    connection.execute("UPDATE audit SET at = 253402300800 WHERE what = 'one'", []).unwrap();
+    drop(connection);
+    let stored = Store::open(folder.path()).unwrap().1;
+    assert_eq!((stored.unreadable, stored.audit.into_values().collect::<Vec<_>>()), (1, vec![row("two")]));
 }
 
 #[tokio::test]

@@ -82,23 +82,23 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// With a mask in the place of what plugins call a secret. Where nothing says what is one, every text may be.
+/// With a mask in the place of what plugins call a secret. Where nothing says what is one, every text and number may be.
 fn without_secrets(mut settings: Settings) -> Settings {
     for plugin in &mut settings.plugin {
         let manifest = read(&plugin.file).and_then(|bytes| Manifest::of(&Shape::of(&bytes)?));
         match manifest {
             Ok(Some(manifest)) => plugin.settings = manifest.settings.masked(&plugin.settings, MASK),
-            _ => mask_texts(&mut plugin.settings),
+            _ => mask_all(&mut plugin.settings),
         }
     }
     settings
 }
 
-fn mask_texts(value: &mut Value) {
+fn mask_all(value: &mut Value) {
     match value {
-        Value::String(text) => MASK.clone_into(text),
-        Value::Array(items) => items.iter_mut().for_each(mask_texts),
-        Value::Object(object) => object.values_mut().for_each(mask_texts),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        Value::String(_) | Value::Number(_) => *value = Value::from(MASK),
+        Value::Array(items) => items.iter_mut().for_each(mask_all),
+        Value::Object(object) => object.values_mut().for_each(mask_all),
+        Value::Null | Value::Bool(_) => {}
     }
 }

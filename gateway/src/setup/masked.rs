@@ -1,4 +1,5 @@
-//! Texts of settings and users with masks in the place of secrets. Comments and order stay.
+//! Texts of settings and users with masks in the place of secrets. Order stays, and so do comments but for those that look like a
+//! setting: `# password = "old"`.
 
 use serde_json::Value as Json;
 use toml_edit::{DocumentMut, Item, TableLike, Value};
@@ -31,7 +32,46 @@ pub(super) fn settings(text: &str, shown: &Settings) -> Result<String, String> {
             }
         });
     }
-    Ok(document.to_string())
+    Ok(without_old_settings(&document.to_string()))
+}
+
+/// A text of TOML without the comments that have a `=`.
+fn without_old_settings(text: &str) -> String {
+    let (mut out, mut rest) = (String::new(), text);
+    while let Some(at) = rest.find(['"', '\'', '#']) {
+        let (before, from) = rest.split_at(at);
+        out.push_str(before);
+        let end = if from.starts_with('#') { from.find('\n').unwrap_or(from.len()) } else { end_of_text(from) };
+        let (part, behind) = from.split_at(end);
+        if part.starts_with('#') && part.contains('=') {
+            out.truncate(out.trim_end_matches([' ', '\t']).len());
+        } else {
+            out.push_str(part);
+        }
+        rest = behind;
+    }
+    out + rest
+}
+
+/// Where the text ends that begins with a quotation mark.
+fn end_of_text(from: &str) -> usize {
+    let mark = &from[..1];
+    let marks = mark.repeat(3);
+    let close = if from.starts_with(&marks) { marks.as_str() } else { mark };
+    let mut at = close.len();
+    while let Some(rest) = from.get(at..).filter(|rest| !rest.starts_with(close)) {
+        let escaped = usize::from(mark == "\"" && rest.starts_with('\\'));
+        match rest.chars().nth(escaped) {
+            Some(character) => at += escaped + character.len_utf8(),
+            None => return from.len(),
+        }
+    }
+    at += close.len();
+    // Of marks in a row, the last three close.
+    while close.len() == 3 && from[at.min(from.len())..].starts_with(mark) {
+        at += 1;
+    }
+    at.min(from.len())
 }
 
 fn each_table(item: &mut Item, each: &mut dyn FnMut(&mut dyn TableLike)) {
@@ -57,34 +97,48 @@ fn mask_keys(table: &mut dyn TableLike, depth: usize) {
 }
 
 fn mask(item: &mut Item) {
-    if let Some(value) = item.as_value_mut() {
-        let around = value.decor().clone();
-        *value = Value::from(MASK);
-        *value.decor_mut() = around;
+    match item {
+        Item::Value(value) => {
+            let around = value.decor().clone();
+            *value = Value::from(MASK);
+            *value.decor_mut() = around;
+        }
+        Item::None => {}
+        Item::Table(_) | Item::ArrayOfTables(_) => *item = toml_edit::value(MASK),
     }
 }
 
-/// Masks what is masked in `shown`; without it, every text.
+/// Masks what is masked in `shown`, whatever it is; without it, every text, number and time.
 fn mask_like(item: &mut Item, shown: Option<&Json>, depth: usize) {
-    let is_mask = shown.is_none_or(|shown| shown.as_str() == Some(MASK));
-    if item.is_str() || depth == 0 {
-        if is_mask || depth == 0 {
-            mask(item);
+    let is_open = item.is_array() || item.is_table_like() || item.is_array_of_tables();
+    let is_secret = match shown {
+        Some(shown) => shown.as_str() == Some(MASK),
+        None => !is_open && !item.is_bool(),
+    };
+    if is_secret || depth == 0 {
+        mask(item);
+    } else if let Some(tables) = item.as_array_of_tables_mut() {
+        for (at, table) in tables.iter_mut().enumerate() {
+            mask_table(table, shown.and_then(|shown| shown.get(at)), depth);
         }
-        return;
-    }
-    if let Some(array) = item.as_array_mut() {
+    } else if let Some(array) = item.as_array_mut() {
         for (at, value) in array.iter_mut().enumerate() {
             let mut inner = Item::Value(value.clone());
-            mask_like(&mut inner, shown.map(|shown| &shown[at]).filter(|shown| !shown.is_null()), depth - 1);
+            mask_like(&mut inner, shown.and_then(|shown| shown.get(at)), depth - 1);
             if let Item::Value(masked) = inner {
                 *value = masked;
             }
         }
     } else if let Some(table) = item.as_table_like_mut() {
-        for (key, inner) in table.iter_mut() {
-            mask_like(inner, shown.and_then(|shown| shown.get(key.get())), depth - 1);
-        }
+        mask_table(table, shown, depth);
+    }
+}
+
+/// Of a table that is a secret as a whole, each part is.
+fn mask_table(table: &mut dyn TableLike, shown: Option<&Json>, depth: usize) {
+    let whole = shown.filter(|shown| shown.as_str() == Some(MASK));
+    for (key, inner) in table.iter_mut() {
+        mask_like(inner, whole.or_else(|| shown.and_then(|shown| shown.get(key.get()))), depth - 1);
     }
 }
 
@@ -94,7 +148,7 @@ pub(super) fn users(text: &str) -> Result<String, String> {
     if let Some(users) = document.get_mut("user") {
         each_table(users, &mut |user| drop(user.remove(HASH)));
     }
-    Ok(document.to_string())
+    Ok(without_old_settings(&document.to_string()))
 }
 
 /// What stands behind the name of a user: a hash, and the password that it is of.

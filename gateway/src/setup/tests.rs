@@ -39,6 +39,41 @@ fn no_secret_is_in_what_anybody_may_read_and_all_else_is() {
 }
 
 #[test]
+fn secrets_are_left_out_whatever_they_are_and_wherever_they_stand() {
+    let text = "[[plugin]]\nname = \"p\"\nfile = \"p.wasm\"\n[plugin.settings]\npin = 4711 # kept\nlimit = 3\nsince = 4712\n\
+        [plugin.settings.whole]\nname = \"s3cret-a\"\n[[plugin.settings.remote]]\ntoken = \"s3cret-b\"\nport = 1883\n\
+        [[plugin.settings.remote]]\ntoken = \"s3cret-c\"\ncodes = [4713, 4714]\n[[plugin.settings.hidden]]\nat = 4715\n";
+    let settings = serde_json::json!({
+        "pin": MASK, "limit": 3, "since": MASK, "whole": MASK,
+        "remote": [{ "token": MASK, "port": 1883 }, { "token": MASK, "codes": [MASK, MASK] }], "hidden": MASK,
+    });
+    let plugin = config::Plugin { settings, ..config::Plugin::new("p", "/p.wasm", "#") };
+    let shown = Settings { plugin: vec![plugin], ..Settings::default() };
+    let masked = masked::settings(text, &shown).unwrap();
+    assert!(!masked.contains("s3cret") && !masked.contains("471"), "{masked}");
+    assert!(masked.contains(&format!("pin = \"{MASK}\" # kept\nlimit = 3\n")), "{masked}");
+    let whole = |name: &str| masked.lines().any(|line| line.starts_with(name) && line.contains(MASK));
+    assert!(masked.contains("port = 1883") && whole("whole") && whole("hidden"), "{masked}");
+    // It can be read, and nothing says of a plugin that is not in force that a number is no secret.
+    let nothing_known = masked::settings(&masked, &Settings::default()).unwrap();
+    assert!(!nothing_known.contains("1883") && !nothing_known.contains(" 3\n"), "{nothing_known}");
+}
+
+#[test]
+fn comments_that_look_like_settings_are_left_out_and_texts_that_look_like_comments_stay() {
+    let text = "# Ours.\n[gateway]\n# password = \"s3cret\"\nid = \"a # b = c\" # was id=\"s3cret\"\n\
+        [[plugin]]\nname = '#=\\'\n";
+    let texts = "x = \"\"\"\n# kept = 1\n\\\"\"\"\"\" # s3cret =\ny = '''\n# kept = 2\n'''''\nz = \"\" # s3cret =";
+    let masked = masked::settings(&format!("{texts}\n{text}"), &Settings::default()).unwrap();
+    assert!(!masked.contains("s3cret"), "{masked}");
+    for kept in ["# Ours.\n", "\"a # b = c\"\n", "'#=\\'", "# kept = 1\n", "# kept = 2\n", "z = \"\"\n"] {
+        assert!(masked.contains(kept), "{kept}: {masked}");
+    }
+    let users = format!("# password-hash = \"s3cret\"\n{USERS}");
+    assert!(!masked::users(&users).unwrap().contains("s3cret"));
+}
+
+#[test]
 fn users_come_back_with_their_hashes_or_with_new_passwords() {
     let Users { all, passwords } = set_up().users().unwrap();
     assert_eq!((all.len(), all[0].user.name.as_str(), passwords.len()), (1, "berta", 0));

@@ -9,7 +9,7 @@ mod setup;
 
 use std::net::IpAddr;
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 pub(super) use self::cookie::Cookies;
@@ -46,6 +46,8 @@ pub(super) enum Caller {
         name: Arc<str>,
         /// What it may do.
         role: Role,
+        /// Its digest: another may come to have its name.
+        digest: Arc<str>,
     },
     /// The command line, by the socket that the gateway's own user alone can open.
     CommandLine,
@@ -94,6 +96,8 @@ struct Known {
 pub(super) struct Trust {
     file: PeopleFile,
     known: RwLock<Known>,
+    /// Held from the look at the file until what it says is known: nothing older may come behind it.
+    taking: Mutex<()>,
     passwords: Passwords,
     counts: Arc<Counts>,
     sessions: Sessions,
@@ -107,6 +111,7 @@ impl Trust {
         let trust = Self {
             file: PeopleFile::of(data_dir),
             known: RwLock::new(Known { people: Arc::default(), readable: false }),
+            taking: Mutex::default(),
             passwords: Passwords::new(permit, Arc::clone(&counts)),
             counts,
             sessions: Sessions::default(),
@@ -118,6 +123,7 @@ impl Trust {
 
     /// Reads the file again. What can't be read leaves what there was. Waits for the disk.
     pub(super) fn reload(&self) -> Result<(), String> {
+        let _taking = self.taking.lock().unwrap_or_else(PoisonError::into_inner);
         let read = self.file.read();
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         known.readable = read.is_ok();
@@ -145,6 +151,7 @@ impl Trust {
     ) -> Result<T, String> {
         let trust = Arc::clone(self);
         let changed = tokio::task::spawn_blocking(move || {
+            let _taking = trust.taking.lock().unwrap_or_else(PoisonError::into_inner);
             let (given, people) = trust.file.change(change)?;
             let mut known = trust.known.write().unwrap_or_else(PoisonError::into_inner);
             *known = Known { people: Arc::new(people), readable: true };
@@ -178,8 +185,8 @@ impl Trust {
         match caller {
             Caller::Nobody => false,
             Caller::Person { session, .. } => self.by_session(session, false).is_some_and(|(_, role, _)| role >= needs),
-            Caller::Token { name, .. } => {
-                self.people().token.iter().any(|token| token.name == **name && token.scope >= needs)
+            Caller::Token { digest, .. } => {
+                self.people().token.iter().any(|token| token.digest == **digest && token.scope >= needs)
             }
             Caller::CommandLine => true,
         }
@@ -189,7 +196,7 @@ impl Trust {
     pub(super) fn by_token(&self, secret: &str) -> Caller {
         let digest = people::digest(secret);
         match self.people().token.iter().find(|token| token.digest == digest) {
-            Some(token) => Caller::Token { name: token.name.as_str().into(), role: token.scope },
+            Some(token) => Caller::Token { name: token.name.as_str().into(), role: token.scope, digest: digest.into() },
             None => Caller::Nobody,
         }
     }

@@ -96,4 +96,25 @@ async fn a_token_opens_what_its_scope_says_until_it_is_removed() {
     trust.change(|people| people.remove_token("prometheus")).await.unwrap();
     assert_eq!(trust.by_token(&secret).role(), None);
     assert!(!trust.still(&caller, Role::Metrics));
+    // Another of the same name is another.
+    let another = trust.change(|people| people.add_token("prometheus", Role::Admin, None)).await.unwrap();
+    assert!(!trust.still(&caller, Role::Metrics) && trust.still(&trust.by_token(&another), Role::Admin));
+}
+
+#[tokio::test]
+async fn whoever_reads_the_file_during_a_change_does_not_bring_back_what_it_took_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let trust = trust(dir.path());
+    let secret = trust.change(|people| people.add_token("robot", Role::Admin, None)).await.unwrap();
+    let reader = Arc::clone(&trust);
+    let (told, done) = std::sync::mpsc::channel();
+    let during = move |people: &mut People| {
+        let reading = std::thread::spawn(move || told.send(reader.reload()));
+        assert!(done.recv_timeout(Duration::from_millis(200)).is_err(), "the file is read in between");
+        people.remove_token("robot").map(|()| (reading, done))
+    };
+    let (reading, done) = trust.change(during).await.unwrap();
+    done.recv().unwrap().unwrap();
+    reading.join().unwrap().unwrap();
+    assert_eq!(trust.by_token(&secret).role(), None);
 }

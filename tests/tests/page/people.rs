@@ -36,11 +36,16 @@ fn a_program_makes_tokens_that_open_what_their_scope_says() {
     let csrf = anna.get("/people").csrf();
     let made = anna.post("/tokens/add", &[("csrf", &csrf), ("name", "robot"), ("scope", "admin")]);
     assert_eq!(made.leads_to(), "/people");
+    // A page that is open elsewhere and brings itself up to date does not take away what waits for a person.
+    anna.ask("GET", "/", &[("X-By-Itself", "1"), ("Accept", "text/html")], "");
     let page = anna.get("/people").text();
     let token = page.split("shown this once: ").nth(1).unwrap().split('<').next().unwrap();
     assert!(!anna.get("/people").text().contains(token));
     let mut robot = Visitor::with_token(stile.admin, token);
     let json = ("Content-Type", "application/json");
+    let start = r#"{"scope":"metrics","name":""#;
+    let long = format!("{start}{}", "x".repeat(256 * 1024 + 1 - start.len()));
+    assert_eq!(robot.ask("POST", "/api/v1/tokens", &[json], &long).status, 413);
     let answer = robot.ask("POST", "/api/v1/tokens", &[json], r#"{"name":"collector","scope":"metrics"}"#);
     assert_eq!(answer.status, 201, "{}", answer.text());
     let mut collector = Visitor::with_token(stile.admin, answer.json()["token"].as_str().unwrap());

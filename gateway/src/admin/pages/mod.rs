@@ -25,6 +25,7 @@ use axum::{Form, Json};
 use serde::de::DeserializeOwned;
 
 use super::Sources;
+use super::guard::by_itself;
 use super::problem::Problem;
 use super::routes::Routes;
 use super::trust::{Caller, Cookies};
@@ -112,7 +113,8 @@ impl FromRequestParts<Arc<Sources>> for Frame {
 
     async fn from_request_parts(parts: &mut Parts, sources: &Arc<Sources>) -> Result<Self, Problem> {
         let caller = Caller::from_request_parts(parts, sources).await?;
-        let notice = sources.page.trust.told(&caller);
+        // What is shown once waits for somebody who looks.
+        let notice = if by_itself(&parts.headers) { None } else { sources.page.trust.told(&caller) };
         Ok(Self { notice, ..Self::of(sources, &caller, parts) })
     }
 }

@@ -31,8 +31,8 @@ const BEARER: &str = "token";
         pages::people::put_role,
         pages::people::put_password,
         pages::people::delete_person,
-        pages::people::post_token,
-        pages::people::delete_token,
+        pages::tokens::post_token,
+        pages::tokens::delete_token,
     ),
     components(schemas(Problem))
 )]

@@ -13,6 +13,7 @@ mod security;
 mod set_up;
 pub(super) mod shown;
 mod sign_in;
+pub(super) mod tokens;
 
 use std::sync::Arc;
 
@@ -53,6 +54,7 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .with(messages::routes)
         .with(account::routes)
         .with(people::routes)
+        .with(tokens::routes)
 }
 
 /// What stands around every page. Handlers take it as an argument.

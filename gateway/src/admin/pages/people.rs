@@ -1,4 +1,4 @@
-//! Who may sign in, tokens of programs, and who changed what.
+//! Who may sign in, tokens of programs (`tokens.rs`), and who changed what.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::shown::minute;
+use super::tokens::SomeToken;
 use super::{Frame, Input, show};
 use crate::admin::Sources;
 use crate::admin::audit::{Change, Did};
@@ -32,15 +33,11 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .form("/people/role", admin, role_form)
         .form("/people/password", admin, password_form)
         .form("/people/remove", admin, remove_form)
-        .form("/tokens/add", admin, token_form)
-        .form("/tokens/remove", admin, remove_token_form)
         .get("/api/v1/people", admin, get_people)
         .post("/api/v1/people", admin, post_person)
         .put("/api/v1/people/{name}/role", admin, put_role)
         .put("/api/v1/people/{name}/password", admin, put_password)
         .delete("/api/v1/people/{name}", admin, delete_person)
-        .post("/api/v1/tokens", admin, post_token)
-        .delete("/api/v1/tokens/{name}", admin, delete_token)
 }
 
 /// Everybody, without what proves them.
@@ -63,32 +60,22 @@ pub(in crate::admin) struct Somebody {
     changed: Option<String>,
 }
 
-/// A token, which itself is kept nowhere.
-#[derive(Debug, Serialize, ToSchema)]
-pub(in crate::admin) struct SomeToken {
-    name: String,
-    /// `metrics`, or a role.
-    #[schema(value_type = String)]
-    scope: Role,
-    made: Option<String>,
-    made_by: Option<String>,
+/// In RFC 3339.
+pub(super) fn time(time: Option<SystemTime>) -> Option<String> {
+    time.map(|time| humantime::format_rfc3339_seconds(time).to_string())
 }
 
 fn everybody(people: &People) -> Everybody {
-    let time = |time: Option<SystemTime>| time.map(|time| humantime::format_rfc3339_seconds(time).to_string());
     let somebody = |person: &people::Person| Somebody {
         name: person.name.clone(),
         role: person.role,
         made: time(person.made),
         changed: time(person.changed),
     };
-    let token = |token: &people::Token| SomeToken {
-        name: token.name.clone(),
-        scope: token.scope,
-        made: time(token.made),
-        made_by: token.made_by.clone(),
-    };
-    Everybody { people: people.person.iter().map(somebody).collect(), tokens: people.token.iter().map(token).collect() }
+    Everybody {
+        people: people.person.iter().map(somebody).collect(),
+        tokens: people.token.iter().map(SomeToken::from).collect(),
+    }
 }
 
 /// Somebody new.
@@ -114,22 +101,6 @@ pub(in crate::admin) struct NewRole {
 pub(in crate::admin) struct GivenPassword {
     /// 10 to 1024 characters.
     password: String,
-}
-
-/// A token that is wanted.
-#[derive(Deserialize, ToSchema)]
-pub(in crate::admin) struct NewToken {
-    /// What it is for.
-    name: String,
-    /// `metrics`, or a role.
-    #[schema(value_type = String)]
-    scope: Role,
-}
-
-/// A token, shown this once.
-#[derive(Serialize, ToSchema)]
-pub(in crate::admin) struct MadeToken {
-    token: String,
 }
 
 async fn add(sources: &Sources, NewPerson { name, role, password }: NewPerson) -> Result<String, Problem> {
@@ -164,22 +135,6 @@ async fn give_password(sources: &Sources, name: String, password: String) -> Res
 async fn remove(sources: &Sources, name: String) -> Result<String, Problem> {
     let done = format!("{name} may not sign in any more");
     sources.page.trust.change(move |people| people.remove(&name)).await.map_err(Problem::bad)?;
-    Ok(done)
-}
-
-/// Gives the token too.
-async fn add_token(sources: &Sources, caller: &Caller, wanted: NewToken) -> Result<(String, String), Problem> {
-    let NewToken { name, scope } = wanted;
-    let name = name.trim().to_owned();
-    let (done, by) = (format!("the token {name} opens what {scope} may"), caller.describe());
-    let change = move |people: &mut People| people.add_token(&name, scope, Some(&by));
-    let secret = sources.page.trust.change(change).await.map_err(Problem::bad)?;
-    Ok((done, secret))
-}
-
-async fn remove_token(sources: &Sources, name: String) -> Result<String, Problem> {
-    let done = format!("the token {name} opens nothing any more");
-    sources.page.trust.change(move |people| people.remove_token(&name)).await.map_err(Problem::bad)?;
     Ok(done)
 }
 
@@ -221,7 +176,11 @@ async fn page(frame: Frame, State(sources): State<Arc<Sources>>) -> Response {
 }
 
 /// What a form has brought about: the page again, with a word on it. `word` is for the person, `did` for the audit log.
-fn formed(sources: &Sources, (frame, caller): (Frame, &Caller), done: Result<(String, String), Problem>) -> Response {
+pub(super) fn formed(
+    sources: &Sources,
+    (frame, caller): (Frame, &Caller),
+    done: Result<(String, String), Problem>,
+) -> Response {
     match done {
         Ok((did, word)) => {
             sources.page.trust.tell(caller, word);
@@ -232,7 +191,7 @@ fn formed(sources: &Sources, (frame, caller): (Frame, &Caller), done: Result<(St
 }
 
 /// The same words for both.
-fn told(done: Result<String, Problem>) -> Result<(String, String), Problem> {
+pub(super) fn told(done: Result<String, Problem>) -> Result<(String, String), Problem> {
     done.map(|done| (done.clone(), format!("Done: {done}.")))
 }
 
@@ -275,9 +234,10 @@ async fn password_form(
     formed(&sources, (frame, &caller), told(done))
 }
 
+/// Whom, or what, a form is about.
 #[derive(Deserialize)]
-struct Named {
-    name: String,
+pub(super) struct Named {
+    pub(super) name: String,
 }
 
 async fn remove_form(
@@ -289,32 +249,13 @@ async fn remove_form(
     formed(&sources, (frame, &caller), told(done))
 }
 
-async fn token_form(
-    (frame, caller): (Frame, Caller),
-    State(sources): State<Arc<Sources>>,
-    Input(wanted): Input<NewToken>,
-) -> Response {
-    let done = add_token(&sources, &caller, wanted).await;
-    let done = done.map(|(done, secret)| (done, format!("The token, shown this once: {secret}")));
-    formed(&sources, (frame, &caller), done)
-}
-
-async fn remove_token_form(
-    (frame, caller): (Frame, Caller),
-    State(sources): State<Arc<Sources>>,
-    Input(Named { name }): Input<Named>,
-) -> Response {
-    let done = remove_token(&sources, name).await;
-    formed(&sources, (frame, &caller), told(done))
-}
-
 /// Who may sign in, and which tokens there are.
 #[utoipa::path(get, path = "/api/v1/people", tag = "people", responses((status = 200, body = Everybody)))]
 pub(in crate::admin) async fn get_people(State(sources): State<Arc<Sources>>) -> Json<Everybody> {
     Json(everybody(&sources.page.trust.people()))
 }
 
-fn done(did: String) -> Response {
+pub(super) fn done(did: String) -> Response {
     (StatusCode::NO_CONTENT, Extension(Did::at(did))).into_response()
 }
 
@@ -358,26 +299,4 @@ pub(in crate::admin) async fn delete_person(
     Path(name): Path<String>,
 ) -> Result<Response, Problem> {
     remove(&sources, name).await.map(done)
-}
-
-/// Makes a token.
-#[utoipa::path(post, path = "/api/v1/tokens", tag = "people", request_body = NewToken,
-    responses((status = 201, body = MadeToken), (status = 422, body = Problem)))]
-pub(in crate::admin) async fn post_token(
-    State(sources): State<Arc<Sources>>,
-    caller: Caller,
-    Input(wanted): Input<NewToken>,
-) -> Result<Response, Problem> {
-    let (did, token) = add_token(&sources, &caller, wanted).await?;
-    Ok((StatusCode::CREATED, Extension(Did::at(did)), Json(MadeToken { token })).into_response())
-}
-
-/// Removes a token, which opens nothing from then on.
-#[utoipa::path(delete, path = "/api/v1/tokens/{name}", tag = "people", params(("name" = String, Path)),
-    responses((status = 204, description = "removed"), (status = 422, body = Problem)))]
-pub(in crate::admin) async fn delete_token(
-    State(sources): State<Arc<Sources>>,
-    Path(name): Path<String>,
-) -> Result<Response, Problem> {
-    remove_token(&sources, name).await.map(done)
 }

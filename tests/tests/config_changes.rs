@@ -98,6 +98,42 @@ fn a_gateway_that_ends_in_the_trial_starts_with_the_settings_of_before() {
 }
 
 #[test]
+fn the_end_of_a_trial_that_can_not_be_taken_is_tried_again() {
+    let setup = setup();
+    // A port of the settings of before, which somebody else has when they are to come back.
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap();
+    drop(free);
+    let without = setup.text();
+    let path = setup.path("wanted.toml");
+    let with = without.replace("listen = [\"127.0.0.1:0\"]", &format!("listen = [\"127.0.0.1:0\", \"{port}\"]"));
+    std::fs::write(&path, with).unwrap();
+    let (code, said) = setup.config(&["apply", path.to_str().unwrap(), "--no-trial"]);
+    assert_eq!(code, 0, "{said}");
+    std::fs::write(&path, without + RADIO).unwrap();
+    let (code, said) = setup.config(&["apply", path.to_str().unwrap(), "--confirm-within", "5s"]);
+    assert_eq!(code, 0, "{said}");
+    let other = within("the port is free", || TcpListener::bind(port).ok());
+    setup.stile.wait_log("reload refused; the old settings go on");
+    assert!(setup.has_radio());
+    drop(other);
+    within("the settings of before are in force", || (!setup.has_radio()).then_some(()));
+}
+
+#[test]
+fn a_second_gateway_does_not_give_back_what_the_first_has_on_trial() {
+    let setup = setup();
+    let (code, said) = setup.config(&["apply", &setup.wanted(RADIO), "--confirm-within", "1h"]);
+    assert_eq!(code, 0, "{said}");
+    let new = setup.text();
+    let (code, _, said) = check(&["run", "--config", &setup.main()]);
+    assert!(code == 1 && said.contains("belongs to another gateway that runs as process"), "{said}");
+    assert_eq!(setup.text(), new);
+    let (code, said) = setup.config(&["confirm"]);
+    assert_eq!((code, said.as_str()), (0, "change 1 is kept\n"));
+}
+
+#[test]
 fn what_the_gateway_does_not_take_is_given_back_at_once() {
     let setup = setup();
     let old = setup.text();

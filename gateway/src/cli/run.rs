@@ -11,6 +11,7 @@ use super::{ConfigFile, environment, fail, runtime, wrong_settings};
 use crate::admin::ReloadAsked;
 use crate::changes::{Changes, Settled};
 use crate::config::{Loaded, Problems, load_instead};
+use crate::data_dir::DataDir;
 use crate::reload::Reloaded;
 use crate::wait::sleep_until;
 use crate::{Gateway, logging, systemd};
@@ -20,6 +21,9 @@ const LAST_THREADS: Duration = Duration::from_secs(1);
 
 /// A trial is counted in milliseconds; looking too early would be in vain.
 const TRIAL_SLACK: Duration = Duration::from_millis(20);
+
+/// Until the settings of before are tried again, when a change was given back and they could not be taken.
+const AGAIN: Duration = Duration::from_secs(10);
 
 /// Run the gateway until SIGTERM or Ctrl-C; SIGHUP reads the settings again
 #[derive(Debug, clap::Args)]
@@ -40,11 +44,13 @@ pub(super) struct Source {
     file: ConfigFile,
     changes: Changes,
     returned: Option<u64>,
+    /// Set from then on until the settings of before are in force.
+    owed: bool,
 }
 
 impl Source {
     fn of(file: &ConfigFile) -> Self {
-        Self { file: file.clone(), changes: file.changes(), returned: None }
+        Self { file: file.clone(), changes: file.changes(), returned: None, owed: false }
     }
 
     /// Reads the settings, when what nobody confirmed in time has been given back.
@@ -52,14 +58,27 @@ impl Source {
         let settled = self.changes.settle(at_start, self.returned);
         if let Some(entry) = &settled.returned {
             self.returned = Some(entry.number);
+            self.owed |= !at_start;
         }
         (load_instead(&self.file.config, environment(), &settled.instead), settled)
+    }
+
+    /// Sees that no gateway runs whose change is on trial: a second one must not give it back.
+    fn nobody_tries(&self) -> Result<(), String> {
+        // What can't be read is told of when it is settled.
+        let Ok(Some(entry)) = self.changes.pending() else { return Ok(()) };
+        let before = entry.files.into_iter().map(|(name, edit)| (name, edit.old)).collect();
+        // It has the folder that it started with. Where nothing says which, none can run with these settings.
+        self.changes.data_dir_of(&before).map_or(Ok(()), |data_dir| DataDir::take(&data_dir).map(drop))
     }
 }
 
 /// Loads, starts, and stays until told to go.
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let mut source = Source::of(&arguments.file);
+    if let Err(taken) = source.nobody_tries() {
+        return fail(&taken);
+    }
     let (loaded, settled) = source.read(true);
     let loaded = match loaded {
         Ok(loaded) => loaded,
@@ -125,7 +144,7 @@ pub(super) async fn serve(
         gateway.settings_are_in(source.changes.clone());
     }
     let mut reloads = gateway.take_reloads();
-    // When a change's trial ends.
+    // When a change's trial ends, or its end is tried again.
     let mut due = None;
     let failure = loop {
         let asked = tokio::select! {
@@ -167,7 +186,7 @@ async fn reload(gateway: &mut Gateway, source: &mut Source, due: &mut Option<Ins
     systemd::reloading();
     let taken = read_again(gateway, source, due).await;
     systemd::ready("settings reloaded");
-    match taken {
+    let done = match taken {
         Ok(reloaded) => reloaded.plugins.map_err(|error| {
             format!("plugins could not be changed, and those of before go on: {error}; all else is taken")
         }),
@@ -175,11 +194,19 @@ async fn reload(gateway: &mut Gateway, source: &mut Source, due: &mut Option<Ins
             log::error!(error:% = error; "reload refused; the old settings go on");
             Err(error)
         }
+    };
+    source.owed &= done.is_err();
+    if source.owed {
+        let again = Instant::now() + AGAIN;
+        *due = Some(due.map_or(again, |due| due.min(again)));
     }
+    done
 }
 
 async fn read_again(gateway: &mut Gateway, source: &mut Source, due: &mut Option<Instant>) -> Result<Reloaded, String> {
     let mut reader = source.clone();
+    // Should the reading fail as such, what is due stays due, but not at once.
+    *due = due.map(|due| due.max(Instant::now() + AGAIN));
     // In a thread of its own: a slow disk must not hold up messages.
     let read = tokio::task::spawn_blocking(move || {
         let read = reader.read(false);

@@ -1,6 +1,6 @@
 //! How a change's trial ends: it is confirmed, or given back.
 
-use super::entry::{Entry, State};
+use super::entry::{Edit, Entry, State};
 use super::trial::Trial;
 use super::{ChangeError, Changes, Settled};
 
@@ -65,6 +65,22 @@ impl Changes {
                 self.give_back(&mut entry, State::Returned, why)
             }
         }
+    }
+
+    /// Keeps what was written without a trial.
+    ///
+    /// # Errors
+    /// When that can't be noted. Then it is given back at once, as the next look at the entry would.
+    pub(super) fn keep(&self, entry: &mut Entry) -> Result<(), ChangeError> {
+        let Err(error) = self.end(entry, State::Kept, "without a trial") else { return Ok(()) };
+        self.give_back(entry, State::Refused, &error);
+        let is_old = |(name, edit): (&String, &Edit)| self.place.read(name).is_ok_and(|now| now == edit.old);
+        let rest = if entry.files.iter().all(is_old) {
+            "the settings of before stand"
+        } else {
+            "nor could it be undone: the files are given back when that can be written"
+        };
+        Err(ChangeError::Other(format!("change {} can't be noted: {error}; {rest}", entry.number)))
     }
 
     pub(super) fn nothing_on_trial(&self) -> Result<(), ChangeError> {

@@ -207,7 +207,7 @@ impl Changes {
             return Err(ChangeError::Other(format!("{error}{rest}")));
         }
         if within.is_none() {
-            self.end(&mut entry, State::Kept, "without a trial")?;
+            self.keep(&mut entry)?;
         }
         // What is too old is no reason to fail.
         self.book.prune();

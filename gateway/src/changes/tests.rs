@@ -213,6 +213,22 @@ fn broken_settings_can_be_mended_without_a_trial_alone() {
 }
 
 #[test]
+fn what_can_not_be_noted_as_kept_is_given_back() {
+    let setup = setup();
+    let (mut entry, _) = setup.apply(&both(), minute()).unwrap();
+    let blocked = setup.path("stile.toml.changes/000001.json.new");
+    fs::create_dir_all(blocked.join("x")).unwrap();
+    let error = setup.changes.keep(&mut entry).unwrap_err();
+    assert!(error.to_string().contains("the settings of before stand"), "{error}");
+    setup.is_old();
+    // It is found on trial, with nothing left to be written.
+    fs::remove_dir_all(blocked).unwrap();
+    assert!(setup.changes.settle(true, None).error.is_none());
+    assert_eq!(setup.states(), [State::Returned]);
+    setup.is_old();
+}
+
+#[test]
 fn one_change_at_a_time_is_on_trial() {
     let setup = setup();
     setup.apply(&both(), minute()).unwrap();

@@ -35,6 +35,8 @@ const NEEDS: Role = Role::Viewer;
 const PACE: Duration = Duration::from_millis(50);
 /// Messages, or what happened to them, of one event. Beyond it they wait for the next, and who is too slow for that skips some.
 const BATCH: usize = 200;
+/// Bytes of topics and payloads after which an event takes no further message.
+const BATCH_BYTES: usize = 256 * 1024;
 /// While nothing comes, how often a watcher hears that the gateway is there, and it is asked whether he still may watch.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
 
@@ -140,12 +142,18 @@ impl Asked {
 /// What can be watched.
 trait Item: Send + Sync + 'static {
     fn topic(&self) -> &Topic;
+    /// Bytes of its topic and payload.
+    fn weight(&self) -> usize;
     fn json(&self) -> Value;
 }
 
 impl Item for Message {
     fn topic(&self) -> &Topic {
         &self.topic
+    }
+
+    fn weight(&self) -> usize {
+        self.topic.as_str().len() + self.payload.len()
     }
 
     fn json(&self) -> Value {
@@ -156,6 +164,10 @@ impl Item for Message {
 impl Item for Hop {
     fn topic(&self) -> &Topic {
         &self.topic
+    }
+
+    fn weight(&self) -> usize {
+        self.topic.as_str().len() + self.message.as_ref().map_or(0, Item::weight)
     }
 
     fn json(&self) -> Value {
@@ -214,6 +226,22 @@ impl<T: Item> Watch<T> {
         }
     }
 
+    /// What goes with this one, and what comes behind these.
+    fn batch(&mut self, first: &T) -> (Vec<Value>, Option<Seen<T>>) {
+        let mut batch = vec![first.json()];
+        let mut bytes = first.weight();
+        while batch.len() < BATCH && bytes < BATCH_BYTES {
+            match self.ready() {
+                Some(Seen::Item(item)) => {
+                    bytes += item.weight();
+                    batch.push(item.json());
+                }
+                missed => return (batch, missed),
+            }
+        }
+        (batch, None)
+    }
+
     fn wants(&self, item: &T) -> bool {
         self.filter.as_ref().is_none_or(|filter| filter.matches(item.topic().as_str()))
     }
@@ -254,21 +282,43 @@ impl<T: Item> Viewer<T> {
             Seen::Item(item) => item,
         };
         tokio::time::sleep(PACE).await;
-        let mut batch = vec![first.json()];
-        while batch.len() < BATCH {
-            match self.watch.ready() {
-                Some(Seen::Item(item)) => batch.push(item.json()),
-                Some(missed) => {
-                    self.ahead = Some(missed);
-                    break;
-                }
-                None => break,
-            }
-        }
+        let (batch, behind) = self.watch.batch(&first);
+        self.ahead = behind;
         Some(Event::default().event(self.event).data(Value::Array(batch).to_string()))
     }
 
     fn may(&self) -> bool {
         self.sources.page.trust.still(&self.caller, NEEDS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Instant, UNIX_EPOCH};
+
+    use tokio::sync::broadcast;
+
+    use super::*;
+    use crate::message::{ClockQuality, MessageId, Origin, Received};
+
+    fn message(payload: Vec<u8>) -> Arc<Message> {
+        let received = Received { wall: UNIX_EPOCH, monotonic: Instant::now(), clock: ClockQuality::Unknown };
+        let (id, topic) = (MessageId { run: 1, sequence: 1 }, Topic::new("a").unwrap());
+        Arc::new(Message::new(id, received, Origin::Gateway, topic, payload))
+    }
+
+    #[test]
+    fn an_event_is_bounded_by_messages_and_by_their_bytes() {
+        for (bytes, together) in [(10, BATCH), (100 * 1024, 3), (BATCH_BYTES, 1)] {
+            let (sender, items) = broadcast::channel(512);
+            let mut watch = Watch { items, filter: None, stop: CancellationToken::new() };
+            for _ in 0..=BATCH {
+                sender.send(message(vec![b'x'; bytes])).unwrap();
+            }
+            let Some(Seen::Item(first)) = watch.ready() else { panic!("nothing there") };
+            let (batch, behind) = watch.batch(&first);
+            assert!(batch.len() == together && behind.is_none(), "{bytes}: {}", batch.len());
+            assert_eq!(watch.items.len(), BATCH + 1 - together, "the others wait");
+        }
     }
 }

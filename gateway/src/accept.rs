@@ -6,7 +6,7 @@
 mod secure;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -107,6 +107,14 @@ impl Failures {
     }
 }
 
+/// Where an address counts wherever so many of one are allowed: for IPv6 its network of 64 bits, of which anybody has one whole.
+pub(crate) fn counted_as(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
 /// Has small packets go at once, and has the kernel find out about a peer whose network is gone, also when nobody has
 /// anything to say: after `idle` without a sign of it, it is asked; after half of that again without an answer, the
 /// connection fails. What the kernel refuses costs speed, or leaves a lost peer to other limits; no connection ends of it.
@@ -131,6 +139,15 @@ fn notice_loss(stream: &TcpStream, idle: Duration) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_of_one_network_of_64_bits_count_as_one() {
+        let counted = |address: &str| counted_as(address.parse().unwrap());
+        assert_eq!(counted("2001:db8::1"), counted("2001:db8::ffff:1"));
+        assert_ne!(counted("2001:db8::1"), counted("2001:db8:0:1::1"));
+        assert_eq!(counted("::ffff:192.0.2.1"), counted("192.0.2.1"));
+        assert_ne!(counted("192.0.2.2"), counted("192.0.2.1"));
+    }
 
     #[tokio::test(start_paused = true)]
     async fn the_log_is_told_of_the_first_failure_at_once_and_of_the_others_once_a_minute() {

@@ -21,12 +21,12 @@ use tokio::task::{Id, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::accept::{self, Acceptor, secure};
+use crate::accept::{self, Acceptor, counted_as, secure};
 use crate::tls::Server;
 
 /// Connections at once. Policy: one more is turned away and counted.
 const CONNECTIONS: usize = 64;
-/// Of these, from one address.
+/// Of these, from one address, for IPv6 from one network of 64 bits.
 const CONNECTIONS_PER_ADDRESS: usize = 16;
 /// How long the head of a request may take, from the connection or from the answer before it.
 const HEAD: Duration = Duration::from_secs(10);
@@ -93,9 +93,7 @@ pub(super) async fn run(
                 places.remove(&ended.map_or_else(|error| error.id(), |(id, ())| id));
             }
             (stream, peer) = acceptor.next(&stats.accepts_failed) => {
-                let address = peer.ip().to_canonical();
-                let from_there = places.values().filter(|other| **other == address).count();
-                if places.len() >= CONNECTIONS || from_there >= CONNECTIONS_PER_ADDRESS {
+                if !has_room(places.values(), peer.ip()) {
                     stats.refused.fetch_add(1, Ordering::Relaxed);
                     log::debug!(peer:% = peer; "a connection to the admin port was turned away");
                     continue;
@@ -117,12 +115,19 @@ pub(super) async fn run(
                         })
                     }
                 };
-                places.insert(task.id(), address);
+                places.insert(task.id(), counted_as(peer.ip()));
             }
         }
     }
     drop(acceptor);
     while connections.join_next().await.is_some() {}
+}
+
+/// Whether one more may come from there beside those that are there, as they count.
+fn has_room<'a>(places: impl Iterator<Item = &'a IpAddr>, address: IpAddr) -> bool {
+    let address = counted_as(address);
+    let (all, from_there) = places.fold((0, 0), |(all, same), other| (all + 1, same + usize::from(*other == address)));
+    all < CONNECTIONS && from_there < CONNECTIONS_PER_ADDRESS
 }
 
 /// One connection, until it ends, becomes a WebSocket, or has lived long enough.
@@ -177,6 +182,14 @@ mod tests {
         let begun = Instant::now();
         serving.await.unwrap();
         begun.elapsed()
+    }
+
+    #[test]
+    fn who_has_a_whole_network_has_the_places_of_one_address() {
+        let address = |host: usize| format!("2001:db8::{host:x}").parse().unwrap();
+        let places: Vec<_> = (0..CONNECTIONS_PER_ADDRESS).map(|host| counted_as(address(host))).collect();
+        assert!(!has_room(places.iter(), address(99)) && has_room(places[1..].iter(), address(99)));
+        assert!(has_room(places.iter(), "2001:db8:0:1::1".parse().unwrap()));
     }
 
     #[tokio::test(start_paused = true)]

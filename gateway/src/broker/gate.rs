@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::stats::Refusal;
+use crate::accept::counted_as;
 use crate::config;
 
 /// Counts open connections.
@@ -25,7 +26,7 @@ impl Gate {
 
     /// Lets a connection in, or says why not.
     pub(super) fn enter(self: &Arc<Self>, address: IpAddr, settings: &config::Broker) -> Result<Pass, Refusal> {
-        let address = address.to_canonical();
+        let address = counted_as(address);
         let mut open = self.lock();
         if open.values().sum::<usize>() >= settings.max_connections {
             return Err(Refusal::TooMany);
@@ -67,5 +68,15 @@ mod tests {
         assert_eq!(enter("10.0.0.3").unwrap_err(), Refusal::TooMany);
         drop(first);
         assert!(enter("10.0.0.1").is_ok());
+    }
+
+    #[test]
+    fn who_has_a_whole_network_has_the_places_of_one() {
+        let settings = config::Broker { max_connections_per_address: 1, ..Default::default() };
+        let gate = Arc::new(Gate::default());
+        let enter = |address: &str| gate.enter(address.parse().unwrap(), &settings);
+        let _first = enter("2001:db8::1").unwrap();
+        assert_eq!(enter("2001:db8::2").unwrap_err(), Refusal::TooManyFromAddress);
+        assert!(enter("2001:db8:0:1::1").is_ok());
     }
 }

@@ -12,9 +12,11 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use crate::accept::counted_as;
 
 /// Wrong passwords that cost no wait.
 const FREE: u32 = 5;
@@ -73,13 +75,9 @@ pub(super) struct Attempt {
 }
 
 impl Attempt {
-    /// IPv6 addresses count by their network of 64 bits, of which anybody has one whole.
+    /// By a user from an address.
     pub(super) fn new(user: &str, address: IpAddr) -> Self {
-        let address = match address.to_canonical() {
-            IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
-            v4 @ IpAddr::V4(_) => v4,
-        };
-        Self { user: user[..user.floor_char_boundary(NAME_BYTES)].into(), address }
+        Self { user: user[..user.floor_char_boundary(NAME_BYTES)].into(), address: counted_as(address) }
     }
 
     /// Where it comes from, as it counts.

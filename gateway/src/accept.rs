@@ -107,7 +107,8 @@ impl Failures {
     }
 }
 
-/// Where an address counts wherever so many of one are allowed: for IPv6 its network of 64 bits, of which anybody has one whole.
+/// Where an address counts wherever so many of one are allowed: for IPv6 its network of 64 bits, of which anybody
+/// has one whole.
 pub(crate) fn counted_as(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),

@@ -96,7 +96,7 @@ and \`--nodelay\`, without which TCP itself may hold messages back." >>"$NEW"
 
 readonly SAME="On both the same bare client of MQTT 3.1.1; five rounds in turn, medians. Stile's limits on connections and
 queues are raised; Mosquitto has \`set_tcp_nodelay\`, \`max_queued_messages 0\` and, as many as Stile has by default,
-\`max_inflight_messages 64\`. CPU is user and system time of the broker"
+\`max_inflight_messages 256\`. CPU is user and system time of the broker"
 
 step "throughput"
 figures throughput | section "Broker beside broker: throughput" \

@@ -87,7 +87,7 @@ impl Default for Broker {
             session_queue_bytes: 1 << 20,
             queue_bytes_total: 64 << 20,
             session_expiry_max: Duration::from_secs(24 * 3600),
-            receive_maximum: 64,
+            receive_maximum: 256,
             retained_messages: 10_000,
             retained_bytes: 16 << 20,
             subscriptions_per_client: 100,

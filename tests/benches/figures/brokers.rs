@@ -18,7 +18,7 @@ const FILES: u64 = 8192;
 const STILE: &str = "max-connections = 5000\nmax-connections-per-address = 5000\nsession-queue = 100000\n\
                      session-queue-bytes = 67108864\n";
 /// No limit at which it would drop, and as many messages without acknowledgement as Stile allows: 20 are its default.
-const MOSQUITTO: &str = "max_queued_messages 0\nmax_inflight_messages 64\n";
+const MOSQUITTO: &str = "max_queued_messages 0\nmax_inflight_messages 256\n";
 
 /// A broker to be measured.
 pub(crate) struct Target {

@@ -50,7 +50,7 @@ fn row(what: &str, share: Option<Share>) {
     let message = Message::new(id, clock.now(), Origin::Client("chirpstack".into()), topic, EVENT);
     let mut rounds: Vec<_> = (0..ROUNDS).map(|_| round(&message, policy.as_ref(), &key)).collect();
     rounds.sort();
-    println!("| {what} | {:.1} us | | |", rounds[ROUNDS / 2].as_nanos() as f64 / 1000.0);
+    println!("| {what} | {:.1} µs | | |", rounds[ROUNDS / 2].as_nanos() as f64 / 1000.0);
 }
 
 fn round(message: &Message, policy: Option<&Policy>, key: &Key) -> Duration {

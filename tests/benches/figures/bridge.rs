@@ -217,6 +217,8 @@ fn killed(name: &str, mut forwarder: Forwarder, kills: usize, mut random: Random
 /// What SIGKILL costs both.
 pub(crate) fn kills(kills: usize) {
     let seed = Random::seed_from("KILL_SEED");
+    // The table is no part of that line's paragraph.
+    println!();
     let ours = killed("Stile", Forwarder::stile(), kills, Random::new(seed));
     let theirs = killed("Mosquitto", Forwarder::bridge(), kills, Random::new(seed));
     let window = (kills * WINDOW) as u64;

@@ -72,6 +72,20 @@ fn next_under(client: &Client, topic: &str) -> Received {
 }
 
 #[test]
+fn a_hub_is_reached_over_a_websocket_where_no_port_but_https_is_let_through() {
+    let (hub, _folder) = hub();
+    let settings = uplink(&hub, "", &by_key(&hub));
+    let tls = format!("mqtts://localhost:{}", hub.address.port());
+    let stile = start(&settings.replace(&tls, &format!("{}/$iothub/websocket", tls.replace("mqtts", "wss"))));
+    wait_online(&stile);
+    let here = Client::connect(stile.mqtt, "meter");
+    here.publish("n/1", QoS::AtLeastOnce, false, "12");
+    assert_eq!(hub.message(1).payload, b"12");
+    wait_drained(&stile);
+    assert_eq!(hub.complaints(), Vec::<String>::new());
+}
+
+#[test]
 fn telemetry_arrives_with_its_name_and_properties_in_its_topic() {
     let (hub, _folder) = hub();
     let stile = joined(&hub, "");

@@ -102,7 +102,7 @@ impl Worker {
     fn write(&mut self, priority: Priority, now: u64, all: bool) {
         while self.shared.change(|state| state.is_due(priority, now, all)) {
             let full = self.shared.state().settings.segment();
-            let room = self.make_room(priority, full, now);
+            let Some(room) = self.make_room(priority, full, now) else { return };
             let batch = self.shared.state().lanes[priority as usize].take_batch(full);
             if !room {
                 self.shared.change(|state| {
@@ -127,8 +127,9 @@ impl Worker {
         }
     }
 
-    /// With [`Policy::DropOldest`], drops files until a lane's next batch fits. `false` when there is nothing to drop.
-    fn make_room(&mut self, priority: Priority, full: u64, now: u64) -> bool {
+    /// With [`Policy::DropOldest`], drops files until a lane's next batch fits. `false` when there is nothing to drop, `None`
+    /// when the disk fails: then the batch waits for it as any other does.
+    fn make_room(&mut self, priority: Priority, full: u64, now: u64) -> Option<bool> {
         loop {
             let (policy, limit, wanted) = {
                 let state = self.shared.state();
@@ -136,22 +137,22 @@ impl Worker {
                 (state.settings.policy, state.settings.room(priority), lane.next_batch_bytes(full))
             };
             if policy != Policy::DropOldest || self.journal.bytes() + wanted <= limit {
-                return true;
+                return Some(true);
             }
             let lanes: &[Priority] =
                 if priority == Priority::Bulk { &[Priority::Bulk] } else { &[Priority::Bulk, priority] };
             let oldest = |lane: &&Priority| self.journal.files[**lane as usize].first_end().is_some();
-            let Some(lane) = lanes.iter().copied().find(|lane| oldest(&lane)) else { return false };
+            let Some(lane) = lanes.iter().copied().find(|lane| oldest(&lane)) else { return Some(false) };
             if !self.drop_first(lane, now) {
-                return false;
+                return None;
             }
         }
     }
 
-    /// Drops the oldest file of a lane.
+    /// Drops the oldest file of a lane. `false` when the disk fails.
     fn drop_first(&mut self, lane: Priority, now: u64) -> bool {
         let files = &self.journal.files[lane as usize];
-        let Some(end) = files.first_end() else { return false };
+        let Some(end) = files.first_end() else { return true };
         let (records, bytes) = files.behind(end);
         self.shared.change(|state| {
             let dropped = state.lanes[lane as usize].drop_file(end, records, bytes);

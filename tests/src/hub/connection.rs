@@ -1,7 +1,6 @@
 //! One device's connection, from TLS to its end.
 
 use std::collections::HashMap;
-use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,6 +10,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
 
 use super::identity::{Admitted, admit};
+use super::line::{Line, is_early};
 use super::{Answer, State, Telemetry, ToDevice, bag, merge};
 use crate::packet::{RawPacket, Reader, ack, counted, packet, publish};
 
@@ -19,7 +19,7 @@ const MESSAGE_MAX: usize = 256 * 1024;
 /// Filters that a device may have at a time.
 const FILTERS_MAX: usize = 5;
 /// How long nothing is looked at but the stream.
-const STEP: Duration = Duration::from_millis(5);
+pub(super) const STEP: Duration = Duration::from_millis(5);
 
 /// Serves devices until told to stop.
 pub(super) fn accept(
@@ -49,12 +49,13 @@ fn serve(stream: TcpStream, config: Arc<ServerConfig>, state: &Mutex<State>, sto
     stream.set_nodelay(true).unwrap();
     stream.set_read_timeout(Some(STEP)).unwrap();
     let tls = ServerConnection::new(config).unwrap();
-    let mut wire = Wire { stream: StreamOwned::new(tls, stream), inbox: Vec::new() };
+    let Some(line) = Line::answer(StreamOwned::new(tls, stream), stop)? else { return Ok(()) };
+    let mut wire = Wire { line, inbox: Vec::new() };
     let Some(connect) = wire.first(stop) else { return Ok(()) };
     if connect.kind() != 1 {
         return Err("no CONNECT comes first".to_owned());
     }
-    let certificate = wire.stream.conn.peer_certificates().and_then(|chain| chain.first()).map(|der| der.to_vec());
+    let certificate = wire.line.tls().conn.peer_certificates().and_then(|chain| chain.first()).map(|der| der.to_vec());
     let admitted = admit(&connect, certificate.as_deref(), &state.lock().unwrap());
     let admitted = admitted.map_err(|(code, why)| {
         if code > 0 {
@@ -69,14 +70,14 @@ fn serve(stream: TcpStream, config: Arc<ServerConfig>, state: &Mutex<State>, sto
 }
 
 struct Wire {
-    stream: StreamOwned<ServerConnection, TcpStream>,
+    line: Line,
     inbox: Vec<u8>,
 }
 
 impl Wire {
     fn send(&mut self, bytes: &[u8]) {
         // Who has gone is noticed when it is read from.
-        let _ = self.stream.write_all(bytes).and_then(|()| self.stream.flush());
+        let _ = self.line.send(bytes);
     }
 
     /// The next packet, `None` if none is there yet; an error when there will be none any more.
@@ -85,14 +86,13 @@ impl Wire {
             self.inbox.drain(..size);
             return Ok(Some(packet));
         }
-        let mut buffer = [0; 16 * 1024];
-        match self.stream.read(&mut buffer) {
-            Ok(0) => Err(()),
-            Ok(n) => {
-                self.inbox.extend_from_slice(&buffer[..n]);
+        match self.line.receive() {
+            Ok(bytes) if bytes.is_empty() => Err(()),
+            Ok(bytes) => {
+                self.inbox.extend_from_slice(&bytes);
                 Ok(None)
             }
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Ok(None),
+            Err(error) if is_early(&error) => Ok(None),
             Err(_) => Err(()),
         }
     }

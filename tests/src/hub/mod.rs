@@ -2,11 +2,12 @@
 //!
 //! Written from Microsoft's pages, "Communicate with an IoT hub using the MQTT protocol" and "Control access to IoT Hub by
 //! using shared access signatures", and not from the gateway's client. `identity.rs` lets devices in, `connection.rs`
-//! serves one, `bag.rs` reads properties.
+//! serves one, `line.rs` is what it speaks over, `bag.rs` reads properties.
 
 mod bag;
 mod connection;
 mod identity;
+mod line;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::{SocketAddr, TcpListener};

@@ -138,6 +138,27 @@ fn the_oldest_make_room_bulk_before_alarms_and_each_is_counted() {
 }
 
 #[test]
+fn a_disk_that_fails_when_room_is_to_be_made_is_not_taken_for_a_full_spool() {
+    let mut bench = Bench::new(settings(Policy::DropOldest));
+    for n in 0..1000 {
+        bench.append_unawaited(&text(n), Priority::Bulk).unwrap();
+        bench.turn(0);
+    }
+    bench.disk.fail(0, ErrorKind::Other, true);
+    for n in 1000..1600 {
+        bench.append_unawaited(&text(n), Priority::Bulk).unwrap();
+    }
+    bench.turn(0);
+    assert_eq!((bench.figures().failing, bench.figures().dropped.full), (true, 0));
+    bench.disk.heal();
+    bench.turn(1000);
+    let figures = bench.figures();
+    assert_eq!((figures.failing, figures.dropped.full, figures.dropped.disk), (false, 0, 0));
+    assert_eq!(figures.messages + figures.dropped.oldest, 1600);
+    assert_eq!(numbers(&bench.read(true)).last(), Some(&1599));
+}
+
+#[test]
 fn when_all_are_alarms_the_oldest_alarm_goes_and_bulk_gets_no_room() {
     let mut bench = Bench::new(settings(Policy::DropOldest));
     for n in 0..600 {

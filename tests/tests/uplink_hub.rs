@@ -264,19 +264,20 @@ fn what_is_reported_while_the_hub_is_away_gets_there_later_and_in_order() {
 #[test]
 fn a_token_is_renewed_before_it_ends_and_no_message_is_lost_or_disordered() {
     let (hub, _folder) = hub();
-    let stile = joined(&hub, "token-life = \"5s\"");
+    // Long enough that a slow machine renews it in the fifth of its life that is left.
+    let stile = joined(&hub, "token-life = \"12s\"");
     let here = Client::connect(stile.mqtt, "here");
     here.subscribe("stile/test/uplink/up/state", QoS::AtLeastOnce);
     here.subscribe("hub/up/request/#", QoS::AtLeastOnce);
     assert_eq!(here.next().json()["state"], "online");
     let (began, mut sent) = (Instant::now(), 0);
-    while hub.connections() < 4 && began.elapsed() < Duration::from_secs(60) {
+    while hub.connections() < 3 && began.elapsed() < Duration::from_secs(120) {
         sent += 1;
         here.publish("n/1", QoS::AtLeastOnce, false, sent.to_string());
         // Only so fast that it takes more than one token.
         std::thread::sleep(Duration::from_millis(2));
     }
-    assert!(hub.connections() >= 4, "it was not renewed");
+    assert!(hub.connections() >= 3, "it was not renewed");
     // A method that is called before and answered after is answered.
     hub.call(DEVICE, "r1", "slow", "");
     here.next();
@@ -404,7 +405,7 @@ fn a_try_from_the_command_line_goes_as_the_device_and_the_gateway_is_back_afterw
 #[test]
 fn nothing_acknowledged_is_lost_when_the_gateway_is_killed() {
     let (hub, _folder) = hub();
-    let mut stile = joined(&hub, "token-life = \"5s\"");
+    let mut stile = joined(&hub, "token-life = \"12s\"");
     let (mut last, mut acknowledged) = (0, Vec::new());
     for round in 1..=6 {
         let progress = AtomicU64::new(0);

@@ -1,4 +1,9 @@
 //! Log lines: to the journal, as readable text, or as JSON. Key-values go with each in every format.
+//!
+//! `journal.rs` says what becomes of a line in the journal, `catalogue.rs` which lines have an id there.
+
+mod catalogue;
+mod journal;
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -7,6 +12,7 @@ use std::time::SystemTime;
 use log::kv::{Key, Value, VisitSource};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
+use self::journal::Journal;
 use crate::config::{self, LogFormat, LogLevel};
 use crate::systemd;
 
@@ -26,8 +32,8 @@ fn filter(level: LogLevel) -> LevelFilter {
 /// When the journal is asked for and not there.
 pub fn start(settings: &config::Log) -> std::io::Result<()> {
     let logger: Box<dyn Log> = match settings.format {
-        LogFormat::Journal => Box::new(systemd::journal()?),
-        LogFormat::Auto if systemd::journal_is_there() => Box::new(systemd::journal()?),
+        LogFormat::Journal => Box::new(Journal(systemd::journal()?)),
+        LogFormat::Auto if systemd::journal_is_there() => Box::new(Journal(systemd::journal()?)),
         LogFormat::Auto | LogFormat::Text => Box::new(Lines { json: false }),
         LogFormat::Json => Box::new(Lines { json: true }),
     };
@@ -42,6 +48,11 @@ pub fn set_level(level: LogLevel) {
     log::set_max_level(filter(level));
 }
 
+/// Other crates' details are not what an operator turns the level up for.
+fn worth_it(metadata: &Metadata<'_>) -> bool {
+    metadata.target().starts_with("stile") || metadata.level() <= Level::Warn
+}
+
 /// One line a record on standard error.
 struct Lines {
     json: bool,
@@ -49,8 +60,7 @@ struct Lines {
 
 impl Log for Lines {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        // Other crates' details are not what an operator turns the level up for.
-        metadata.target().starts_with("stile") || metadata.level() <= Level::Warn
+        worth_it(metadata)
     }
 
     fn log(&self, record: &Record<'_>) {
@@ -92,11 +102,15 @@ impl<'kvs> VisitSource<'kvs> for IntoMap<'_> {
 }
 
 fn text_line(now: &str, record: &Record<'_>) -> String {
-    let mut line = format!("{now} {:5} {}", record.level(), record.args());
-    // Writing to a string can't fail.
-    let _ = record.key_values().visit(&mut IntoText(&mut line));
-    line.push('\n');
-    line
+    format!("{now} {:5} {}\n", record.level(), words(record))
+}
+
+/// The message with its key-values behind it.
+fn words(record: &Record<'_>) -> String {
+    let mut words = record.args().to_string();
+    // Visiting a list and writing to a string can't fail.
+    let _ = record.key_values().visit(&mut IntoText(&mut words));
+    words
 }
 
 struct IntoText<'a>(&'a mut String);

@@ -154,6 +154,18 @@ fn every_warning_and_error_that_the_daemon_logs_is_explained() {
     assert!(missing.is_empty(), "docs/troubleshooting.md does not explain {missing:#?}");
 }
 
+/// The subjects of the entries that `journalctl -x` prints.
+#[test]
+fn every_message_that_the_journal_explains_is_logged() {
+    let catalogue = read("systemd/stile.catalog");
+    let subjects: Vec<_> = catalogue.lines().filter_map(|line| line.strip_prefix("Subject: ")).collect();
+    assert!(subjects.len() > 20, "only {subjects:?} were found");
+    let logged = sources::logged(&root().join("gateway/src"), &["info", "warn", "error"]);
+    for subject in subjects {
+        assert!(logged.contains(subject), "nothing logs `{subject}`, which systemd/stile.catalog explains");
+    }
+}
+
 #[test]
 fn every_metric_is_listed_and_every_reason_is_explained() {
     let settings = "[[radio]]\nname = \"a\"\nkind = \"simulated\"\ndevice = \"line\"\n\

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Checks the systemd units: that systemd understands every line, and that no service grows less confined.
-# Reads the files only: no unit is installed, loaded or started.
+# Checks what stands in systemd/: that systemd understands every line, that no service grows less confined, that users and
+# folders can be made of it, and that `journalctl -x` has its explanations.
+# Works on copies below a temporary root: nothing is installed, loaded or started.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -18,26 +19,66 @@ if [ "${version%%[!0-9]*}" -lt 250 ]; then
     exit 0
 fi
 
-# `verify` wants each program to be there, and ours is not installed: a copy of the unit names /bin/true in its place.
 copies=$(mktemp -d)
 trap 'rm -rf "$copies"' EXIT
 status=0
-for unit in systemd/*.service; do
+wrong() {
+    printf 'units: error: %s\n' "$*" >&2
+    status=1
+}
+
+# `verify` wants each program to be there, and ours is not installed: a copy of the unit names /bin/true in its place.
+mkdir "$copies/units"
+for unit in systemd/*.service; do sed 's|/usr/bin/stile|/bin/true|' "$unit" >"$copies/units/${unit##*/}"; done
+for unit in "$copies"/units/*.service; do
     name=${unit##*/}
-    sed 's|/usr/bin/stile|/bin/true|' "$unit" >"$copies/$name"
     # An unknown key is a warning to systemd, which then exits with 0; here it is an error. What it says about the
     # machine's own units is not ours to judge.
-    said=$(systemd-analyze verify --man=no --recursive-errors=no "$copies/$name" 2>&1) && verified=yes || verified=no
+    said=$(SYSTEMD_UNIT_PATH="$copies/units:" systemd-analyze verify --man=no --recursive-errors=no "$unit" 2>&1) &&
+        verified=yes || verified=no
     if [ "$verified" = no ] || grep -qF "$name" <<<"$said"; then
-        printf 'units: error: %s does not verify:\n%s\n' "$unit" "$said" >&2
-        status=1
+        wrong "systemd/$name does not verify:"$'\n'"$said"
         continue
     fi
-    if ! said=$(systemd-analyze security --offline=true --no-pager --threshold="$EXPOSURE" "$copies/$name" 2>&1); then
-        printf '%s\nunits: error: %s is less confined than allowed (%s tenths)\n' "$said" "$unit" "$EXPOSURE" >&2
-        status=1
+    if ! said=$(systemd-analyze security --offline=true --no-pager --threshold="$EXPOSURE" "$unit" 2>&1); then
+        wrong "systemd/$name is less confined than allowed ($EXPOSURE tenths):"$'\n'"$said"
         continue
     fi
-    printf 'units: %s: verified. %s\n' "$unit" "$(sed -n 's/^.*\(Overall exposure[^:]*: [0-9.]*\).*$/\1/p' <<<"$said")"
+    printf 'units: %s: verified. %s\n' "$name" "$(sed -n 's/^.*\(Overall exposure[^:]*: [0-9.]*\).*$/\1/p' <<<"$said")"
 done
+
+# The user and its folders, made in the place of those of a whole system.
+root=$copies/root
+mkdir -p "$root/etc"
+printf 'root:x:0:0::/root:/bin/sh\n' >"$root/etc/passwd"
+printf 'root:x:0:\n' >"$root/etc/group"
+if systemd-sysusers --root="$root" "$PWD/systemd/stile.sysusers" 2>"$copies/said" && grep -q '^stile:' "$root/etc/passwd"; then
+    echo "units: stile.sysusers: makes the user"
+else
+    wrong "systemd/stile.sysusers makes no user:"$'\n'"$(cat "$copies/said")"
+fi
+# As another user than root nothing can be given away; systemd says so, and the folders are there all the same.
+systemd-tmpfiles --root="$root" --create "$PWD/systemd/stile.tmpfiles" 2>"$copies/said" || [ "$(id -u)" -ne 0 ] ||
+    wrong "systemd/stile.tmpfiles:"$'\n'"$(cat "$copies/said")"
+[ "$(stat -c '%a' "$root/etc/stile" "$root/etc/stile/credentials" 2>&1 | paste -sd ' ')" = "750 750" ] ||
+    wrong "systemd/stile.tmpfiles makes no folders for the settings"
+
+# An entry without a text, or with a wrong id, is left out or refused here.
+install -D -m 644 systemd/stile.catalog "$root/usr/lib/systemd/catalog/stile.catalog"
+mkdir -p "$root/var/lib/systemd/catalog"
+if ! journalctl --root="$root" --update-catalog 2>"$copies/said" || [ -s "$copies/said" ]; then
+    wrong "systemd/stile.catalog:"$'\n'"$(cat "$copies/said")"
+fi
+there=$(grep -c '^-- [0-9a-f]\{32\}$' systemd/stile.catalog)
+compiled=$(journalctl --root="$root" --list-catalog --no-pager | grep -c ' Stile: ' || true)
+if [ "$there" -eq "$compiled" ]; then
+    echo "units: stile.catalog: $compiled messages explained"
+else
+    wrong "systemd/stile.catalog has $there entries, and journalctl knows $compiled"
+fi
+
+# Only later versions can check rules.
+if udevadm verify --help >/dev/null 2>&1; then
+    said=$(udevadm verify "$PWD"/systemd/*.rules 2>&1) || wrong "$said"
+fi
 exit "$status"

@@ -68,7 +68,7 @@ mod whole_file;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
@@ -209,6 +209,7 @@ impl Gateway {
             changes: OnceLock::new(),
             port: Arc::default(),
             serving: AtomicBool::new(false),
+            open: Mutex::default(),
         });
         let served = Arc::clone(&sources);
         supervisor.start_critical("admin socket", Rank::Admin, move |stop| admin::serve_socket(socket, served, stop));
@@ -234,6 +235,7 @@ impl Gateway {
         }
         gateway.radios.start(gateway.settings.radio.clone()).await;
         gateway.sources.pipeline.work_off_shelves().await;
+        gateway.tell_doors();
         gateway.sources.serving.store(true, Ordering::Relaxed);
         Ok(gateway)
     }
@@ -262,6 +264,20 @@ impl Gateway {
         }
         let (sources, tls) = (Arc::clone(&self.sources), settings.server.clone().filter(|_| settings.secure()));
         self.supervisor.start_critical("admin", Rank::Admin, move |stop| admin::serve(listener, tls, sources, stop));
+    }
+
+    /// Has the command line know where to ask whether the gateway answers.
+    fn tell_doors(&self) {
+        let fingerprint = |server: &Option<tls::Server>| server.as_ref().map(tls::Server::fingerprint);
+        let of_broker = self.settings.broker.tls.as_ref().and_then(|tls| fingerprint(&tls.server));
+        let mqtt = self.mqtt.iter().map(|((door, _), actual)| admin::Open {
+            door: door.as_str(),
+            address: *actual,
+            certificate: of_broker.clone().filter(|_| door.is_secure()),
+        });
+        let certificate = fingerprint(&self.settings.admin.server).filter(|_| self.settings.admin.secure());
+        let page = self.admin.map(|address| admin::Open { door: "page", address, certificate });
+        *self.sources.open.lock().unwrap_or_else(PoisonError::into_inner) = mqtt.chain(page).collect();
     }
 
     /// Where MQTT clients can connect without TLS.

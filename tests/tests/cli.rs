@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use stile_tests::{Stile, binary, check, command};
 
-const VERBS: [&str; 18] = [
+const VERBS: [&str; 21] = [
     "run",
     "capture",
     "check",
@@ -15,13 +15,16 @@ const VERBS: [&str; 18] = [
     "clients",
     "config",
     "demo",
+    "health",
     "person",
     "plugin",
     "policy",
+    "reload",
     "spool",
     "tap",
     "token",
     "top",
+    "udev",
     "uplink",
     "user",
     "completions",
@@ -68,6 +71,9 @@ fn version_and_help_are_there_for_every_verb_with_examples_that_parse() {
         &["policy", "changes"],
         &["spool"],
         &["demo"],
+        &["health"],
+        &["reload"],
+        &["udev"],
         &["plugin"],
         &["plugin", "new"],
         &["plugin", "build"],

@@ -33,13 +33,14 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use serde::Serialize;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -106,6 +107,19 @@ pub struct Sources {
     pub port: Arc<PortStats>,
     /// Set while the gateway serves: after its start and before its end.
     pub serving: AtomicBool,
+    /// Where it can be reached now, for `stile health`.
+    pub open: Mutex<Vec<Open>>,
+}
+
+/// An address that the gateway listens on.
+#[derive(Debug, Clone, Serialize)]
+pub struct Open {
+    /// What answers there: `tcp`, `tls`, `websocket` or `websocket-tls` for MQTT, and `page`.
+    pub door: &'static str,
+    /// Where.
+    pub address: SocketAddr,
+    /// Where TLS comes first: the SHA-256 of the certificate that is shown.
+    pub certificate: Option<String>,
 }
 
 /// What the page has of its own.
@@ -250,6 +264,7 @@ pub async fn serve_socket(
         .post("/users/reload", own, reload_users)
         .post("/people/reload", own, reload_people)
         .get("/setup-code", own, setup_code)
+        .get("/doors", own, doors)
         .post("/reload", own, reload)
         .get("/plugins", own, plugins::list)
         .get("/uplinks", own, uplinks::list)
@@ -344,6 +359,11 @@ async fn reload(State(sources): State<Arc<Sources>>) -> (StatusCode, String) {
         Ok(Err(problems)) => (StatusCode::CONFLICT, format!("{problems}\n")),
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the gateway is stopping\n".to_owned()),
     }
+}
+
+/// Where the gateway listens, and with which certificates.
+async fn doors(State(sources): State<Arc<Sources>>) -> Json<Vec<Open>> {
+    Json(sources.open.lock().unwrap_or_else(PoisonError::into_inner).clone())
 }
 
 async fn ledger(State(sources): State<Arc<Sources>>) -> impl IntoResponse {

@@ -10,9 +10,11 @@ mod clients;
 mod compile_plugin;
 mod config;
 mod demo;
+mod health;
 mod person;
 mod plugin;
 mod policy;
+mod reload;
 mod run;
 mod shell;
 mod socket;
@@ -21,6 +23,7 @@ mod tap;
 mod text;
 mod token;
 mod top;
+mod udev;
 mod uplink;
 mod user;
 
@@ -65,13 +68,16 @@ enum Verb {
     Clients(clients::Arguments),
     Config(config::Arguments),
     Demo(demo::Arguments),
+    Health(health::Arguments),
     Person(person::Arguments),
     Plugin(plugin::Arguments),
     Policy(policy::Arguments),
+    Reload(reload::Arguments),
     Spool(spool::Arguments),
     Tap(tap::Arguments),
     Token(token::Arguments),
     Top(top::Arguments),
+    Udev(udev::Arguments),
     Uplink(uplink::Arguments),
     User(user::Arguments),
     #[command(name = crate::plugin_host::compile::VERB, hide = true)]
@@ -121,13 +127,16 @@ pub fn main() -> ExitCode {
         Verb::Clients(arguments) => clients::run(&arguments),
         Verb::Config(arguments) => config::run(&arguments),
         Verb::Demo(arguments) => demo::run(&arguments),
+        Verb::Health(arguments) => health::run(&arguments),
         Verb::Person(arguments) => person::run(&arguments),
         Verb::Plugin(arguments) => plugin::run(&arguments),
         Verb::Policy(arguments) => policy::run(&arguments),
+        Verb::Reload(arguments) => reload::run(&arguments),
         Verb::Spool(arguments) => spool::run(&arguments),
         Verb::Tap(arguments) => tap::run(&arguments),
         Verb::Token(arguments) => token::run(&arguments),
         Verb::Top(arguments) => top::run(&arguments),
+        Verb::Udev(arguments) => udev::run(&arguments),
         Verb::Uplink(arguments) => uplink::run(&arguments),
         Verb::User(arguments) => user::run(&arguments),
         Verb::CompilePlugin(arguments) => compile_plugin::run(&arguments),

@@ -54,7 +54,7 @@ impl Door {
     }
 
     /// Whether TLS is part of it.
-    fn is_secure(self) -> bool {
+    pub fn is_secure(self) -> bool {
         matches!(self, Self::Tls | Self::SecureWebSocket)
     }
 }

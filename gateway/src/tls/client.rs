@@ -9,7 +9,9 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::{
+    AlertDescription, CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme,
+};
 use serde::{Serialize, Serializer};
 
 use super::{Authorities, Chain, Key, der, provider, subjects};
@@ -222,6 +224,12 @@ pub fn agreed(connection: &ClientConnection) -> Agreed {
         key: Pin::of_key(certificate).map(|pin| pin.to_string()).unwrap_or_default(),
         ends: der::ends(certificate),
     }
+}
+
+/// Whether a server has broken off since it was shown no certificate.
+pub fn wants_certificate(error: &io::Error) -> bool {
+    let error = error.get_ref().and_then(|error| error.downcast_ref::<Error>());
+    matches!(error, Some(Error::AlertReceived(AlertDescription::CertificateRequired)))
 }
 
 /// Why a connection to a server failed, and what to do about it; `None` where TLS is not to blame.

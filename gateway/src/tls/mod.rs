@@ -20,7 +20,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 
-pub use client::{Agreed, Client, Pin, agreed, explain, server_name};
+pub use client::{Agreed, Client, Pin, agreed, explain, server_name, wants_certificate};
 pub use der::common_name;
 
 /// The folder in the data folder for what the gateway makes for itself.
@@ -48,15 +48,19 @@ impl Chain {
 impl Chain {
     /// The SHA-256 fingerprint of the first certificate, as `openssl x509 -fingerprint` prints it.
     pub fn fingerprint(&self) -> String {
-        let der = self.0.first().map_or(&[][..], |certificate| certificate);
-        let digest = ::ring::digest::digest(&::ring::digest::SHA256, der);
-        digest.as_ref().iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
+        fingerprint(&self.0)
     }
 
     /// When the first certificate ends, in UTC.
     pub fn ends(&self) -> Option<String> {
         der::ends(self.0.first()?)
     }
+}
+
+fn fingerprint(chain: &[CertificateDer<'_>]) -> String {
+    let der = chain.first().map_or(&[][..], |certificate| certificate);
+    let digest = ::ring::digest::digest(&::ring::digest::SHA256, der);
+    digest.as_ref().iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
 }
 
 /// A private key. `Debug` does not show it.
@@ -156,6 +160,11 @@ impl Server {
     /// What a handshake needs.
     pub fn config(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.config)
+    }
+
+    /// That of the certificate, as [`Chain::fingerprint`].
+    pub fn fingerprint(&self) -> String {
+        fingerprint(&self.made_of.chain)
     }
 }
 

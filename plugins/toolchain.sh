@@ -1,16 +1,23 @@
 #!/usr/bin/env bash
-# Sees to it that Rust can compile for WebAssembly, and prints the sysroot to do it with: an empty line where the
+# Sees to it that Rust can compile for another target, and prints the sysroot to do it with: an empty line where the
 # toolchain has the target itself. Everything else it says goes to standard error.
 #
-#   plugins/toolchain.sh                what is there; else what rustup brings; else the standard library from source
-#   plugins/toolchain.sh --from-source  the last of these, whatever else is there
+#   plugins/toolchain.sh [TARGET]                what is there; else what rustup brings; else the standard library from source
+#   plugins/toolchain.sh --from-source [TARGET]  the last of these, whatever else is there
+#
+# TARGET is wasm32-unknown-unknown, for filters, without it.
 #
 # From source means: Debian's package of it, for exactly this compiler, unpacked without installing. The mirror is the one
 # that apt is set up for; the package is known by its hash.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-readonly TARGET=wasm32-unknown-unknown
+FROM_SOURCE=no
+if [ "${1:-}" = --from-source ]; then
+    FROM_SOURCE=yes
+    shift
+fi
+readonly FROM_SOURCE TARGET=${1:-wasm32-unknown-unknown}
 # The source moves together with rust-toolchain.toml. The hash is that of Debian's signed index (trixie-backports).
 readonly SOURCE_RUST=1.95.0
 readonly SOURCE_PACKAGE=pool/main/r/rustc/rust-src_1.95.0+dfsg1-2~bpo13+1_all.deb
@@ -62,6 +69,9 @@ from_source() {
     dpkg-deb -x "$work/source.deb" "$work/source"
     library=$work/source/usr/src/rustc-$SOURCE_RUST/library
     [ -d "$library/sysroot" ] || fail "the package holds no $library/sysroot"
+    # A filter that panics is ended; in the gateway a panic ends one task.
+    local features=()
+    [ "$TARGET" = wasm32-unknown-unknown ] || features=(--features "panic-unwind backtrace")
     say "compiling it for $TARGET (once; takes about a minute)"
     (
         cd "$library/sysroot"
@@ -72,9 +82,9 @@ from_source() {
         local flags=(-Zforce-unstable-if-unmarked -Cembed-bitcode=yes "--remap-path-prefix=${library%/library}=$SOURCE_NAME")
         CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f' && printf '%s' "${flags[*]}")
         export CARGO_ENCODED_RUSTFLAGS
-        cargo build --quiet --release --locked --target "$TARGET"
+        cargo build --quiet --release --locked --target "$TARGET" "${features[@]}"
     ) >&2 || fail "the standard library could not be compiled (see above)"
-    rm -rf "$CACHE"
+    rm -rf "$CACHE/lib/rustlib/$TARGET"
     mkdir -p "$CACHE/lib/rustlib/$TARGET/lib"
     cp "$work/built/$TARGET/release/deps/"*.rlib "$CACHE/lib/rustlib/$TARGET/lib/"
     rm -rf "$work"
@@ -87,16 +97,14 @@ by_rustup() {
     rustup target add "$TARGET" >&2 || { say "rustup can't bring it (see above)"; return 1; }
 }
 
-case "${1:-}" in
-'')
+if [ "$FROM_SOURCE" = yes ]; then
+    has_target "$CACHE" || from_source
+else
     if has_target "$(rustc --print sysroot)"; then echo && exit 0; fi
     if ! has_target "$CACHE"; then
         if by_rustup; then echo && exit 0; fi
         from_source
     fi
-    ;;
---from-source) has_target "$CACHE" || from_source ;;
-*) fail "usage: plugins/toolchain.sh [--from-source]" ;;
-esac
+fi
 has_target "$CACHE" || fail "the standard library is not in $CACHE, though it was compiled"
 printf '%s/%s\n' "$PWD" "$CACHE"

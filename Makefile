@@ -17,7 +17,7 @@ step = @printf '\n== %s\n' "$(1)"
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 # The dev profile: no link-time optimisation to wait for, and `make test` builds the same, so that whichever comes second
 # finds it there. For a device: cargo build --release.
@@ -46,6 +46,45 @@ plugins: ## the filters of plugins/ as components, in target/plugins
 	@bash tests/setup.sh plugins
 	$(call step,plugins)
 	bash plugins/build.sh
+
+.PHONY: release
+release: ## the program for a device of this machine's kind, with the list of what is linked into it inside
+	@bash tests/setup.sh release
+	$(call step,release build)
+	cargo auditable build --release --locked --package stile
+
+.PHONY: arm64
+arm64: ## the same for 64-bit ARM, cross-compiled: target/aarch64-unknown-linux-gnu/release/stile
+	@bash tests/setup.sh arm64
+	$(call step,release build for arm64)
+	bash image/cross.sh
+
+# Builds the program only where none is named: BINARY takes one that is there. A program for another processor can't write
+# its own manual page; HELPER names one that runs here.
+ARCH ?= amd64
+BINARY ?=
+.PHONY: deb
+deb: ## a Debian package in target/deb; ARCH=amd64 or arm64, BINARY=a program that is built already
+	@bash tests/setup.sh deb
+	@if [ -z "$(BINARY)" ]; then $(MAKE) $(if $(filter arm64,$(ARCH)),arm64,release); fi
+	$(call step,package for $(ARCH))
+	bash image/deb/build.sh $(ARCH) \
+		$(or $(BINARY),$(if $(filter arm64,$(ARCH)),target/aarch64-unknown-linux-gnu/release/stile,target/release/stile))
+
+# Not a part of `test`: it wants a release build (minutes), root, and a Debian of 250 MB to install in.
+SUITE ?= bookworm
+.PHONY: test-deb
+test-deb: deb ## install, upgrade, remove and purge the package in a Debian of its own; SUITE=bookworm or trixie
+	@bash tests/setup.sh test-deb
+	$(call step,lintian)
+	lintian --fail-on error,warning --info target/deb/stile_*-1_$(ARCH).deb
+	$(call step,a newer package)
+	DEB_VERSION=$$(dpkg-deb -f target/deb/stile_*-1_amd64.deb Version)+newer bash image/deb/build.sh amd64 \
+		$(or $(BINARY),target/release/stile) target/deb/newer
+	$(call step,in a Debian $(SUITE))
+	SUITE=$(SUITE) bash image/deb/test.sh target/deb/stile_*-1_amd64.deb target/deb/newer/stile_*_amd64.deb
+	$(call step,under a systemd of its own)
+	SUITE=$(SUITE) bash image/deb/boot.sh target/deb/stile_*-1_amd64.deb
 
 .PHONY: bench
 bench: ## the benchmarks, beside Debian's mosquitto; a quiet machine, please

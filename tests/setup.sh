@@ -9,6 +9,10 @@
 #   tests/setup.sh test    the same, all for plugins, the Mosquitto clients and under target/tools a Mosquitto broker and two proxies, curl and openssl (the documentation's commands are tests),
 #                          ip and ss, strace, mkfs.ext4, tshark, Chromium with its driver and axe-core, and under tests/.venv two stock clients and libzmq, of PyPI and of npm, with Python and Node for them
 #   tests/setup.sh fuzz    a C++ compiler, Rust, its nightly toolchain and cargo-fuzz
+#   tests/setup.sh release as for demo, cargo-auditable
+#   tests/setup.sh arm64   the same, and Debian's cross compiler for 64-bit ARM
+#   tests/setup.sh deb     what makes a package: debhelper, Python
+#   tests/setup.sh test-deb  the same, lintian, mmdebstrap, systemd-nspawn, and the Mosquitto clients
 #   tests/setup.sh bench   as for demo, the Mosquitto clients, and under target/tools a Mosquitto broker, Node-RED and
 #                          componentize-qjs, with Node for them
 #
@@ -19,6 +23,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 readonly CARGO_DENY_VERSION=0.20.2
 readonly CARGO_AUDIT_VERSION=0.22.2
 readonly CARGO_FUZZ_VERSION=0.13.2
+readonly CARGO_AUDITABLE_VERSION=0.7.7
 readonly NODE_VERSION=18
 readonly TOOLS=target/tools
 readonly CLIENTS=tests/.venv
@@ -137,6 +142,21 @@ need_cargo_tool() {
     cargo install --locked --force --version "$2" "$1" ||
         fail "$1 $2 could not be installed" "run by hand: cargo install --locked --version $2 $1"
     have "$1" || fail "$1 is installed, but not on the PATH" "add cargo's bin folder (usually ~/.cargo/bin) to the PATH"
+}
+
+# A compiler for 64-bit ARM, with the C library that what it makes will need at least.
+need_arm64_c() {
+    have aarch64-linux-gnu-gcc && [ -e /usr/aarch64-linux-gnu/include/stdio.h ] ||
+        apt_install gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+}
+
+need_debhelper() {
+    have dh && have dpkg-buildpackage && have python3 || apt_install debhelper dpkg-dev python3
+}
+
+# To look at packages, and for a Debian to try them in.
+need_other_debian() {
+    have lintian && have mmdebstrap && have systemd-nspawn || apt_install lintian mmdebstrap systemd-container
 }
 
 need_mosquitto_clients() {
@@ -318,6 +338,18 @@ fuzz)
     need_nightly
     need_cargo_tool cargo-fuzz "$CARGO_FUZZ_VERSION"
     ;;
+release | arm64)
+    need_linker
+    need_rust
+    need_cargo_tool cargo-auditable "$CARGO_AUDITABLE_VERSION"
+    [ "$1" = release ] || need_arm64_c
+    ;;
+deb | test-deb)
+    need_linker
+    need_rust
+    need_debhelper
+    [ "$1" = deb ] || { need_other_debian && need_mosquitto_clients && need_iproute2; }
+    ;;
 bench)
     need_linker
     need_rust
@@ -328,7 +360,7 @@ bench)
     need_npm tests/bench/node-red "$TOOLS/node-red"
     ;;
 *)
-    fail "usage: tests/setup.sh demo|plugins|check|audit|test|fuzz|bench"
+    fail "usage: tests/setup.sh demo|plugins|check|audit|test|fuzz|release|arm64|deb|test-deb|bench"
     ;;
 esac
 say "all that 'make $1' needs is here"

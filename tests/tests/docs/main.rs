@@ -53,6 +53,7 @@ pages! {
     sharing_with_a_policy_works: "docs/share-with-a-policy.md",
     watching_a_running_gateway_works: "docs/watch-a-running-gateway.md",
     running_as_a_service_works: "docs/run-as-a-service.md",
+    installing_the_package_works: "docs/install-the-package.md",
     messages_and_topics_work: "docs/messages-and-topics.md",
     writing_a_filter_works: "docs/write-a-filter.md",
     testing_a_filter_works: "docs/test-a-filter.md",

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use stile::config::{Coarse, Field, Share};
 use stile::message::{Clock, Message, MessageId, Origin, Topic, TopicFilter};
-use stile::sharing::{Key, Policy};
+use stile::pseudonym::Key;
+use stile::sharing::Policy;
 
 const ROUNDS: usize = 21;
 const MESSAGES: u32 = 2000;

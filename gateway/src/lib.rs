@@ -10,7 +10,7 @@
 //! | [`radio`] | bytes and frames to messages and back |
 //! | [`store`] | what outlives the process |
 //! | [`spool`] | the crash-safe queue before a remote broker |
-//! | [`sharing`] | what of a message a remote may be told |
+//! | [`sharing`], [`pseudonym`] | what of a message a remote may be told; names in the place of names |
 //! | [`codec`] | MQTT's packets: bytes and back |
 //! | [`broker`] | MQTT for clients |
 //! | [`uplink`] | remote brokers |
@@ -49,6 +49,7 @@ pub mod people;
 pub mod pipeline;
 pub mod plugin_host;
 pub mod plugins;
+pub mod pseudonym;
 pub mod radio;
 pub mod reload;
 pub mod setup;

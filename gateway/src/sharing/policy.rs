@@ -3,12 +3,12 @@
 use bytes::Bytes;
 
 use super::properties::Said;
-use super::pseudonym::Key;
 use super::trace::{Fate, Trace};
 use super::tree::Tree;
 use super::{document, shape};
 use crate::config::{self, Coarse};
 use crate::message::{Message, Topic, TopicFilter};
+use crate::pseudonym::Key;
 
 /// Why a message is not shared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,54 +9,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, UNIX_EPOCH};
-use std::{fs, io};
 
-use serde::{Deserialize, Serialize};
-
-use super::pseudonym::{Key, SECRET_BYTES};
-use super::{folder, make_folder};
+use super::folder;
 use crate::config::PseudonymsChange;
 use crate::message::Received;
-use crate::whole_file;
+use crate::pseudonym::{Kept, Key, SecretError};
 
 /// How long a secret that changes daily is used where the clock can't be trusted.
 const DAY: Duration = Duration::from_secs(24 * 3600);
-
-/// More than a file of ours ever has, in bytes.
-const FILE_MAX: u64 = 4096;
-
-/// Why there is no secret.
-#[derive(Debug, thiserror::Error)]
-pub enum SecretError {
-    /// The file can't be read.
-    #[error("can't read {file}: {why}; see that the gateway may read it, or remove it: then all pseudonyms change")]
-    Read {
-        /// Which.
-        file: PathBuf,
-        /// What the system says, or what is wrong with it.
-        why: String,
-    },
-    /// The file can't be written.
-    #[error("can't write {file}: {why}; see that the disk has room and the gateway may write there")]
-    Write {
-        /// Which.
-        file: PathBuf,
-        /// What the system says.
-        why: io::Error,
-    },
-    /// The system has no random numbers.
-    #[error("the system has no random numbers: {0}")]
-    Random(getrandom::Error),
-}
-
-/// A secret as it is on disk.
-#[derive(Clone, Serialize, Deserialize)]
-struct Kept {
-    secret: [u8; SECRET_BYTES],
-    /// The day for which it was made, in days since 1970; not there where nobody could tell.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    day: Option<u64>,
-}
 
 /// A secret in use.
 #[derive(Clone)]
@@ -71,7 +31,6 @@ struct Held {
 
 /// The pseudonyms of one uplink.
 pub struct Pseudonyms {
-    data_dir: PathBuf,
     file: PathBuf,
     state: Mutex<(Option<PseudonymsChange>, Option<Held>)>,
 }
@@ -89,7 +48,7 @@ fn day(now: &Received) -> Option<u64> {
 impl Pseudonyms {
     /// Those of the uplink of this name. Reads nothing yet.
     pub fn of(data_dir: &Path, uplink: &str) -> Self {
-        Self { data_dir: data_dir.to_owned(), file: file(data_dir, uplink), state: Mutex::default() }
+        Self { file: file(data_dir, uplink), state: Mutex::default() }
     }
 
     fn state(&self) -> MutexGuard<'_, (Option<PseudonymsChange>, Option<Held>)> {
@@ -129,7 +88,7 @@ impl Pseudonyms {
             (state.0, state.1.clone())
         };
         let before = match before {
-            None => read(&self.file)?.map(|kept| Held::of(kept, now, true)),
+            None => Kept::read(&self.file)?.map(|kept| Held::of(kept, now, true)),
             held => held,
         };
         let over = |held: &Held| change.is_some_and(|change| !change.is_never()) && held.is_over(now);
@@ -139,28 +98,18 @@ impl Pseudonyms {
             Some(held) => held,
             None => Held::new(now)?,
         };
-        let written = if held.written { Ok(()) } else { self.write(&held.kept) };
+        let written = if held.written { Ok(()) } else { held.kept.write(&self.file) };
         held.written = written.is_ok();
         if held.written || !first {
             self.state().1 = Some(held);
         }
         written
     }
-
-    fn write(&self, kept: &Kept) -> Result<(), SecretError> {
-        let written = make_folder(&self.data_dir).and_then(|folder| {
-            let text = serde_json::to_vec(kept).map_err(io::Error::other)?;
-            whole_file::write(&self.file, &text, 0o600, &folder)
-        });
-        written.map_err(|why| SecretError::Write { file: self.file.clone(), why })
-    }
 }
 
 impl Held {
     fn new(now: &Received) -> Result<Self, SecretError> {
-        let mut secret = [0; SECRET_BYTES];
-        getrandom::fill(&mut secret).map_err(SecretError::Random)?;
-        Ok(Self::of(Kept { secret, day: day(now) }, now, false))
+        Ok(Self::of(Kept::new(day(now))?, now, false))
     }
 
     fn of(kept: Kept, now: &Received, written: bool) -> Self {
@@ -177,17 +126,6 @@ impl Held {
     }
 }
 
-/// What a file holds; `None` where there is none.
-fn read(file: &Path) -> Result<Option<Kept>, SecretError> {
-    let text = match fs::File::open(file) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        opened => opened.and_then(|file| io::read_to_string(io::Read::take(file, FILE_MAX))),
-    };
-    let text = text.map_err(|why| SecretError::Read { file: file.to_owned(), why: why.to_string() })?;
-    let damaged = |_| SecretError::Read { file: file.to_owned(), why: "it is damaged".to_owned() };
-    serde_json::from_str(&text).map(Some).map_err(damaged)
-}
-
 /// The secret of an uplink as it is on disk.
 #[derive(Debug)]
 pub enum Known {
@@ -201,7 +139,7 @@ pub enum Known {
 
 /// Looks for the secret of an uplink, and makes none.
 pub fn known(data_dir: &Path, uplink: &str) -> Known {
-    match read(&file(data_dir, uplink)) {
+    match Kept::read(&file(data_dir, uplink)) {
         Ok(Some(kept)) => Known::Real(Key::new(&kept.secret)),
         Ok(None) => Known::None,
         Err(error) => Known::Unreadable(error),
@@ -210,6 +148,7 @@ pub fn known(data_dir: &Path, uplink: &str) -> Known {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
     use std::time::SystemTime;
 

@@ -7,9 +7,9 @@ use serde_json::value::RawValue;
 
 use super::coarse;
 use super::document::Name;
-use super::pseudonym::Key;
 use super::trace::{Became, Trace};
 use super::tree::{Here, Said, Tree, What};
+use crate::pseudonym::Key;
 
 /// Names of the members of a position.
 const LATITUDE: [&str; 2] = ["latitude", "lat"];

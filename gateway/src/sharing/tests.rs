@@ -10,6 +10,7 @@ use crate::config::{Coarse, Field, Share};
 use crate::message::{
     ClockQuality, Message, MessageId, Origin, Properties, RECEIVED_AT, RadioMeta, Received, Topic, TopicFilter,
 };
+use crate::pseudonym::Key;
 
 fn field(text: &str) -> Field {
     Field::parse(text).unwrap()

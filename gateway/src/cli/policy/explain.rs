@@ -13,7 +13,8 @@ use crate::cli::text::columns;
 use crate::codec;
 use crate::config::{Settings, Share, Uplink};
 use crate::message::{Clock, Message, MessageId, OWN_PROPERTIES, Origin, Properties, QoS, Topic};
-use crate::sharing::{Explained, Fate, Key, Known, Policy, known, words};
+use crate::pseudonym::Key;
+use crate::sharing::{Explained, Fate, Known, Policy, known, words};
 use crate::uplink::{is_for_hub, outward};
 
 /// The longest payload that is read, in bytes: more than policies look at.

@@ -3,7 +3,7 @@
 //! Owns the port's life. `port.rs` finds and opens it, `session.rs` is what happens while it is open, `downlink.rs`
 //! queues what clients want sent, `polls.rs` knows what is to be asked, `reports.rs` makes the messages, `presence.rs`
 //! says whether the port is there, `arrival.rs` knows when each byte came, `framing/` turns bytes into frames and back,
-//! `modbus.rs` is the master's half of Modbus RTU.
+//! `modbus.rs` is the master's half of Modbus RTU, `wire.rs` exchanges lines with modems.
 
 mod arrival;
 mod downlink;
@@ -14,6 +14,7 @@ mod port;
 mod presence;
 mod reports;
 mod session;
+mod wire;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,7 +27,8 @@ pub(super) use self::downlink::{Down, Downlink, Next};
 pub(super) use self::presence::Presence;
 pub(super) use self::reports::{Frame, Reports};
 use self::session::Session;
-pub(super) use self::session::{Ended, drop_reason, lost};
+pub(super) use self::session::{Ended, drop_reason};
+pub(super) use self::wire::Wire;
 use super::lora::modem::{self, Modem};
 use super::{RadioStats, Refused, Topics};
 use crate::config::{Port, RadioKind, SerialRadio};

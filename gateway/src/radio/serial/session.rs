@@ -346,7 +346,7 @@ pub(in crate::radio) fn drop_reason(reject: Reject) -> DropReason {
 }
 
 /// Why a port is gone, in words.
-pub(in crate::radio) fn lost(error: &io::Error) -> String {
+pub(super) fn lost(error: &io::Error) -> String {
     // EIO is what the kernel says of a device that has been pulled out.
     if error.raw_os_error() == Some(libc::EIO) { "unplugged".to_owned() } else { format!("the port failed: {error}") }
 }

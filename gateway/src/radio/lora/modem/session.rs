@@ -3,23 +3,18 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use bytes::{Buf, BytesMut};
 use serde_json::{Value, json};
-use tokio_serial::{ClearBuffer, SerialPort, SerialStream};
+use tokio_serial::SerialStream;
 use tokio_util::sync::CancellationToken;
 
 use super::Modem;
 use super::air::May;
 use super::talk::{Packet, Said, Talk};
-use crate::config::{Framing, LineEnding};
 use crate::radio::lora::schedule::SlotId;
-use crate::radio::serial::framing::{self, Decoded, Decoder};
-use crate::radio::serial::{Down, Downlink, Ended, Frame, Next, Presence, Reports, drop_reason, lost};
+use crate::radio::serial::framing::Decoded;
+use crate::radio::serial::{Down, Downlink, Ended, Frame, Next, Presence, Reports, Wire, drop_reason};
 use crate::radio::{RadioStats, Refused};
-use crate::wait::{Moved, read_or_write, sleep_until};
-
-/// Bytes taken in one read.
-const READ_BYTES: usize = 4096;
+use crate::wait::sleep_until;
 
 /// The longest line: a packet of 255 bytes in hex, with what stands around it.
 pub(super) const LINE_MAX: usize = 1024;
@@ -33,18 +28,14 @@ struct Waiting {
 
 /// See the module's head.
 pub(in crate::radio) struct Session<'a> {
-    port: SerialStream,
+    wire: Wire,
     path: PathBuf,
     modem: &'a mut Modem,
     talk: Talk,
-    decoder: Box<dyn Decoder>,
     reports: &'a Reports,
     stats: &'a RadioStats,
     downlink: &'a mut Downlink,
     presence: &'a mut Presence,
-    unsent: BytesMut,
-    /// When the port must have taken it.
-    write_by: Option<Instant>,
     waiting: Option<Waiting>,
     /// The modem receives, or did.
     ready: bool,
@@ -61,19 +52,15 @@ impl<'a> Session<'a> {
     ) -> Self {
         let character = modem.radio.serial.line.character_time();
         let talk = Talk::new(modem.dialogue.clone(), modem.radio.channel, character, Instant::now());
-        let decoder = framing::decoder(&Framing::Line { ending: LineEnding::Lf }, LINE_MAX);
         Self {
-            port,
+            wire: Wire::new(port, LINE_MAX, modem.radio.write_timeout),
             path,
             modem,
             talk,
-            decoder,
             reports,
             stats,
             downlink,
             presence,
-            unsent: BytesMut::new(),
-            write_by: None,
             waiting: None,
             ready: false,
         }
@@ -82,9 +69,11 @@ impl<'a> Session<'a> {
     /// Talks until the port is lost, the modem plays its part no more, or `stop` is given.
     pub(in crate::radio) async fn run(mut self, stop: &CancellationToken) -> Ended {
         let ended = self.serve(stop).await;
-        self.cut();
-        // What the driver still holds would make closing wait for a stuck peer.
-        let _ = self.port.clear(ClearBuffer::Output);
+        for decoded in self.wire.end() {
+            if let Decoded::Rejected { reason, length, .. } = decoded {
+                self.reports.rejected(drop_reason(reason), length);
+            }
+        }
         let why = if matches!(ended, Ended::Stopped) { Refused::ShuttingDown } else { Refused::PortClosed };
         if let Some(waiting) = self.waiting.take() {
             let detail = if waiting.slot.is_some() { "it may be on the air all the same" } else { "" };
@@ -98,33 +87,27 @@ impl<'a> Session<'a> {
     }
 
     async fn serve(&mut self, stop: &CancellationToken) -> Ended {
-        let mut buffer = BytesMut::new();
         loop {
             let idle = self.waiting.is_none() && self.talk.is_listening();
             // Else nobody would take what has become due.
             let asks = self.talk.is_listening() && self.waiting.as_ref().is_some_and(|waiting| waiting.slot.is_none());
             let due = self.modem.air.due().filter(|_| asks);
-            let times = [self.talk.deadline(), self.write_by, due];
+            let times = [self.talk.deadline(), self.wire.write_by(), due];
             let timer = times.into_iter().flatten().min().map(tokio::time::Instant::from_std);
             let mut said = Vec::new();
             tokio::select! {
                 () = stop.cancelled() => return Ended::Stopped,
-                moved = read_or_write(&mut self.port, Some((&mut buffer, READ_BYTES)), &self.unsent) => match moved {
-                    Ok(Moved::Read(0)) => return Ended::Lost("unplugged: the port has ended".to_owned()),
-                    Ok(Moved::Read(_)) => {
-                        self.read(&buffer, &mut said);
-                        buffer.clear();
-                    }
-                    Ok(Moved::Wrote(n)) => self.wrote(n),
-                    Err(error) => return Ended::Lost(lost(&error)),
+                moved = self.wire.moved(self.stats) => match moved {
+                    Ok(found) => self.read(found, &mut said),
+                    Err(ended) => return ended,
                 },
                 next = self.downlink.next(idle) => match next {
                     Next::Frame(down) => self.take(down).await,
                     Next::TurnedAway(down) => self.reports.refused(&down, Refused::QueueFull, "").await,
                 },
                 () = sleep_until(timer) => {
-                    if self.write_by.is_some_and(|by| by <= Instant::now()) {
-                        return self.gone("the port took nothing; check flow control and cable".to_owned());
+                    if let Some(why) = self.wire.stuck() {
+                        return self.gone(why);
                     }
                     self.talk.timer(Instant::now(), &mut said);
                 }
@@ -138,32 +121,15 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// No more will come of the line that was under way.
-    fn cut(&mut self) {
-        let reports = self.reports;
-        self.decoder.reset(&mut |decoded| {
-            if let Decoded::Rejected { reason, length, .. } = decoded {
-                reports.rejected(drop_reason(reason), length);
+    fn read(&mut self, found: Vec<Decoded>, said: &mut Vec<Said>) {
+        let now = Instant::now();
+        for decoded in found {
+            match decoded {
+                Decoded::Frame { payload, .. } => self.talk.line(&String::from_utf8_lossy(&payload), now, said),
+                Decoded::Rejected { reason, length, .. } => {
+                    said.push(Said::Dropped { reason: drop_reason(reason), length });
+                }
             }
-        });
-    }
-
-    fn read(&mut self, bytes: &[u8], said: &mut Vec<Said>) {
-        RadioStats::add(&self.stats.bytes_received, bytes.len());
-        let (talk, now) = (&mut self.talk, Instant::now());
-        self.decoder.decode(bytes, &mut |decoded| match decoded {
-            Decoded::Frame { payload, .. } => talk.line(&String::from_utf8_lossy(&payload), now, said),
-            Decoded::Rejected { reason, length, .. } => {
-                said.push(Said::Dropped { reason: drop_reason(reason), length });
-            }
-        });
-    }
-
-    fn wrote(&mut self, count: usize) {
-        RadioStats::add(&self.stats.bytes_sent, count);
-        self.unsent.advance(count.min(self.unsent.len()));
-        if self.unsent.is_empty() {
-            self.write_by = None;
         }
     }
 
@@ -204,8 +170,7 @@ impl<'a> Session<'a> {
         match said {
             Said::Write(command) => {
                 log::debug!(radio = radio, command = command.trim_end(); "modem is told");
-                self.unsent.extend_from_slice(command.as_bytes());
-                self.write_by = Some(Instant::now() + self.modem.radio.write_timeout);
+                self.wire.write(&command);
             }
             Said::Ready => self.is_ready().await,
             Said::Packet(packet) => self.packet(packet).await,

@@ -179,7 +179,7 @@ impl Gateway {
         let audit = std::mem::take(&mut stored.audit);
         let (users, kept) = (UsersFile::of(&settings.gateway.data_dir), (store.clone(), stored));
         let broker = Broker::start(broker_settings, users, delivered, Arc::clone(&pipeline), kept, &supervisor).await?;
-        let radios = Arc::new(Radios::new(Arc::clone(&pipeline), supervisor.clone()));
+        let radios = Arc::new(Radios::new(Arc::clone(&pipeline), supervisor.clone(), data_folder));
         let uplinks =
             Uplinks::new(&settings.gateway.id, data_folder, Arc::clone(&pipeline), supervisor.clone(), remotes);
         let (plugins, uplinks) = (Arc::new(plugins), Arc::new(uplinks));

@@ -95,6 +95,22 @@ pub(crate) fn own_folder(folder: &Path) -> io::Result<()> {
 pub struct Key(hmac::Key);
 
 impl Key {
+    /// The one in this file, made where there is none. It is on disk before anybody uses it. Waits for the disk.
+    ///
+    /// # Errors
+    /// When the file can't be read or made. One that is damaged is not replaced.
+    pub(crate) fn kept_in(file: &Path) -> Result<Self, SecretError> {
+        let kept = match Kept::read(file)? {
+            Some(kept) => kept,
+            None => {
+                let new = Kept::new(None)?;
+                new.write(file)?;
+                new
+            }
+        };
+        Ok(Self::new(&kept.secret))
+    }
+
     pub(crate) fn new(secret: &[u8; SECRET_BYTES]) -> Self {
         Self(hmac::Key::new(hmac::HMAC_SHA256, secret))
     }
@@ -134,5 +150,21 @@ mod tests {
         secret[..20].fill(0x0b);
         assert_eq!(Key::new(&secret).pseudonym("Hi There"), "b0344c61d8db38535ca8afceaf0bf12b");
         assert_ne!(Key::example().pseudonym("Hi There"), Key::new(&secret).pseudonym("Hi There"));
+    }
+
+    #[test]
+    fn a_key_that_is_kept_is_made_once_for_its_owner_alone_and_a_damaged_one_is_not_replaced() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("folder/a.secret");
+        let name = Key::kept_in(&file).unwrap().pseudonym("anna");
+        assert_eq!(Key::kept_in(&file).unwrap().pseudonym("anna"), name);
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&file), mode(file.parent().unwrap())), (0o600, 0o700));
+        assert_ne!(Key::kept_in(&dir.path().join("b.secret")).unwrap().pseudonym("anna"), name);
+        fs::write(&file, "{").unwrap();
+        assert!(matches!(Key::kept_in(&file), Err(SecretError::Read { .. })));
+        assert_eq!(fs::read_to_string(&file).unwrap(), "{");
     }
 }

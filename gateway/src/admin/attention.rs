@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::Sources;
 use super::machine::Machine;
+use crate::radio::CellularStats;
 use crate::supervisor::{Health, Status};
 
 /// Of a disk or a memory, how much may be taken before it is told, in hundredths.
@@ -102,6 +103,9 @@ fn of_radios(list: &mut List, sources: &Sources, units: &BTreeMap<String, Status
         if !stats.online.load(Ordering::Relaxed) && !told {
             let detail = "see that it is plugged in and has power; the gateway goes on trying";
             list.add(Severity::Problem, format!("The radio {name} is offline"), detail);
+        }
+        if let Some(trouble) = stats.cellular.as_ref().and_then(CellularStats::sim_trouble) {
+            list.add(Severity::Problem, format!("The SIM card of {name} is not open"), trouble);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `/metrics`: the counters as Prometheus text (exposition format 0.0.4).
 
+mod cellular;
 mod lora;
 mod plugins;
 mod uplinks;
@@ -71,6 +72,7 @@ pub(super) fn text(sources: &Sources) -> String {
     page.by_label("stile_admin_password_checks_total", "Passwords that came to the admin page.", "how", checks);
     radios(&mut page, sources);
     lora::lora(&mut page, sources);
+    cellular::cellular(&mut page, sources);
     plugins::plugins(&mut page, sources);
     uplinks::uplinks(&mut page, sources);
     units(&mut page, sources);

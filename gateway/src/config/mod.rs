@@ -7,6 +7,7 @@
 //! Never starts, opens or listens on anything, and never reads the process's environment: it is handed in.
 
 mod broker;
+mod cellular;
 mod concentratord;
 mod diff;
 mod environment;
@@ -43,6 +44,7 @@ mod usual;
 mod written;
 
 pub use broker::Broker;
+pub use cellular::{Cellular, CellularFormat, ModemDialect};
 pub use concentratord::{Concentratord, IpcUrl};
 pub use diff::{Change, diff};
 pub use files::{read_text, users_path};

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::cellular::Cellular;
 use super::lora::LoraRadio;
 use super::modem::LoraModem;
 
@@ -18,6 +19,8 @@ pub enum Radio {
     Lora(LoraRadio),
     /// A LoRa modem on a port.
     Modem(LoraModem),
+    /// A 4G or 5G modem on a port.
+    Cellular(Cellular),
 }
 
 impl Radio {
@@ -27,6 +30,7 @@ impl Radio {
             Self::Serial(radio) => &radio.name,
             Self::Lora(radio) => &radio.name,
             Self::Modem(radio) => &radio.name,
+            Self::Cellular(radio) => &radio.name,
         }
     }
 }

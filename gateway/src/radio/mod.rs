@@ -1,30 +1,34 @@
 //! Radios: bytes and frames to messages and back. One folder a driver.
 //!
 //! Owns ports and framings. Never talks to MQTT clients: it hands messages to the pipeline and takes those of its `down`
-//! topic from it. `serial/` drives real ports, `lora/` LoRa gateways, `simulated/` makes up devices that speak to the serial driver on a
+//! topic from it. `serial/` drives real ports, `lora/` LoRa gateways,
+//! `cellular/` 4G and 5G modems, `simulated/` makes up devices that speak to the serial driver on a
 //! pseudo-terminal.
 
+pub mod cellular;
 pub mod lora;
 pub mod serial;
 pub mod simulated;
 mod stats;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+pub use cellular::CellularStats;
 pub use lora::{InRange, LoraStats, SignalCounts, Signals};
 pub use stats::{RadioStats, Refused};
 
-use crate::config::{LoraModem, Port, Radio, RadioKind, SerialRadio, Simulated};
+use crate::config::{Cellular, LoraModem, Port, Radio, RadioKind, SerialRadio, Simulated};
 use crate::message::{Topic, TopicError};
 use crate::pipeline::Pipeline;
 use crate::supervisor::{Rank, Supervisor, UnitError};
 
-/// The topics of a radio on a port: `serial/<name>/...`.
+/// The topics of a radio on a port: `serial/<name>/...`, or `cellular/<name>/...`.
 #[derive(Debug, Clone)]
 pub(crate) struct Topics {
     /// Frames that came in.
@@ -39,7 +43,11 @@ pub(crate) struct Topics {
 
 impl Topics {
     fn new(name: &str) -> Result<Self, TopicError> {
-        let topic = |last: &str| Topic::new(&format!("serial/{name}/{last}"));
+        Self::under("serial", name)
+    }
+
+    fn under(family: &str, name: &str) -> Result<Self, TopicError> {
+        let topic = |last: &str| Topic::new(&format!("{family}/{name}/{last}"));
         Ok(Self { up: topic("up")?, down: topic("down")?, ack: topic("ack")?, state: topic("state")? })
     }
 }
@@ -48,6 +56,8 @@ impl Topics {
 pub struct Radios {
     pipeline: Arc<Pipeline>,
     supervisor: Supervisor,
+    /// Where secrets are that outlive a restart.
+    data_dir: Arc<Path>,
     stats: Mutex<BTreeMap<String, Arc<RadioStats>>>,
 }
 
@@ -59,8 +69,8 @@ const ATTACH_PATIENCE: Duration = Duration::from_secs(1);
 
 impl Radios {
     /// None yet.
-    pub fn new(pipeline: Arc<Pipeline>, supervisor: Supervisor) -> Self {
-        Self { pipeline, supervisor, stats: Mutex::default() }
+    pub fn new(pipeline: Arc<Pipeline>, supervisor: Supervisor, data_dir: &Path) -> Self {
+        Self { pipeline, supervisor, data_dir: data_dir.into(), stats: Mutex::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Arc<RadioStats>>> {
@@ -86,12 +96,13 @@ impl Radios {
         let stats = Arc::new(match &radio {
             Radio::Serial(_) | Radio::Modem(_) => RadioStats::default(),
             Radio::Lora(_) => RadioStats::of_lora(),
+            Radio::Cellular(_) => RadioStats::of_cellular(),
         });
         self.lock().insert(radio.name().to_owned(), Arc::clone(&stats));
         let (radio, pipeline, started) = (Arc::new(radio), Arc::clone(&self.pipeline), Arc::clone(&stats));
-        let unit = Self::unit(radio.name());
+        let (unit, data_dir) = (Self::unit(radio.name()), Arc::clone(&self.data_dir));
         self.supervisor.start(&unit, Rank::Radio, move |stop| {
-            run(Arc::clone(&radio), Arc::clone(&pipeline), Arc::clone(&stats), stop)
+            run(Arc::clone(&radio), Arc::clone(&data_dir), Arc::clone(&pipeline), Arc::clone(&stats), stop)
         });
         started
     }
@@ -111,9 +122,10 @@ impl Radios {
 /// Runs one radio until it is told to stop. A port that fails is opened again for ever; only what can't ever work ends it.
 ///
 /// # Errors
-/// When a pseudo-terminal for a simulated device can't be had.
+/// When a pseudo-terminal for a simulated device can't be had, or the secret behind pseudonyms.
 async fn run(
     radio: Arc<Radio>,
+    data_dir: Arc<Path>,
     pipeline: Arc<Pipeline>,
     stats: Arc<RadioStats>,
     stop: CancellationToken,
@@ -122,6 +134,7 @@ async fn run(
         Radio::Serial(radio) => run_serial(Arc::new(radio.clone()), pipeline, stats, stop).await,
         Radio::Lora(radio) => lora::run(&Arc::new(radio.clone()), pipeline, stats, stop).await,
         Radio::Modem(radio) => run_modem(radio, pipeline, stats, stop).await,
+        Radio::Cellular(radio) => run_cellular(radio, &data_dir, pipeline, stats, stop).await,
     }
 }
 
@@ -150,7 +163,23 @@ async fn run_modem(
     let modem = lora::modem::Modem::new(radio.clone())?;
     let (topics, port) = (Topics::new(&radio.name)?, radio.serial.port.clone());
     let driver = serial::Driver::new(Arc::new(radio.on_port()), port, topics, pipeline, stats);
-    driver.with_modem(modem).run(stop).await;
+    driver.with_lora_modem(modem).run(stop).await;
+    Ok(())
+}
+
+async fn run_cellular(
+    radio: &Cellular,
+    data_dir: &Path,
+    pipeline: Arc<Pipeline>,
+    stats: Arc<RadioStats>,
+    stop: CancellationToken,
+) -> Result<(), UnitError> {
+    // What follows may fail and be tried again; nobody need wait for that.
+    stats.attached.notify_one();
+    let modem = cellular::Modem::open(radio.clone(), data_dir).await?;
+    let (topics, port) = (Topics::under("cellular", &radio.name)?, radio.serial.port.clone());
+    let driver = serial::Driver::new(Arc::new(radio.on_port()), port, topics, pipeline, stats);
+    driver.with_cellular_modem(modem).run(stop).await;
     Ok(())
 }
 
@@ -189,7 +218,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn radios_that_can_t_be_started_are_waited_for_together() {
-        let radios = Radios::new(Pipeline::new(1).0, Supervisor::default());
+        let radios = Radios::new(Pipeline::new(1).0, Supervisor::default(), Path::new("/nowhere"));
         // Names that no topic can have.
         let broken =
             ["a+", "b+", "c+"].map(|name| Radio::Serial(SerialRadio::simulated(name, SimulatedDevice::Nmea, 1)));

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::sync::Notify;
 
-use super::{LoraStats, Signals};
+use super::{CellularStats, LoraStats, Signals};
 
 /// Why a frame was not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +89,8 @@ pub struct RadioStats {
     pub signals: Signals,
     /// What only a LoRa radio counts.
     pub lora: Option<LoraStats>,
+    /// What only a 4G or 5G modem counts.
+    pub cellular: Option<CellularStats>,
     refused: [AtomicU64; Refused::ALL.len()],
 }
 
@@ -96,6 +98,11 @@ impl RadioStats {
     /// Those of a LoRa radio.
     pub(super) fn of_lora() -> Self {
         Self { lora: Some(LoraStats::default()), ..Self::default() }
+    }
+
+    /// Those of a 4G or 5G modem.
+    pub(super) fn of_cellular() -> Self {
+        Self { cellular: Some(CellularStats::default()), ..Self::default() }
     }
 
     pub(super) fn add(counter: &AtomicU64, n: usize) {

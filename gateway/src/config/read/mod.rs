@@ -2,6 +2,7 @@
 //! what fits together is checked here, in the section or (ports) across sections.
 
 mod broker;
+mod cellular;
 mod concentratord;
 pub(super) mod filters;
 mod framing;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::ports::Ports;
-use super::{framing, lora, modem, name, poll};
+use super::{cellular, framing, lora, modem, name, poll};
 use crate::config::hex16;
 use crate::config::problem::plain;
 use crate::config::radio::{
@@ -36,6 +36,7 @@ enum KindName {
     LoraModem,
     BasicsStation,
     Concentratord,
+    Cellular,
 }
 
 /// The devices that can be made up.
@@ -94,8 +95,8 @@ pub(super) fn read(mut section: Section<'_>, taken: &mut Taken, tcp: &mut Ports)
     let kind = s.choice("kind");
     s.require(
         "kind",
-        "write `kind = \"serial\"`, `\"semtech-udp\"`, `\"basics-station\"`, `\"concentratord\"`, `\"lora-modem\"` or \
-         `\"simulated\"`",
+        "write `kind = \"serial\"`, `\"semtech-udp\"`, `\"basics-station\"`, `\"concentratord\"`, `\"lora-modem\"`, \
+         `\"cellular\"` or `\"simulated\"`",
     );
     let device: Option<DeviceName> = match kind {
         Some(KindName::Simulated) => {
@@ -114,6 +115,7 @@ pub(super) fn read(mut section: Section<'_>, taken: &mut Taken, tcp: &mut Ports)
             lora::read(section, name, lora::Source::Concentratord(&mut taken.sockets)).map(Radio::Lora)
         }
         (Some(KindName::LoraModem), _) => modem::read(section, name, &mut taken.devices).map(Radio::Modem),
+        (Some(KindName::Cellular), _) => cellular::read(section, name, &mut taken.devices).map(Radio::Cellular),
         (_, Some(DeviceName::LoraGateway)) => {
             lora::read(section, name, lora::Source::SimulatedForwarder).map(Radio::Lora)
         }
@@ -146,6 +148,7 @@ fn on_port(
                 .into_iter()
                 .chain(lora::KEYS)
                 .chain(modem::KEYS)
+                .chain(cellular::KEYS)
                 .for_each(|key| s.skip(key));
             (None, None)
         }

@@ -105,6 +105,13 @@ power = 22
 network = "private"
 envelope = "raw"
 [[radio]]
+name = "l"
+kind = "cellular"
+usb = { vendor = "2c7c", product = "0800" }
+dialect = "3gpp"
+period = "200ms"
+format = "senml"
+[[radio]]
 name = "h"
 kind = "simulated"
 device = "lora-gateway"
@@ -218,7 +225,7 @@ fn the_example_passes_the_check_and_shows_the_defaults() {
 #[test]
 fn the_examples_in_the_example_pass_the_check_too() {
     let loaded = loaded(&uncommented());
-    assert_eq!(loaded.settings.radio.len(), 7);
+    assert_eq!(loaded.settings.radio.len(), 8);
     assert_eq!((loaded.settings.broker.user.len(), loaded.settings.broker.group.len()), (2, 1));
     let data = [("streets".to_owned(), PathBuf::from("streets.json"))].into();
     let settings = serde_json::json!({ "stale-after": "12h" });
@@ -270,15 +277,26 @@ fn the_example_lora_radio_shows_the_defaults() {
 
 #[test]
 fn the_example_modem_shows_the_defaults() {
-    let modem = |text: &str| match loaded(text).settings.radio.into_iter().last() {
-        Some(Radio::Modem(modem)) => modem,
-        other => panic!("{other:?}"),
+    let modem = |text: &str| {
+        let radios = loaded(text).settings.radio.into_iter();
+        let mut modems = radios.filter_map(|radio| if let Radio::Modem(modem) = radio { Some(modem) } else { None });
+        modems.next().unwrap()
     };
     let short = "[[radio]]\nname='field'\nkind='lora-modem'\nmodel='rak3172'\nregion='eu868'\nfrequency=868100000\n\
         spreading-factor=7\nusb={vendor='10c4',product='ea60'}";
     assert_eq!(modem(short), modem(&uncommented()));
     let bauds = ["rak3172", "lora-e5", "rn2483"].map(|model| modem(&short.replace("rak3172", model)).serial.line.baud);
     assert_eq!(bauds, [115_200, 9600, 57_600]);
+}
+
+#[test]
+fn the_example_cellular_modem_shows_the_defaults() {
+    let modem = |text: &str| match loaded(text).settings.radio.into_iter().last() {
+        Some(Radio::Cellular(modem)) => modem,
+        other => panic!("{other:?}"),
+    };
+    let short = "[[radio]]\nname='wwan'\nkind='cellular'\nusb={vendor='2c7c',product='0800'}";
+    assert_eq!(modem(short), modem(&uncommented()));
 }
 
 #[test]

@@ -633,6 +633,19 @@ fn a_modem_needs_its_channel_and_says_what_it_can_be_tuned_to() {
 }
 
 #[test]
+fn a_pin_that_is_none_is_refused_and_not_shown() {
+    let text =
+        "[[radio]]\nname='a'\nkind='cellular'\ndevice='/dev/null'\npin-file='pin'\ndialect='huawei'\nperiod='1ms'";
+    for (pin, part) in [("12a4", "holds no PIN"), ("123", "holds no PIN"), ("", "which is empty")] {
+        let said = Folder::new(text).with("pin", pin).problems(&[]).join("\n");
+        for part in [part, "`dialect` in [[radio]] is `huawei`", "`period` in [[radio]] is 1ms"] {
+            assert!(said.contains(part), "no {part} in\n{said}");
+        }
+        assert!(!said.contains("12a4"), "{said}");
+    }
+}
+
+#[test]
 fn what_brokers_of_a_profile_never_take_is_refused() {
     let uplink = format!(
         "[[uplink]]\nname = 'a'\nprofile = 'aws-iot'\nurl = 'mqtt://host'\nclient-id = '{}'\nkeep-alive = '1h'\n\

@@ -9,7 +9,7 @@ use super::Folder;
 
 /// Something that looks like settings, so that more than the parser is reached.
 fn settings_like() -> impl Strategy<Value = String> {
-    let keys = "name kind model frequency coding-rate gateways eui region filter dev-addrs deduplicate device usb baud framing poll listen user period seed address count type function password \
+    let keys = "name kind model frequency coding-rate gateways eui region filter dev-addrs deduplicate device usb baud framing dialect pin-file poll listen user period seed address count type function password \
         password-file request max-frame topics file grants settings limits data memory radio broker id group groups publish subscribe password-hash";
     let key = prop::sample::select(keys.split_whitespace().collect::<Vec<_>>());
     let value = prop::sample::select(vec![
@@ -21,6 +21,7 @@ fn settings_like() -> impl Strategy<Value = String> {
         "\"simulated\"",
         "\"semtech-udp\"",
         "\"lora-modem\"",
+        "\"cellular\"",
         "\"rak3172\"",
         "\"basics-station\"",
         "\"concentratord\"",

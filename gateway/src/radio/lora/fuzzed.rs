@@ -6,9 +6,9 @@
 #[cfg(test)]
 #[allow(clippy::duplicate_mod, reason = "tests of several rooms share it, and no room may import another's")]
 #[path = "../../../../tests/fuzz/src/corpus.rs"]
-mod corpus;
+pub(in crate::radio) mod corpus;
 #[path = "../../../../tests/fuzz/src/script.rs"]
-pub(super) mod script;
+pub(in crate::radio) mod script;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -90,6 +90,13 @@ impl Downlink {
         Self { frames: waiting, refusals: turned_away, stats: Arc::clone(stats) }
     }
 
+    /// One to which nobody sends.
+    pub(in crate::radio) fn none(stats: &Arc<RadioStats>) -> Self {
+        let (_, frames) = mpsc::channel(1);
+        let (_, refusals) = mpsc::channel(1);
+        Self { frames, refusals, stats: Arc::clone(stats) }
+    }
+
     /// Waits for what comes next; frames only when `ready` for one. Safe to cancel.
     pub(in crate::radio) async fn next(&mut self, ready: bool) -> Next {
         tokio::select! {

@@ -29,8 +29,7 @@ pub(super) use self::reports::{Frame, Reports};
 use self::session::Session;
 pub(super) use self::session::{Ended, drop_reason};
 pub(super) use self::wire::Wire;
-use super::lora::modem::{self, Modem};
-use super::{RadioStats, Refused, Topics};
+use super::{RadioStats, Refused, Topics, cellular, lora};
 use crate::config::{Port, RadioKind, SerialRadio};
 use crate::pipeline::Pipeline;
 
@@ -44,8 +43,15 @@ pub(super) struct Driver {
     pipeline: Arc<Pipeline>,
     stats: Arc<RadioStats>,
     topics: Topics,
-    /// What is behind the port, where more is to be said to it than frames.
-    modem: Option<Modem>,
+    behind: Behind,
+}
+
+/// What is behind a port.
+enum Behind {
+    /// A device that sends and takes frames.
+    Device,
+    LoraModem(lora::modem::Modem),
+    CellularModem(cellular::Modem),
 }
 
 impl Driver {
@@ -56,20 +62,27 @@ impl Driver {
         pipeline: Arc<Pipeline>,
         stats: Arc<RadioStats>,
     ) -> Self {
-        Self { radio, port, pipeline, stats, topics, modem: None }
+        Self { radio, port, pipeline, stats, topics, behind: Behind::Device }
     }
 
-    /// With a modem behind the port.
-    pub(super) fn with_modem(self, modem: Modem) -> Self {
-        Self { modem: Some(modem), ..self }
+    /// With a LoRa modem behind the port.
+    pub(super) fn with_lora_modem(self, modem: lora::modem::Modem) -> Self {
+        Self { behind: Behind::LoraModem(modem), ..self }
+    }
+
+    /// With a 4G or 5G modem behind it, to which nobody sends frames.
+    pub(super) fn with_cellular_modem(self, modem: cellular::Modem) -> Self {
+        Self { behind: Behind::CellularModem(modem), ..self }
     }
 
     /// Opens the port, runs it until it fails, and opens it again, until told to stop.
     pub(super) async fn run(mut self, stop: CancellationToken) {
         let reports =
             Reports::new(&self.radio, self.topics.clone(), Arc::clone(&self.pipeline), Arc::clone(&self.stats));
-        let mut downlink =
-            Downlink::attach(self.topics.down.clone(), self.radio.down_queue, &self.pipeline, &self.stats);
+        let mut downlink = match self.behind {
+            Behind::CellularModem(_) => Downlink::none(&self.stats),
+            _ => Downlink::attach(self.topics.down.clone(), self.radio.down_queue, &self.pipeline, &self.stats),
+        };
         self.stats.attached.notify_one();
         let mut presence = Presence::new(&self.radio, &self.stats);
         let exclusive = matches!(self.radio.kind, RadioKind::Serial(_));
@@ -100,12 +113,17 @@ impl Driver {
         presence: &mut Presence,
         stop: &CancellationToken,
     ) -> Ended {
-        if let Some(modem) = &mut self.modem {
-            return modem::Session::new((stream, path), modem, reports, &self.stats, downlink, presence)
-                .run(stop)
-                .await;
+        match &mut self.behind {
+            Behind::Device => {
+                presence.opened(path, reports).await;
+                Session::new(stream, &self.radio, reports, &self.stats, downlink, presence).run(stop).await
+            }
+            Behind::LoraModem(modem) => {
+                let session =
+                    lora::modem::Session::new((stream, path), modem, reports, &self.stats, downlink, presence);
+                session.run(stop).await
+            }
+            Behind::CellularModem(modem) => modem.serve((stream, path), reports, &self.stats, presence, stop).await,
         }
-        presence.opened(path, reports).await;
-        Session::new(stream, &self.radio, reports, &self.stats, downlink, presence).run(stop).await
     }
 }

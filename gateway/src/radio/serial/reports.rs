@@ -75,6 +75,16 @@ impl Reports {
         self.send(message).await;
     }
 
+    /// Publishes what a device was found to say at a time, under a topic of its own.
+    pub(in crate::radio) async fn reading(&self, topic: &Topic, at: Received, payload: String, retain: bool) {
+        RadioStats::add(&self.stats.frames_received, 1);
+        let origin = Origin::Radio(Arc::clone(&self.name));
+        let mut message = self.pipeline.message(at, origin, topic.clone(), payload);
+        message.radio = Some(Arc::new(RadioMeta { framing: self.framing.into(), baud: self.baud, poll: None }));
+        message.retain = retain;
+        self.send(message).await;
+    }
+
     /// Counts a frame that was dropped.
     pub(in crate::radio) fn rejected(&self, reason: DropReason, length: usize) {
         RadioStats::add(&self.stats.frames_rejected, 1);

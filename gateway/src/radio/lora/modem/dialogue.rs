@@ -10,7 +10,7 @@ use crate::config::{ModemChannel, ModemModel, SyncWord};
 
 /// What is wrong with a dialogue. The tests of this room read each, so nobody else sees it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum DialogueError {
+pub(in crate::radio) enum DialogueError {
     /// Not the form that it should have.
     #[error("the modem's dialogue can't be read: {0}")]
     Form(String),

@@ -20,6 +20,7 @@ use std::time::Instant;
 
 use self::air::Air;
 use self::dialogue::Dialogue;
+pub(in crate::radio) use self::pattern::Pattern;
 pub(in crate::radio) use self::session::Session;
 use crate::config::LoraModem;
 use crate::supervisor::UnitError;

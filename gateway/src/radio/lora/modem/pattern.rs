@@ -27,7 +27,7 @@ enum Field {
 /// A line that a modem may say.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub(super) struct Pattern {
+pub(in crate::radio) struct Pattern {
     start: String,
     /// Each place with the text behind it.
     places: Vec<(Field, String)>,
@@ -79,7 +79,7 @@ impl Pattern {
     }
 
     /// Whether the line ends with one of these: what came before was cut off by it.
-    pub(super) fn ends(&self, line: &str) -> bool {
+    pub(in crate::radio) fn ends(&self, line: &str) -> bool {
         let whole = self.start.is_empty() && self.find(line).is_some();
         let mut at = line.match_indices(self.start.as_str()).filter(|_| !self.start.is_empty());
         whole || at.any(|(index, _)| line.get(index..).is_some_and(|rest| self.find(rest).is_some()))

@@ -1,0 +1,249 @@
+//! The messages of a modem: objects as JSON, or the same as SenML packs.
+
+use std::time::UNIX_EPOCH;
+
+use serde_json::{Map, Value, json};
+
+use super::about::{About, Sim};
+use super::past::Event;
+use super::values::{Reading, number};
+use crate::config::CellularFormat;
+use crate::message::Received;
+
+/// A decimal power: SenML counts power in dBW (RFC 8428, 12.1), modems count it in dBm.
+const DBM_OF_DBW: f64 = 30.0;
+
+/// Makes messages of one modem.
+pub(super) struct Records {
+    pub(super) radio: String,
+    pub(super) format: CellularFormat,
+    /// Count of readings since the start.
+    pub(super) sequence: u64,
+}
+
+/// What is known of the modem and its card, without numbers of people or devices.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Identity {
+    pub(super) dialect: &'static str,
+    pub(super) facts: Vec<(About, String)>,
+    pub(super) sim: Option<Sim>,
+}
+
+impl Identity {
+    pub(super) fn learn(&mut self, about: About, text: String) {
+        self.facts.retain(|(known, _)| *known != about);
+        self.facts.push((about, text));
+    }
+
+    fn part(&self, of_card: bool) -> Map<String, Value> {
+        let facts = self.facts.iter().filter(|(about, _)| about.is_of_card() == of_card);
+        facts.map(|(about, text)| (about.name().to_owned(), json!(text))).collect()
+    }
+}
+
+impl Records {
+    fn begin(&self, at: &Received) -> Map<String, Value> {
+        let head = json!({ "time": at.rfc3339(), "clock": at.clock.as_str(), "radio": self.radio });
+        into_map(head)
+    }
+
+    /// How it hears, for `signal`.
+    pub(super) fn signal(&mut self, reading: &Reading, at: &Received) -> String {
+        self.sequence += 1;
+        let mut body = self.begin(at);
+        body.insert("seq".to_owned(), json!(self.sequence));
+        body.insert("technology".to_owned(), json!(reading.technology.as_str()));
+        body.extend(reading.registration.map(|now| ("registration".to_owned(), json!(now.as_str()))));
+        body.extend(reading.activity.as_ref().map(|text| ("activity".to_owned(), json!(text))));
+        body.extend(reading.sides(false));
+        if reading.unread > 0 {
+            body.insert("unread".to_owned(), json!(reading.unread));
+        }
+        if !reading.errors.is_empty() {
+            body.insert("errors".to_owned(), json!(reading.errors));
+        }
+        body.insert("raw".to_owned(), json!(reading.raw));
+        self.write(body, at)
+    }
+
+    /// Where it is and what it is, for `cell`: what of it is compared, and the message.
+    pub(super) fn cell(&self, reading: &Reading, identity: &Identity, at: &Received) -> (Value, String) {
+        let mut said = Map::new();
+        said.insert("technology".to_owned(), json!(reading.technology.as_str()));
+        said.extend(reading.registration.map(|now| ("registration".to_owned(), json!(now.as_str()))));
+        said.extend(reading.operator.as_ref().map(|name| ("operator".to_owned(), json!(name))));
+        said.extend(reading.sides(true));
+        let mut modem = identity.part(false);
+        modem.insert("dialect".to_owned(), json!(identity.dialect));
+        said.insert("modem".to_owned(), Value::Object(modem));
+        let mut card = identity.part(true);
+        card.extend(identity.sim.as_ref().map(|sim| ("state".to_owned(), json!(sim.as_str()))));
+        said.insert("sim".to_owned(), Value::Object(card));
+        let mut body = self.begin(at);
+        body.extend(said.clone());
+        (Value::Object(said), self.write(body, at))
+    }
+
+    /// What has happened, for `event`.
+    pub(super) fn event(&self, event: &Event, at: &Received) -> String {
+        let side = |(technology, place): &(super::values::Technology, Map<String, Value>)| {
+            let technology = ("technology".to_owned(), json!(technology.as_str()));
+            Value::Object(std::iter::once(technology).chain(place.clone()).collect())
+        };
+        let mut body = self.begin(at);
+        body.insert("event".to_owned(), json!(event.what.as_str()));
+        body.insert("took_seconds".to_owned(), number(event.took.as_secs_f64()));
+        body.insert("from".to_owned(), side(&event.from));
+        body.insert("to".to_owned(), side(&event.to));
+        self.write(body, at)
+    }
+
+    fn write(&self, body: Map<String, Value>, at: &Received) -> String {
+        match self.format {
+            CellularFormat::Json => Value::Object(body).to_string(),
+            CellularFormat::Senml => self.senml(&body, at).to_string(),
+        }
+    }
+
+    /// A pack (RFC 8428, section 4): one record a number or text, named by its place, `lte/rsrp`. Time and radio are in the
+    /// base fields.
+    fn senml(&self, body: &Map<String, Value>, at: &Received) -> Value {
+        let since = at.wall.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let mut pack = Vec::new();
+        for (name, value) in body.iter().filter(|(name, _)| !matches!(name.as_str(), "time" | "radio")) {
+            flatten(name, value, &mut pack);
+        }
+        if let Some(Value::Object(first)) = pack.first_mut() {
+            let rest = std::mem::take(first);
+            first.insert("bn".to_owned(), json!(format!("cellular/{}/", self.radio)));
+            first.insert("bt".to_owned(), json!(since.as_secs_f64()));
+            first.extend(rest);
+        }
+        Value::Array(pack)
+    }
+}
+
+fn into_map(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+fn flatten(name: &str, value: &Value, pack: &mut Vec<Value>) {
+    match value {
+        Value::Object(map) => map.iter().for_each(|(key, value)| flatten(&format!("{name}/{key}"), value, pack)),
+        Value::Array(list) => {
+            list.iter().enumerate().for_each(|(index, value)| flatten(&format!("{name}/{index}"), value, pack));
+        }
+        Value::String(text) => pack.push(json!({ "n": name, "vs": text })),
+        Value::Number(count) => pack.push(measured(name, count.as_f64().unwrap_or_default())),
+        Value::Bool(value) => pack.push(json!({ "n": name, "vb": value })),
+        Value::Null => {}
+    }
+}
+
+/// A number with the unit that SenML's registry has for it.
+fn measured(name: &str, value: f64) -> Value {
+    let (unit, value) = match name.rsplit('/').next() {
+        Some("rsrp" | "rssi" | "tx_power") => ("dBW", value - DBM_OF_DBW),
+        Some("rsrq" | "sinr") => ("dB", value),
+        Some("bandwidth") => ("Hz", value * 1e6),
+        Some("took_seconds") => ("s", value),
+        _ => return json!({ "n": name, "v": number(value) }),
+    };
+    json!({ "n": name, "u": unit, "v": number(value) })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant, SystemTime};
+
+    use super::super::past::Happened;
+    use super::super::values::{Key, Registration, Technology};
+    use super::*;
+    use crate::message::ClockQuality;
+
+    fn at() -> Received {
+        let wall = SystemTime::UNIX_EPOCH + Duration::from_millis(1_795_000_000_500);
+        Received { wall, monotonic: Instant::now(), clock: ClockQuality::Synchronised }
+    }
+
+    fn reading() -> Reading {
+        let mut reading = Reading::new(Instant::now());
+        (reading.technology, reading.registration) = (Technology::NrSa, Some(Registration::Home));
+        reading.nr.numbers.extend([
+            (Key::Rsrp, -107.0),
+            (Key::Rsrq, -10.5),
+            (Key::Pci, 299.0),
+            (Key::Bandwidth, 100.0),
+        ]);
+        reading.raw.push("+CESQ: 1".to_owned());
+        reading
+    }
+
+    fn records(format: CellularFormat) -> Records {
+        Records { radio: "wwan".to_owned(), format, sequence: 0 }
+    }
+
+    fn parsed(text: &str) -> Value {
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn a_signal_as_json_has_how_it_hears_and_the_lines() {
+        let mut records = records(CellularFormat::Json);
+        records.signal(&reading(), &at());
+        assert_eq!(
+            parsed(&records.signal(&reading(), &at())),
+            json!({ "time": at().rfc3339(), "clock": "synchronised", "radio": "wwan", "seq": 2, "technology": "nr-sa",
+                "registration": "home", "nr": { "rsrp": -107, "rsrq": -10.5 }, "raw": ["+CESQ: 1"] })
+        );
+    }
+
+    #[test]
+    fn a_signal_as_senml_has_base_fields_in_its_first_record_and_units_of_the_registry() {
+        let pack = parsed(&records(CellularFormat::Senml).signal(&reading(), &at()));
+        assert_eq!(
+            pack,
+            json!([
+                { "bn": "cellular/wwan/", "bt": 1_795_000_000.5, "n": "clock", "vs": "synchronised" },
+                { "n": "seq", "v": 1 },
+                { "n": "technology", "vs": "nr-sa" },
+                { "n": "registration", "vs": "home" },
+                { "n": "nr/rsrp", "u": "dBW", "v": -137 },
+                { "n": "nr/rsrq", "u": "dB", "v": -10.5 },
+                { "n": "raw/0", "vs": "+CESQ: 1" },
+            ])
+        );
+    }
+
+    #[test]
+    fn a_cell_says_where_and_what_and_is_compared_without_its_time() {
+        let mut identity = Identity { dialect: "quectel", sim: Some(Sim::Ready), ..Identity::default() };
+        identity.learn(About::Model, "RM500Q".to_owned());
+        identity.learn(About::Imsi, "0123".to_owned());
+        let (said, text) = records(CellularFormat::Json).cell(&reading(), &identity, &at());
+        let compared = json!({ "technology": "nr-sa", "registration": "home", "nr": { "pci": 299, "bandwidth": 100 },
+            "modem": { "model": "RM500Q", "dialect": "quectel" }, "sim": { "imsi": "0123", "state": "ready" } });
+        assert_eq!(said, compared);
+        assert_eq!(parsed(&text)["time"], at().rfc3339());
+        let (_, text) = records(CellularFormat::Senml).cell(&reading(), &identity, &at());
+        let pack = parsed(&text);
+        assert!(
+            pack.as_array().unwrap().contains(&json!({ "n": "nr/bandwidth", "u": "Hz", "v": 100_000_000 })),
+            "{pack}"
+        );
+    }
+
+    #[test]
+    fn an_event_says_from_where_to_where_and_how_long_it_took() {
+        let from = (Technology::EnDc, reading().sides(true));
+        let to = (Technology::None, Map::new());
+        let event = Event { what: Happened::ServiceLost, took: Duration::from_millis(1250), from, to };
+        let body = parsed(&records(CellularFormat::Json).event(&event, &at()));
+        assert_eq!((&body["event"], &body["took_seconds"]), (&json!("service-lost"), &json!(1.25)));
+        assert_eq!(body["from"], json!({ "technology": "en-dc", "nr": { "pci": 299, "bandwidth": 100 } }));
+        assert_eq!(body["to"], json!({ "technology": "none" }));
+    }
+}

@@ -13,6 +13,7 @@ use ring::digest::{SHA256, digest};
 use super::Sources;
 use super::problem::Problem;
 use super::routes::{Access, Routes};
+use crate::chart;
 
 /// Their name says what is in them, so they may be kept for ever.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
@@ -21,17 +22,17 @@ const FOR_EVER: &str = "public, max-age=31536000, immutable";
 struct Asset {
     name: String,
     kind: &'static str,
-    plain: &'static [u8],
+    plain: Vec<u8>,
     packed: Vec<u8>,
 }
 
 impl Asset {
-    fn new(stem: &str, ending: &str, kind: &'static str, plain: &'static [u8]) -> Self {
+    fn new(stem: &str, ending: &str, kind: &'static str, plain: &[u8]) -> Self {
         let hash: String = digest(&SHA256, plain).as_ref().iter().take(6).map(|byte| format!("{byte:02x}")).collect();
         let mut packer = GzEncoder::new(Vec::new(), Compression::best());
         // Writing to memory can't fail; empty would be found by the tests.
         let packed = packer.write_all(plain).and_then(|()| packer.finish()).unwrap_or_default();
-        Self { name: format!("{stem}-{hash}.{ending}"), kind, plain, packed }
+        Self { name: format!("{stem}-{hash}.{ending}"), kind, plain: plain.to_vec(), packed }
     }
 }
 
@@ -44,8 +45,9 @@ pub(super) struct Assets {
 
 impl Assets {
     pub(super) fn new() -> Self {
+        let style = [include_str!("../../assets/stile.css"), chart::CSS].concat();
         Self {
-            style: Asset::new("stile", "css", "text/css; charset=utf-8", include_bytes!("../../assets/stile.css")),
+            style: Asset::new("stile", "css", "text/css; charset=utf-8", style.as_bytes()),
             script: Asset::new(
                 "stile",
                 "js",
@@ -90,7 +92,7 @@ async fn asset(State(sources): State<Arc<Sources>>, Path(name): Path<String>, he
     if accepted.contains("gzip") {
         return (own, [(header::CONTENT_ENCODING, "gzip")], asset.packed.clone()).into_response();
     }
-    (own, asset.plain).into_response()
+    (own, asset.plain.clone()).into_response()
 }
 
 #[cfg(test)]

@@ -97,6 +97,11 @@ fn counters(sources: &Sources) -> Counters {
         let (name, stats) = (&shown.settings.name, &shown.stats);
         counters.insert(format!("uplink.{name}.in"), stats.received.load(Ordering::Relaxed));
         counters.insert(format!("uplink.{name}.out"), stats.delivered.load(Ordering::Relaxed));
+        let Some(spool) = &shown.spool else { continue };
+        // What the queue lets go leaves it too.
+        let let_go = spool.dropped.oldest + spool.dropped.expired;
+        counters.insert(format!("uplink.{name}.queued"), spool.appended);
+        counters.insert(format!("uplink.{name}.left"), spool.acknowledged + let_go);
     }
     for shown in sources.plugins.shown() {
         if let Some(report) = shown.status.as_ref().map(|status| status.report()) {

@@ -12,7 +12,7 @@
 //! | `radio/<name>/rssi`, `.../snr` | mean of a step in dBm and dB |
 //! | `radio/<name>/sf/<factor>`, `radio/<name>/channel/<Hz>` | frames a second |
 //! | `uplink/<name>/messages`, `.../bytes`, `.../oldest` | what waits now, the oldest in seconds |
-//! | `uplink/<name>/delivered` | a second |
+//! | `uplink/<name>/queued`, `.../delivered` | a second |
 //! | `clients`, `clients/received`, `clients/sent` | now; publishes a second |
 //! | `host/process`, `host/memory`, `host/disk` | bytes: held by the gateway, to be had, free |
 //! | `host/temperature`, `host/load` | degrees Celsius; over one minute |
@@ -126,6 +126,7 @@ fn uplinks(all: &mut Vec<(String, Reading)>, sources: &Sources) {
         let name = &uplink.settings.name;
         count(all, &format!("uplink/{name}/delivered"), read(&uplink.stats.delivered));
         let Some(spool) = uplink.spool else { continue };
+        count(all, &format!("uplink/{name}/queued"), spool.appended);
         level(all, &format!("uplink/{name}/messages"), spool.messages as f64);
         level(all, &format!("uplink/{name}/bytes"), spool.bytes as f64);
         let oldest = spool.oldest_age.map_or(0.0, |age| age.as_secs_f64());

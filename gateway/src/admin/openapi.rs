@@ -9,7 +9,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, Secur
 
 use super::problem::Problem;
 use super::routes::{Access, Route, Routes, Verb};
-use super::{audit, live, pages};
+use super::{audit, live, pages, uplinks};
 use crate::people::Role;
 
 const BEARER: &str = "token";
@@ -33,6 +33,12 @@ const BEARER: &str = "token";
         pages::people::delete_person,
         pages::tokens::post_token,
         pages::tokens::delete_token,
+        uplinks::list,
+        pages::letters::post_test,
+        pages::letters::get_letters,
+        pages::letters::get_letter,
+        pages::letters::post_letter,
+        pages::letters::delete_letter,
     ),
     components(schemas(Problem))
 )]

@@ -12,7 +12,7 @@ use super::{ConfigFile, fail, runtime, say, wrong_settings};
 use crate::clock::quality;
 use crate::config::Takes;
 use crate::message::Clock;
-use crate::uplink::{Limits, Step, probe};
+use crate::uplink::{Limits, Step, probe, test_client_id};
 
 /// Show the remote brokers of a running gateway, or try one
 #[derive(Debug, clap::Args)]
@@ -91,9 +91,7 @@ fn test(wanted: &Test) -> ExitCode {
             if names.is_empty() { "there is none".to_owned() } else { format!("there are: {}", names.join(", ")) };
         return fail(&format!("the settings have no uplink {}; {known}", visible(&wanted.name)));
     };
-    // A hub knows its devices, and no other than the gateway.
-    let usual = if uplink.hub.is_some() { uplink.client_id.clone() } else { format!("{}-test", uplink.client_id) };
-    uplink.client_id = wanted.client_id.clone().unwrap_or(usual);
+    uplink.client_id = wanted.client_id.clone().unwrap_or_else(|| test_client_id(&uplink));
     say(&format!("{}: {} as {}", uplink.name, uplink.url, visible(&uplink.client_id)));
     if uplink.hub.is_some() {
         say("a hub lets each device in once: a running gateway loses its connection for a moment, and nothing else");

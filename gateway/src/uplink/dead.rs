@@ -1,5 +1,5 @@
 //! Messages that can't go to the remote: counted, logged once for each reason and connection, and told of on the uplink's
-//! `dead` topic.
+//! `dead` topic. The newest are kept (`letters.rs`).
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::json;
 use tokio::sync::Notify;
 
+use super::letters::Letters;
 use super::reports;
 use super::stats::{Dead, UplinkStats};
 use crate::message::{Message, Origin, Topic, TopicError};
@@ -42,6 +43,7 @@ pub(super) struct DeadLetters {
     /// What is to be told of them.
     waiting: Mutex<VecDeque<String>>,
     some: Notify,
+    letters: Letters,
 }
 
 impl DeadLetters {
@@ -53,7 +55,8 @@ impl DeadLetters {
     ) -> Result<Self, TopicError> {
         let topic = Topic::new(&format!("{}{name}/dead", reports::own(gateway)))?;
         let (logged, waiting) = (Default::default(), Mutex::default());
-        Ok(Self { name: name.to_owned(), topic, pipeline, stats, logged, waiting, some: Notify::new() })
+        let (some, letters) = (Notify::new(), Letters::default());
+        Ok(Self { name: name.to_owned(), topic, pipeline, stats, logged, waiting, some, letters })
     }
 
     /// A connection begins: reasons are logged again.
@@ -61,8 +64,14 @@ impl DeadLetters {
         self.logged.iter().for_each(|logged| logged.store(false, Ordering::Relaxed));
     }
 
+    /// Those that are kept for an operator.
+    pub(super) fn letters(&self) -> &Letters {
+        &self.letters
+    }
+
     fn note(&self, message: &Message, misfit: &Misfit) {
         self.stats.dead(misfit.why);
+        self.letters.keep(message, misfit);
         if !self.logged[misfit.why as usize].swap(true, Ordering::Relaxed) {
             log::warn!(uplink = self.name.as_str(), topic:% = message.topic, reason = misfit.why.as_str(),
                 detail = misfit.detail.as_str(); "a message can't go to the remote; more of the kind are counted");

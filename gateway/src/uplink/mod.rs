@@ -7,7 +7,8 @@
 //! opens a connection over one of its paths, `paths.rs` says over which and `way.rs` tries them; `link.rs` has the gateway let in, as whom `who.rs` says, and
 //! `session.rs` serves it; `flight.rs` knows what is under way, `pace.rs` how fast, `gap.rs` how long a change of paths takes,
 //! `taken.rs` what came from there and may come again. What goes wrong is in `trouble.rs`, what is said here in `reports.rs` and
-//! `dead.rs`. `hub/` is Azure IoT Hub, whose topics are its own. `probe.rs` is one try from the command line.
+//! `dead.rs`, what is kept of it in `letters.rs`. `hub/` is Azure IoT Hub, whose topics are its own. `probe.rs` is one try of a remote, and
+//! `trial.rs` that of a running uplink, from the page.
 
 mod dead;
 mod dial;
@@ -16,6 +17,7 @@ mod flight;
 mod gap;
 mod hub;
 mod inbound;
+mod letters;
 mod link;
 mod outbound;
 mod pace;
@@ -30,6 +32,7 @@ mod stats;
 mod taken;
 mod tap;
 mod topics;
+mod trial;
 mod trouble;
 mod way;
 mod who;
@@ -39,9 +42,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+pub use self::letters::{Letter, NotSent};
 pub use self::link::Limits;
-pub use self::probe::{Step, probe};
+pub use self::probe::{Stage, Step, probe, test_client_id};
 pub use self::stats::{Condition, Dead, PathCondition, UplinkStats};
+pub use self::trial::{NotTried, Tried};
 
 use self::run::{Kept, Unit, spool_settings};
 use self::taken::Taken;
@@ -67,6 +72,8 @@ pub struct Uplinks {
     supervisor: Supervisor,
     memory: Mutex<Memory>,
     units: Mutex<BTreeMap<String, Arc<Unit>>>,
+    /// Held by whoever tries a remote.
+    trying: tokio::sync::Mutex<()>,
 }
 
 /// What is remembered of remotes.
@@ -110,7 +117,7 @@ impl Uplinks {
     ) -> Self {
         let memory = Mutex::new(Memory { store, found, taken: BTreeMap::new() });
         let (gateway, data_dir) = (gateway.to_owned(), data_dir.to_owned());
-        Self { gateway, data_dir, pipeline, supervisor, memory, units: Mutex::default() }
+        Self { gateway, data_dir, pipeline, supervisor, memory, units: Mutex::default(), trying: Default::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Unit>>> {
@@ -140,6 +147,9 @@ impl Uplinks {
             sharing::prepare(&pseudonyms, &uplink, self.pipeline.clock().now()).await;
             // The same spool goes on: what is delivered meanwhile is in it.
             spool.set(spool_settings(&uplink.spool));
+            if before.as_ref().is_some_and(|before| before.settings.share != uplink.share) {
+                tap.dead().letters().forget();
+            }
             tap.set(&uplink);
         }
         let taken = self.memory.lock().unwrap_or_else(PoisonError::into_inner).of(&uplink);

@@ -1,4 +1,4 @@
-//! One try of a remote, from the command line: every step on the way to an acknowledged message, and what it found.
+//! One try of a remote: every step on the way to an acknowledged message, and what it found.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -46,6 +46,54 @@ pub enum Step {
     Acknowledged(String, Duration),
 }
 
+/// What is tried, in this order; what the settings do not want is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Its name, or its proxy's, becomes an address.
+    Name,
+    /// TCP.
+    Connection,
+    /// The proxy reaches the remote.
+    Proxy,
+    /// The handshake.
+    Tls,
+    /// The request that becomes one.
+    WebSocket,
+    /// CONNECT.
+    SignIn,
+    /// One message is acknowledged.
+    Message,
+}
+
+impl Stage {
+    /// In words.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Name => "the name",
+            Self::Connection => "the connection",
+            Self::Proxy => "the proxy",
+            Self::Tls => "TLS",
+            Self::WebSocket => "the WebSocket",
+            Self::SignIn => "the sign-in",
+            Self::Message => "the message",
+        }
+    }
+}
+
+/// How far a try goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// Until MQTT could be spoken.
+    Connection,
+    /// Until a message is acknowledged.
+    Message,
+}
+
+/// By which client id a try disturbs nobody, unless the remote is a hub, which knows no other than the gateway's.
+pub fn test_client_id(uplink: &Uplink) -> String {
+    if uplink.hub.is_some() { uplink.client_id.clone() } else { format!("{}-test", uplink.client_id) }
+}
+
 /// Connects as the uplink's client over each of its paths, publishes one message and says goodbye. Each step is told as it is
 /// done. `now` is for tokens.
 ///
@@ -59,41 +107,56 @@ pub async fn probe(uplink: &Uplink, gateway: &str, now: Received, mut tell: impl
         if !uplink.paths.is_empty() {
             tell(Step::Path(label.clone()));
         }
-        let opened = open(path, &mut dialer, &mut tell).await;
-        let tried = match opened {
-            Ok(link) => run(link, uplink, gateway, now, &mut tell).await,
-            Err(why) => Err(why),
-        };
+        let of = Try { uplink, gateway, now, reach: Reach::Message };
+        let tried = of.over(path, &mut dialer, &mut Stage::Name, &mut tell).await;
         troubles.extend(tried.err().map(|why| (label, why)));
     }
     Trouble::of_paths(troubles).map_or(Ok(()), |trouble| Err(trouble.to_string()))
 }
 
-async fn open(path: usize, dialer: &mut Dialer, tell: &mut impl FnMut(Step)) -> Result<Link, Trouble> {
-    let link = dialer.open(path).await?;
-    tell(Step::Connected { to: link.peer, from: link.local, proxy: link.proxy.clone() });
-    if let Some(agreed) = link.tls.clone() {
-        tell(Step::Tls(agreed));
-    }
-    if let Some(at) = link.websocket.clone() {
-        tell(Step::WebSocket(at));
-    }
-    Ok(link)
+/// A try of one remote.
+pub(super) struct Try<'a> {
+    pub(super) uplink: &'a Uplink,
+    pub(super) gateway: &'a str,
+    /// For tokens.
+    pub(super) now: Received,
+    pub(super) reach: Reach,
 }
 
-async fn run(
-    link: Link,
-    uplink: &Uplink,
-    gateway: &str,
-    now: Received,
-    tell: &mut impl FnMut(Step),
-) -> Result<(), Trouble> {
+impl Try<'_> {
+    /// Over one path. `at` says what is under way, or what it ended on.
+    pub(super) async fn over(
+        &self,
+        path: usize,
+        dialer: &mut Dialer,
+        at: &mut Stage,
+        tell: &mut impl FnMut(Step),
+    ) -> Result<(), Trouble> {
+        let link = dialer.open_telling(path, at).await?;
+        tell(Step::Connected { to: link.peer, from: link.local, proxy: link.proxy.clone() });
+        if let Some(agreed) = link.tls.clone() {
+            tell(Step::Tls(agreed));
+        }
+        if let Some(path) = link.websocket.clone() {
+            tell(Step::WebSocket(path));
+        }
+        match self.reach {
+            Reach::Connection => Ok(()),
+            Reach::Message => run(link, self, at, tell).await,
+        }
+    }
+}
+
+async fn run(link: Link, of: &Try<'_>, at: &mut Stage, tell: &mut impl FnMut(Step)) -> Result<(), Trouble> {
+    let Try { uplink, gateway, now, .. } = *of;
+    *at = Stage::SignIn;
     let who = Who::of(uplink, now)?;
     // A hub keeps what is for the device in the session that the gateway has.
     let remembers = if uplink.hub.is_none() { Remembers::Nothing } else { Remembers::Session };
     let request = link::request(uplink, &who, remembers, None)?;
     let joined = link::join(link, request, uplink.max_packet_size).await.map_err(|why| who.explained(why))?;
     tell(Step::Joined(joined.limits));
+    *at = Stage::Message;
     let topic = format!("{}{}/probe", reports::own(gateway), uplink.name);
     let topic = Routes::new(uplink).said(&topic).map_or(topic, |topic| topic.to_string());
     let version = link::version(uplink.protocol);

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -118,8 +118,6 @@ pub struct UplinkStats {
     condition: Mutex<Condition>,
     /// The limits that the remote named, as long as it is there.
     said: RwLock<Option<super::Limits>>,
-    /// When the connection began, and what had been delivered by then.
-    pace: Mutex<Option<(Instant, u64)>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -166,14 +164,12 @@ impl UplinkStats {
 
     pub(super) fn online(&self, limits: super::Limits, since: String) {
         self.say(Some(limits));
-        *lock(&self.pace) = Some((Instant::now(), self.delivered.load(Ordering::Relaxed)));
         let mut condition = lock(&self.condition);
         (condition.online, condition.limits, condition.since) = (true, Some(limits), since);
     }
 
     pub(super) fn offline(&self, why: String, since: String) {
         self.say(None);
-        *lock(&self.pace) = None;
         let mut condition = lock(&self.condition);
         if condition.online || condition.since.is_empty() {
             condition.since = since;
@@ -213,13 +209,5 @@ impl UplinkStats {
 
     pub(super) fn trouble(&self, what: String) {
         lock(&self.condition).last_error = Some(what);
-    }
-
-    /// How long so many messages will take, as it went on this connection so far; `None` where nothing goes out.
-    pub fn time_for(&self, messages: u64) -> Option<Duration> {
-        let (since, before) = (*lock(&self.pace))?;
-        let done = self.delivered.load(Ordering::Relaxed).saturating_sub(before);
-        let each = (done > 0).then(|| since.elapsed().as_secs_f64() / done as f64)?;
-        Duration::try_from_secs_f64(each * messages as f64).ok()
     }
 }

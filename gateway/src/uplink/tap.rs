@@ -227,6 +227,21 @@ impl Tap {
         }
     }
 
+    /// Queues a message once more that could not go to the remote: what was to leave, so it is shared as it is.
+    ///
+    /// # Errors
+    /// In words, why it is not queued.
+    pub(super) fn again(&self, message: &Message, record: Bytes, receipt: Receipt) -> Result<(), String> {
+        if self.wanted().routes.command(message).is_some() {
+            return Err("it was for the hub at that moment, and is worth nothing later".to_owned());
+        }
+        let priority = self.priority(message, message).map_err(|misfit| misfit.detail)?;
+        let queued = self.spool.try_append(record, priority, Some(receipt));
+        queued.map_err(|refused| format!("the queue does not take it now ({})", refused.why.as_str()))?;
+        UplinkStats::add(&self.stats.taken);
+        Ok(())
+    }
+
     /// Ends what waits for the spool, makes room for those who wait for it, and tells of what can't go to the remote, for as
     /// long as it is polled.
     pub(super) async fn tend(&self, pipeline: &Pipeline) {

@@ -9,6 +9,7 @@ const PAGES: &[(&str, &str)] = &[
     ("/", "Ledger"),
     ("/messages", "Topic filter"),
     ("/messages?way=1", "since the first byte"),
+    ("/uplinks", "An uplink sends messages"),
     ("/account", "Another password"),
     ("/people", "What was changed"),
 ];
@@ -19,16 +20,16 @@ const WIDTHS: [u32; 3] = [360, 768, 1440];
 const RADIOS: &str = "[[radio]]\nname = \"sensor\"\nkind = \"simulated\"\ndevice = \"line\"\nseed = 1\n\
                       [[radio]]\nname = \"boiler-room\"\nkind = \"serial\"\ndevice = \"/dev/stile-nowhere\"\nframing = \"line\"\n";
 
-fn url(stile: &Stile, path: &str) -> String {
+pub(super) fn url(stile: &Stile, path: &str) -> String {
     format!("http://{}{path}", stile.admin)
 }
 
 /// Where pictures go, for people to look at.
-fn picture(name: &str) -> PathBuf {
+pub(super) fn picture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/screenshots").join(format!("{name}.png"))
 }
 
-fn sign_in(browser: &Browser, stile: &Stile) {
+pub(super) fn sign_in(browser: &Browser, stile: &Stile) {
     browser.open(&url(stile, "/sign-in"));
     browser.fill("[name=name]", "anna");
     browser.fill("[name=password]", PASSWORD);
@@ -142,24 +143,30 @@ fn every_page_is_accessible_in_both_themes_and_fits_into_every_width() {
         browser.wait_text(ready);
         let name = path.trim_start_matches('/').replace(['?', '='], "-");
         let name = if name.is_empty() { "overview" } else { &name };
-        for theme in ["light", "dark"] {
-            browser.prefer(theme);
-            for width in WIDTHS {
-                browser.resize(width, 900);
-                let beyond =
-                    browser.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth");
-                browser.picture(&picture(&format!("{name}-{theme}-{width}")));
-                assert_eq!(beyond, 0, "{path} is wider than {width}");
-            }
-            for width in [360, 1440] {
-                browser.resize(width, 900);
-                let found = browser.inaccessible();
-                assert!(found.is_empty(), "{path} {theme} {width}: {found:#?}");
-            }
-        }
+        fits_everybody(&browser, name);
     }
     let complaints = browser.complaints();
     assert!(complaints.is_empty(), "{complaints:?}");
+}
+
+/// Whether the page that is open is accessible, and as wide as its window, in both themes. Pictures are called `name`.
+#[track_caller]
+pub(super) fn fits_everybody(browser: &Browser, name: &str) {
+    for theme in ["light", "dark"] {
+        browser.prefer(theme);
+        for width in WIDTHS {
+            browser.resize(width, 900);
+            let beyond =
+                browser.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth");
+            browser.picture(&picture(&format!("{name}-{theme}-{width}")));
+            assert_eq!(beyond, 0, "{name} is wider than {width}");
+        }
+        for width in [360, 1440] {
+            browser.resize(width, 900);
+            let found = browser.inaccessible();
+            assert!(found.is_empty(), "{name} {theme} {width}: {found:#?}");
+        }
+    }
 }
 
 #[test]

@@ -8,3 +8,4 @@ mod live;
 mod people;
 mod routes;
 mod secure;
+mod uplinks;

@@ -5,6 +5,8 @@
 //! is added.
 
 pub(super) mod account;
+mod charts;
+pub(super) mod letters;
 mod look;
 mod messages;
 pub(super) mod overview;
@@ -14,6 +16,7 @@ mod set_up;
 pub(super) mod shown;
 mod sign_in;
 pub(super) mod tokens;
+mod uplinks;
 
 use std::sync::Arc;
 
@@ -41,6 +44,7 @@ pub(super) const SET_UP: &str = "/setup";
 const MENU: &[(&str, &str, Role)] = &[
     (overview::PATH, "Overview", Role::Viewer),
     (messages::PATH, "Live messages", Role::Viewer),
+    (uplinks::PATH, "Uplinks", Role::Viewer),
     (people::PATH, "People", Role::Admin),
 ];
 
@@ -52,6 +56,8 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .with(security::routes)
         .with(overview::routes)
         .with(messages::routes)
+        .with(uplinks::routes)
+        .with(letters::routes)
         .with(account::routes)
         .with(people::routes)
         .with(tokens::routes)
@@ -98,10 +104,13 @@ impl Frame {
 
     /// The menu, with whether each is the page that is shown. It leaves out what this person may not see.
     fn menu(&self) -> impl Iterator<Item = (&'static str, &'static str, bool)> {
-        let role = self.person.as_ref().and_then(|(_, role)| Role::parse(role));
-        let may = move |needs: Role| role.is_some_and(|role| role >= needs);
-        let seen = MENU.iter().filter(move |(_, _, needs)| may(*needs));
+        let seen = MENU.iter().filter(|(_, _, needs)| self.may(*needs));
         seen.map(|(path, name, _)| (*path, *name, *path == self.path))
+    }
+
+    /// Whether somebody has signed in who may do what this role may.
+    fn may(&self, needs: Role) -> bool {
+        self.person.as_ref().and_then(|(_, role)| Role::parse(role)).is_some_and(|role| role >= needs)
     }
 
     /// The version, for the foot of the page.

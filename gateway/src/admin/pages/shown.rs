@@ -7,6 +7,12 @@ pub(in crate::admin) fn beginning(text: &str, most: usize) -> &str {
     text.char_indices().nth(most).map_or(text, |(at, _)| &text[..at])
 }
 
+/// The same with a sign where something is left out.
+pub(in crate::admin) fn cut(text: &str, most: usize) -> String {
+    let shown = beginning(text, most);
+    if shown.len() < text.len() { format!("{shown}…") } else { shown.to_owned() }
+}
+
 /// How often something happens: `0`, `0.02/s`, `12/s`.
 pub(in crate::admin) fn rate(per_second: Option<f64>) -> String {
     match per_second {
@@ -71,6 +77,7 @@ mod tests {
     #[test]
     fn a_beginning_is_of_whole_characters() {
         assert_eq!(["", "ä", "äb", "äbc"].map(|text| beginning(text, 2)), ["", "ä", "äb", "äb"]);
+        assert_eq!(["äb", "äbc"].map(|text| cut(text, 2)), ["äb", "äb…"]);
     }
 
     #[test]

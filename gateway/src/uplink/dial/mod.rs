@@ -21,6 +21,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
 use self::tcp::Resolver;
+use super::probe::Stage;
 use super::trouble::Trouble;
 use crate::config::{NetworkPath, Proxy, ProxyKind, Uplink, Url};
 use crate::tls;
@@ -95,6 +96,11 @@ impl Dialer {
 
     /// Opens a connection over a path; its number is less than [`count`](Self::count).
     pub(super) async fn open(&mut self, path: usize) -> Result<Link, Trouble> {
+        self.open_telling(path, &mut Stage::Name).await
+    }
+
+    /// The same; `at` says what is under way.
+    pub(super) async fn open_telling(&mut self, path: usize, at: &mut Stage) -> Result<Link, Trouble> {
         let deadline = Instant::now() + self.patience;
         let path = &self.paths[path];
         let (url, proxy) = (&self.url, path.proxy.as_ref());
@@ -106,16 +112,20 @@ impl Dialer {
             (_, why) => why,
         };
         let addresses = self.resolver.resolve(host, port, deadline).await.map_err(of_proxy)?;
+        *at = Stage::Connection;
         let mut tcp = tcp::connect(path, host, &addresses, deadline).await.map_err(of_proxy)?;
         let (peer, local) = (tcp.peer_addr()?, tcp.local_addr()?);
         if let Some(proxy) = proxy {
+            *at = Stage::Proxy;
             let through = timeout_at(deadline, through(proxy, &mut tcp, url));
             through.await.map_err(|_| Trouble::proxy(proxy, "takes too long to answer".to_owned()))??;
         }
+        *at = Stage::Tls;
         let (stream, tls) = secure(tcp, url, self.client.as_ref(), deadline).await?;
+        *at = Stage::WebSocket;
         let stream = match &url.websocket {
-            Some(at) => {
-                let upgrading = timeout_at(deadline, websocket::upgrade(stream, url, at, self.frame_max));
+            Some(where_to) => {
+                let upgrading = timeout_at(deadline, websocket::upgrade(stream, url, where_to, self.frame_max));
                 upgrading.await.map_err(|_| Trouble::TooSlow("to answer the request for a WebSocket"))??
             }
             None => stream,

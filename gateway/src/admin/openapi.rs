@@ -9,7 +9,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, Secur
 
 use super::problem::Problem;
 use super::routes::{Access, Route, Routes, Verb};
-use super::{audit, live, pages, uplinks};
+use super::{audit, clients, live, pages, uplinks};
 use crate::people::Role;
 
 const BEARER: &str = "token";
@@ -33,6 +33,8 @@ const BEARER: &str = "token";
         pages::people::delete_person,
         pages::tokens::post_token,
         pages::tokens::delete_token,
+        clients::get_clients,
+        clients::disconnect,
         uplinks::list,
         pages::letters::post_test,
         pages::letters::get_letters,

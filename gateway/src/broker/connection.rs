@@ -165,6 +165,7 @@ async fn begin<S: AsyncRead + AsyncWrite + Unpin>(
         user: agreed.access.who.name().map(Into::into),
         whence,
         protocol: agreed.terms.version,
+        keep_alive: agreed.keep_alive,
         session_expiry: agreed.expiry,
     });
     let mut connection = Box::new(Connection {

@@ -50,7 +50,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-pub use inventory::{Amount, Client, SessionAfter};
+pub use inventory::{Amount, Client, Found, Search, SessionAfter};
 pub use listener::bind;
 pub use may::{Answer, Operation, Question, may};
 pub use stats::Stats;

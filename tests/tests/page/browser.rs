@@ -9,6 +9,7 @@ const PAGES: &[(&str, &str)] = &[
     ("/", "Ledger"),
     ("/messages", "Topic filter"),
     ("/messages?way=1", "since the first byte"),
+    ("/broker", "Nobody is connected"),
     ("/uplinks", "An uplink sends messages"),
     ("/account", "Another password"),
     ("/people", "What was changed"),

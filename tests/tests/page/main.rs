@@ -2,6 +2,7 @@
 //! people see.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
+mod broker;
 mod browser;
 mod coming_in;
 mod live;

@@ -5,6 +5,7 @@
 //! is added.
 
 pub(super) mod account;
+mod broker;
 mod charts;
 pub(super) mod letters;
 mod look;
@@ -44,6 +45,7 @@ pub(super) const SET_UP: &str = "/setup";
 const MENU: &[(&str, &str, Role)] = &[
     (overview::PATH, "Overview", Role::Viewer),
     (messages::PATH, "Live messages", Role::Viewer),
+    (broker::PATH, "Broker", Role::Viewer),
     (uplinks::PATH, "Uplinks", Role::Viewer),
     (people::PATH, "People", Role::Admin),
 ];
@@ -56,6 +58,7 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .with(security::routes)
         .with(overview::routes)
         .with(messages::routes)
+        .with(broker::routes)
         .with(uplinks::routes)
         .with(letters::routes)
         .with(account::routes)

@@ -20,6 +20,7 @@ struct Sheet {
     user: Option<Arc<str>>,
     /// None since a restart.
     from: Option<(Whence, Version)>,
+    keep_alive: Option<Duration>,
     session_expiry: Duration,
     subscriptions: HashMap<TopicFilter, QoS>,
     last_error: Option<String>,
@@ -33,6 +34,7 @@ pub(in crate::broker) struct Arrived {
     pub(in crate::broker) user: Option<Arc<str>>,
     pub(in crate::broker) whence: Whence,
     pub(in crate::broker) protocol: Version,
+    pub(in crate::broker) keep_alive: Duration,
     pub(in crate::broker) session_expiry: Duration,
 }
 
@@ -57,6 +59,7 @@ impl Card {
             since: now,
             user: None,
             from: None,
+            keep_alive: None,
             session_expiry: Duration::ZERO,
             subscriptions: HashMap::new(),
             last_error: None,
@@ -85,6 +88,7 @@ impl Card {
         let mut sheet = self.lock();
         (sheet.connected, sheet.since, sheet.user) = (true, arrived.at, arrived.user);
         sheet.from = Some((arrived.whence, arrived.protocol));
+        sheet.keep_alive = Some(arrived.keep_alive);
         (sheet.session_expiry, sheet.orders) = (arrived.session_expiry, Some(orders));
         ordered
     }
@@ -143,6 +147,10 @@ impl Card {
         self.lock().orders.take()
     }
 
+    pub(super) fn is_connected(&self) -> bool {
+        self.lock().connected
+    }
+
     /// Whose session it is.
     pub(super) fn id(&self) -> &Arc<str> {
         &self.outbox.client
@@ -181,6 +189,7 @@ impl Card {
             address: sheet.from.map(|(whence, _)| whence.address),
             protocol: sheet.from.map(|(_, version)| version),
             transport: sheet.from.map(|(whence, _)| whence.door),
+            keep_alive: sheet.keep_alive,
             session_expiry: sheet.session_expiry,
             subscriptions,
             queue,

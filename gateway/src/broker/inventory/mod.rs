@@ -63,6 +63,8 @@ pub struct Client {
     pub protocol: Option<Version>,
     /// What that goes over.
     pub transport: Option<Door>,
+    /// How long it may be silent; zero: for ever.
+    pub keep_alive: Option<Duration>,
     /// How long its session outlives its connection.
     pub session_expiry: Duration,
     /// Its filters and the highest QoS of each.
@@ -77,6 +79,32 @@ pub struct Client {
     pub sent: Amount,
     /// Why it was last lost or cut off.
     pub last_error: Option<String>,
+}
+
+/// Which clients are looked for.
+#[derive(Debug, Clone, Default)]
+pub struct Search {
+    /// A part of their ids; large letters count as small ones.
+    pub part: String,
+    /// Those that are there, or those that are away; `None`: all.
+    pub connected: Option<bool>,
+    /// So many of the first ones are left out.
+    pub skip: usize,
+    /// Of the rest, at most so many are given.
+    pub most: usize,
+}
+
+/// Clients that were looked for, by id.
+#[derive(Debug)]
+pub struct Found {
+    /// Those that were to be given.
+    pub clients: Vec<Client>,
+    /// How many there are with what was left out.
+    pub matching: usize,
+    /// Of all clients, how many are there.
+    pub there: usize,
+    /// Of all clients, how many are away.
+    pub away: usize,
 }
 
 /// What all sessions hold together.
@@ -115,10 +143,20 @@ impl Inventory {
         Listed { card, inventory: Arc::clone(self) }
     }
 
-    fn clients(&self) -> Vec<Client> {
+    /// Reads no more of those that are not given than their ids and whether they are there.
+    fn find(&self, search: &Search) -> Found {
         // Read one by one, so that nobody who comes or goes waits for all of them.
         let cards: Vec<_> = self.lock().values().cloned().collect();
-        cards.iter().map(|card| card.client()).collect()
+        let (part, all) = (search.part.to_lowercase(), cards.len());
+        let there = cards.iter().filter(|card| card.is_connected()).count();
+        let fits = |card: &&Arc<Card>| {
+            search.connected.is_none_or(|connected| card.is_connected() == connected)
+                && (part.is_empty() || card.id().to_lowercase().contains(&part))
+        };
+        let matching: Vec<_> = cards.iter().filter(fits).collect();
+        let given = matching.iter().skip(search.skip).take(search.most);
+        let clients = given.map(|card| card.client()).collect();
+        Found { clients, matching: matching.len(), there, away: all - there }
     }
 
     /// Sums over all sessions.
@@ -155,9 +193,9 @@ impl Drop for Listed {
 }
 
 impl Broker {
-    /// All clients that are there or whose session is kept, by id.
-    pub fn clients(&self) -> Vec<Client> {
-        self.shared.inventory.clients()
+    /// Those clients that are wanted of all that are there or whose session is kept.
+    pub fn find_clients(&self, search: &Search) -> Found {
+        self.shared.inventory.find(search)
     }
 
     /// Sends a client away, and ends its session where that is wanted, be it there or away. False when there was

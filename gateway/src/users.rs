@@ -1,7 +1,9 @@
-//! `users.toml` in the data folder: the users that `stile user` makes. Read by the daemon, written by the command line.
+//! `users.toml` in the data folder: the users that `stile user` and the admin page make.
 //!
-//! Owns the file: how it is read, and that a change of it happens whole or not at all and never two at once. Never
-//! decides who may do what, and never hashes.
+//! Owns the file: how it is read, and that a change of it happens whole or not at all and never two at once. Which changes
+//! there are is in `changes.rs`. Never decides who may do what, and never hashes.
+
+mod changes;
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -10,6 +12,7 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 
+pub use self::changes::{Grant, check_new, check_password_is_here};
 use crate::config::{self, Credential, FileUser, Place, Problem, Problems, Severity};
 use crate::message::TopicFilter;
 use crate::whole_file;

@@ -141,6 +141,16 @@ impl Accounts {
         generation
     }
 
+    /// The settings, and the users of `users.toml`, that hold now.
+    pub(super) fn sources(&self) -> (Arc<config::Broker>, Vec<FileUser>) {
+        let sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        let more = match &sources.more {
+            MoreUsers::Good(users) => users.clone(),
+            MoreUsers::None | MoreUsers::Damaged => Vec::new(),
+        };
+        (Arc::clone(&sources.settings), more)
+    }
+
     /// The users of `users.toml` that the settings name too, and those that are in a group that the settings lack.
     pub(super) fn oddities(&self) -> (Vec<String>, Vec<FileUser>) {
         let sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);

@@ -47,7 +47,11 @@ pub struct Answer {
 /// When there is no such user, or the topic is none.
 pub fn may(settings: &config::Broker, users: Option<Vec<FileUser>>, question: &Question<'_>) -> Result<Answer, String> {
     let more = users.map_or(MoreUsers::None, MoreUsers::Good);
-    let roster = Roster::new(settings, &more);
+    judge(&Roster::new(settings, &more), settings, question)
+}
+
+/// The same by a roster that is there.
+pub(super) fn judge(roster: &Roster, settings: &config::Broker, question: &Question<'_>) -> Result<Answer, String> {
     if roster.user(question.user).is_none() {
         return Err(format!("there is no user `{}`", question.user));
     }

@@ -2,7 +2,7 @@
 //!
 //! Owns everything that a client can observe of MQTT. Never sees a radio: messages come from the pipeline and go to it.
 //! `listener.rs` accepts, `streams.rs` takes what no listener accepted, `tls.rs` and `websocket/` do what comes first where that is not MQTT, `handshake.rs` decides on CONNECT, `connection.rs` is one client's conversation, `session.rs`
-//! what is remembered of it, `registry.rs` who has which session, `inventory/` what operators see of them, `hub.rs` hands messages to sessions (most of them by the short way of `hub/desk.rs`), `table.rs` who wants what, `known.rs` which topics are matched already, `router.rs` is the
+//! what is remembered of it, `registry.rs` who has which session, `inventory/` what operators see of them, `enrolment.rs` what they do about users, `hub.rs` hands messages to sessions (most of them by the short way of `hub/desk.rs`), `table.rs` who wants what, `known.rs` which topics are matched already, `router.rs` is the
 //! fan-out engine and the only file that names rumqttd.
 
 mod access;
@@ -12,6 +12,7 @@ mod answers;
 mod budget;
 mod connection;
 mod denials;
+mod enrolment;
 mod gate;
 mod handshake;
 mod hub;
@@ -50,6 +51,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+pub use enrolment::{Enrolled, Listed};
 pub use inventory::{Amount, Client, Found, Search, SessionAfter};
 pub use listener::bind;
 pub use may::{Answer, Operation, Question, may};
@@ -74,6 +76,7 @@ use crate::password::Permit;
 use crate::pipeline::{Intake, Pipeline};
 use crate::store::{Store, Stored};
 use crate::supervisor::{Rank, Supervisor, UnitError};
+pub use crate::users::Grant;
 use crate::users::UsersFile;
 
 /// What all connections share.

@@ -14,6 +14,11 @@ impl Users {
         Self(Mutex::new(file))
     }
 
+    /// The file, for whoever changes it.
+    pub(super) fn file(&self) -> UsersFile {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Has the accounts take what the file says. A damaged one is told, with line and remedy, and changes nothing.
     pub(super) fn read(&self, accounts: &Accounts) -> Result<(), Problems> {
         let file = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -11,6 +11,7 @@ const PAGES: &[(&str, &str)] = &[
     ("/messages?way=1", "since the first byte"),
     ("/broker", "Nobody is connected"),
     ("/uplinks", "An uplink sends messages"),
+    ("/broker/users", "Add a user"),
     ("/account", "Another password"),
     ("/people", "What was changed"),
 ];

@@ -10,3 +10,4 @@ mod people;
 mod routes;
 mod secure;
 mod uplinks;
+mod users;

@@ -16,8 +16,10 @@ mod security;
 mod set_up;
 pub(super) mod shown;
 mod sign_in;
+mod ticket;
 pub(super) mod tokens;
 mod uplinks;
+pub(super) mod users;
 
 use std::sync::Arc;
 
@@ -47,6 +49,7 @@ const MENU: &[(&str, &str, Role)] = &[
     (messages::PATH, "Live messages", Role::Viewer),
     (broker::PATH, "Broker", Role::Viewer),
     (uplinks::PATH, "Uplinks", Role::Viewer),
+    (users::PATH, "MQTT users", Role::Admin),
     (people::PATH, "People", Role::Admin),
 ];
 
@@ -62,6 +65,7 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .with(uplinks::routes)
         .with(letters::routes)
         .with(account::routes)
+        .with(users::routes)
         .with(people::routes)
         .with(tokens::routes)
 }

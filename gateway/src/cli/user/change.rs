@@ -1,60 +1,31 @@
 //! Changing users: in their file, then in the running gateway.
 
 use std::io::{BufRead, BufReader, Read};
-use std::time::SystemTime;
 
 use super::super::{runtime, say, socket};
 use super::{Add, Found, Passwd, Password};
-use crate::config::{self, Allowed, Credential, FileUser, User};
-use crate::message::TopicFilter;
 use crate::password::{self, Hash};
+use crate::users::{self, Grant};
 
 /// The longest password that is read.
 const PASSWORD_BYTES: u64 = 4096;
 
 pub(super) fn add(found: &Found, add: &Add) -> Result<(), String> {
-    let name = &add.named.name;
-    if !config::is_user_name(name) {
-        return Err("a user's name is a text of 1 to 256 bytes without control characters".to_owned());
-    }
-    not_of_the_settings(found, name, "is there already")?;
-    let allowed = if add.all { None } else { Some(rights(found, add)?) };
+    let (name, settings) = (&add.named.name, &found.settings.broker);
+    users::check_new(settings, name)?;
+    let Add { groups, publish, subscribe, all, .. } = add;
+    let (groups, publish, subscribe) = (groups.clone(), publish.clone(), subscribe.clone());
+    let allowed = Grant { everything: *all, groups, publish, subscribe }.allowed(settings)?;
     let (password, hash) = add.password.take()?;
     std::fs::create_dir_all(&found.data_dir).map_err(|error| format!("{}: {error}", found.data_dir.display()))?;
-    found.file.change(|users| {
-        if users.iter().any(|other| other.user.name == *name) {
-            return Err(format!("the user `{name}` is there already; `stile user passwd` gives another password"));
-        }
-        let user = User { name: name.clone(), credential: Credential::Hash(hash), allowed };
-        let now = Some(SystemTime::now());
-        users.push(FileUser { user, made: now, changed: now });
-        Ok(())
-    })?;
+    found.file.add(settings, name, hash, allowed)?;
     say(&format!("{name}: added"));
     show_once(password);
     Ok(())
 }
 
-fn rights(found: &Found, add: &Add) -> Result<Allowed, String> {
-    let known = &found.settings.broker.group;
-    for name in &add.groups {
-        if !known.iter().any(|group| group.name == *name) {
-            return Err(format!("there is no group `{name}`; add a [[broker.group]] of that name to the settings"));
-        }
-    }
-    let filters = |texts: &[String]| -> Result<Vec<TopicFilter>, String> {
-        texts.iter().map(|text| config::right(text).map_err(|is| format!("the filter `{text}` {is}"))).collect()
-    };
-    Ok(Allowed { groups: add.groups.clone(), publish: filters(&add.publish)?, subscribe: filters(&add.subscribe)? })
-}
-
 pub(super) fn remove(found: &Found, name: &str) -> Result<(), String> {
-    not_of_the_settings(found, name, "can't be removed here")?;
-    found.file.change(|users| {
-        let before = users.len();
-        users.retain(|other| other.user.name != name);
-        if users.len() < before { Ok(()) } else { Err(unknown(name)) }
-    })?;
+    found.file.remove(&found.settings.broker, name)?;
     say(&format!("{name}: removed"));
     if found.settings.broker.tls.as_ref().is_some_and(|tls| tls.client_certificate_user) {
         say("a certificate with this name still connects, with the rights of the group `certified` or none");
@@ -63,28 +34,12 @@ pub(super) fn remove(found: &Found, name: &str) -> Result<(), String> {
 }
 
 pub(super) fn passwd(found: &Found, passwd: &Passwd) -> Result<(), String> {
-    let name = &passwd.named.name;
-    not_of_the_settings(found, name, "has its password there")?;
+    let (name, settings) = (&passwd.named.name, &found.settings.broker);
+    users::check_password_is_here(settings, name)?;
     let (password, hash) = passwd.password.take()?;
-    found.file.change(|users| {
-        let user = users.iter_mut().find(|other| other.user.name == *name).ok_or_else(|| unknown(name))?;
-        user.user.credential = Credential::Hash(hash);
-        user.changed = Some(SystemTime::now());
-        Ok(())
-    })?;
+    found.file.give_password(settings, name, hash)?;
     say(&format!("{name}: has a new password"));
     show_once(password);
-    Ok(())
-}
-
-fn unknown(name: &str) -> String {
-    format!("there is no user `{name}`; `stile user list` names them")
-}
-
-fn not_of_the_settings(found: &Found, name: &str, what: &str) -> Result<(), String> {
-    if found.settings.broker.user.iter().any(|user| user.name == name) {
-        return Err(format!("the user `{name}` stands in the settings, in a [[broker.user]], and {what}"));
-    }
     Ok(())
 }
 

@@ -34,8 +34,8 @@ pub(super) struct Clients {
     pub(super) filters: u64,
     /// Retained messages.
     pub(super) retained: Amount,
-    /// Bytes that wait for clients.
-    pub(super) queue_bytes: u64,
+    /// What waits for all clients together.
+    pub(super) waiting: Amount,
 }
 
 /// One client. Its counts are of its session.
@@ -116,7 +116,7 @@ impl From<Client> for OneClient {
 
 /// Gathers those that are asked for.
 pub(super) fn gather(sources: &Sources, wanted: &broker::Search) -> Clients {
-    let broker::Found { clients, matching, there, away } = sources.broker.find_clients(wanted);
+    let broker::Found { clients, matching, there, away, waiting } = sources.broker.find_clients(wanted);
     let stats = sources.broker.stats();
     let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     Clients {
@@ -126,7 +126,7 @@ pub(super) fn gather(sources: &Sources, wanted: &broker::Search) -> Clients {
         away: away as u64,
         filters: read(&stats.filters),
         retained: Amount { messages: read(&stats.retained), bytes: read(&stats.retained_bytes) },
-        queue_bytes: read(&stats.queue_bytes),
+        waiting: waiting.into(),
     }
 }
 

@@ -39,6 +39,7 @@ fn clients_are_found_by_their_ids_and_shown_with_what_they_have() {
     });
     assert_eq!(ids(&found), ["Pump-1", "other", "pump-away"]);
     assert_eq!((&found["connected"], &found["away"], &found["matching"]), (&2.into(), &1.into(), &3.into()));
+    assert_eq!(found["waiting"]["messages"], 1);
     assert_eq!((&found["retained"]["messages"], &found["filters"]), (&1.into(), &3.into()));
     let one = &found["clients"][0];
     assert_eq!((&one["protocol"], &one["keep_alive_seconds"]), (&"3.1.1".into(), &90.into()));
@@ -102,7 +103,7 @@ fn an_operator_sends_a_client_away_and_a_viewer_does_not() {
     let fields = |csrf: &str, forget: &str| {
         [("csrf", csrf.to_owned()), ("id", "pump/1".to_owned()), ("forget", forget.to_owned())]
     };
-    let mut send = |visitor: &mut Visitor, csrf: &str, forget: &str| {
+    let send = |visitor: &mut Visitor, csrf: &str, forget: &str| {
         let fields = fields(csrf, forget);
         let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
         visitor.post("/broker/disconnect", &fields)

@@ -154,6 +154,8 @@ fn every_page_is_accessible_in_both_themes_and_fits_into_every_width() {
 /// Whether the page that is open is accessible, and as wide as its window, in both themes. Pictures are called `name`.
 #[track_caller]
 pub(super) fn fits_everybody(browser: &Browser, name: &str) {
+    // What is scrolled away below the bar is covered by it.
+    browser.run("scrollTo(0, 0)");
     for theme in ["light", "dark"] {
         browser.prefer(theme);
         for width in WIDTHS {

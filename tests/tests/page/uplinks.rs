@@ -198,7 +198,7 @@ fn an_uplink_with_paths_letters_and_a_test_is_a_page_for_everybody() {
     let browser = Browser::start();
     sign_in(&browser, &stile);
     browser.open(&url(&stile, "/uplinks"));
-    browser.wait_text("keeps");
+    browser.wait_text("online");
     fits_everybody(&browser, "uplinks-some");
     browser.open(&url(&stile, "/uplinks/up"));
     browser.wait_text("too-large");

@@ -14,7 +14,7 @@ use super::shown::{beginning, bytes, count, cut, duration, minute};
 use super::{Frame, Input, show};
 use crate::admin::Sources;
 use crate::admin::audit::Did;
-use crate::admin::clients::{self, Clients, OneClient, gather_aside};
+use crate::admin::clients::{self, Amount, Clients, OneClient, gather_aside};
 use crate::admin::problem::Problem;
 use crate::admin::routes::{Access, Routes};
 use crate::admin::trust::Caller;
@@ -58,10 +58,7 @@ impl OneClient {
     }
 
     fn waits(&self) -> String {
-        match self.queue.messages {
-            0 => "–".to_owned(),
-            messages => format!("{}, {}", count(messages), bytes(self.queue.bytes)),
-        }
+        if self.queue.messages == 0 { "–".to_owned() } else { in_words(self.queue) }
     }
 
     fn keep_alive(&self) -> String {
@@ -82,6 +79,10 @@ impl OneClient {
     fn error(&self) -> Option<String> {
         self.last_error.as_deref().map(|error| cut(error, SHOWN))
     }
+}
+
+fn in_words(Amount { messages, bytes: weight }: Amount) -> String {
+    format!("{} ({})", count(messages), bytes(weight))
 }
 
 #[derive(Template)]
@@ -105,12 +106,11 @@ impl Page {
     /// The broker as names and words.
     fn facts(&self) -> Vec<(&'static str, String)> {
         let clients = &self.clients;
-        let retained = &clients.retained;
         vec![
             ("Connected", count(clients.connected)),
             ("Away, with a session", count(clients.away)),
-            ("Waits for clients", bytes(clients.queue_bytes)),
-            ("Retained messages", format!("{}, {}", count(retained.messages), bytes(retained.bytes))),
+            ("Waits for clients", in_words(clients.waiting)),
+            ("Retained messages", in_words(clients.retained)),
             ("Distinct filters", count(clients.filters)),
         ]
     }

@@ -167,7 +167,7 @@ impl Card {
         totals.subscriptions += sheet.subscriptions.len() as u64;
     }
 
-    fn queue(&self) -> Amount {
+    pub(super) fn queue(&self) -> Amount {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let (messages, bytes) = self.outbox.load();
         Amount { messages: messages as u64 + read(&self.retained), bytes: bytes as u64 + read(&self.retained_bytes) }

@@ -105,6 +105,8 @@ pub struct Found {
     pub there: usize,
     /// Of all clients, how many are away.
     pub away: usize,
+    /// What waits for all of them.
+    pub waiting: Amount,
 }
 
 /// What all sessions hold together.
@@ -149,6 +151,11 @@ impl Inventory {
         let cards: Vec<_> = self.lock().values().cloned().collect();
         let (part, all) = (search.part.to_lowercase(), cards.len());
         let there = cards.iter().filter(|card| card.is_connected()).count();
+        let mut waiting = Amount::default();
+        for queue in cards.iter().map(|card| card.queue()) {
+            waiting.messages += queue.messages;
+            waiting.bytes += queue.bytes;
+        }
         let fits = |card: &&Arc<Card>| {
             search.connected.is_none_or(|connected| card.is_connected() == connected)
                 && (part.is_empty() || card.id().to_lowercase().contains(&part))
@@ -156,7 +163,7 @@ impl Inventory {
         let matching: Vec<_> = cards.iter().filter(fits).collect();
         let given = matching.iter().skip(search.skip).take(search.most);
         let clients = given.map(|card| card.client()).collect();
-        Found { clients, matching: matching.len(), there, away: all - there }
+        Found { clients, matching: matching.len(), there, away: all - there, waiting }
     }
 
     /// Sums over all sessions.

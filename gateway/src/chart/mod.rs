@@ -38,7 +38,7 @@ const HEIGHT: i32 = WORDS + 14;
 fn begin(id: &str, title: &str, description: &str, height: i32, scale: &scale::Scale) -> String {
     let (id, title, description) = (escaped(id), escaped(title), escaped(description));
     let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"chart\" role=\"img\" viewBox=\"0 0 {WIDTH} {height}\" \
+        "<svg class=\"chart\" role=\"img\" viewBox=\"0 0 {WIDTH} {height}\" \
          aria-labelledby=\"{id}-t {id}-d\"><title id=\"{id}-t\">{title}</title><desc id=\"{id}-d\">{description}</desc>"
     );
     let mut grid = String::new();

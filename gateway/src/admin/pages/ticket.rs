@@ -83,7 +83,7 @@ fn picture(text: &str) -> Option<String> {
         }
     }
     Some(format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"qr\" role=\"img\" aria-label=\"The same as a code for a \
+        "<svg class=\"qr\" role=\"img\" aria-label=\"The same as a code for a \
          camera\" viewBox=\"0 0 {side} {side}\" shape-rendering=\"crispEdges\"><rect width=\"{side}\" \
          height=\"{side}\"/><path d=\"{path}\"/></svg>"
     ))

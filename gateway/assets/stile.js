@@ -11,7 +11,7 @@ for (const part of document.querySelectorAll("[data-live]")) {
         const answer = await fetch(location.href, { headers: { "x-by-itself": "1", accept: "text/html" }, redirect: "error" });
         const fresh = answer.ok && new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(part.id);
         const now = document.getElementById(part.id);
-        if (fresh && now && !now.contains(document.activeElement)) {
+        if (fresh && now && !now.contains(document.activeElement) && !now.querySelector(".dragged")) {
           const open = [...now.querySelectorAll("details")].map((details) => details.open);
           fresh.querySelectorAll("details").forEach((details, at) => { details.open = Boolean(open[at]); });
           now.replaceWith(fresh);
@@ -30,6 +30,39 @@ for (const menu of document.querySelectorAll("details.menu")) {
   });
   document.addEventListener("click", (event) => { if (!menu.contains(event.target)) menu.open = false; });
 }
+
+// Plugins change places by dragging one onto another; their buttons do the same.
+let dragged = null;
+const stage = (event) => (event.target.closest ? event.target.closest("[data-place]") : null);
+document.addEventListener("dragstart", (event) => {
+  dragged = stage(event);
+  if (!dragged) return;
+  event.dataTransfer.effectAllowed = "move";
+  event.dataTransfer.setData("text/plain", dragged.dataset.place);
+  dragged.classList.add("dragged");
+});
+document.addEventListener("dragover", (event) => {
+  const over = dragged && stage(event);
+  document.querySelectorAll(".over").forEach((other) => other.classList.toggle("over", other === over));
+  if (!over) return;
+  event.preventDefault();
+  if (over !== dragged) over.classList.add("over");
+});
+document.addEventListener("drop", (event) => {
+  const over = dragged && stage(event);
+  if (!over || over === dragged) return;
+  event.preventDefault();
+  const form = dragged.querySelector("[data-move]"), place = document.createElement("input");
+  place.type = "hidden";
+  place.name = "place";
+  place.value = over.dataset.place;
+  form.append(place);
+  form.submit();
+});
+document.addEventListener("dragend", () => {
+  document.querySelectorAll(".dragged, .over").forEach((other) => other.classList.remove("dragged", "over"));
+  dragged = null;
+});
 
 // Live messages.
 const live = document.getElementById("live");
@@ -66,9 +99,31 @@ if (live) {
     details.addEventListener("toggle", () => { if (details.children.length < 2) details.append(make("pre", pretty(text))); });
     return details;
   };
+  // Messages that somebody chose, to try a plugin on or to make a case of; in the order in which they came.
+  const chosen = new Map(), form = $("chosen");
+  const choose = (message) => {
+    const time = message.time.slice(11, 23);
+    if (!form) return [time];
+    const label = make("label", "", "choose"), box = make("input");
+    box.type = "checkbox";
+    box.checked = chosen.has(message.id);
+    box.setAttribute("aria-label", `Choose the message of ${time}, ${message.topic}`);
+    box.onchange = () => {
+      if (box.checked) chosen.set(message.id, message); else chosen.delete(message.id);
+      $("chosen-count").textContent = chosen.size;
+      form.hidden = chosen.size === 0;
+    };
+    label.append(box, time);
+    return [label];
+  };
+  if (form) form.onsubmit = (event) => {
+    const all = [...chosen.values()].sort((a, b) => (a.time < b.time ? -1 : 1));
+    $("chosen-messages").value = all.map((message) => JSON.stringify(message)).join("\n");
+    form.action = `/plugins/${$("chosen-plugin").value}/${event.submitter.value}`;
+  };
   const rowOf = (message) => {
     const row = make("tr");
-    for (const content of [[message.time.slice(11, 23)], broken(message.topic), [message.origin], [payload(message)]]) row.insertCell().append(...content);
+    for (const content of [choose(message), broken(message.topic), [message.origin], [payload(message)]]) row.insertCell().append(...content);
     return row;
   };
   // With the way of each, a row is a message, and its last cell has what became of it, step by step.

@@ -4,23 +4,39 @@
 //! A plugin that can't be loaded does not keep the gateway from starting: its messages go by `on-failure`, and it is
 //! shown as failed. On a reload its predecessor goes on instead, unless nobody that is trusted signed that either.
 //! `fit.rs` asks of a component what can be asked before it is compiled, `maker.rs` makes a plugin of it, `memories.rs`
-//! keeps what each remembers.
+//! keeps what each remembers, `about.rs` is what is shown of a component.
+//!
+//! What the command line and the admin page both do with plugins: `site.rs` is where they are, `install.rs` what it takes to
+//! install one, `edit.rs` changes the settings' texts, `capture.rs` and `played.rs` play messages and cases. `desk.rs` changes
+//! the plugins of the gateway that runs, `trial.rs` tries one out beside it, `case.rs` makes a case of messages.
 
+mod about;
+pub mod capture;
+mod case;
+pub mod desk;
+pub mod edit;
 pub mod fit;
+pub mod install;
 mod maker;
 mod memories;
+pub mod played;
+pub mod site;
+mod trial;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use tokio::sync::Mutex;
 
+pub use self::about::About;
+use self::about::in_words;
 use self::fit::Fit;
 pub use self::maker::load;
 use self::maker::{Maker, Unfit};
 use self::memories::Memories;
+pub use self::trial::{Seen, Trial, TrialError};
 use crate::config::{self, OnFailure, Require, Trust};
 use crate::message::{Message, TopicFilter};
 use crate::pipeline::{
@@ -47,13 +63,33 @@ pub struct Shown {
     pub status: Option<Arc<Status>>,
 }
 
+/// A plugin of the settings that are in force, on the messages' way or not.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// As it is written, with what its manifest says where the settings say nothing.
+    pub settings: Arc<config::Plugin>,
+    /// What its component says, as it was when the settings came in force.
+    pub about: Arc<About>,
+    /// How it is on the messages' way; `None` when it is not enabled.
+    pub shown: Option<Shown>,
+}
+
 /// All plugins, running. One for the life of the gateway.
 pub struct Plugins {
     pipeline: Arc<Pipeline>,
     maker: Arc<Maker>,
     /// Held while they change.
     present: Mutex<BTreeMap<String, Present>>,
-    shown: RwLock<Vec<Shown>>,
+    in_force: RwLock<InForce>,
+    /// Held while one is tried out.
+    trial: std::sync::Mutex<()>,
+}
+
+/// What was taken last.
+#[derive(Default)]
+struct InForce {
+    listed: Vec<Listed>,
+    trust: Trust,
 }
 
 /// What stands on the messages' way under one name.
@@ -89,12 +125,22 @@ impl Plugins {
     /// None yet; takes what they left in the store.
     pub fn new(pipeline: Arc<Pipeline>, data_dir: &Path, store: Store, stored: &mut Stored) -> Self {
         let maker = Maker::new(data_dir, Memories::new(store, &pipeline, stored));
-        Self { pipeline, maker: Arc::new(maker), present: Mutex::default(), shown: RwLock::default() }
+        let (present, in_force) = (Mutex::default(), RwLock::default());
+        Self { pipeline, maker: Arc::new(maker), present, in_force, trial: std::sync::Mutex::default() }
     }
 
-    /// How they are, in the order of the messages' way.
+    /// How those on the messages' way are, in its order.
     pub fn shown(&self) -> Vec<Shown> {
-        self.shown.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.in_force().listed.iter().filter_map(|listed| listed.shown.clone()).collect()
+    }
+
+    /// All of the settings, in the order of the messages' way.
+    pub fn listed(&self) -> Vec<Listed> {
+        self.in_force().listed.clone()
+    }
+
+    fn in_force(&self) -> RwLockReadGuard<'_, InForce> {
+        self.in_force.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is held for a plugin.
@@ -108,14 +154,25 @@ impl Plugins {
     /// [`StageError`]; then all stay what they were. That one can't be loaded is no error here: it is logged and shown.
     pub async fn set(&self, settings: &[config::Plugin], trust: &Trust) -> Result<(), StageError> {
         let mut present = self.present.lock().await;
-        let (mut stages, mut next) = (Vec::new(), Vec::new());
-        for settings in settings.iter().filter(|plugin| plugin.enabled) {
+        let (mut stages, mut next, mut all) = (Vec::new(), Vec::new(), Vec::new());
+        for settings in settings {
+            if !settings.enabled {
+                let about = Arc::new(about(settings, trust).await);
+                all.push(Listed { settings: Arc::new(settings.clone()), about, shown: None });
+                continue;
+            }
             let old = present.get(&settings.name);
             let made = self.make(settings, trust, old).await;
             let topics = made.running.as_ref().map_or(&settings.topics, |running| &running.topics);
             let shelf = self.maker.memories.shelf(&settings.name);
             shelf.set_room(settings.limits.held_bytes);
             stages.push(stage(settings, topics.clone(), made.processor, shelf));
+            let shown = Some(made.shown.clone());
+            let about = match made.about {
+                Some(about) => Arc::new(about),
+                None => Arc::new(about(settings, trust).await),
+            };
+            all.push(Listed { settings: Arc::new(made.settings), about, shown });
             next.push(Present { settings: settings.clone(), shown: made.shown, running: made.running });
         }
         self.pipeline.set_stages(stages, CHANGE_PATIENCE).await?;
@@ -127,8 +184,8 @@ impl Plugins {
         if let Err(panic) = tended {
             log::error!(error:% = panic; "what plugins left could not be let go");
         }
-        let shown = next.iter().map(|present| present.shown.clone()).collect();
-        *self.shown.write().unwrap_or_else(PoisonError::into_inner) = shown;
+        let in_force = InForce { listed: all, trust: trust.clone() };
+        *self.in_force.write().unwrap_or_else(PoisonError::into_inner) = in_force;
         *present = next.into_iter().map(|present| (present.settings.name.clone(), present)).collect();
         Ok(())
     }
@@ -143,8 +200,8 @@ impl Plugins {
         let made = made.unwrap_or_else(|panic| Err(Unfit { hash: None, why: panic.to_string() }));
         match (made, old) {
             (Ok((fit, hash, Some(plugin))), _) => Made::present(plugin, hash, fit),
-            (Ok((fit, ..)), Some(old)) => Made { processor: None, shown: old.shown.clone(), running: Some(fit.into()) },
-            (Ok(_), None) => Made::absent(settings, Unfit { hash: None, why: "it is not there".into() }, None),
+            (Ok((fit, hash, None)), Some(old)) => Made::unchanged(old, &hash, fit),
+            (Ok((.., None)), None) => Made::absent(settings, Unfit { hash: None, why: "it is not there".into() }, None),
             (Err(unfit), old) => {
                 let may_go_on = |running: &Running| running.may_go_on(trust);
                 Made::absent(settings, unfit, old.filter(|old| old.running.as_ref().is_some_and(may_go_on)))
@@ -167,8 +224,18 @@ fn stage(
     Stage { name: settings.name.as_str().into(), topics, fallback, shelf: Some(shelf), processor }
 }
 
+/// Of one that is not asked on the messages' way. Reading it blocks; a panic leaves nothing known.
+async fn about(settings: &config::Plugin, trust: &Trust) -> About {
+    let (file, trust) = (settings.file.clone(), trust.clone());
+    tokio::task::spawn_blocking(move || About::read(&file, &trust)).await.unwrap_or_default()
+}
+
 /// What is to stand under one name, and how it is shown.
 struct Made {
+    /// With what its manifest says.
+    settings: config::Plugin,
+    /// `None`: nothing was found out.
+    about: Option<About>,
     /// `None`: what stands there goes on.
     processor: Option<Box<dyn Processor>>,
     shown: Shown,
@@ -189,12 +256,20 @@ impl Made {
         let topics = fit.settings.topics.iter().map(TopicFilter::as_str).collect::<Vec<_>>().join(" ");
         let tick = fit.settings.tick.map_or("none".into(), |tick| humantime::format_duration(tick).to_string());
         log::info!(
-            plugin = name, version = version, sha256 = hash, signer = signer_text(&fit.signer), topics = topics,
+            plugin = name, version = version, sha256 = hash, signer = in_words(&fit.signer), topics = topics,
             tick = tick;
             "a plugin is loaded"
         );
+        let about = Some(About::of(&hash, &fit));
         let shown = Shown { name, hash: Some(hash), load_error: None, status: Some(plugin.status()) };
-        Self { processor: Some(Box::new(plugin)), shown, running: Some(fit.into()) }
+        let settings = fit.settings.clone();
+        Self { settings, about, processor: Some(Box::new(plugin)), shown, running: Some(fit.into()) }
+    }
+
+    /// For one that goes on as it is.
+    fn unchanged(old: &Present, hash: &str, fit: Fit) -> Self {
+        let (settings, about) = (fit.settings.clone(), Some(About::of(hash, &fit)));
+        Self { settings, about, processor: None, shown: old.shown.clone(), running: Some(fit.into()) }
     }
 
     /// For one that can't be loaded.
@@ -210,16 +285,7 @@ impl Made {
         let shown = Shown { name: settings.name.clone(), hash, load_error: Some(why), status };
         let processor = (!goes_on).then(|| Box::new(Absent(settings.on_failure)) as Box<dyn Processor>);
         let running = old.and_then(|old| old.running.clone());
-        Self { processor, shown, running }
-    }
-}
-
-fn signer_text(signer: &Signer) -> String {
-    match signer {
-        Signer::Nobody => "nobody".into(),
-        Signer::Unknown(Some(key)) => format!("{key}, which is not trusted"),
-        Signer::Unknown(None) => "a key that is not trusted".into(),
-        Signer::Trusted(name, _) => name.clone(),
+        Self { settings: settings.clone(), about: None, processor, shown, running }
     }
 }
 

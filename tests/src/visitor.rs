@@ -116,7 +116,7 @@ impl Visitor {
     }
 
     /// Asks for anything.
-    pub fn ask(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    pub fn ask(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Answer {
         let mut stream = self.send(method, path, headers, body);
         let mut bytes = Vec::new();
         // TLS without a proper end is fine where the length is known.
@@ -133,7 +133,7 @@ impl Visitor {
     }
 
     /// Sends a request and leaves the answer to be read.
-    pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Box<dyn Read> {
+    pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Box<dyn Read> {
         let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", self.address);
         let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         if !cookies.is_empty() {
@@ -143,18 +143,20 @@ impl Visitor {
         for (name, value) in own.chain(headers.iter().copied()) {
             head += &format!("{name}: {value}\r\n");
         }
-        let request = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
+        let body = body.as_ref();
+        let head = format!("{head}Content-Length: {}\r\n\r\n", body.len());
+        let request = [head.as_bytes(), body].concat();
         let mut stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         match &self.tls {
             None => {
-                stream.write_all(request.as_bytes()).unwrap();
+                stream.write_all(&request).unwrap();
                 Box::new(stream)
             }
             Some(config) => {
                 let tls = ClientConnection::new(Arc::clone(config), "localhost".try_into().unwrap()).unwrap();
                 let mut stream = StreamOwned::new(tls, stream);
-                stream.write_all(request.as_bytes()).unwrap();
+                stream.write_all(&request).unwrap();
                 Box::new(stream)
             }
         }

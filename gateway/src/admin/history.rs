@@ -8,6 +8,7 @@
 //! | `messages/held`, `messages/in-flight` | now |
 //! | `dropped/<reason>` | a second |
 //! | `stage/<plugin>/messages`, `stage/<plugin>/waiting` | a second; now |
+//! | `plugin/<name>/calls`, `plugin/<name>/cpu` | a second; mean CPU time of a call in microseconds |
 //! | `radio/<name>/received`, `.../rejected`, `.../sent` | frames a second |
 //! | `radio/<name>/rssi`, `.../snr` | mean of a step in dBm and dB |
 //! | `radio/<name>/sf/<factor>`, `radio/<name>/channel/<Hz>` | frames a second |
@@ -144,6 +145,12 @@ fn stages(all: &mut Vec<(String, Reading)>, sources: &Sources) {
     for stage in sources.pipeline.stages() {
         count(all, &format!("stage/{}/messages", stage.name), stage.taken);
         level(all, &format!("stage/{}/waiting", stage.name), stage.waiting as f64);
+    }
+    for shown in sources.plugins.shown() {
+        let Some(report) = shown.status.map(|status| status.report()) else { continue };
+        count(all, &format!("plugin/{}/calls", shown.name), report.calls);
+        let mean = Reading::Mean { sum: report.cpu.as_secs_f64() * 1e6, count: report.calls };
+        all.push((format!("plugin/{}/cpu", shown.name), mean));
     }
 }
 

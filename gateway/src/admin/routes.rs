@@ -117,6 +117,25 @@ impl Routes {
         if self.door == Door::Socket { self } else { self.post(path, access, handler) }
     }
 
+    /// Adds what takes a body of this length at most; the handler sees to where it goes and how long that may take.
+    pub(super) fn upload<H, T>(self, path: &'static str, access: Access, longest: usize, handler: H) -> Self
+    where
+        H: Handler<T, Arc<Sources>>,
+        T: 'static,
+    {
+        let handlers = on(MethodFilter::POST, handler).layer(DefaultBodyLimit::max(longest));
+        self.add(Verb::Post, path, access, handlers)
+    }
+
+    /// The same for where a page's form goes.
+    pub(super) fn upload_form<H, T>(self, path: &'static str, access: Access, longest: usize, handler: H) -> Self
+    where
+        H: Handler<T, Arc<Sources>>,
+        T: 'static,
+    {
+        if self.door == Door::Socket { self } else { self.upload(path, access, longest, handler) }
+    }
+
     /// Adds what puts something in the place of what is there.
     pub(super) fn put<H, T>(self, path: &'static str, access: Access, handler: H) -> Self
     where

@@ -28,7 +28,7 @@ use self::entry::Book;
 pub use self::entry::{Edit, Entry, State};
 use self::place::Place;
 use self::trial::Trial;
-use crate::config::{self, Change, Problem, Problems, Texts};
+use crate::config::{self, Change, Loaded, Problem, Problems, Texts};
 
 /// How long a change is on trial where nobody says otherwise.
 pub const CONFIRM_WITHIN: Duration = Duration::from_secs(90);
@@ -119,6 +119,14 @@ impl Changes {
     /// The name of the main file among [`Wanted`].
     pub fn main_name(&self) -> &str {
         self.place.main_name()
+    }
+
+    /// The settings as they stand in the files; that nobody may connect yet is no problem.
+    ///
+    /// # Errors
+    /// All that is wrong with them.
+    pub fn loaded(&self) -> Result<Loaded, Problems> {
+        config::load_before_users(self.place.main(), self.env.clone())
     }
 
     /// The files and what they say.

@@ -15,6 +15,8 @@ pub enum Unit {
     Bytes,
     /// A time.
     Seconds,
+    /// A short time.
+    Micros,
     /// Degrees Celsius.
     Celsius,
     /// Strength of a signal.
@@ -33,7 +35,7 @@ impl Unit {
             Self::Count => "",
             Self::PerSecond => "/s",
             Self::Bytes => "B",
-            Self::Seconds => "s",
+            Self::Seconds | Self::Micros => "s",
             Self::Celsius => "°C",
             Self::Dbm => "dBm",
             Self::Decibel => "dB",
@@ -55,6 +57,7 @@ impl Unit {
     fn write(self, value: f64, step: f64) -> String {
         match self {
             Self::Seconds => time(value),
+            Self::Micros => scaled(value, step, 1000.0, &["µ", "m", ""], "s"),
             Self::Bytes => scaled(value, step, 1024.0, &["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"], "B"),
             Self::Count | Self::PerSecond => {
                 scaled(value, step, 1000.0, &["", "k", "M", "G", "T", "P", "E"], self.suffix())

@@ -40,6 +40,8 @@ pub fn check_component(bytes: &[u8]) -> Result<(), String> {
     let Some(rest) = bytes.strip_prefix(MAGIC) else {
         return Err(match bytes.trim_ascii_start() {
             [] => "it is empty".into(),
+            [b'P', b'K', 3 | 5, ..] => "it is a ZIP archive; take the component out of it".into(),
+            [0x1f, 0x8b, ..] => "it is packed by gzip; unpack it first".into(),
             [b'(', ..] => "it is WebAssembly as text; a component is binary (`wasm-tools parse` makes one)".into(),
             _ => "it is no WebAssembly".to_owned(),
         });
@@ -65,6 +67,8 @@ mod tests {
             (&b""[..], "empty"),
             (b"  (component)", "as text"),
             (b"\x7fELF", "no WebAssembly"),
+            (b"PK\x03\x04rest", "ZIP archive"),
+            (b"\x1f\x8b\x08rest", "packed by gzip"),
             (&[0; 100], "no WebAssembly"),
             (b"\0asm\x01\0\0\0", "core WebAssembly module"),
             (b"\0asm", "cut off"),

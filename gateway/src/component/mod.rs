@@ -1,9 +1,9 @@
 //! What a plugin's file is, found without running or compiling it.
 //!
 //! `file.rs` reads it and knows a component by its first bytes, `shape.rs` finds what it imports and exports,
-//! `manifest.rs` what its author says of it, and `schema.rs` holds settings against what the manifest allows; `custom.rs`
-//! writes what is added to it. All that is read is bounded by the file's size: whoever wrote the file is not trusted. Never
-//! judges whether an operator wants it.
+//! `manifest.rs` what its author says of it, and `schema.rs` holds settings against what the manifest allows and makes a form of
+//! it; `custom.rs` writes what is added to it. All that is read is bounded by the file's size: whoever wrote the file is not
+//! trusted. Never judges whether an operator wants it.
 
 mod custom;
 mod file;
@@ -20,7 +20,7 @@ use ring::digest::{SHA256, digest};
 pub use custom::{custom_section, with_length};
 pub use file::{MAX_BYTES, check_component, read};
 pub use manifest::Manifest;
-pub use schema::{Key, Mismatch, Schema};
+pub use schema::{Field, Key, Kind, Mismatch, Schema, Unread, has_text};
 pub use shape::{MANIFEST, PACKAGE, Shape, foreign, interface};
 
 /// The longest text of others that a message repeats, in characters.

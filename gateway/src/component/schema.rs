@@ -6,6 +6,7 @@
 //! here (`pattern`, `patternProperties`, `format`, `if`) holds nothing up: the plugin itself has the last word on its
 //! settings.
 
+mod form;
 mod kinds;
 mod look;
 
@@ -13,6 +14,7 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
+pub use form::{Field, Kind, Unread, has_text};
 pub use look::Key;
 
 /// Looks at one value by one schema that a check may take.

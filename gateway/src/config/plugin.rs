@@ -10,7 +10,7 @@ use super::duration;
 use super::text::filters;
 use crate::message::TopicFilter;
 
-/// A filter on the messages' way. Plugins are asked in the order of the files.
+/// A filter on the messages' way. Plugins are asked in the order of the settings.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Plugin {

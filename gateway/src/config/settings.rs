@@ -31,7 +31,7 @@ pub struct Settings {
     pub radio: Vec<Radio>,
     /// `[plugins]`.
     pub plugins: Trust,
-    /// `[[plugin]]`, in the order of the files, which is the order of messages' way.
+    /// `[[plugin]]`, in the order of messages' way: that of `order` in `[plugins]`, then that of the files.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub plugin: Vec<Plugin>,
     /// `[[uplink]]`, in the order of the files.

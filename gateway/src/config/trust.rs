@@ -15,6 +15,9 @@ pub struct Trust {
     /// `[plugins.trusted-keys]`: keys whose signatures count, by the name of whoever has them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub trusted_keys: BTreeMap<String, PublicKey>,
+    /// Names of plugins in the order of messages' way. Those that it does not name come behind, in the order of the files.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub order: Vec<String>,
 }
 
 /// What a plugin must have to be run.

@@ -61,7 +61,8 @@ impl Plugin {
         let next_tick = terms.tick.filter(|_| loaded.ticks()).and_then(|period| now.checked_add(period));
         // Alone, each message has the same fuel whatever comes with it.
         let most_at_once = if terms.limits.fuel.is_some() { 1 } else { BATCH };
-        let own = Own { terms, status: Arc::default(), kv, gate: Gate::new(now), clock: Clock::Machine(now) };
+        let own =
+            Own { terms, status: Arc::default(), kv, gate: Gate::new(now), notepad: None, clock: Clock::Machine(now) };
         let (instance, at_once) = (None, most_at_once);
         Self {
             loaded,

@@ -8,7 +8,7 @@ use super::answer::Outgoing;
 use super::budget::Budget;
 use super::failure::Stop;
 use super::imports::clock::Clock;
-use super::imports::log::Gate;
+use super::imports::log::{Gate, Notepad};
 use super::kv::{Kv, Transaction};
 use super::room::Room;
 use super::status::{Figure, Status};
@@ -22,6 +22,8 @@ pub(super) struct Own {
     pub(super) status: Arc<Status>,
     pub(super) kv: Kv,
     pub(super) gate: Gate,
+    /// Where its lines go in the place of the log, for one that is tried out.
+    pub(super) notepad: Option<Notepad>,
     pub(super) clock: Clock,
 }
 

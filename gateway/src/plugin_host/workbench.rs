@@ -12,7 +12,7 @@ use super::answer::{Outcome, Outgoing};
 use super::budget::thread_time;
 use super::failure::{Failure, FailureKind};
 use super::imports::clock::Clock;
-use super::imports::log::Gate;
+use super::imports::log::{Gate, Notepad};
 use super::instance::Instance;
 use super::kv::Kv;
 use super::sandbox::Loaded;
@@ -55,8 +55,17 @@ impl std::fmt::Debug for Workbench {
 impl Workbench {
     /// A plugin that remembers nothing yet. `now`: microseconds since 1970.
     pub fn new(loaded: Loaded, terms: Terms, now: u64) -> Self {
-        let clock = Clock::Played(AtomicU64::new(now));
-        let own = Own { terms, status: Arc::default(), kv: Kv::default(), gate: Gate::new(Instant::now()), clock };
+        Self::with(loaded, terms, now, None)
+    }
+
+    /// The same, whose lines go to whoever asks for them and not into the log.
+    pub fn listening(loaded: Loaded, terms: Terms, now: u64) -> Self {
+        Self::with(loaded, terms, now, Some(Notepad::default()))
+    }
+
+    fn with(loaded: Loaded, terms: Terms, now: u64, notepad: Option<Notepad>) -> Self {
+        let (clock, gate) = (Clock::Played(AtomicU64::new(now)), Gate::new(Instant::now()));
+        let own = Own { terms, status: Arc::default(), kv: Kv::default(), gate, notepad, clock };
         let cpu = Duration::ZERO;
         Self { loaded, own: Arc::new(own), stamp: Stamp::new(0), instance: None, emitted: Vec::new(), cpu }
     }
@@ -151,6 +160,11 @@ impl Workbench {
     /// What it published besides since this was last asked.
     pub fn take_emitted(&mut self) -> Vec<Message> {
         std::mem::take(&mut self.emitted)
+    }
+
+    /// What it logged since this was last asked, if this listens.
+    pub fn take_lines(&self) -> Vec<(log::Level, String)> {
+        self.own.notepad.as_ref().map(Notepad::take).unwrap_or_default()
     }
 
     /// CPU time of the last call or start.

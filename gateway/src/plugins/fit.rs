@@ -32,6 +32,11 @@ impl fmt::Display for Misfit {
     }
 }
 
+/// All of them in one line.
+pub fn said(misfits: &[Misfit]) -> String {
+    misfits.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
 fn misfit(at: &[&str], what: impl Into<String>, remedy: impl Into<String>) -> Misfit {
     Misfit { at: at.iter().map(|key| (*key).to_owned()).collect(), what: what.into(), remedy: remedy.into() }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::fit::{Fit, fit};
+use super::fit::{Fit, fit, said};
 use super::lock;
 use super::memories::Memories;
 use crate::component::{fingerprint, read};
@@ -54,17 +54,13 @@ impl Maker {
     ) -> Result<(Fit, String, Option<Plugin>), Unfit> {
         let component = read(&settings.file).map_err(|why| Unfit { hash: None, why })?;
         let hash = fingerprint(&component);
-        let fit = fit(&component, settings, trust).map_err(|misfits| {
-            let why = misfits.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-            Unfit { hash: Some(hash.clone()), why }
-        })?;
+        let fit = fit(&component, settings, trust)
+            .map_err(|misfits| Unfit { hash: Some(hash.clone()), why: said(&misfits) })?;
         if known == Some(&hash) {
             return Ok((fit, hash, None));
         }
         let made = || -> Result<Plugin, String> {
-            let code = Code::of(&settings.limits);
-            let sandbox = self.sandbox(code)?;
-            let loaded = load(&self.cache, &self.compiler, &sandbox, code, &component)?;
+            let loaded = self.load(&component, Code::of(&settings.limits))?;
             let terms = Terms::of(&fit.settings)?;
             let kv = self.memories.of(&settings.name);
             let plugin = Plugin::new(loaded, terms, stamp, kv);
@@ -75,6 +71,12 @@ impl Maker {
             Ok(plugin) => Ok((fit, hash, Some(plugin))),
             Err(why) => Err(Unfit { hash: Some(hash), why }),
         }
+    }
+
+    /// A component's compiled code, in the sandbox in which such plugins run. Blocks for as long as compiling takes.
+    pub(super) fn load(&self, component: &[u8], code: Code) -> Result<Loaded, String> {
+        let sandbox = self.sandbox(code)?;
+        load(&self.cache, &self.compiler, &sandbox, code, component)
     }
 
     fn sandbox(&self, code: Code) -> Result<Arc<Sandbox>, String> {

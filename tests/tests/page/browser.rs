@@ -13,25 +13,26 @@ const PAGES: &[(&str, &str)] = &[
     ("/uplinks", "An uplink sends messages"),
     ("/broker/users", "Add a user"),
     ("/account", "Another password"),
+    ("/plugins", "Upload a plugin"),
     ("/people", "What was changed"),
 ];
 /// The widths of a phone, a tablet and a desk.
-const WIDTHS: [u32; 3] = [360, 768, 1440];
+pub(crate) const WIDTHS: [u32; 3] = [360, 768, 1440];
 
 /// Radios that are made up, and one that is not plugged in: there is something to see.
 const RADIOS: &str = "[[radio]]\nname = \"sensor\"\nkind = \"simulated\"\ndevice = \"line\"\nseed = 1\n\
                       [[radio]]\nname = \"boiler-room\"\nkind = \"serial\"\ndevice = \"/dev/stile-nowhere\"\nframing = \"line\"\n";
 
-pub(super) fn url(stile: &Stile, path: &str) -> String {
+pub(crate) fn url(stile: &Stile, path: &str) -> String {
     format!("http://{}{path}", stile.admin)
 }
 
 /// Where pictures go, for people to look at.
-pub(super) fn picture(name: &str) -> PathBuf {
+pub(crate) fn picture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/screenshots").join(format!("{name}.png"))
 }
 
-pub(super) fn sign_in(browser: &Browser, stile: &Stile) {
+pub(crate) fn sign_in(browser: &Browser, stile: &Stile) {
     browser.open(&url(stile, "/sign-in"));
     browser.fill("[name=name]", "anna");
     browser.fill("[name=password]", PASSWORD);

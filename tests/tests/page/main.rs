@@ -7,6 +7,8 @@ mod browser;
 mod coming_in;
 mod live;
 mod people;
+mod plugins;
+mod plugins_seen;
 mod routes;
 mod secure;
 mod uplinks;

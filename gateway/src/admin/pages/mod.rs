@@ -12,6 +12,7 @@ mod look;
 mod messages;
 pub(super) mod overview;
 pub(super) mod people;
+pub(super) mod plugins;
 mod security;
 mod set_up;
 pub(super) mod shown;
@@ -50,6 +51,7 @@ const MENU: &[(&str, &str, Role)] = &[
     (broker::PATH, "Broker", Role::Viewer),
     (uplinks::PATH, "Uplinks", Role::Viewer),
     (users::PATH, "MQTT users", Role::Admin),
+    (plugins::PATH, "Plugins", Role::Viewer),
     (people::PATH, "People", Role::Admin),
 ];
 
@@ -66,6 +68,7 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .with(letters::routes)
         .with(account::routes)
         .with(users::routes)
+        .with(plugins::routes)
         .with(people::routes)
         .with(tokens::routes)
 }
@@ -107,6 +110,11 @@ impl Frame {
             script: assets.script(),
             icon: assets.icon(),
         }
+    }
+
+    /// Whether whoever has signed in has this role, for what a page offers; the routes hold him to it.
+    pub(super) fn may(&self, needs: Role) -> bool {
+        self.person.as_ref().and_then(|(_, role)| Role::parse(role)).is_some_and(|role| role >= needs)
     }
 
     /// The menu, with whether each is the page that is shown. It leaves out what this person may not see.

@@ -5,16 +5,16 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use stile_filter::cases::{Case, What};
 
 use super::candidate::{self, Candidate};
 use super::figures::{median, size, time};
-use super::subject::{self, received};
 use crate::cli::{fail, say};
 use crate::message::{ClockQuality, Message, MessageIds, Origin, Topic};
 use crate::plugin_host::compile::Compiler;
 use crate::plugin_host::{Failure, Sandbox, Workbench};
+use crate::plugins::played::{self, received};
 
 /// Messages in one call. The gateway takes what waits, at most 64.
 const BATCHES: [usize; 3] = [1, 16, 64];
@@ -83,7 +83,7 @@ struct Figures {
 
 /// What the plugin is given.
 struct Load {
-    settings: String,
+    settings: Map<String, Value>,
     data: BTreeMap<String, String>,
     messages: Vec<Message>,
 }
@@ -108,7 +108,7 @@ fn bench(arguments: &Arguments) -> Result<Figures, String> {
         loads.push(began.elapsed());
     }
     let loaded = loaded.ok_or("there was no round")?;
-    let terms = candidate.terms(given.settings.clone(), &given.data)?;
+    let terms = candidate.terms(&given.settings, &given.data)?;
     let mut bench = Workbench::new(loaded, terms, START);
     let start = starts(&mut bench, arguments.rounds.min(31))?;
     let message =
@@ -181,7 +181,7 @@ fn of_case(path: &Path) -> Result<Load, String> {
         What::In(shown) => Some(
             shown
                 .message(case.time(step))
-                .and_then(|message| subject::of_case(&message, &ids).map_err(|error| error.to_string())),
+                .and_then(|message| played::of_case(&message, &ids).map_err(|error| error.to_string())),
         ),
         What::Tick(_) | What::Restart(_) => None,
     });
@@ -189,8 +189,7 @@ fn of_case(path: &Path) -> Result<Load, String> {
     if messages.is_empty() {
         return Err(explain("no message comes in it".to_owned()));
     }
-    let settings = Value::Object(case.settings).to_string();
-    Ok(Load { settings, data: case.data, messages })
+    Ok(Load { settings: case.settings, data: case.data, messages })
 }
 
 impl Figures {
@@ -219,7 +218,7 @@ impl Figures {
             "load_nanoseconds": nanos(self.load),
             "start_cpu_nanoseconds": nanos(self.start),
             "memory_bytes": self.memory,
-            "cpu_nanoseconds_a_message": message.collect::<serde_json::Map<_, _>>(),
+            "cpu_nanoseconds_a_message": message.collect::<Map<_, _>>(),
         })
     }
 }

@@ -4,11 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::candidate;
 use super::figures::size;
 use super::language::{self, Options};
 use crate::cli::{fail, say};
 use crate::component::{check_component, read};
+use crate::plugins::install::manifest;
 
 /// Make a component of a plugin's project
 #[derive(Debug, clap::Args)]
@@ -57,7 +57,7 @@ fn build(arguments: &Arguments) -> Result<String, String> {
 
 /// The plugin's name by its manifest; without one, that of the file.
 fn name(component: &[u8], built: &Path) -> Result<String, String> {
-    let named = candidate::manifest(component)?.map(|manifest| manifest.name);
+    let named = manifest(component)?.map(|manifest| manifest.name);
     // It becomes the name of a file.
     let good = |name: &String| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
     Ok(named.filter(good).unwrap_or_else(|| built.file_stem().unwrap_or_default().to_string_lossy().into_owned()))

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::component::{Manifest, Shape, check_component, plain, read};
+use serde_json::{Map, Value};
+
+use crate::component::{Manifest, check_component, read};
 use crate::config::{Grant, Limits};
 use crate::message::TopicFilter;
 use crate::plugin_host::cache::{Bounds, Cache};
@@ -15,6 +17,7 @@ use crate::plugin_host::compile::Compiler;
 use crate::plugin_host::engine::Code;
 use crate::plugin_host::{Loaded, Sandbox, Terms};
 use crate::plugins;
+use crate::plugins::install::{filter, grant, manifest};
 
 /// The longest file of cases, messages or settings that is read.
 const TEXT_MAX_BYTES: u64 = 64 << 20;
@@ -37,14 +40,6 @@ pub(super) struct Trial {
     /// Fuel that one call may use: a cut that falls at the same place on each machine
     #[arg(long, value_name = "N")]
     fuel: Option<u64>,
-}
-
-/// A grant by its name.
-pub(super) fn grant(text: &str) -> Result<Grant, String> {
-    let found = Grant::ALL.into_iter().find(|grant| grant.as_str() == text);
-    found.ok_or_else(|| {
-        format!("this version does not have `{}`; there are {}", plain(text), Grant::ALL.map(Grant::as_str).join(", "))
-    })
 }
 
 impl Trial {
@@ -89,8 +84,13 @@ impl Candidate {
         Code::of(&self.limits)
     }
 
-    /// What it is told and may do, with these settings (a JSON object) and data files (by name, as text).
-    pub(super) fn terms(&self, settings: String, data: &BTreeMap<String, String>) -> Result<Terms, String> {
+    /// What it is told and may do, with these settings and data files (by name, as text).
+    pub(super) fn terms(
+        &self,
+        settings: &Map<String, Value>,
+        data: &BTreeMap<String, String>,
+    ) -> Result<Terms, String> {
+        let settings = serde_json::to_string(settings).map_err(|error| error.to_string())?;
         let name = self.manifest.as_ref().map_or("plugin", |manifest| &manifest.name);
         let files = data.iter().map(|(name, text)| Ok((name.clone(), file_of(text)?)));
         let data = files.collect::<std::io::Result<BTreeMap<_, _>>>();
@@ -106,16 +106,6 @@ impl Candidate {
             _ => Ok(vec![filter("#")?]),
         }
     }
-}
-
-/// What a component says of itself.
-pub(super) fn manifest(component: &[u8]) -> Result<Option<Manifest>, String> {
-    Manifest::of(&Shape::of(component)?)
-}
-
-/// A filter of topics.
-pub(super) fn filter(text: &str) -> Result<TopicFilter, String> {
-    TopicFilter::new(text).map_err(|error| format!("the filter `{text}` {error}"))
 }
 
 /// Loads a component into a sandbox of its own. What was compiled before is taken from the user's own cache.
@@ -160,10 +150,8 @@ pub(super) fn text(path: &Path) -> Result<String, String> {
 }
 
 /// Settings in a file: a JSON object. Without a file, none.
-pub(super) fn settings(path: Option<&Path>) -> Result<String, String> {
-    let Some(path) = path else { return Ok("{}".to_owned()) };
-    let text = text(path)?;
-    let read = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&text);
-    let read = read.map_err(|error| format!("{}: no settings as a JSON object: {error}", path.display()))?;
-    Ok(serde_json::Value::Object(read).to_string())
+pub(super) fn settings(path: Option<&Path>) -> Result<Map<String, Value>, String> {
+    let Some(path) = path else { return Ok(Map::new()) };
+    serde_json::from_str(&text(path)?)
+        .map_err(|error| format!("{}: no settings as a JSON object: {error}", path.display()))
 }

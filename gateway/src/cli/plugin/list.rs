@@ -4,13 +4,14 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::candidate::manifest;
 use super::figures::size;
-use super::place::{Gateway, Place};
+use super::place::{Place, running};
 use crate::cli::text::{columns, visible};
 use crate::cli::{fail, say, wrong_settings};
 use crate::component::{fingerprint, read};
 use crate::config;
+use crate::plugins::install::manifest;
+use crate::plugins::site::Site;
 
 /// List the plugins of the settings, and how they are
 #[derive(Debug, clap::Args)]
@@ -30,13 +31,13 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    let gateway = match arguments.place.find() {
-        Ok(gateway) => gateway,
+    let site = match arguments.place.find() {
+        Ok(site) => site,
         Err(problems) => return wrong_settings(&problems),
     };
-    match gateway.running() {
+    match running(&site) {
         Ok(running) => {
-            let all = all(&gateway, running.as_deref());
+            let all = all(&site, running.as_deref());
             say(&if arguments.json { format!("{all:#}") } else { table(&all) });
             ExitCode::SUCCESS
         }
@@ -45,12 +46,12 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 }
 
 /// One object for each plugin of the settings.
-fn all(gateway: &Gateway, running: Option<&[Value]>) -> Value {
-    let plugins = gateway.loaded.settings.plugin.iter();
-    plugins.map(|plugin| describe(gateway, plugin, running)).collect()
+fn all(site: &Site, running: Option<&[Value]>) -> Value {
+    let plugins = site.loaded.settings.plugin.iter();
+    plugins.map(|plugin| describe(site, plugin, running)).collect()
 }
 
-fn describe(gateway: &Gateway, plugin: &config::Plugin, running: Option<&[Value]>) -> Value {
+fn describe(site: &Site, plugin: &config::Plugin, running: Option<&[Value]>) -> Value {
     let component = read(&plugin.file);
     let version =
         component.as_ref().ok().and_then(|bytes| manifest(bytes).ok().flatten()).map(|manifest| manifest.version);
@@ -71,7 +72,7 @@ fn describe(gateway: &Gateway, plugin: &config::Plugin, running: Option<&[Value]
         "state": state,
         "topics": plugin.topics.iter().map(crate::message::TopicFilter::as_str).collect::<Vec<_>>(),
         "grants": plugin.grants,
-        "previous_is_kept": gateway.previous(&plugin.name).exists(),
+        "previous_is_kept": site.previous(&plugin.name).exists(),
         "running": now.flatten(),
     })
 }

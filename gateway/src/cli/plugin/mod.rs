@@ -1,13 +1,12 @@
 //! `stile plugin`: what authors and operators do with plugins; one file a verb.
 //!
-//! `candidate.rs` loads a component that is tried out, `subject.rs` and `capture.rs` play cases and captures against it;
-//! `language/` knows projects; `place.rs` is the gateway whose plugins are changed. `text.rs` is how plugins are shown,
+//! `candidate.rs` loads a component that is tried out; `language/` knows projects; `place.rs` is the gateway whose plugins are
+//! changed. What the admin page does too stands in the room `plugins`. `text.rs` is how plugins are shown,
 //! `figures.rs` how times and sizes are.
 
 mod bench;
 mod build;
 mod candidate;
-mod capture;
 mod figures;
 mod inspect;
 mod install;
@@ -18,7 +17,6 @@ mod new;
 mod place;
 mod rollback;
 mod sign;
-mod subject;
 mod switch;
 mod test;
 mod text;

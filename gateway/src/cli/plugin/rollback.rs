@@ -2,13 +2,11 @@
 
 use std::process::ExitCode;
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
-
-use super::install::{regular, starts};
-use super::place::{Gateway, Place, explain};
+use super::candidate;
+use super::place::{Place, tell};
 use crate::cli::{fail, say, wrong_settings};
-use crate::component::fingerprint;
-use crate::whole_file;
+use crate::plugins::install::roll_back;
+use crate::plugins::site::Site;
 
 /// Go back to the version of a plugin that was installed before
 #[derive(Debug, clap::Args)]
@@ -28,32 +26,17 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let done = match arguments.place.find_locked() {
-        Ok(found) => found.and_then(|(gateway, _lock)| rollback(&arguments.name, &gateway)),
+        Ok(found) => found.and_then(|(site, _lock)| rollback(&arguments.name, &site)),
         Err(problems) => return wrong_settings(&problems),
     };
     done.map_or_else(|error| fail(&error), |()| ExitCode::SUCCESS)
 }
 
-fn rollback(name: &str, gateway: &Gateway) -> Result<(), String> {
-    let plugin = gateway.need(name)?;
-    let (path, previous) = (gateway.component(name), gateway.previous(name));
-    let kept = regular(&previous)?;
-    let Some(kept) = kept.filter(|_| gateway.has_installed(plugin)) else {
-        return Err(format!("no version of `{name}` from before is kept; `stile plugin install` keeps one"));
-    };
-    let why_not = starts(&kept, plugin, gateway).map_or_else(Some, Result::err);
-    if let Some(why) = why_not.as_ref().filter(|_| plugin.enabled) {
-        return Err(format!("the version before does not start: {why}; nothing has changed"));
-    }
-    // In one step: cut off anywhere, both are there.
-    let exchanged = renameat_with(CWD, &path, CWD, &previous, RenameFlags::EXCHANGE);
-    exchanged
-        .map_err(Into::into)
-        .and_then(|()| whole_file::sync_folder(&path))
-        .map_err(|error| explain(&path, &error))?;
-    say(&format!("{name}: back to {}", fingerprint(&kept)));
-    if let Some(why) = why_not {
+fn rollback(name: &str, site: &Site) -> Result<(), String> {
+    let back = roll_back(name, site, &candidate::load)?;
+    say(&format!("{name}: back to {}", back.hash));
+    if let Some(why) = back.why_not {
         say(&format!("it is not enabled, and would not start: {why}"));
     }
-    gateway.tell(name)
+    tell(site, name)
 }

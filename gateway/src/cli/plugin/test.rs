@@ -1,6 +1,7 @@
 //! `stile plugin test`: cases and captures played against a component, in the sandbox that the gateway has.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -9,14 +10,16 @@ use serde_json::json;
 use stile_filter::cases::{self, Case};
 
 use super::candidate::{self, Candidate};
-use super::capture::{self, Capture};
 use super::figures::{median, size, time};
-use super::subject::Played;
 use crate::cli::text::visible;
 use crate::cli::{complain, say};
 use crate::config::{Log, LogFormat, LogLevel};
 use crate::logging;
+use crate::message::{ClockQuality, Message};
 use crate::plugin_host::{Loaded, Workbench};
+use crate::plugins::capture::{self, Capture, Event};
+use crate::plugins::install::filter;
+use crate::plugins::played::{Played, received};
 
 /// What is to be tested could not be: a file that can't be read, a component that can't be loaded.
 const NOT_TESTED: u8 = 2;
@@ -127,7 +130,7 @@ impl Work {
     fn read(path: &Path) -> Result<Self, String> {
         let text = candidate::text(path)?;
         let read = if capture::is_one(&text) {
-            capture::read(&text).map(Self::Capture)
+            capture::read(&text, 0).map(Self::Capture)
         } else {
             Case::parse(&text).map(|case| Self::Case(Box::new(case)))
         };
@@ -179,8 +182,7 @@ struct Run<'a> {
 
 impl Run<'_> {
     fn case(&self, path: &Path, case: &Case) -> Result<Outcome, String> {
-        let settings = serde_json::Value::Object(case.settings.clone()).to_string();
-        let terms = self.candidate.terms(settings, &case.data)?;
+        let terms = self.candidate.terms(&case.settings, &case.data)?;
         let mut played = Played::new(Workbench::new(self.loaded.clone(), terms, case.start.0));
         let differs = cases::check(case, &mut played).err();
         let Played { times, memory, .. } = played;
@@ -204,17 +206,18 @@ impl Run<'_> {
         let (arguments, candidate) = (self.arguments, &self.candidate);
         let topics = match arguments.topics.as_slice() {
             [] => candidate.topics()?,
-            named => named.iter().map(|text| candidate::filter(text)).collect::<Result<_, _>>()?,
+            named => named.iter().map(|text| filter(text)).collect::<Result<_, _>>()?,
         };
         let period = candidate.manifest.as_ref().and_then(|manifest| manifest.tick).filter(|_| self.loaded.ticks());
-        let terms = candidate.terms(candidate::settings(arguments.settings.as_deref())?, &BTreeMap::new())?;
+        let settings = candidate::settings(arguments.settings.as_deref())?;
+        let terms = candidate.terms(&settings, &BTreeMap::new())?;
         let start = capture.messages.first().map_or(0, |message| message.received.unix_micros());
         let mut bench = Workbench::new(self.loaded.clone(), terms, start);
         bench
             .start()
             .map_err(|failure| format!("it does not start: {}; --settings names its settings", failure.text))?;
         let (mut times, mut memory, mut counts) = (Vec::new(), 0, BTreeMap::<_, usize>::new());
-        capture::play(&capture.messages, &topics, arguments.tick.or(period), &mut bench, |event, bench| {
+        let _ = capture::play(&capture.messages, &topics, arguments.tick.or(period), &mut bench, |event, bench| {
             memory = memory.max(bench.memory());
             if event.message.is_some() {
                 times.push(bench.cpu());
@@ -223,8 +226,9 @@ impl Run<'_> {
             match arguments.json {
                 _ if event.is_quiet() => {}
                 true => say(&event.json().to_string()),
-                false => say(&event.text()),
+                false => say(&lines(event)),
             }
+            ControlFlow::Continue(())
         });
         if !arguments.json {
             let counted = counts.iter().filter(|(word, _)| **word != "tick");
@@ -236,6 +240,23 @@ impl Run<'_> {
         }
         Ok(Outcome::one(!counts.contains_key("failed"), times, memory))
     }
+}
+
+/// A line for what happened, and one for each message that came of it.
+fn lines(event: &Event<'_>) -> String {
+    let time = received(event.at, ClockQuality::Unknown).rfc3339();
+    let topic = event.message.map_or_else(String::new, |message| format!(" {}", visible(message.topic.as_str())));
+    let why = event.why().map_or_else(String::new, |why| format!(": {}", visible(&why)));
+    let mut lines = vec![format!("{time}{topic} {}{why}", event.word())];
+    lines.extend(event.out().iter().map(|message| format!("    out {}", shown(message))));
+    lines.extend(event.emitted.iter().map(|message| format!("    emits {}", shown(message))));
+    lines.join("\n")
+}
+
+fn shown(message: &Message) -> String {
+    let (encoding, payload) = message.readable_payload();
+    let marker = if encoding == "base64" { " (base64)" } else { "" };
+    format!("{}{marker} {}", visible(message.topic.as_str()), visible(&payload))
 }
 
 fn nanos(times: &[Duration]) -> u64 {

@@ -38,7 +38,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         (None, Ok(trust)) => trust.trusted_keys,
         (None, Err(problems)) => return wrong_settings(&problems),
     };
-    let trust = Trust { require: Require::Signed, trusted_keys };
+    let trust = Trust { require: Require::Signed, trusted_keys, ..Trust::default() };
     let verdict =
         read(&arguments.component).and_then(|bytes| allowed(&bytes, &trust).map_err(|misfit| misfit.to_string()));
     match verdict {

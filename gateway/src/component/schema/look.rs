@@ -164,7 +164,7 @@ impl Masking<'_> {
 }
 
 /// Whether the author calls it a secret: `writeOnly` (Validation, 9.4), or the `format` that OpenAPI has for passwords.
-fn secret(schema: &Value) -> bool {
+pub(super) fn secret(schema: &Value) -> bool {
     schema.get("writeOnly") == Some(&Value::Bool(true))
         || schema.get("format").is_some_and(|format| format == "password")
 }

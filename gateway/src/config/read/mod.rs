@@ -27,6 +27,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::notes::{Notes, Source, Spot};
+use super::plugin::Plugin;
 use super::section::{Section, Unique};
 use super::settings::{Admin, Gateway, Log, Settings};
 use super::text::off_or_address;
@@ -67,12 +68,17 @@ pub(super) fn settings(
         .filter_map(|section| radio::read(section, &mut taken, &mut ports))
         .collect();
     let mut names = Unique::new("plugin");
-    let (plugin, written) = top
+    let mut stages: Vec<(Plugin, Written)> = top
         .sections("plugin", "[[plugin]]", PLUGINS_MAX)
         .into_iter()
         .filter_map(|section| plugin::read(section, &mut names))
-        .unzip();
-    let plugins = trust::read(top.section("plugins", "[plugins]"));
+        .collect();
+    let known = |name: &str| stages.iter().any(|(plugin, _)| plugin.name == name);
+    let plugins = trust::read(top.section("plugins", "[plugins]"), known);
+    // Stable: what `order` does not name keeps the order of the files.
+    let place = |name: &String| plugins.order.iter().position(|named| named == name).unwrap_or(usize::MAX);
+    stages.sort_by_key(|(plugin, _)| place(&plugin.name));
+    let (plugin, written) = stages.into_iter().unzip();
     let mut names = Unique::new("uplink");
     let uplink = top
         .sections("uplink", "[[uplink]]", UPLINKS_MAX)

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::filters::placed_texts;
 use super::{NAME_MAX_CHARACTERS, name_character};
 use crate::config::problem::plain;
 use crate::config::section::Section;
@@ -12,14 +13,32 @@ use crate::signature::PublicKey;
 /// More keys than this are refused.
 const KEYS_MAX: usize = 64;
 
-/// Reads the section.
-pub(super) fn read(mut section: Section<'_>) -> Trust {
+/// Reads the section. `known` says whether there is a plugin of a name.
+pub(super) fn read(mut section: Section<'_>, known: impl Fn(&str) -> bool) -> Trust {
     // Also when no key is left in it: taking the last one away must not let everything run.
     let usual = if section.has("trusted-keys") { Require::Signed } else { Require::Nothing };
     let trusted_keys = keys(&mut section);
     let require = section.choice("require").unwrap_or(usual);
+    let order = order(&mut section, known);
     section.finish();
-    Trust { require, trusted_keys }
+    Trust { require, trusted_keys, order }
+}
+
+/// A name that no plugin has is no fault: a plugin is removed by removing its file.
+fn order(section: &mut Section<'_>, known: impl Fn(&str) -> bool) -> Vec<String> {
+    let mut order = Vec::new();
+    for (name, spot) in placed_texts(section, "order", "the name of a plugin").unwrap_or_default() {
+        if order.contains(&name) {
+            let what = format!("`order` in [plugins] has `{}` twice", plain(&name));
+            section.notes.error(&spot, what, "write each name once");
+        } else if known(&name) {
+            order.push(name);
+        } else {
+            let what = format!("`order` in [plugins] has `{}`, and there is no such plugin", plain(&name));
+            section.notes.warning(&spot, what, "remove it there, or write the name of a plugin");
+        }
+    }
+    order
 }
 
 fn keys(section: &mut Section<'_>) -> BTreeMap<String, PublicKey> {

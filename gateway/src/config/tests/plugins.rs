@@ -54,6 +54,24 @@ fn topics_may_be_left_to_the_manifest_unless_a_failing_plugin_drops() {
 }
 
 #[test]
+fn plugins_are_in_the_order_that_is_written_and_the_others_come_behind() {
+    let plugins = |names: &[&str]| -> String {
+        names.iter().map(|name| format!("[[plugin]]\nname = '{name}'\nfile = '{name}.wasm'\n")).collect()
+    };
+    let all = plugins(&["a", "b", "c", "d"]);
+    let loaded = Folder::new(&format!("plugins.order = ['c', 'gone', 'a']\n{all}")).load();
+    let loaded = loaded.unwrap_or_else(|problems| panic!("{problems}"));
+    let names: Vec<_> = loaded.settings.plugin.iter().map(|plugin| plugin.name.as_str()).collect();
+    assert_eq!(names, ["c", "a", "b", "d"]);
+    let place = loaded.plugins[0].place(["name"]).to_string();
+    assert!(place.ends_with("9:8"), "where each is written goes along: {place}");
+    let warned: Vec<_> = loaded.warnings.iter().map(ToString::to_string).collect();
+    assert!(warned.iter().any(|said| said.contains("`gone`, and there is no such plugin")), "{warned:?}");
+    assert!(effective(&loaded.settings).contains("order = [\"c\", \"a\"]"), "{}", effective(&loaded.settings));
+    assert!(said(&format!("plugins.order = ['a', 'a']\n{all}")).contains("has `a` twice"));
+}
+
+#[test]
 fn the_place_of_a_plugins_setting_is_known_after_it_was_read() {
     let text = "[[plugin]]\nname = 'a'\nfile = 'b.wasm'\n[plugin.settings]\nlist = [1, 2]\ndeep.er = true\n";
     let folder = Folder::new(text);

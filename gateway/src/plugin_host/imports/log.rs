@@ -47,6 +47,21 @@ impl Gate {
     }
 }
 
+/// Lines of a plugin that is tried out, for whoever tries it. Bounded by the plugin's [`Gate`] and by whoever takes them.
+#[derive(Debug, Default)]
+pub(in super::super) struct Notepad(Mutex<Vec<(::log::Level, String)>>);
+
+impl Notepad {
+    /// The lines since this was last asked.
+    pub(in super::super) fn take(&self) -> Vec<(::log::Level, String)> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn note(&self, level: ::log::Level, text: String) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((level, text));
+    }
+}
+
 fn log_level(level: Level) -> ::log::Level {
     match level {
         Level::Debug => ::log::Level::Debug,
@@ -59,6 +74,7 @@ fn log_level(level: Level) -> ::log::Level {
 impl Host for State {
     fn threshold(&mut self) -> wasmtime::Result<Level> {
         Ok(match ::log::max_level() {
+            _ if self.own.notepad.is_some() => Level::Debug,
             ::log::LevelFilter::Off | ::log::LevelFilter::Error => Level::Error,
             ::log::LevelFilter::Warn => Level::Warn,
             ::log::LevelFilter::Info => Level::Info,
@@ -68,7 +84,7 @@ impl Host for State {
 
     fn write(&mut self, level: Level, text: String) -> wasmtime::Result<()> {
         let level = log_level(level);
-        if level > ::log::max_level() {
+        if level > ::log::max_level() && self.own.notepad.is_none() {
             return Ok(());
         }
         let name = &*self.own.terms.name;
@@ -77,6 +93,10 @@ impl Host for State {
             return Ok(());
         };
         let text = one_line(text, LINE_BYTES);
+        if let Some(notepad) = &self.own.notepad {
+            notepad.note(level, text);
+            return Ok(());
+        }
         if left_out > 0 {
             ::log::log!(level, plugin = name, left_out = left_out; "{text}");
         } else {

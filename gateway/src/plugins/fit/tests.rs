@@ -82,8 +82,8 @@ fn without_a_manifest_the_settings_have_to_say_all() {
 fn where_signatures_are_required_only_those_of_trusted_keys_will_do() {
     let key = || PrivateKey::read(&PrivateKey::make().unwrap()).unwrap();
     let (anna, other) = (key(), key());
-    let trust =
-        Trust { require: Require::Signed, trusted_keys: [("anna".to_owned(), anna.public())].into_iter().collect() };
+    let trusted_keys = [("anna".to_owned(), anna.public())].into_iter().collect();
+    let trust = Trust { require: Require::Signed, trusted_keys, ..Trust::default() };
     let bare = component(Some(MANIFEST));
     let plugin = settings("a");
     let fits = fit(&sign(&bare, &anna).unwrap(), &plugin, &trust).unwrap();

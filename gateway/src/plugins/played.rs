@@ -1,4 +1,5 @@
-//! A component as something that cases can be played against.
+//! A component as something that cases can be played against: the types of a case on one side, those of the gateway on the
+//! other.
 
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
@@ -10,17 +11,19 @@ use crate::message::{ClockQuality, Message, MessageIds, Origin, Properties, QoS,
 use crate::plugin_host::{Failure, FailureKind, Judgement, Workbench};
 
 /// A component on the workbench, and what it has cost.
-pub(super) struct Played {
+#[derive(Debug)]
+pub struct Played {
     bench: Workbench,
     ids: MessageIds,
     /// CPU time of each message.
-    pub(super) times: Vec<Duration>,
+    pub times: Vec<Duration>,
     /// The most bytes of memory.
-    pub(super) memory: usize,
+    pub memory: usize,
 }
 
 impl Played {
-    pub(super) fn new(bench: Workbench) -> Self {
+    /// Nothing has happened to it yet.
+    pub fn new(bench: Workbench) -> Self {
         Self { bench, ids: MessageIds::new(0), times: Vec::new(), memory: 0 }
     }
 
@@ -71,13 +74,16 @@ fn error(failure: Failure) -> Error {
 }
 
 /// When something that is played again was received: `micros` since 1970.
-pub(super) fn received(micros: u64, clock: ClockQuality) -> Received {
+pub fn received(micros: u64, clock: ClockQuality) -> Received {
     let wall = UNIX_EPOCH.checked_add(Duration::from_micros(micros)).unwrap_or(UNIX_EPOCH);
     Received { wall, monotonic: Instant::now(), clock }
 }
 
 /// A message of a case as the gateway would have it.
-pub(super) fn of_case(shown: &stile_filter::Message, ids: &MessageIds) -> Result<Message, Error> {
+///
+/// # Errors
+/// When its topic is none.
+pub fn of_case(shown: &stile_filter::Message, ids: &MessageIds) -> Result<Message, Error> {
     let topic = Topic::new(&shown.topic).map_err(|is| Error::Invalid(format!("the topic {:?} {is}", shown.topic)))?;
     let received = received(shown.received.0, ClockQuality::Unknown);
     let origin = Origin::Client(shown.origin_name().into());

@@ -1,12 +1,12 @@
 //! Messages that a gateway has seen, as `stile tap --json` prints them, played through a plugin.
 
+use std::ops::ControlFlow;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::subject::received;
-use crate::cli::text::visible;
+use super::played::received;
 use crate::message::{ClockQuality, Message, MessageIds, Origin, QoS, Topic, TopicFilter};
 use crate::plugin_host::{Failure, Judgement, Workbench};
 
@@ -48,22 +48,26 @@ fn text() -> String {
 }
 
 /// Messages in the order in which they were seen.
-pub(super) struct Capture {
-    pub(super) messages: Vec<Message>,
+#[derive(Debug)]
+pub struct Capture {
+    /// All of them.
+    pub messages: Vec<Message>,
     /// How many the capture itself lacks.
-    pub(super) missed: u64,
+    pub missed: u64,
 }
 
 /// Whether a text is a capture, by its first line: one that is a message.
-pub(super) fn is_one(text: &str) -> bool {
+pub fn is_one(text: &str) -> bool {
     let first = text.lines().find(|line| !line.trim().is_empty());
     first.is_some_and(|line| serde_json::from_str::<Line>(line).is_ok())
 }
 
-/// Reads one.
-pub(super) fn read(text: &str) -> Result<Capture, String> {
+/// Reads one. `last`: the time of its first message where that has none, in microseconds since 1970.
+///
+/// # Errors
+/// Which line can't be read, and why.
+pub fn read(text: &str, mut last: u64) -> Result<Capture, String> {
     let (mut messages, mut missed, ids) = (Vec::new(), 0, MessageIds::new(0));
-    let mut last = 0;
     for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
         let wrong = |what: String| format!("line {number}: {what}");
         match serde_json::from_str(line).map_err(|error| wrong(error.to_string()))? {
@@ -108,23 +112,27 @@ fn micros(time: SystemTime) -> u64 {
 }
 
 /// Something that happened, and what came of it.
-pub(super) struct Event<'a> {
+#[derive(Debug)]
+pub struct Event<'a> {
     /// `None`: a tick.
-    pub(super) message: Option<&'a Message>,
-    pub(super) at: u64,
-    pub(super) outcome: Result<Judgement, Failure>,
-    pub(super) emitted: Vec<Message>,
+    pub message: Option<&'a Message>,
+    /// When, in microseconds since 1970.
+    pub at: u64,
+    /// What the plugin said of it; what a tick gives is in the place of it.
+    pub outcome: Result<Judgement, Failure>,
+    /// What it published besides.
+    pub emitted: Vec<Message>,
 }
 
 /// Plays messages through a plugin, each alone, with ticks between them as time goes by. `heard` is told of each that the
-/// plugin is meant for, and of each tick that made something.
-pub(super) fn play(
+/// plugin is meant for, and of each tick, and may end it.
+pub fn play(
     messages: &[Message],
     topics: &[TopicFilter],
     period: Option<Duration>,
     bench: &mut Workbench,
-    mut heard: impl FnMut(&Event<'_>, &Workbench),
-) {
+    mut heard: impl FnMut(&Event<'_>, &Workbench) -> ControlFlow<()>,
+) -> ControlFlow<()> {
     let period = period.map(|period| u64::try_from(period.as_micros()).unwrap_or(u64::MAX).max(1));
     let mut next_tick = None;
     for message in messages {
@@ -136,7 +144,7 @@ pub(super) fn play(
                 bench.set_now(*due);
                 let made = bench.tick().map(Judgement::Replace);
                 let event = Event { message: None, at: *due, outcome: made, emitted: bench.take_emitted() };
-                heard(&event, bench);
+                heard(&event, bench)?;
                 *due = due.saturating_add(period);
                 ticks += 1;
             }
@@ -146,20 +154,21 @@ pub(super) fn play(
             bench.set_now(at);
             let said = bench.judge(std::slice::from_ref(message));
             let outcome = said.map(|mut said| said.pop().unwrap_or(Judgement::Pass));
-            heard(&Event { message: Some(message), at, outcome, emitted: bench.take_emitted() }, bench);
+            heard(&Event { message: Some(message), at, outcome, emitted: bench.take_emitted() }, bench)?;
         }
     }
+    ControlFlow::Continue(())
 }
 
 impl Event<'_> {
     /// A tick that made nothing is not worth a line.
-    pub(super) fn is_quiet(&self) -> bool {
+    pub fn is_quiet(&self) -> bool {
         let nothing = matches!(&self.outcome, Ok(Judgement::Replace(made)) if made.is_empty());
         self.message.is_none() && nothing && self.emitted.is_empty()
     }
 
     /// The one word for it.
-    pub(super) fn word(&self) -> &'static str {
+    pub fn word(&self) -> &'static str {
         match (&self.outcome, self.message) {
             (Err(_), _) => "failed",
             (Ok(_), None) => "tick",
@@ -172,7 +181,7 @@ impl Event<'_> {
     }
 
     /// Why, where something is said.
-    fn why(&self) -> Option<String> {
+    pub fn why(&self) -> Option<String> {
         match &self.outcome {
             Err(failure) => Some(format!("{}: {}", failure.kind, failure.text)),
             Ok(Judgement::Drop(why) | Judgement::Reject(why)) => Some(why.clone()),
@@ -181,7 +190,7 @@ impl Event<'_> {
     }
 
     /// What goes on in its place.
-    fn out(&self) -> &[Message] {
+    pub fn out(&self) -> &[Message] {
         match &self.outcome {
             Ok(Judgement::Modify(changed)) => std::slice::from_ref(changed),
             Ok(Judgement::Replace(others)) => others,
@@ -189,19 +198,8 @@ impl Event<'_> {
         }
     }
 
-    /// A line for it, and one for each message that it made.
-    pub(super) fn text(&self) -> String {
-        let time = received(self.at, ClockQuality::Unknown).rfc3339();
-        let topic = self.message.map_or_else(String::new, |message| format!(" {}", visible(message.topic.as_str())));
-        let why = self.why().map_or_else(String::new, |why| format!(": {}", visible(&why)));
-        let mut lines = vec![format!("{time}{topic} {}{why}", self.word())];
-        lines.extend(self.out().iter().map(|message| format!("    out {}", shown(message))));
-        lines.extend(self.emitted.iter().map(|message| format!("    emits {}", shown(message))));
-        lines.join("\n")
-    }
-
-    /// The same for scripts.
-    pub(super) fn json(&self) -> Value {
+    /// All of it for scripts.
+    pub fn json(&self) -> Value {
         let all = |messages: &[Message]| messages.iter().map(told).collect::<Vec<_>>();
         json!({
             "time": received(self.at, ClockQuality::Unknown).rfc3339(),
@@ -212,12 +210,6 @@ impl Event<'_> {
             "emits": all(&self.emitted),
         })
     }
-}
-
-fn shown(message: &Message) -> String {
-    let (encoding, payload) = message.readable_payload();
-    let marker = if encoding == "base64" { " (base64)" } else { "" };
-    format!("{}{marker} {}", visible(message.topic.as_str()), visible(&payload))
 }
 
 fn told(message: &Message) -> Value {
@@ -239,7 +231,7 @@ mod tests {
             .replace('\n', "");
         let text = format!("{line}\n{{\"missed\":3}}\n\n{{\"topic\":\"a\",\"payload\":\"x\"}}\n");
         assert!(is_one(&text) && !is_one("{\n  \"about\": \"x\" }") && !is_one(""));
-        let capture = read(&text).unwrap();
+        let capture = read(&text, 0).unwrap();
         assert_eq!((capture.missed, capture.messages.len()), (3, 2));
         let [first, second] = &capture.messages[..] else { unreachable!() };
         assert_eq!(
@@ -259,7 +251,7 @@ mod tests {
             (r#"{"topic":"a","payload":"","time":"noon"}"#, "time"),
             ("{", "line 2"),
         ] {
-            let said = read(&format!("{line}\n{wrong}")).err().unwrap();
+            let said = read(&format!("{line}\n{wrong}"), 0).err().unwrap();
             assert!(said.starts_with("line 2: ") && said.contains(what), "{said}");
         }
     }

@@ -1,0 +1,140 @@
+//! Plugins in a real browser: uploaded, tried out, enabled, moved, and messages chosen for one.
+
+use stile_tests::{Browser, Stile, Visitor, mosquitto_pub, within};
+
+use crate::browser::{WIDTHS, picture, sign_in, url};
+use crate::plugins::built;
+
+#[test]
+fn a_plugin_is_uploaded_tried_out_and_enabled() {
+    let stile = Stile::start("");
+    Visitor::first(&stile);
+    let browser = Browser::start();
+    sign_in(&browser, &stile);
+    browser.open(&url(&stile, "/plugins"));
+    browser.wait_text("None: messages go on as they are");
+    browser.fill("[name=component]", built("downsample").to_str().unwrap());
+    browser.click("form[enctype] button");
+    browser.wait_text("It does not start yet");
+    browser.fill("[name='s/fields']", "{ \"/t\": 0.5 }");
+    browser.click(".settings > button");
+    browser.wait_text("the plugin downsample has these settings");
+    browser.fill("[name=topic]", "serial/a/up");
+    browser.fill("[name=payload]", "{ \"t\": 21.5 }");
+    browser.click("#try ~ form button");
+    browser.wait_for("#result");
+    browser.wait_text("passed");
+    browser.resize(1440, 900);
+    browser.picture(&picture("plugin-tried-1440"));
+    browser.open(&url(&stile, "/plugins/downsample"));
+    browser.click("#switch");
+    browser.wait_text("the plugin downsample is enabled");
+    for text in ["{\"t\":1}", "{\"t\":1.1}"] {
+        assert!(mosquitto_pub(stile.mqtt, "mqttv5", &["-q", "1", "-t", "serial/a/up", "-m", text]).status.success());
+    }
+    browser.wait_text("it judges messages");
+    assert_eq!(stile.metric("stile_plugin_filtered_total{plugin=\"downsample\",reason=\"unchanged\"}"), 1.0);
+    browser.click("#switch");
+    browser.wait_text("messages go past it");
+    let complaints = browser.complaints();
+    assert!(complaints.is_empty(), "{complaints:?}");
+}
+
+#[test]
+fn the_pages_of_plugins_are_accessible_fit_and_move_plugins_by_keyboard_and_by_dragging() {
+    let section = |name: &str, more: &str| {
+        format!("[[plugin]]\nname = \"{name}\"\nfile = {:?}\ntopics = [\"t/#\"]\n{more}\n", built(more_of(name)))
+    };
+    let settings = "[plugin.settings]\nremove = [\"/name\"]\nround = { \"/t\" = 1 }";
+    let stile =
+        Stile::start(&[section("redact", settings), section("way", ""), section("gone", "enabled = false")].concat());
+    Visitor::first(&stile);
+    let browser = Browser::start();
+    sign_in(&browser, &stile);
+    for text in ["{\"name\":\"x\",\"t\":1.23}", "no JSON"] {
+        assert!(mosquitto_pub(stile.mqtt, "mqttv5", &["-q", "1", "-t", "t/a", "-m", text]).status.success());
+    }
+    for (path, ready) in [("/plugins", "Upload a plugin"), ("/plugins/redact", "What is laid down for it")] {
+        browser.open(&url(&stile, path));
+        browser.wait_text(ready);
+        for theme in ["light", "dark"] {
+            browser.prefer(theme);
+            for width in WIDTHS {
+                browser.resize(width, 900);
+                let name = path.trim_start_matches('/').replace('/', "-");
+                browser.picture(&picture(&format!("with-{name}-{theme}-{width}")));
+                let beyond =
+                    browser.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth");
+                assert_eq!(beyond, 0, "{path} is wider than {width}");
+                let found = browser.inaccessible();
+                assert!(found.is_empty(), "{path} {theme} {width}: {found:#?}");
+            }
+        }
+    }
+    let order = || {
+        let names =
+            browser.run("return [...document.querySelectorAll('[data-place] a')].map((a) => a.textContent).join(' ')");
+        names.as_str().unwrap().to_owned()
+    };
+    browser.open(&url(&stile, "/plugins"));
+    assert_eq!(order(), "redact way gone");
+    browser.run("document.querySelector('[data-place=\"1\"] [data-move] button').focus()");
+    browser.press("\u{e007}");
+    browser.wait_text("the plugin way is number 1 of 3");
+    assert_eq!(order(), "way redact gone");
+    // The driver's own dragging does not reach HTML's; these are the events that a browser makes of it.
+    browser.run(
+        "const data = new DataTransfer(), at = (place) => document.querySelector(`[data-place='${place}']`);\
+         const send = (kind, target) => target.dispatchEvent(new DragEvent(kind, { bubbles: true, cancelable: true, dataTransfer: data }));\
+         send('dragstart', at(0)); send('dragover', at(2)); send('drop', at(2));",
+    );
+    browser.wait_text("the plugin way is number 3 of 3");
+    assert_eq!(order(), "redact gone way");
+}
+
+fn more_of(name: &str) -> &str {
+    if name == "redact" { "redact" } else { "pass" }
+}
+
+#[test]
+fn live_messages_are_chosen_by_keyboard_for_a_trial_and_for_a_case() {
+    let settings = "[plugin.settings]\nremove = [\"/name\"]";
+    let section = format!(
+        "[[plugin]]\nname = \"redact\"\nfile = {:?}\ntopics = [\"t/#\"]\nenabled = false\n{settings}\n",
+        built("redact")
+    );
+    let stile = Stile::start(&section);
+    Visitor::first(&stile);
+    let browser = Browser::start();
+    sign_in(&browser, &stile);
+    browser.open(&url(&stile, "/messages?filter=t%2F%23"));
+    browser.wait_for("#live-state .good");
+    let sent = mosquitto_pub(stile.mqtt, "mqttv5", &["-t", "t/a", "-m", "{\"name\":\"somebody\",\"t\":1}"]);
+    assert!(sent.status.success());
+    browser.wait_text("somebody");
+    browser.run("document.querySelector('#live-rows input').focus()");
+    browser.press(" ");
+    browser.wait_text("1 chosen");
+    let found = browser.inaccessible();
+    assert!(found.is_empty(), "{found:#?}");
+    browser.picture(&picture("messages-chosen"));
+    // What the button downloads, as the page would get it.
+    browser.run(
+        "window.sent = ''; const form = document.getElementById('chosen');\
+         form.addEventListener('submit', (event) => { event.preventDefault();\
+           fetch(form.action, { method: 'POST', body: new URLSearchParams(new FormData(form)) })\
+             .then((answer) => answer.text()).then((text) => { window.sent = text; }); }, { once: true });",
+    );
+    browser.run("document.querySelector('#chosen button[value=case]').focus()");
+    browser.press("\u{e007}");
+    let case = within("the case comes", || {
+        let text = browser.run("return window.sent").as_str().unwrap().to_owned();
+        (!text.is_empty()).then_some(text)
+    });
+    let case: serde_json::Value = serde_json::from_str(&case).unwrap();
+    assert_eq!(case["steps"][0]["out"][0]["json"], serde_json::json!({ "t": 1 }), "{case:#}");
+    browser.run("document.querySelector('#chosen button[value=try]').focus()");
+    browser.press("\u{e007}");
+    browser.wait_for("#result");
+    browser.wait_text("modified");
+}

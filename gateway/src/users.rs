@@ -60,6 +60,22 @@ impl UsersFile {
         }
     }
 
+    /// Adds those whose names nobody has yet, and gives their names.
+    ///
+    /// # Errors
+    /// As those of [`Self::change`].
+    pub fn add_new(&self, users: Vec<FileUser>) -> Result<Vec<String>, String> {
+        let mut added = Vec::new();
+        self.change(|there| {
+            let is_new = |user: &FileUser| !there.iter().any(|other| other.user.name == user.user.name);
+            let new: Vec<FileUser> = users.into_iter().filter(is_new).collect();
+            added = new.iter().map(|user| user.user.name.clone()).collect();
+            there.extend(new);
+            Ok(())
+        })?;
+        Ok(added)
+    }
+
     /// What is about to be written goes through it too: with a file that it refuses all users would be lost.
     fn parse(&self, text: &str) -> Result<Vec<FileUser>, Problems> {
         if text.len() as u64 > MAX_BYTES {

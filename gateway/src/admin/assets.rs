@@ -18,9 +18,6 @@ use crate::chart;
 /// Their name says what is in them, so they may be kept for ever.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 
-/// The pages' own, and that of charts.
-const STYLE: &str = concat!(include_str!("../../assets/stile.css"), include_str!("../chart/chart.css"));
-
 /// One file.
 struct Asset {
     name: String,

@@ -2,7 +2,7 @@
 
 use super::entry::{Edit, Entry, State};
 use super::trial::Trial;
-use super::{ChangeError, Changes, Settled};
+use super::{ChangeError, Changes, OnTrial, Settled};
 
 impl Changes {
     /// Keeps the change that is on trial. From then on it stays, whatever comes.
@@ -58,8 +58,9 @@ impl Changes {
             Ok(None) => Settled::default(),
             Ok(Some(mut entry)) => {
                 let left = entry.trial.as_ref().map(Trial::left).filter(|left| !left.is_zero());
-                if left.is_some() && !at_start && returned != Some(entry.number) {
-                    return Settled { left, ..Settled::default() };
+                if let Some(left) = left.filter(|_| !at_start && returned != Some(entry.number)) {
+                    let on_trial = Some(OnTrial { number: entry.number, by: entry.by, left });
+                    return Settled { on_trial, ..Settled::default() };
                 }
                 let why = if left.is_some() { "the gateway was started anew" } else { "nobody confirmed it in time" };
                 self.give_back(&mut entry, State::Returned, why)

@@ -10,8 +10,9 @@
 //! writing had come. What somebody changed by hand meanwhile is left alone.
 //!
 //! `ending.rs` confirms changes and gives them back. `entry.rs` is an entry and the folder of them, `place.rs` the files of the
-//! settings, `trial.rs` the time that a change has.
+//! settings, `trial.rs` the time that a change has, `difference.rs` says what a change does to a text.
 
+mod difference;
 mod ending;
 mod entry;
 mod place;
@@ -24,11 +25,14 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
+use rustix::fs::{Access, access};
+
+pub use self::difference::{difference, stamp};
 use self::entry::Book;
 pub use self::entry::{Edit, Entry, State};
 use self::place::Place;
 use self::trial::Trial;
-use crate::config::{self, Change, Loaded, Problem, Problems, Texts};
+use crate::config::{self, Change, Loaded, Problem, Problems, Settings, Texts};
 
 /// How long a change is on trial where nobody says otherwise.
 pub const CONFIRM_WITHIN: Duration = Duration::from_secs(90);
@@ -64,6 +68,10 @@ pub struct Checked {
     pub warnings: Vec<Problem>,
     /// The units that differ from the settings in the files; `None` where those are wrong.
     pub changes: Option<Vec<Change>>,
+    /// The keys that differ and take effect at the next start alone.
+    pub at_next_start: Vec<&'static str>,
+    /// The settings that it would make.
+    pub settings: Settings,
 }
 
 /// Why a change was not made. Nothing is different then.
@@ -82,6 +90,9 @@ pub enum ChangeError {
         /// Who made it.
         by: String,
     },
+    /// The files are not what whoever wants the change has seen.
+    #[error("somebody else has changed the settings meanwhile; look at what they say now, and make the change anew")]
+    Overtaken,
     /// In words, with a remedy.
     #[error("{0}")]
     Other(String),
@@ -104,8 +115,19 @@ pub struct Settled {
     pub changed_since: Vec<String>,
     /// Why files, or the entry, could not be written.
     pub error: Option<String>,
-    /// How long the change that is on trial still has.
-    pub left: Option<Duration>,
+    /// The change that is on trial.
+    pub on_trial: Option<OnTrial>,
+}
+
+/// A change that is on trial.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OnTrial {
+    /// Its number.
+    pub number: u64,
+    /// Who made it.
+    pub by: String,
+    /// How long it still has.
+    pub left: Duration,
 }
 
 impl Changes {
@@ -150,9 +172,36 @@ impl Changes {
     pub fn check(&self, wanted: &Wanted) -> Result<Checked, ChangeError> {
         let instead = self.place.instead(wanted)?;
         let new = config::load_instead(self.place.main(), self.env.clone(), &instead).map_err(ChangeError::Wrong)?;
-        let old = config::load(self.place.main(), self.env.clone()).ok();
-        let changes = old.map(|old| config::diff(&old.settings, &new.settings));
-        Ok(Checked { warnings: new.warnings, changes })
+        let old = config::load(self.place.main(), self.env.clone()).ok().map(|old| old.settings);
+        let changes = old.as_ref().map(|old| config::diff(old, &new.settings));
+        let at_next_start = old.map(|old| config::at_next_start(&old, &new.settings)).unwrap_or_default();
+        Ok(Checked { warnings: new.warnings, changes, at_next_start, settings: new.settings })
+    }
+
+    /// The name of the file that a problem is in, as [`Wanted`] has it.
+    pub fn name_of(&self, path: &Path) -> String {
+        self.place.name_of(path)
+    }
+
+    /// Whether this process may write the settings.
+    ///
+    /// # Errors
+    /// Why it may not, with a remedy.
+    pub fn may_write(&self) -> Result<(), String> {
+        let folder = self.book.beside();
+        let may = access(folder, Access::WRITE_OK | Access::EXEC_OK);
+        may.map_err(|error| place::explain(folder, &error.into()))
+    }
+
+    /// All files as they are to be, where these are all: those of now that are not among them go.
+    ///
+    /// # Errors
+    /// When the folder of small files can't be read.
+    pub fn all(&self, main: &str, small: &BTreeMap<String, String>) -> Result<Wanted, String> {
+        let mut wanted: Wanted = self.texts()?.into_keys().map(|name| (name, None)).collect();
+        wanted.insert(self.main_name().to_owned(), Some(main.to_owned()));
+        wanted.extend(small.iter().map(|(name, text)| (place::small(name), Some(text.clone()))));
+        Ok(wanted)
     }
 
     /// Whether a file of these settings can have this name.
@@ -175,8 +224,27 @@ impl Changes {
     /// # Errors
     /// Why nothing was changed.
     pub fn apply(&self, wanted: &Wanted, by: &str, within: Option<Duration>) -> Result<(Entry, Checked), ChangeError> {
+        self.apply_to(None, wanted, by, within)
+    }
+
+    /// The same, if the files still are those with the [`stamp`] `base`.
+    ///
+    /// # Errors
+    /// Why nothing was changed.
+    pub fn apply_to(
+        &self,
+        base: Option<&str>,
+        wanted: &Wanted,
+        by: &str,
+        within: Option<Duration>,
+    ) -> Result<(Entry, Checked), ChangeError> {
         let _lock = self.lock()?;
         self.nothing_on_trial()?;
+        if let Some(base) = base
+            && base != stamp(&self.texts()?)
+        {
+            return Err(ChangeError::Overtaken);
+        }
         let checked = self.check(wanted)?;
         if checked.changes.is_none() && within.is_some() {
             let why =

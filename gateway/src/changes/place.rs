@@ -53,6 +53,12 @@ impl Place {
         if name == self.name { self.main.clone() } else { self.main.parent().unwrap_or(Path::new("")).join(name) }
     }
 
+    /// The name of the file with this path.
+    pub(super) fn name_of(&self, path: &Path) -> String {
+        let beside = self.main.parent().and_then(|folder| path.strip_prefix(folder).ok());
+        if path == self.main { self.name.clone() } else { beside.unwrap_or(path).display().to_string() }
+    }
+
     /// The same texts by paths. Names that no file of the settings can have are refused.
     pub(super) fn instead(&self, wanted: &Wanted) -> Result<Texts, String> {
         let mut texts = Texts::new();
@@ -96,6 +102,11 @@ impl Place {
         };
         done.map_err(|error| explain(&path, &error))
     }
+}
+
+/// The name of a small file.
+pub(super) fn small(name: &str) -> String {
+    format!("{FOLDER}/{name}")
 }
 
 fn put(path: &Path, text: &str) -> io::Result<()> {

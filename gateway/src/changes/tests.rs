@@ -71,7 +71,7 @@ fn a_change_that_is_confirmed_stays_and_is_told_of() {
     assert_eq!((entry.number, entry.by.as_str(), entry.state), (1, "anna", State::Pending));
     assert_eq!(checked.changes.unwrap().len(), 3, "the gateway and two radios");
     setup.is_new();
-    assert!(setup.changes.settle(false, None).left.is_some(), "it is still on trial");
+    assert!(setup.changes.settle(false, None).on_trial.is_some(), "it is still on trial");
     let kept = setup.changes.confirm("berta").unwrap();
     assert_eq!((kept.state, kept.note.as_str()), (State::Kept, "confirmed by berta"));
     let settled = setup.changes.settle(true, None);
@@ -322,4 +322,46 @@ fn the_history_is_bounded_and_a_damaged_entry_costs_itself() {
     fs::write(setup.path("stile.toml.changes/000060.json"), "{").unwrap();
     let settled = setup.changes.settle(true, None);
     assert!(settled.error.unwrap().contains("damaged") && settled.instead.is_empty());
+}
+
+#[test]
+fn a_change_of_what_somebody_else_has_changed_meanwhile_is_refused() {
+    let setup = setup();
+    let seen = stamp(&setup.changes.texts().unwrap());
+    let apply = |base: &str| setup.changes.apply_to(Some(base), &both(), "anna", minute());
+    fs::write(setup.path("stile.toml"), OLD.replace("old", "other")).unwrap();
+    assert!(matches!(apply(&seen), Err(ChangeError::Overtaken)));
+    assert_eq!((setup.text("conf.d/b.toml"), setup.states().len()), (None, 0));
+    // A file more is another set-up too.
+    let seen = stamp(&setup.changes.texts().unwrap());
+    fs::create_dir(setup.path("conf.d")).unwrap();
+    fs::write(setup.path("conf.d/c.toml"), "").unwrap();
+    assert!(matches!(apply(&seen), Err(ChangeError::Overtaken)));
+    apply(&stamp(&setup.changes.texts().unwrap())).unwrap();
+    setup.is_new();
+}
+
+#[test]
+fn what_takes_effect_at_the_next_start_alone_is_said() {
+    let setup = setup();
+    let checked = setup.changes.check(&both()).unwrap();
+    assert_eq!((checked.at_next_start, checked.settings.gateway.id.as_str()), (vec!["gateway.id"], "new"));
+    let later = format!("{OLD}[log]\nformat = \"json\"\nlevel = \"debug\"\n[broker]\nmax-filters = 7\n");
+    let checked = setup.changes.check(&Wanted::from([("stile.toml".into(), Some(later))])).unwrap();
+    assert_eq!(checked.at_next_start, ["log.format", "broker.max-filters"]);
+}
+
+#[test]
+fn files_that_a_whole_set_up_does_not_have_go() {
+    let setup = setup();
+    setup.apply(&both(), None).unwrap();
+    let wanted = setup.changes.all(OLD, &BTreeMap::from([("c.toml".into(), RADIO.into())])).unwrap();
+    let expected = [
+        ("conf.d/b.toml".to_owned(), None),
+        ("conf.d/c.toml".to_owned(), Some(RADIO.to_owned())),
+        ("stile.toml".to_owned(), Some(OLD.to_owned())),
+    ];
+    assert_eq!(wanted, expected.into());
+    assert_eq!(setup.changes.name_of(&setup.path("conf.d/c.toml")), "conf.d/c.toml");
+    assert_eq!(setup.changes.name_of(&setup.path("stile.toml")), "stile.toml");
 }

@@ -7,11 +7,9 @@ mod setup;
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use serde_json::Value;
 
 use super::{ConfigFile, complain, say, wrong_settings};
-use crate::component::{Manifest, Shape, read};
-use crate::config::{self, MASK, Settings};
+use crate::config;
 
 /// Print an example of the settings, or those in effect
 #[derive(Debug, clap::Args)]
@@ -69,7 +67,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
                 for warning in &loaded.warnings {
                     complain(&warning.to_string());
                 }
-                say(config::effective(&without_secrets(loaded.settings)).trim_end());
+                say(config::effective(&crate::setup::shown(loaded.settings)).trim_end());
             }
             Ok(loaded) => {
                 for file in &loaded.files {
@@ -80,25 +78,4 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         },
     }
     ExitCode::SUCCESS
-}
-
-/// With a mask in the place of what plugins call a secret. Where nothing says what is one, every text and number may be.
-fn without_secrets(mut settings: Settings) -> Settings {
-    for plugin in &mut settings.plugin {
-        let manifest = read(&plugin.file).and_then(|bytes| Manifest::of(&Shape::of(&bytes)?));
-        match manifest {
-            Ok(Some(manifest)) => plugin.settings = manifest.settings.masked(&plugin.settings, MASK),
-            _ => mask_all(&mut plugin.settings),
-        }
-    }
-    settings
-}
-
-fn mask_all(value: &mut Value) {
-    match value {
-        Value::String(_) | Value::Number(_) => *value = Value::from(MASK),
-        Value::Array(items) => items.iter_mut().for_each(mask_all),
-        Value::Object(object) => object.values_mut().for_each(mask_all),
-        Value::Null | Value::Bool(_) => {}
-    }
 }

@@ -215,7 +215,7 @@ async fn read_again(gateway: &mut Gateway, source: &mut Source, due: &mut Option
     let (reader, (loaded, settled)) = read.await.map_err(|panic| panic.to_string())?;
     *source = reader;
     tell(&settled);
-    *due = settled.left.map(|left| Instant::now() + left + TRIAL_SLACK);
+    *due = settled.on_trial.as_ref().map(|on_trial| Instant::now() + on_trial.left + TRIAL_SLACK);
     let loaded = loaded.map_err(|problems| problems.to_string())?;
     for warning in &loaded.warnings {
         log::warn!("{warning}");

@@ -87,6 +87,20 @@ pub fn diff(old: &Settings, new: &Settings) -> Vec<Change> {
     changes
 }
 
+/// The keys that differ and that a running gateway does not take: they take effect at the next start.
+pub fn at_next_start(old: &Settings, new: &Settings) -> Vec<&'static str> {
+    let (before, after) = (&old.broker, &new.broker);
+    let keys = [
+        (old.gateway.id != new.gateway.id, "gateway.id"),
+        (old.gateway.data_dir != new.gateway.data_dir, "gateway.data-dir"),
+        (old.log.format != new.log.format, "log.format"),
+        (before.retained_messages != after.retained_messages, "broker.retained-messages"),
+        (before.retained_bytes != after.retained_bytes, "broker.retained-bytes"),
+        (before.max_filters != after.max_filters, "broker.max-filters"),
+    ];
+    keys.into_iter().filter(|(differs, _)| *differs).map(|(_, key)| key).collect()
+}
+
 /// The plugins of the one that are in the other too, in its order.
 fn staying<'a>(one: &'a Settings, other: &'a Settings) -> impl Iterator<Item = &'a str> {
     let there = |name: &str| other.plugin.iter().any(|plugin| plugin.name == name);

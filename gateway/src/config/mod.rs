@@ -46,7 +46,7 @@ mod written;
 pub use broker::Broker;
 pub use cellular::{Cellular, CellularFormat, ModemDialect};
 pub use concentratord::{Concentratord, IpcUrl};
-pub use diff::{Change, diff};
+pub use diff::{Change, at_next_start, diff};
 pub use files::{read_text, users_path};
 pub use hub::{Hub, Receive, SharedAccessKey};
 pub use listeners::{ClientCertificates, Door, Tls, WebSocket};

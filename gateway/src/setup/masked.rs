@@ -151,6 +151,15 @@ pub(super) fn users(text: &str) -> Result<String, String> {
     Ok(without_old_settings(&document.to_string()))
 }
 
+/// The names of users.
+pub(super) fn names(text: &str) -> Result<Vec<String>, String> {
+    let (mut document, mut names) = (document(text)?, Vec::new());
+    if let Some(users) = document.get_mut("user") {
+        each_table(users, &mut |user| names.extend(user.get("name").and_then(Item::as_str).map(str::to_owned)));
+    }
+    Ok(names)
+}
+
 /// What stands behind the name of a user: a hash, and the password that it is of.
 type Made = (String, String);
 

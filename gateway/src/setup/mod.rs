@@ -4,18 +4,25 @@
 //! `password-file` names, people and tokens of the admin page, `STILE_*` variables, components of plugins and what they remember, sessions and messages.
 //! Those belong to the machine, or are installed by verbs of their own.
 //!
-//! `masked.rs` leaves secrets out, `sealed.rs` seals.
+//! `masked.rs` leaves secrets out, `shown.rs` does in settings that were read, `sealed.rs` seals. `pieces.rs` writes what the first
+//! steps on the page ask for.
 
 mod masked;
+mod pieces;
 mod sealed;
+mod shown;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::pieces::{radio, with_gateway_id};
+pub use self::shown::shown;
 use crate::config::{self, FileUser, MASK, Settings};
 use crate::password;
 
@@ -87,6 +94,24 @@ impl SetUp {
         }
     }
 
+    /// The file for somebody else: all of it, sealed by the passphrase, or without secrets. `settings` are what the texts say, and
+    /// the users are those of `data_dir`. Takes its time.
+    ///
+    /// # Errors
+    /// In words: what can't be read, or a passphrase that is too short.
+    pub fn export(
+        settings: Settings,
+        data_dir: &Path,
+        (main_name, texts): (&str, &BTreeMap<String, String>),
+        passphrase: Option<&str>,
+    ) -> Result<String, String> {
+        let set_up = Self::of(&settings.gateway.id, main_name, texts, read_users(&config::users_path(data_dir))?);
+        match passphrase {
+            Some(passphrase) => set_up.seal(passphrase),
+            None => Ok(set_up.without_secrets(&shown(settings))?.to_text()),
+        }
+    }
+
     /// The same with a mask in the place of each secret. In the settings of plugins that is what differs in `shown`, which are
     /// the settings as they may be seen.
     ///
@@ -105,12 +130,16 @@ impl SetUp {
     pub fn left_out(&self) -> Vec<(String, usize)> {
         let small = self.small.iter().map(|(name, text)| (format!("conf.d/{name}"), text));
         let all = std::iter::once(("the main file".to_owned(), &self.main)).chain(small);
-        let lines = all.flat_map(|(name, text)| {
-            let is_masked = |line: &str| line.contains(&format!("\"{MASK}\""));
-            let lines: Vec<_> = text.lines().enumerate().filter(|(_, line)| is_masked(line)).collect();
-            lines.into_iter().map(move |(at, _)| (name.clone(), at + 1))
-        });
+        let lines = all.flat_map(|(name, text)| masks(text).into_iter().map(move |line| (name.clone(), line)));
         lines.collect()
+    }
+
+    /// The names of its users.
+    ///
+    /// # Errors
+    /// When their text is no TOML.
+    pub fn user_names(&self) -> Result<Vec<String>, String> {
+        self.users.as_deref().map_or(Ok(Vec::new()), masked::names)
     }
 
     /// Its users. Those whose password was left out get a new one.
@@ -162,5 +191,24 @@ impl SetUp {
             FORMAT => Ok(set_up),
             other => Err(SetUpError::Other(format!("it has form {other}, and this version knows form {FORMAT}"))),
         }
+    }
+}
+
+/// The lines of a text, from 1, in which a mask stands in the place of a secret.
+pub fn masks(text: &str) -> Vec<usize> {
+    let mask = format!("\"{MASK}\"");
+    text.lines().enumerate().filter(|(_, line)| line.contains(&mask)).map(|(at, _)| at + 1).collect()
+}
+
+fn read_users(path: &Path) -> Result<Option<String>, String> {
+    let mut text = String::new();
+    let read = File::open(path).and_then(|file| file.take(FILE_MAX_BYTES + 1).read_to_string(&mut text));
+    match read {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(format!("{}: {error}", path.display())),
+        Ok(_) if text.len() as u64 > FILE_MAX_BYTES => {
+            Err(format!("{}: it is larger than {FILE_MAX_BYTES} bytes", path.display()))
+        }
+        Ok(_) => Ok(Some(text)),
     }
 }

@@ -75,6 +75,7 @@ fn comments_that_look_like_settings_are_left_out_and_texts_that_look_like_commen
 
 #[test]
 fn users_come_back_with_their_hashes_or_with_new_passwords() {
+    assert_eq!(set_up().user_names().unwrap(), ["berta"]);
     let Users { all, passwords } = set_up().users().unwrap();
     assert_eq!((all.len(), all[0].user.name.as_str(), passwords.len()), (1, "berta", 0));
     let Users { all, passwords } = set_up().without_secrets(&shown()).unwrap().users().unwrap();

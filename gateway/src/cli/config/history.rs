@@ -2,10 +2,8 @@
 
 use std::process::ExitCode;
 
-use similar::TextDiff;
-
 use super::apply::{How, carry_out};
-use crate::changes::Entry;
+use crate::changes::{Entry, difference};
 use crate::cli::text::{columns, visible};
 use crate::cli::{ConfigFile, complain, fail, say};
 
@@ -91,11 +89,9 @@ pub(super) fn diff(arguments: &Diff) -> ExitCode {
 /// Prints what differs, as others can read it too.
 pub(super) fn show_diff(name: &str, old: Option<&str>, new: Option<&str>) {
     let name = visible(name);
-    let label = |text: Option<&str>| if text.is_some() { name.clone() } else { "/dev/null".to_owned() };
-    let (before, after) = (label(old), label(new));
-    let diff = TextDiff::from_lines(old.unwrap_or_default(), new.unwrap_or_default());
-    let text = diff.unified_diff().header(&before, &after).to_string();
-    text.lines().for_each(|line| say(&line.replace(|c: char| c.is_control() && c != '\t', "\u{fffd}")));
+    difference(&name, old, new)
+        .lines()
+        .for_each(|line| say(&line.replace(|c: char| c.is_control() && c != '\t', "\u{fffd}")));
 }
 
 pub(super) fn restore(arguments: &Restore) -> ExitCode {

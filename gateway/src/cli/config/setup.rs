@@ -6,12 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::apply::{How, carry_out};
-use super::without_secrets;
 use crate::changes::{Changes, Wanted};
 use crate::cli::socket::{self, Which};
 use crate::cli::text::visible;
 use crate::cli::{complain, fail, runtime, say, wrong_settings};
-use crate::config::{self, FileUser};
 use crate::setup::{FILE_MAX_BYTES, SetUp, SetUpError, Users};
 use crate::users::UsersFile;
 use crate::whole_file;
@@ -99,13 +97,9 @@ pub(super) fn export(arguments: &Export) -> ExitCode {
     let data_dir = arguments.which.named_data_dir().unwrap_or_else(|| loaded.settings.gateway.data_dir.clone());
     let written = || {
         let changes = arguments.which.changes();
-        let users = config::users_path(&data_dir);
-        let users = users.exists().then(|| read(&users, FILE_MAX_BYTES)).transpose()?;
-        let set_up = SetUp::of(&loaded.settings.gateway.id, changes.main_name(), &changes.texts()?, users);
-        let text = match arguments.passphrase.read()? {
-            Some(passphrase) => set_up.seal(&passphrase)?,
-            None => set_up.without_secrets(&without_secrets(loaded.settings.clone()))?.to_text(),
-        };
+        let (texts, passphrase) = (changes.texts()?, arguments.passphrase.read()?);
+        let texts = (changes.main_name(), &texts);
+        let text = SetUp::export(loaded.settings.clone(), &data_dir, texts, passphrase.as_deref())?;
         let Some(to) = &arguments.to else {
             say(text.trim_end());
             return Ok(());
@@ -132,7 +126,7 @@ pub(super) fn import(arguments: &Import) -> ExitCode {
         return fail(&"write it into a folder with --into, and fill these in");
     }
     let changes = arguments.how.which().changes();
-    let wanted = match wanted(&set_up, &changes) {
+    let wanted = match changes.all(&set_up.main, &set_up.small) {
         Ok(wanted) => wanted,
         Err(error) => return fail(&error),
     };
@@ -154,15 +148,6 @@ fn read_set_up(arguments: &Import) -> Result<SetUp, String> {
     })
 }
 
-/// All files as they are to be; those of now that the set-up does not have go.
-fn wanted(set_up: &SetUp, changes: &Changes) -> Result<Wanted, String> {
-    let mut wanted: Wanted = changes.texts()?.into_keys().map(|name| (name, None)).collect();
-    wanted.insert(changes.main_name().to_owned(), Some(set_up.main.clone()));
-    wanted.extend(set_up.small.iter().map(|(name, text)| (format!("conf.d/{name}"), Some(text.clone()))));
-    // What differs alone is a change; a file that is the same may stay named.
-    Ok(wanted)
-}
-
 fn add_users(set_up: &SetUp, changes: &Changes, arguments: &Import, wanted: &Wanted) -> Result<(), String> {
     let Users { all: users, passwords } = set_up.users()?;
     if users.is_empty() {
@@ -173,14 +158,7 @@ fn add_users(set_up: &SetUp, changes: &Changes, arguments: &Import, wanted: &Wan
         None => changes.data_dir_of(wanted)?,
     };
     whole_file::make_folder(&data_dir, None).map_err(|error| format!("{}: {error}", data_dir.display()))?;
-    let mut added: Vec<String> = Vec::new();
-    UsersFile::of(&data_dir).change(|there| {
-        let is_new = |user: &FileUser| !there.iter().any(|other| other.user.name == user.user.name);
-        let new: Vec<FileUser> = users.into_iter().filter(is_new).collect();
-        added = new.iter().map(|user| user.user.name.clone()).collect();
-        there.extend(new);
-        Ok(())
-    })?;
+    let added = UsersFile::of(&data_dir).add_new(users)?;
     for name in &added {
         let password = passwords.get(name).map(|new| format!("; password, shown this once: {new}")).unwrap_or_default();
         say(&format!("{}: user added{password}", visible(name)));

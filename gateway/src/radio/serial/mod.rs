@@ -24,6 +24,7 @@ use tokio_serial::SerialStream;
 use tokio_util::sync::CancellationToken;
 
 pub(super) use self::downlink::{Down, Downlink, Next};
+pub use self::port::{Found, ports};
 pub(super) use self::presence::Presence;
 pub(super) use self::reports::{Frame, Reports};
 use self::session::Session;

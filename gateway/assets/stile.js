@@ -2,14 +2,17 @@
 "use strict";
 
 // A page's live parts: <div id="x" data-live="5"> is asked for again every 5 seconds and put in the place of itself.
-// Nothing is replaced that somebody is using.
+// Nothing is replaced that somebody is using. With data-from="/y" it is asked for there. A change on trial is told on every page.
 for (const part of document.querySelectorAll("[data-live]")) {
   const seconds = Number(part.dataset.live);
   const again = async () => {
     if (!document.hidden) {
       try {
-        const answer = await fetch(location.href, { headers: { "x-by-itself": "1", accept: "text/html" }, redirect: "error" });
-        const fresh = answer.ok && new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(part.id);
+        const answer = await fetch(part.dataset.from ?? location.href, { headers: { "x-by-itself": "1", accept: "text/html" }, redirect: "error" });
+        const page = answer.ok && new DOMParser().parseFromString(await answer.text(), "text/html");
+        const fresh = page && page.getElementById(part.id);
+        const trial = document.getElementById("trial"), told = page && page.getElementById("trial");
+        if (told && !trial.contains(document.activeElement)) trial.replaceWith(told);
         const now = document.getElementById(part.id);
         if (fresh && now && !now.contains(document.activeElement) && !now.querySelector(".dragged")) {
           const open = [...now.querySelectorAll("details")].map((details) => details.open);

@@ -77,7 +77,7 @@ use tokio::sync::mpsc;
 
 use crate::admin::{ReloadAsked, Sources};
 use crate::broker::Broker;
-use crate::changes::Changes;
+use crate::changes::{Changes, OnTrial};
 use crate::config::{Door, Settings};
 use crate::data_dir::DataDir;
 use crate::history::History;
@@ -300,6 +300,11 @@ impl Gateway {
     pub fn settings_are_in(&self, changes: Changes) {
         // Told once, right after the start.
         let _ = self.sources.changes.set(changes);
+    }
+
+    /// Says which change of the settings is on trial from now on, for the pages that tell of it.
+    pub fn is_on_trial(&self, on_trial: Option<OnTrial>) {
+        self.sources.page.is_on_trial(on_trial);
     }
 
     /// Those who ask over the socket that the settings be read again. Whoever takes them answers them; there is one taker.

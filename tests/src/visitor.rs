@@ -90,7 +90,7 @@ impl Visitor {
         let logged = stile.wait_log("nobody can sign in to the admin page yet; set it up with this code");
         let code = logged["code"].as_str().unwrap().to_owned();
         let answer = visitor.post("/setup", &[("code", &code), ("name", "anna"), ("password", PASSWORD)]);
-        assert_eq!(answer.leads_to(), "/");
+        assert_eq!(answer.leads_to(), "/first-steps");
         visitor
     }
 

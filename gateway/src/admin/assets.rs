@@ -27,12 +27,14 @@ struct Asset {
 }
 
 impl Asset {
-    fn new(stem: &str, ending: &str, kind: &'static str, plain: &[u8]) -> Self {
-        let hash: String = digest(&SHA256, plain).as_ref().iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    /// Of several parts one file, since each costs the first page a request.
+    fn new(stem: &str, ending: &str, kind: &'static str, parts: &[&str]) -> Self {
+        let plain = parts.concat().into_bytes();
+        let hash: String = digest(&SHA256, &plain).as_ref().iter().take(6).map(|byte| format!("{byte:02x}")).collect();
         let mut packer = GzEncoder::new(Vec::new(), Compression::best());
         // Writing to memory can't fail; empty would be found by the tests.
-        let packed = packer.write_all(plain).and_then(|()| packer.finish()).unwrap_or_default();
-        Self { name: format!("{stem}-{hash}.{ending}"), kind, plain: plain.to_vec(), packed }
+        let packed = packer.write_all(&plain).and_then(|()| packer.finish()).unwrap_or_default();
+        Self { name: format!("{stem}-{hash}.{ending}"), kind, plain, packed }
     }
 }
 
@@ -45,16 +47,13 @@ pub(super) struct Assets {
 
 impl Assets {
     pub(super) fn new() -> Self {
-        let style = [include_str!("../../assets/stile.css"), chart::CSS].concat();
+        let style =
+            [include_str!("../../assets/stile.css"), include_str!("../../assets/configuration.css"), chart::CSS];
+        let script = [include_str!("../../assets/stile.js"), include_str!("../../assets/configuration.js")];
         Self {
-            style: Asset::new("stile", "css", "text/css; charset=utf-8", style.as_bytes()),
-            script: Asset::new(
-                "stile",
-                "js",
-                "text/javascript; charset=utf-8",
-                include_bytes!("../../assets/stile.js"),
-            ),
-            icon: Asset::new("icon", "svg", "image/svg+xml", include_bytes!("../../assets/icon.svg")),
+            style: Asset::new("stile", "css", "text/css; charset=utf-8", &style),
+            script: Asset::new("stile", "js", "text/javascript; charset=utf-8", &script),
+            icon: Asset::new("icon", "svg", "image/svg+xml", &[include_str!("../../assets/icon.svg")]),
         }
     }
 

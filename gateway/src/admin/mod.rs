@@ -22,8 +22,10 @@ mod plugins;
 mod port;
 mod problem;
 mod routes;
+mod settings;
 #[cfg(test)]
 mod tests;
+mod trial;
 mod trust;
 mod uplinks;
 
@@ -51,9 +53,10 @@ use self::figures::Figures;
 pub use self::history::keep as keep_history;
 pub use self::port::PortStats;
 use self::routes::{Access, Routes};
+use self::trial::Trials;
 use self::trust::{Caller, Trust};
 use crate::broker;
-use crate::changes::Changes;
+use crate::changes::{Changes, OnTrial};
 use crate::history::History;
 use crate::host::Host;
 use crate::password::Permit;
@@ -128,6 +131,7 @@ pub struct Page {
     audit: Audit,
     assets: Assets,
     figures: Figures,
+    trials: Trials,
 }
 
 impl Page {
@@ -135,12 +139,17 @@ impl Page {
     pub fn open(data_dir: &Path, permit: Permit, store: &Store, audit: BTreeMap<u64, AuditRow>) -> Self {
         let audit = Audit::new(store.clone(), audit.into_values());
         let trust = Arc::new(Trust::open(data_dir, permit));
-        Self { trust, audit, assets: Assets::new(), figures: Figures::new() }
+        Self { trust, audit, assets: Assets::new(), figures: Figures::new(), trials: Trials::default() }
     }
 
     /// What whoever sets the gateway up has to know; `None` when there is an admin already.
     pub fn setup_code(&self) -> Option<String> {
         self.trust.setup_code().map(|code| trust::grouped(&code))
+    }
+
+    /// Says which change of the settings is on trial from now on.
+    pub fn is_on_trial(&self, on_trial: Option<OnTrial>) {
+        self.trials.set(on_trial);
     }
 
     /// Reads again who may sign in. Waits for the disk.
@@ -346,24 +355,33 @@ async fn setup_code(State(sources): State<Arc<Sources>>) -> (StatusCode, String)
     }
 }
 
+/// What is said where nobody takes or answers any more: either ends with the gateway.
+const STOPPING: &str = "the gateway is stopping";
+
 /// The settings have changed. Answered when they are in force, or were refused.
 async fn reload(State(sources): State<Arc<Sources>>) -> (StatusCode, String) {
     let (asked, told) = oneshot::channel();
-    // Either ends with the gateway, and nobody else takes or answers.
     let answer = match sources.reload.send(asked).await {
-        Ok(()) => told.await,
-        Err(_) => return (StatusCode::SERVICE_UNAVAILABLE, "the gateway is stopping\n".to_owned()),
+        Ok(()) => told.await.ok(),
+        Err(_) => None,
     };
     match answer {
-        Ok(Ok(())) => (StatusCode::OK, "done\n".to_owned()),
-        Ok(Err(problems)) => (StatusCode::CONFLICT, format!("{problems}\n")),
-        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the gateway is stopping\n".to_owned()),
+        Some(Ok(())) => (StatusCode::OK, "done\n".to_owned()),
+        Some(Err(problems)) => (StatusCode::CONFLICT, format!("{problems}\n")),
+        None => (StatusCode::SERVICE_UNAVAILABLE, format!("{STOPPING}\n")),
     }
 }
 
 /// Where the gateway listens, and with which certificates.
 async fn doors(State(sources): State<Arc<Sources>>) -> Json<Vec<Open>> {
     Json(sources.open.lock().unwrap_or_else(PoisonError::into_inner).clone())
+}
+
+/// The same for whoever waits on a thread of his own.
+fn ask_reload_now(sources: &Sources) -> Result<(), String> {
+    let (asked, told) = oneshot::channel();
+    sources.reload.blocking_send(asked).map_err(|_| STOPPING)?;
+    told.blocking_recv().map_err(|_| STOPPING)?
 }
 
 async fn ledger(State(sources): State<Arc<Sources>>) -> impl IntoResponse {

@@ -1,6 +1,6 @@
 //! Charts as SVG, and the same as tables for those who can't see them.
 //!
-//! Pure: points in, text out. Nothing is styled where it stands, since a page's rules forbid that; [`CSS`] has colours for
+//! Pure: points in, text out, to stand within a page. Nothing is styled where it stands, since a page's rules forbid that; [`CSS`] has colours for
 //! light and dark, and lines differ in their dashes as well. `scale.rs` finds round ticks and words for values, `lines.rs`
 //! and `bars.rs` draw, `table.rs` is the tables.
 

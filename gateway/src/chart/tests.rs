@@ -24,9 +24,9 @@ fn hour(seed: u64, base: f32, swing: f32) -> Vec<f32> {
 fn keep(name: &str, svg: &str) {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/charts");
     std::fs::create_dir_all(&folder).unwrap();
-    let styled = svg.replacen("<title", &format!("<style>{CSS}</style><title"), 1);
-    // A picture within a page needs no name space; a file does.
-    let styled = styled.replacen("<svg ", "<svg xmlns=\"http://www.w3.org/2000/svg\" ", 1);
+    // By itself it needs what a page's own pictures do without.
+    let alone = svg.replacen("<svg", "<svg xmlns=\"http://www.w3.org/2000/svg\"", 1);
+    let styled = alone.replacen("<title", &format!("<style>{CSS}</style><title"), 1);
     std::fs::write(folder.join(name), styled).unwrap();
 }
 

@@ -216,6 +216,7 @@ async fn read_again(gateway: &mut Gateway, source: &mut Source, due: &mut Option
     *source = reader;
     tell(&settled);
     *due = settled.on_trial.as_ref().map(|on_trial| Instant::now() + on_trial.left + TRIAL_SLACK);
+    gateway.is_on_trial(settled.on_trial);
     let loaded = loaded.map_err(|problems| problems.to_string())?;
     for warning in &loaded.warnings {
         log::warn!("{warning}");

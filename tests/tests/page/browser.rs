@@ -15,6 +15,11 @@ const PAGES: &[(&str, &str)] = &[
     ("/account", "Another password"),
     ("/plugins", "Upload a plugin"),
     ("/people", "What was changed"),
+    ("/configuration", "Another file in conf.d"),
+    ("/first-steps?step=name", "What is this gateway called?"),
+    ("/first-steps?step=time", "Is the clock right?"),
+    ("/first-steps?step=radios", "Which radios are there?"),
+    ("/first-steps?step=message", "Nothing yet?"),
 ];
 /// The widths of a phone, a tablet and a desk.
 pub(crate) const WIDTHS: [u32; 3] = [360, 768, 1440];
@@ -55,7 +60,7 @@ fn from_the_first_start_to_the_first_message() {
     browser.fill("[name=name]", "anna");
     browser.fill("[name=password]", PASSWORD);
     browser.click("button.main");
-    browser.wait_text("First steps");
+    browser.wait_text("What is this gateway called?");
     browser.open(&url(&stile, "/messages"));
     browser.wait_text("Nothing has come yet");
     within_the_stream(&stile, &browser);
@@ -73,6 +78,116 @@ fn from_the_first_start_to_the_first_message() {
     assert!(outside.is_empty(), "{outside:?}");
     let complaints = browser.complaints();
     assert!(complaints.is_empty(), "{complaints:?}");
+}
+
+#[test]
+fn the_first_steps_lead_from_the_code_to_the_first_message() {
+    let stile = Stile::start("");
+    let browser = Browser::start();
+    browser.open(&url(&stile, "/"));
+    let logged = stile.wait_log("nobody can sign in to the admin page yet; set it up with this code");
+    browser.fill("[name=code]", logged["code"].as_str().unwrap());
+    browser.fill("[name=name]", "anna");
+    browser.fill("[name=password]", PASSWORD);
+    browser.click("button.main");
+    browser.wait_text("What is this gateway called?");
+    browser.fill("[name=id]", "roof");
+    browser.click("form.stack button.main");
+    browser.wait_text("Is the clock right?");
+    browser.wait_text("from the next start on");
+    browser.click(".onward .main");
+    browser.wait_text("Which radios are there?");
+    browser.fill("[name=name]", "sensor");
+    browser.run("document.querySelector('[name=port]').value = ''");
+    browser.click("form.stack button.main");
+    browser.wait_text("The radio sensor is added.");
+    browser.click(".onward .main");
+    browser.wait_text("The first message");
+    browser.wait_for("#first-messages li");
+    browser.wait_text("serial/sensor/up");
+    browser.wait_text("come from outside");
+    browser.picture(&picture("first-message-come-1440"));
+    browser.click(".onward .main");
+    browser.wait_text("Every message is accounted for");
+    let complaints = browser.complaints();
+    assert!(complaints.is_empty(), "{complaints:?}");
+}
+
+#[test]
+fn a_mistake_in_the_settings_is_told_while_it_is_typed_and_a_change_comes_back_by_itself() {
+    let stile = Stile::start("");
+    Visitor::first(&stile);
+    let main = stile.dir.path().join("stile.toml");
+    let old = std::fs::read_to_string(&main).unwrap();
+    let browser = Browser::start();
+    sign_in(&browser, &stile);
+    browser.open(&url(&stile, "/configuration"));
+    browser.wait_for("#lines:not([hidden])");
+    // Typed behind the end, as somebody would.
+    browser.run(
+        "const t = document.getElementById('text'); t.focus(); t.setSelectionRange(t.value.length, t.value.length)",
+    );
+    browser.press("# Seen.\u{e007}[log\u{e007}");
+    browser.wait_text("mistake");
+    pictures(&browser, "configuration-mistake");
+    browser.click("#verdict button.where");
+    let line = old.lines().count() + 2;
+    browser.wait_text(&format!("Line {line}, column"));
+    assert_eq!(browser.run("return document.activeElement.id"), "text");
+    let good = serde_json::json!(format!("{old}# Seen.\n"));
+    browser.run(&format!(
+        "const t = document.getElementById('text'); t.value = {good}; t.dispatchEvent(new Event('input'))"
+    ));
+    browser.wait_text("No part of the gateway would be another");
+    browser.click("#editor button.main");
+    browser.wait_text("+# Seen.");
+    pictures(&browser, "configuration-review");
+    browser.click("#review button.main");
+    browser.wait_text("Change 1 is in force");
+    browser.wait_text("Those of before come back in");
+    pictures(&browser, "configuration-trial");
+    // It counts down, and on every page.
+    browser.open(&url(&stile, "/messages"));
+    let left = || browser.run("return document.querySelector('#trial-left strong').textContent");
+    let before = left();
+    within("it counts down", || (left() != before).then_some(()));
+    browser.click(".trial [formaction]");
+    browser.wait_text("the settings of before are in force");
+    assert!(browser.url().ends_with("/messages"), "{}", browser.url());
+    assert_eq!(std::fs::read_to_string(&main).unwrap(), old);
+    // One that nobody confirms. On the page a trial has 90 seconds; the API gives a shorter one.
+    browser.open(&url(&stile, "/configuration"));
+    let new = serde_json::json!({ "files": { "stile.toml": format!("{old}# Seen.\n") }, "confirm_within_seconds": 8 });
+    browser.run(&format!(
+        "fetch('/api/v1/configuration/apply', {{ method: 'POST', body: JSON.stringify({new}), headers: {{\
+         'content-type': 'application/json', 'x-csrf-token': document.querySelector('[name=csrf]').value }} }})\
+         .then(() => location.assign('/configuration'))"
+    ));
+    browser.wait_text("Change 2 of the settings");
+    browser.wait_text("Its time is over");
+    within("the settings of before stand", || (std::fs::read_to_string(&main).unwrap() == old).then_some(()));
+    browser.open(&url(&stile, "/configuration"));
+    browser.wait_text("nobody confirmed it in time");
+    browser.open(&url(&stile, "/configuration/changes/2"));
+    browser.wait_text("+# Seen.");
+    pictures(&browser, "configuration-change");
+    let complaints = browser.complaints();
+    assert!(complaints.is_empty(), "{complaints:?}");
+}
+
+/// Pictures of a page that no address leads to, in both themes, and what is wrong with its accessibility.
+fn pictures(browser: &Browser, name: &str) {
+    for theme in ["light", "dark"] {
+        browser.prefer(theme);
+        for width in WIDTHS {
+            browser.resize(width, 900);
+            let wide = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
+            browser.picture(&picture(&format!("{name}-{theme}-{width}")));
+            assert_eq!(browser.run(wide), 0, "{name} is wider than {width}");
+        }
+        let found = browser.inaccessible();
+        assert!(found.is_empty(), "{name} {theme}: {found:#?}");
+    }
 }
 
 /// A message that is published shows up, and pausing, searching and clearing do what they say.

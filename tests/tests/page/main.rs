@@ -5,6 +5,7 @@
 mod broker;
 mod browser;
 mod coming_in;
+mod configuration;
 mod live;
 mod people;
 mod plugins;

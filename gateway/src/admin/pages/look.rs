@@ -41,7 +41,7 @@ async fn choose(door: Door, headers: HeaderMap, Form(choice): Form<Choice>) -> R
 const BACK_BYTES: usize = 1024;
 
 /// The path of the page that the form stood on; browsers say so within one host.
-fn back(headers: &HeaderMap) -> String {
+pub(super) fn back(headers: &HeaderMap) -> String {
     let referer = headers.get(header::REFERER).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let path = referer.split_once("://").and_then(|(_, rest)| rest.find('/').map(|at| &rest[at..]));
     // `//host` would lead elsewhere.

@@ -8,6 +8,9 @@ pub(super) mod account;
 mod broker;
 mod charts;
 pub(super) mod letters;
+pub(super) mod configuration;
+mod first_steps;
+pub(super) mod history;
 mod look;
 mod messages;
 pub(super) mod overview;
@@ -36,6 +39,7 @@ use super::Sources;
 use super::guard::by_itself;
 use super::problem::Problem;
 use super::routes::Routes;
+use super::trial::Trial;
 use super::trust::{Caller, Cookies};
 use crate::people::Role;
 
@@ -52,6 +56,7 @@ const MENU: &[(&str, &str, Role)] = &[
     (uplinks::PATH, "Uplinks", Role::Viewer),
     (users::PATH, "MQTT users", Role::Admin),
     (plugins::PATH, "Plugins", Role::Viewer),
+    (configuration::PATH, "Configuration", Role::Operator),
     (people::PATH, "People", Role::Admin),
 ];
 
@@ -62,6 +67,9 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .with(look::routes)
         .with(security::routes)
         .with(overview::routes)
+        .with(history::routes)
+        .with(configuration::routes)
+        .with(first_steps::routes)
         .with(messages::routes)
         .with(broker::routes)
         .with(uplinks::routes)
@@ -84,6 +92,8 @@ pub(super) struct Frame {
     csrf: String,
     /// What the last form has brought about, shown once.
     notice: Option<String>,
+    /// The change of the settings that is on trial, for whoever has signed in.
+    trial: Option<Trial>,
     /// `light`, `dark` or empty.
     theme: &'static str,
     style: String,
@@ -99,12 +109,14 @@ impl Frame {
             _ => (None, String::new()),
         };
         let assets = &sources.page.assets;
+        let trial = sources.page.trials.now().filter(|_| person.is_some());
         Self {
             gateway: sources.id.clone(),
             path: parts.uri.path().to_owned(),
             person,
             csrf,
             notice: None,
+            trial,
             theme: Cookies::theme(&parts.headers).map_or("", look::known),
             style: assets.style(),
             script: assets.script(),
@@ -123,9 +135,9 @@ impl Frame {
         seen.map(|(path, name, _)| (*path, *name, *path == self.path))
     }
 
-    /// Whether somebody has signed in who may do what this role may.
-    fn may(&self, needs: Role) -> bool {
-        self.person.as_ref().and_then(|(_, role)| Role::parse(role)).is_some_and(|role| role >= needs)
+    /// Whether this person may change settings.
+    fn is_admin(&self) -> bool {
+        self.may(Role::Admin)
     }
 
     /// The version, for the foot of the page.

@@ -7,13 +7,16 @@ use std::time::Duration;
 
 use askama::Template;
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Query, State};
+use axum::http::HeaderMap;
 use axum::response::Response;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::history::{Back, Chart, of_overview};
 use super::shown::{bytes, count, duration, rate};
-use super::{Frame, show};
+use super::{Frame, first_steps, show};
+use crate::admin::guard::by_itself;
 use crate::admin::machine::Machine;
 use crate::admin::routes::{Access, Routes};
 use crate::admin::{Sources, attention, uplinks};
@@ -292,6 +295,8 @@ pub(in crate::admin) async fn get_overview(State(sources): State<Arc<Sources>>) 
 struct Page {
     frame: Frame,
     overview: Overview,
+    charts: Vec<Chart>,
+    back: Back,
 }
 
 impl Page {
@@ -301,6 +306,15 @@ impl Page {
 
     fn has_radio(&self) -> bool {
         self.overview.sources.iter().any(|station| station.kind == "radio")
+    }
+
+    /// Where the first steps are, for those who may take them.
+    fn first_steps(&self) -> Option<&'static str> {
+        self.frame.is_admin().then_some(first_steps::PATH)
+    }
+
+    fn is_hour(&self) -> bool {
+        self.back == Back::Hour
     }
 
     /// Nothing but the gateway's own messages has come yet.
@@ -328,6 +342,22 @@ impl Page {
     }
 }
 
-async fn page(frame: Frame, State(sources): State<Arc<Sources>>) -> Response {
-    show(&Page { frame, overview: gather(&sources) })
+#[derive(Deserialize)]
+struct Wanted {
+    #[serde(default)]
+    span: Back,
+    /// Anything: the charts are wanted, and the rest may come along.
+    charts: Option<String>,
+}
+
+async fn page(
+    frame: Frame,
+    State(sources): State<Arc<Sources>>,
+    headers: HeaderMap,
+    Query(Wanted { span: back, charts }): Query<Wanted>,
+) -> Response {
+    // What a page asks for every few seconds by itself does without them: they change more slowly, and are the most of it.
+    let drawn = charts.is_some() || !by_itself(&headers);
+    let charts = if drawn { of_overview(&sources.history, back) } else { Vec::new() };
+    show(&Page { frame, overview: gather(&sources), charts, back })
 }

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::shown::beginning;
 use super::sign_in::{NAME_SHOWN, status};
-use super::{Frame, SET_UP, SIGN_IN, show};
+use super::{Frame, SET_UP, SIGN_IN, first_steps, show};
 use crate::admin::audit::Did;
 use crate::admin::routes::{Access, Routes};
 use crate::admin::trust::{Cookies, Refused};
@@ -60,7 +60,7 @@ async fn set_up(
     match sources.page.trust.set_up(&given.code, (name, &given.password), peer.ip()).await {
         Ok(opened) => {
             let cookie = AppendHeaders([(header::SET_COOKIE, Cookies(door).begin(&opened.secret))]);
-            (cookie, Extension(Did::by(name, "set the gateway up")), Redirect::to("/")).into_response()
+            (cookie, Extension(Did::by(name, "set the gateway up")), Redirect::to(first_steps::PATH)).into_response()
         }
         Err((refused, why)) => {
             let status = refused.map_or(StatusCode::UNPROCESSABLE_ENTITY, status);

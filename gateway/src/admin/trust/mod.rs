@@ -286,10 +286,17 @@ impl Trust {
         &self.counts
     }
 
+    /// Does what takes as much memory as hashing a password, when it is its turn.
+    pub(super) async fn in_turn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, String> {
+        self.passwords.permit().run(work).await
+    }
+
     /// Hashes a password when it is its turn.
     pub(super) async fn hash(&self, password: String) -> Result<Hash, String> {
-        let permit = self.passwords.permit();
-        permit.run(move || Hash::of(&password)).await?
+        self.in_turn(move || Hash::of(&password)).await?
     }
 
     /// Leaves word for whoever has this session, to be shown once.

@@ -1,6 +1,6 @@
 //! What can be kept, as the other rooms see it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::num::{NonZeroU16, NonZeroU32};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -136,6 +136,11 @@ pub struct StoredMemory {
 pub(super) const AUDIT_ROWS: usize = 1000;
 /// What was refused or failed, beside them: whoever is refused again and again pushes out nothing that was done.
 pub(super) const AUDIT_REFUSED_ROWS: usize = 200;
+/// What people did of themselves, beside them, and of each person: whoever signs in and out again and again pushes out
+/// neither what was changed nor others' comings.
+pub(super) const AUDIT_OWN_ROWS: usize = 500;
+/// See above.
+pub(super) const AUDIT_OWN_ROWS_EACH: usize = 20;
 
 /// One change by the admin page, its API or the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,36 +160,64 @@ pub struct AuditRow {
 impl AuditRow {
     /// The outcome of what was done.
     pub const DONE: &str = "done";
+    /// What somebody did who came in.
+    pub const SIGNED_IN: &str = "signed in";
+    /// What somebody did who went.
+    pub const SIGNED_OUT: &str = "signed out";
+    /// What somebody did who has another password.
+    pub const OWN_PASSWORD: &str = "changed the own password";
+    /// What anybody may do of himself as often as he likes.
+    pub(super) const OWN: [&str; 3] = [Self::SIGNED_IN, Self::SIGNED_OUT, Self::OWN_PASSWORD];
 
     /// Whether it was done, and not refused or failed at.
     pub fn was_done(&self) -> bool {
         self.outcome == Self::DONE
     }
+
+    fn is_own(&self) -> bool {
+        self.was_done() && Self::OWN.contains(&&*self.what)
+    }
 }
 
-/// How many rows of the audit log are too many, of either kind.
+/// How many rows of the audit log are too many, of each kind.
 #[derive(Debug)]
 pub struct AuditSurplus {
     done: usize,
     refused: usize,
+    own: usize,
+    /// Of each person.
+    each: HashMap<String, usize>,
 }
 
 impl AuditSurplus {
     /// Of these rows.
     pub fn of<'a>(rows: impl Iterator<Item = &'a AuditRow>) -> Self {
-        let (done, refused) =
-            rows.fold(
-                (0_usize, 0_usize),
-                |(done, refused), row| {
-                    if row.was_done() { (done + 1, refused) } else { (done, refused + 1) }
-                },
-            );
-        Self { done: done.saturating_sub(AUDIT_ROWS), refused: refused.saturating_sub(AUDIT_REFUSED_ROWS) }
+        let mut found = Self { done: 0, refused: 0, own: 0, each: HashMap::new() };
+        for row in rows {
+            if row.is_own() {
+                found.own += 1;
+                *found.each.entry(row.who.clone()).or_default() += 1;
+            } else if row.was_done() {
+                found.done += 1;
+            } else {
+                found.refused += 1;
+            }
+        }
+        found.each.values_mut().for_each(|count| *count = count.saturating_sub(AUDIT_OWN_ROWS_EACH));
+        let gone: usize = found.each.values().sum();
+        found.own = (found.own - gone).saturating_sub(AUDIT_OWN_ROWS);
+        found.done = found.done.saturating_sub(AUDIT_ROWS);
+        found.refused = found.refused.saturating_sub(AUDIT_REFUSED_ROWS);
+        found
     }
 
     /// Whether a row stays; to be asked of each, the oldest first.
     pub fn keeps(&mut self, row: &AuditRow) -> bool {
-        let surplus = if row.was_done() { &mut self.done } else { &mut self.refused };
+        let surplus = if !row.is_own() {
+            if row.was_done() { &mut self.done } else { &mut self.refused }
+        } else {
+            self.each.get_mut(&row.who).filter(|count| **count > 0).unwrap_or(&mut self.own)
+        };
         let goes = *surplus > 0;
         *surplus -= usize::from(goes);
         !goes

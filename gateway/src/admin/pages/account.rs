@@ -19,6 +19,7 @@ use crate::admin::routes::{Access, Routes};
 use crate::admin::trust::{Caller, Cookies, Opened, Refused};
 use crate::admin::{Door, Sources};
 use crate::people::{self, Role};
+use crate::store::AuditRow;
 
 const PATH: &str = "/account";
 
@@ -108,7 +109,7 @@ pub(in crate::admin) async fn put_password(
 }
 
 fn done() -> Extension<Did> {
-    Extension(Did::at("changed the own password"))
+    Extension(Did::at(AuditRow::OWN_PASSWORD))
 }
 
 fn cookie(door: Door, opened: &Opened) -> AppendHeaders<[(header::HeaderName, String); 1]> {

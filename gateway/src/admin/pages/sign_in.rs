@@ -17,6 +17,7 @@ use crate::admin::routes::{Access, Routes};
 use crate::admin::trust::{Caller, Cookies, Refused};
 use crate::admin::{Door, Sources};
 use crate::people::Role;
+use crate::store::AuditRow;
 
 pub(super) fn routes(routes: Routes) -> Routes {
     // Who is nobody yet has to come in somewhere.
@@ -75,7 +76,7 @@ async fn sign_in(
             // Whatever the browser held before ends here.
             trust.sign_out(&old);
             let cookie = AppendHeaders([(header::SET_COOKIE, Cookies(door).begin(&opened.secret))]);
-            let did = Extension(Did::by(given.name.trim(), "signed in"));
+            let did = Extension(Did::by(given.name.trim(), AuditRow::SIGNED_IN));
             (cookie, did, Redirect::to(own_path(&given.next))).into_response()
         }
         Err(refused) => {
@@ -83,7 +84,7 @@ async fn sign_in(
             let answer = (status(refused), show(&Page { frame, name, next, error: Some(in_words(refused)) }));
             // Without a password there was nothing to look at.
             if refused == Refused::Wrong && !given.password.is_empty() {
-                return (Extension(Did::by(given.name.trim(), "signed in")), answer).into_response();
+                return (Extension(Did::by(given.name.trim(), AuditRow::SIGNED_IN)), answer).into_response();
             }
             answer.into_response()
         }
@@ -93,7 +94,7 @@ async fn sign_in(
 async fn sign_out(State(sources): State<Arc<Sources>>, door: Door, caller: Caller) -> Response {
     sources.page.trust.sign_out(&caller);
     let cookie = AppendHeaders([(header::SET_COOKIE, Cookies(door).end())]);
-    (cookie, Extension(Did::at("signed out")), Redirect::to(SIGN_IN)).into_response()
+    (cookie, Extension(Did::at(AuditRow::SIGNED_OUT)), Redirect::to(SIGN_IN)).into_response()
 }
 
 /// For the answer to whoever was not let in.

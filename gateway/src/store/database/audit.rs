@@ -7,7 +7,7 @@ use rusqlite::{Row, Transaction, params};
 
 use super::load::{Taken, number};
 use super::seconds;
-use crate::store::rows::{AUDIT_REFUSED_ROWS, AUDIT_ROWS, AuditRow};
+use crate::store::rows::{AUDIT_OWN_ROWS, AUDIT_OWN_ROWS_EACH, AUDIT_REFUSED_ROWS, AUDIT_ROWS, AuditRow};
 
 pub(super) const TABLES: &str = "
     CREATE TABLE audit (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, who TEXT NOT NULL, whence TEXT,
@@ -25,11 +25,22 @@ pub(super) fn write(transaction: &Transaction<'_>, rows: &BTreeMap<u64, AuditRow
     for (number, row) in rows {
         put.execute(params![number.cast_signed(), seconds(row.at), row.who, row.whence, row.what, row.outcome])?;
     }
-    for (kind, most) in [("=", AUDIT_ROWS), ("<>", AUDIT_REFUSED_ROWS)] {
-        let others = format!("FROM audit WHERE outcome {kind} ?1");
-        let first_to_go = format!("SELECT id {others} ORDER BY id DESC LIMIT 1 OFFSET {most}");
-        let mut go = transaction.prepare_cached(&format!("DELETE {others} AND id <= ({first_to_go})"))?;
-        go.execute([AuditRow::DONE])?;
+    // As `AuditSurplus` has it: of each person first.
+    let done = format!("outcome = '{}'", AuditRow::DONE);
+    let own = format!("{done} AND what IN ('{}')", AuditRow::OWN.join("', '"));
+    let nth = "row_number() OVER (PARTITION BY who ORDER BY id DESC) AS nth";
+    let of_each = format!("SELECT id FROM (SELECT id, {nth} FROM audit WHERE {own}) WHERE nth > {AUDIT_OWN_ROWS_EACH}");
+    let mut go = vec![format!("DELETE FROM audit WHERE id IN ({of_each})")];
+    for (kind, most) in [
+        (&own, AUDIT_OWN_ROWS),
+        (&format!("{done} AND NOT ({own})"), AUDIT_ROWS),
+        (&format!("NOT ({done})"), AUDIT_REFUSED_ROWS),
+    ] {
+        let first_to_go = format!("SELECT id FROM audit WHERE {kind} ORDER BY id DESC LIMIT 1 OFFSET {most}");
+        go.push(format!("DELETE FROM audit WHERE {kind} AND id <= ({first_to_go})"));
+    }
+    for statement in go {
+        transaction.prepare_cached(&statement)?.execute([])?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! The audit log with real files.
 
 use super::*;
-use crate::store::rows::{AUDIT_REFUSED_ROWS, AUDIT_ROWS};
+use crate::store::rows::{AUDIT_OWN_ROWS, AUDIT_OWN_ROWS_EACH, AUDIT_REFUSED_ROWS, AUDIT_ROWS, AuditSurplus};
 
 fn row(what: &str) -> AuditRow {
     AuditRow {
@@ -56,6 +56,35 @@ async fn what_was_refused_pushes_out_nothing_that_was_done() {
     let kept: Vec<_> = Store::open(folder.path()).unwrap().1.audit.into_values().collect();
     let newest = (2 * AUDIT_ROWS - AUDIT_REFUSED_ROWS..2 * AUDIT_ROWS).map(refused);
     assert_eq!(kept, [row("set up")].into_iter().chain(newest).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn who_comes_and_goes_pushes_out_neither_what_was_done_nor_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(folder.path()).unwrap();
+    let by = |who: &str, what: &str| AuditRow { who: who.into(), ..row(what) };
+    let mut rows = vec![row("set up"), by("ben", AuditRow::SIGNED_IN)];
+    let often = (0..AUDIT_ROWS).flat_map(|_| [AuditRow::SIGNED_IN, AuditRow::SIGNED_OUT, AuditRow::OWN_PASSWORD]);
+    rows.extend(often.map(|what| by("anna", what)));
+    rows.push(row("the last"));
+    for (number, row) in rows.iter().enumerate() {
+        store.audit(row.clone());
+        if number % 700 == 0 {
+            store.flush().await.unwrap();
+        }
+    }
+    store.flush().await.unwrap();
+    drop(store);
+    let kept: Vec<_> = Store::open(folder.path()).unwrap().1.audit.into_values().collect();
+    let annas = rows[rows.len() - 1 - AUDIT_OWN_ROWS_EACH..].iter().cloned();
+    assert_eq!(kept, rows[..2].iter().cloned().chain(annas).collect::<Vec<_>>());
+    // Those in memory go by the same rule, and all people together have a bound.
+    let mut surplus = AuditSurplus::of(rows.iter());
+    rows.retain(|row| surplus.keeps(row));
+    assert_eq!(rows, kept);
+    let crowd: Vec<_> = (0..2 * AUDIT_OWN_ROWS).map(|number| by(&number.to_string(), AuditRow::SIGNED_IN)).collect();
+    let mut surplus = AuditSurplus::of(crowd.iter());
+    assert_eq!(crowd.iter().filter(|row| surplus.keeps(row)).count(), AUDIT_OWN_ROWS);
 }
 
 #[tokio::test]

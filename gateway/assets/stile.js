@@ -67,6 +67,56 @@ document.addEventListener("dragend", () => {
   dragged = null;
 });
 
+const make = (name, text, kind) => {
+  const element = document.createElement(name);
+  if (text) element.textContent = text;
+  if (kind) element.className = kind;
+  return element;
+};
+
+// The log: new lines come on top of those that the page has.
+const logs = document.getElementById("logs");
+if (logs) {
+  const MOST = 500; // Rows that are kept.
+  const $ = (id) => document.getElementById(id);
+  const rows = $("log-rows"), waiting = [], MARKS = { error: "bad", warn: "notice" };
+  let paused = false, missed = 0;
+  $("log-tools").hidden = false;
+  const state = (kind, word) => $("log-state").replaceChildren(make("span", word, `state ${kind}`));
+  const draw = () => {
+    if (paused) return;
+    const fresh = document.createDocumentFragment();
+    for (const line of waiting.splice(0)) {
+      const row = make("tr", "", line.skipped ? "skipped" : "");
+      row.insertCell().append((line.at || "").slice(0, 19).replace("T", " "));
+      row.cells[0].className = "time";
+      row.insertCell().append(line.level ? make("span", line.level, `state ${MARKS[line.level] || ""}`) : "");
+      row.insertCell().append(line.part || "");
+      row.insertCell().append(line.skipped ? `${line.skipped} lines were skipped` : line.text, make("span", line.pairs, "pairs"));
+      fresh.prepend(row);
+    }
+    rows.prepend(fresh);
+    while (rows.rows.length > MOST) rows.lastElementChild.remove();
+    $("log-missed").textContent = missed;
+    $("log-empty").hidden = rows.rows.length > 0;
+  };
+  const source = new EventSource(`/api/v1/logs/live?${logs.dataset.query}&from=${logs.dataset.from}`);
+  source.onopen = () => state("good", "live");
+  source.onerror = () => state("bad", source.readyState === EventSource.CLOSED ? "ended: load the page again" : "connecting again");
+  source.addEventListener("lines", (event) => {
+    const come = JSON.parse(event.data);
+    if (come.missed) { missed += come.missed; waiting.push({ skipped: come.missed }); }
+    waiting.push(...come.lines);
+    if (waiting.length > MOST) { missed += waiting.length - MOST; waiting.splice(0, waiting.length - MOST); }
+    draw();
+  });
+  $("log-pause").onclick = () => {
+    paused = !paused;
+    $("log-pause").setAttribute("aria-pressed", paused);
+    draw();
+  };
+}
+
 // Live messages.
 const live = document.getElementById("live");
 if (live) {
@@ -76,19 +126,8 @@ if (live) {
   let paused = false, shown = 0, skipped = 0, drawing = false;
   live.hidden = false;
 
-  const state = (kind, word) => {
-    const mark = document.createElement("span");
-    mark.className = `state ${kind}`;
-    mark.textContent = word;
-    $("live-state").replaceChildren(mark);
-  };
+  const state = (kind, word) => $("live-state").replaceChildren(make("span", word, `state ${kind}`));
   const fits = (row) => row.textContent.toLowerCase().includes($("search").value.toLowerCase());
-  const make = (name, text, kind) => {
-    const element = document.createElement(name);
-    if (text) element.textContent = text;
-    if (kind) element.className = kind;
-    return element;
-  };
   // Topics break behind their slashes.
   const broken = (topic) => topic.split(/(?<=\/)/).flatMap((level) => [level, make("wbr")]);
   const hex = (base64) => [...atob(base64)].map((c) => c.charCodeAt(0).toString(16).padStart(2, "0")).join(" ");

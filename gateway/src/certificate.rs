@@ -50,8 +50,7 @@ impl Files {
         let year = year();
         fs::create_dir_all(&self.folder).map_err(|error| explain(&self.folder, &error))?;
         let authority = if self.authority.exists() || self.authority_key.exists() {
-            let read = |path: &Path| fs::read_to_string(path).map_err(|error| explain(path, &error));
-            make::Pair { certificate: read(&self.authority)?, key: read(&self.authority_key)? }
+            self.read_authority()?
         } else {
             let host = host().unwrap_or_else(|| "a gateway".to_owned());
             let made = make::authority(&format!("Stile authority of {host}"), year)?;
@@ -64,6 +63,21 @@ impl Files {
         write(&self.key, &made.key, 0o600)?;
         write(&self.certificate, &made.certificate, 0o644)?;
         Ok(names)
+    }
+
+    /// Makes another certificate for the key that is there and the machine's names of now. One file is replaced, so that
+    /// certificate and key fit together whenever the power fails.
+    pub(crate) fn renew(&self) -> Result<Vec<String>, String> {
+        let key = fs::read_to_string(&self.key).map_err(|error| explain(&self.key, &error))?;
+        let names = names(&[]);
+        let made = make::renewed(&self.read_authority()?, &key, &names, year())?;
+        write(&self.certificate, &made, 0o644)?;
+        Ok(names)
+    }
+
+    fn read_authority(&self) -> Result<make::Pair, String> {
+        let read = |path: &Path| fs::read_to_string(path).map_err(|error| explain(path, &error));
+        Ok(make::Pair { certificate: read(&self.authority)?, key: read(&self.authority_key)? })
     }
 }
 

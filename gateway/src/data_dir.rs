@@ -10,7 +10,7 @@ use std::path::Path;
 use rustix::fs::{FlockOperation, flock};
 
 /// Its name in the folder. It stays there; what counts is the lock on it, which ends with the process, however that ends.
-const LOCK: &str = "stile.lock";
+pub(crate) const LOCK: &str = "stile.lock";
 
 /// Keeps the folder while it is there.
 #[derive(Debug)]

@@ -39,6 +39,7 @@ pub mod codec;
 pub mod component;
 pub mod config;
 mod data_dir;
+mod factory_reset;
 pub mod history;
 pub mod host;
 pub mod logging;
@@ -82,6 +83,7 @@ use crate::config::{Door, Settings};
 use crate::data_dir::DataDir;
 use crate::history::History;
 use crate::host::Host;
+use crate::logging::Kept;
 use crate::pipeline::Pipeline;
 use crate::plugins::Plugins;
 use crate::radio::Radios;
@@ -155,7 +157,7 @@ impl Gateway {
     ///
     /// # Errors
     /// What could not be opened, with a remedy. Nothing is left running then.
-    pub async fn start(settings: Settings) -> Result<Self, UnitError> {
+    pub async fn start(settings: Settings, logs: Kept) -> Result<Self, UnitError> {
         let data_dir = DataDir::take(&settings.gateway.data_dir)?;
         let settings = with_certificate(settings)?;
         let mut listeners = Vec::new();
@@ -205,6 +207,8 @@ impl Gateway {
             plugins,
             history: History::open(data_folder, pipeline.clock().now()),
             host: Host::new(data_folder),
+            logs,
+            system: admin::System::new(data_folder, systemd::started_this()),
             reload,
             page,
             changes: OnceLock::new(),
@@ -230,6 +234,7 @@ impl Gateway {
             _data_dir: data_dir,
         };
         let admin = gateway.settings.admin.clone();
+        gateway.tell_certificates();
         gateway.open_admin(admin_listener, &admin);
         for (door, address, listener) in listeners {
             gateway.open_mqtt(door, address, listener);
@@ -249,6 +254,16 @@ impl Gateway {
         let name = mqtt_unit(door, address);
         self.supervisor
             .start_critical(&name, Rank::Clients, move |stop| async move { broker.listen(door, listener, stop).await });
+    }
+
+    /// Says which certificates are shown, for the page that lists them.
+    fn tell_certificates(&self) {
+        let Settings { admin, broker, .. } = &self.settings;
+        let of_admin = admin.server.as_ref().filter(|_| admin.secure());
+        let of_admin = of_admin.map(|server| ("admin page", admin.certificate.is_none(), server.certificate()));
+        let of_broker = broker.tls.as_ref().and_then(|tls| Some((tls, tls.server.as_ref()?)));
+        let of_broker = of_broker.map(|(tls, server)| ("MQTT", tls.certificate.is_none(), server.certificate()));
+        self.sources.system.show_certificates(of_admin.into_iter().chain(of_broker).collect());
     }
 
     /// Serves the admin page by TLS where `settings` say so; by then there is a certificate.
@@ -310,6 +325,11 @@ impl Gateway {
     /// Those who ask over the socket that the settings be read again. Whoever takes them answers them; there is one taker.
     pub fn take_reloads(&mut self) -> Option<mpsc::Receiver<ReloadAsked>> {
         self.reloads.take()
+    }
+
+    /// Waits until an admin wants the gateway to end and to be started again.
+    pub async fn restart_wanted(&self) {
+        self.sources.system.restart_wanted().await;
     }
 
     /// Waits until something that the gateway can't do without has failed, and says what.

@@ -1,9 +1,11 @@
-//! Log lines: to the journal, as readable text, or as JSON. Key-values go with each in every format.
+//! Log lines: to the journal, as readable text, or as JSON. Key-values go with each in every format. The last of them are
+//! kept in memory too.
 //!
-//! `journal.rs` says what becomes of a line in the journal, `catalogue.rs` which lines have an id there.
+//! `journal.rs` says what becomes of a line in the journal, `catalogue.rs` which lines have an id there, `kept.rs` keeps them.
 
 mod catalogue;
 mod journal;
+mod kept;
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -13,6 +15,7 @@ use log::kv::{Key, Value, VisitSource};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use self::journal::Journal;
+pub use self::kept::{Kept, Line, News, Part};
 use crate::config::{self, LogFormat, LogLevel};
 use crate::systemd;
 
@@ -26,21 +29,23 @@ fn filter(level: LogLevel) -> LevelFilter {
     }
 }
 
-/// Starts logging. Only the first call of a process sets the format; the level can be changed later.
+/// Starts logging, and gives what is kept of it. Only the first call of a process sets the format and is kept; the level
+/// can be changed later.
 ///
 /// # Errors
 /// When the journal is asked for and not there.
-pub fn start(settings: &config::Log) -> std::io::Result<()> {
-    let logger: Box<dyn Log> = match settings.format {
+pub fn start(settings: &config::Log) -> std::io::Result<Kept> {
+    let to: Box<dyn Log> = match settings.format {
         LogFormat::Journal => Box::new(Journal(systemd::journal()?)),
         LogFormat::Auto if systemd::journal_is_there() => Box::new(Journal(systemd::journal()?)),
         LogFormat::Auto | LogFormat::Text => Box::new(Lines { json: false }),
         LogFormat::Json => Box::new(Lines { json: true }),
     };
     // Fails only when there is a logger already, and then that one goes on.
-    let _ = log::set_boxed_logger(logger);
+    let kept = Kept::default();
+    let _ = log::set_boxed_logger(Box::new(Both { kept: kept.clone(), to }));
     set_level(settings.level);
-    Ok(())
+    Ok(kept)
 }
 
 /// Changes what is logged from now on.
@@ -51,6 +56,40 @@ pub fn set_level(level: LogLevel) {
 /// Other crates' details are not what an operator turns the level up for.
 fn worth_it(metadata: &Metadata<'_>) -> bool {
     metadata.target().starts_with("stile") || metadata.level() <= Level::Warn
+}
+
+/// What is logged goes on, and is kept.
+struct Both {
+    kept: Kept,
+    to: Box<dyn Log>,
+}
+
+impl Log for Both {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        worth_it(metadata) || self.to.enabled(metadata)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if worth_it(record.metadata()) {
+            self.kept.take(record);
+        }
+        self.to.log(record);
+    }
+
+    fn flush(&self) {
+        self.to.flush();
+    }
+}
+
+/// The word for a level, as in the settings.
+pub fn level_word(level: Level) -> &'static str {
+    match level {
+        Level::Error => "error",
+        Level::Warn => "warn",
+        Level::Info => "info",
+        Level::Debug => "debug",
+        Level::Trace => "trace",
+    }
 }
 
 /// One line a record on standard error.
@@ -79,7 +118,7 @@ impl Log for Lines {
 fn json_line(now: &str, record: &Record<'_>) -> String {
     let mut fields = serde_json::Map::new();
     fields.insert("time".into(), now.into());
-    fields.insert("level".into(), record.level().as_str().to_ascii_lowercase().into());
+    fields.insert("level".into(), level_word(record.level()).into());
     fields.insert("target".into(), record.target().into());
     fields.insert("message".into(), record.args().to_string().into());
     // Visiting a map can't fail.
@@ -117,11 +156,29 @@ struct IntoText<'a>(&'a mut String);
 
 impl<'kvs> VisitSource<'kvs> for IntoText<'_> {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), log::kv::Error> {
-        let text = value.to_string();
-        // What came from outside must not start a line of its own or steer a terminal.
-        let plain = !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic() && c != '"');
-        let _ = if plain { write!(self.0, " {key}={text}") } else { write!(self.0, " {key}={text:?}") };
+        pair(self.0, key.as_str(), &value.to_string());
         Ok(())
+    }
+}
+
+/// What came from outside must not start a line of its own or steer a terminal.
+fn pair(line: &mut String, key: &str, value: &str) {
+    let plain = !value.is_empty() && value.chars().all(|c| c.is_ascii_graphic() && c != '"');
+    let _ = if plain { write!(line, " {key}={value}") } else { write!(line, " {key}={value:?}") };
+}
+
+impl Line {
+    /// What goes with the text, as it stands in a log in text form: ` radio=meter`, or nothing.
+    pub fn pairs(&self) -> String {
+        let mut text = String::new();
+        self.fields.iter().for_each(|(key, value)| pair(&mut text, key, value));
+        text
+    }
+
+    /// The whole line as it stands in a log in text form, with its end.
+    pub fn text(&self) -> String {
+        let at = humantime::format_rfc3339_millis(self.at);
+        format!("{at} {:5} {}{}\n", self.level, self.text, self.pairs())
     }
 }
 

@@ -11,6 +11,12 @@ pub fn journal_is_there() -> bool {
     systemd_journal_logger::connected_to_journal()
 }
 
+/// Whether systemd has started this very process, and not one that it came from. It says so since version 248.
+pub fn started_this() -> bool {
+    let process = std::env::var("SYSTEMD_EXEC_PID").ok().and_then(|text| text.parse().ok());
+    process == Some(std::process::id())
+}
+
 /// A logger that speaks the journal's own protocol.
 ///
 /// # Errors

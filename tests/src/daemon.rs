@@ -183,10 +183,10 @@ impl Stile {
         )
     }
 
-    /// What `/ledger` on the socket says; the ledger must balance.
+    /// What `/api/v1/ledger` on the socket says; the ledger must balance.
     pub fn ledger(&self) -> Value {
         let socket = UnixStream::connect(self.dir.path().join("data/stile.sock")).unwrap();
-        let (status, body) = get(socket, "/ledger");
+        let (status, body) = get(socket, "/api/v1/ledger");
         assert_eq!(status, 200, "{body}");
         let ledger: Value = serde_json::from_str(&body).unwrap();
         assert_eq!(ledger["balances"], true, "{ledger:#}");

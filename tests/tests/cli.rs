@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use stile_tests::{Stile, binary, check, command};
 
-const VERBS: [&str; 21] = [
+const VERBS: [&str; 22] = [
     "run",
     "capture",
     "check",
@@ -21,6 +21,7 @@ const VERBS: [&str; 21] = [
     "policy",
     "reload",
     "spool",
+    "status",
     "tap",
     "token",
     "top",
@@ -70,6 +71,7 @@ fn version_and_help_are_there_for_every_verb_with_examples_that_parse() {
         &["policy", "explain"],
         &["policy", "changes"],
         &["spool"],
+        &["status"],
         &["demo"],
         &["health"],
         &["reload"],
@@ -298,7 +300,7 @@ fn output_into_a_closed_pipe_is_no_error() {
 #[test]
 fn tap_and_top_without_a_gateway_say_what_to_do() {
     let dir = tempfile::tempdir().unwrap();
-    for verb in ["tap", "top"] {
+    for verb in ["status", "tap", "top"] {
         let (code, out, err) = check(&[verb, "--data-dir", dir.path().to_str().unwrap()]);
         assert_eq!((code, out.as_str()), (1, ""));
         assert!(err.contains("is the gateway running?") && err.contains("--data-dir"), "{err}");

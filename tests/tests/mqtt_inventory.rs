@@ -9,7 +9,7 @@ use stile_tests::{Neighbour, RawClient, Stile, WebSocketClient, check, get, with
 
 fn clients(stile: &Stile) -> Vec<Value> {
     let socket = UnixStream::connect(stile.dir.path().join("data/stile.sock")).unwrap();
-    let (status, body) = get(socket, "/clients");
+    let (status, body) = get(socket, "/api/v1/clients");
     assert_eq!(status, 200, "{body}");
     serde_json::from_str::<Value>(&body).unwrap()["clients"].as_array().unwrap().clone()
 }

@@ -163,18 +163,12 @@ pub(super) struct Asked {
         ("most" = Option<usize>, Query, description = "at most so many, up to 1000")))]
 pub(super) async fn get_clients(
     State(sources): State<Arc<Sources>>,
+    door: Door,
     Query(Asked { part, connected, skip, most }): Query<Asked>,
 ) -> Result<Response, Problem> {
-    let wanted = broker::Search { part, connected, skip, most: most.unwrap_or(MOST).min(MOST) };
-    json_of(sources, wanted).await
-}
-
-/// `GET /clients` on the socket: all of them.
-pub(super) async fn list(State(sources): State<Arc<Sources>>) -> Result<Response, Problem> {
-    json_of(sources, broker::Search { most: usize::MAX, ..Default::default() }).await
-}
-
-async fn json_of(sources: Arc<Sources>, wanted: broker::Search) -> Result<Response, Problem> {
+    // The command line shows all of them.
+    let limit = if door == Door::Socket { usize::MAX } else { MOST };
+    let wanted = broker::Search { part, connected, skip, most: most.unwrap_or(limit).min(limit) };
     let text = gather_aside(sources, wanted, |clients| serde_json::to_string(&clients)).await?;
     let text = text.map_err(|error| Problem::failed(error.to_string()))?;
     Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response())
@@ -205,14 +199,9 @@ pub(super) async fn send_away(sources: &Sources, id: &str, forget: bool) -> Resu
     responses((status = 200, description = "sent away", body = Object), (status = 404, body = Problem)))]
 pub(super) async fn disconnect(
     State(sources): State<Arc<Sources>>,
-    door: Door,
     Path(id): Path<String>,
     Query(Sent { forget }): Query<Sent>,
 ) -> Result<Response, Problem> {
-    match send_away(&sources, &id, forget).await {
-        Ok(did) => Ok((Extension(Did::at(did)), Json(json!({ "client": id, "forgotten": forget }))).into_response()),
-        // The command line shows it as it is.
-        Err(problem) if door == Door::Socket => Ok((problem.status, format!("{}\n", problem.detail)).into_response()),
-        Err(problem) => Err(problem),
-    }
+    let did = send_away(&sources, &id, forget).await?;
+    Ok((Extension(Did::at(did)), Json(json!({ "client": id, "forgotten": forget }))).into_response())
 }

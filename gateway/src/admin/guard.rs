@@ -28,6 +28,8 @@ pub(super) const CSRF_FIELD: &str = "csrf";
 const CSRF_HEADER: &str = "x-csrf-token";
 /// What a page's script says when it asks by itself, so that nobody stays signed in by an open page alone.
 const BY_ITSELF: &str = "x-by-itself";
+/// The longest text that the framework refuses something with, in bytes.
+const REFUSAL_BYTES: usize = 4096;
 /// As much of a path as is repeated, in characters.
 const PATH_SHOWN: usize = 200;
 /// Nothing from elsewhere, nothing inline.
@@ -165,6 +167,9 @@ pub(super) async fn guard(
         Err(problem) if problem.status == StatusCode::UNAUTHORIZED && for_person => to_sign_in(&sources, &target),
         Err(problem) => problem.into_response(),
     };
+    if target.starts_with("/api/") {
+        response = in_form(response).await;
+    }
     if gate.route.method != Verb::Get {
         audit(&sources.page.audit, &caller, peer, format!("{} {target}", gate.route.method.as_str()), &mut response);
     }
@@ -175,6 +180,19 @@ pub(super) async fn guard(
         Some(problem) if for_person => pages::problem(shown, &problem),
         _ => response,
     }
+}
+
+/// What the framework refuses by itself, such as a query that can't be read, is plain text: of the API it is a problem.
+async fn in_form(response: Response) -> Response {
+    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    if !response.status().is_client_error() || !kind.starts_with("text/plain") {
+        return response;
+    }
+    let (parts, body) = response.into_parts();
+    let text = to_bytes(body, REFUSAL_BYTES).await.unwrap_or_default();
+    let mut problem = Problem::new(parts.status, String::from_utf8_lossy(&text)).into_response();
+    problem.extensions_mut().extend(parts.extensions);
+    problem
 }
 
 fn to_sign_in(sources: &Sources, target: &str) -> Response {

@@ -7,7 +7,6 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequestParts, Query, State};
 use axum::http::header;
@@ -57,26 +56,9 @@ impl Wanted {
     }
 }
 
-/// `GET /tap?filter=...`, on the socket.
-pub(super) async fn tap(
-    State(sources): State<Arc<Sources>>,
-    Extension(Stop(stop)): Extension<Stop>,
-    Query(wanted): Query<Wanted>,
-) -> Result<Response, Problem> {
-    let watch = Watch { items: sources.pipeline.tap(), filter: wanted.filter()?, stop };
-    let stream = futures_util::stream::unfold(watch, |mut watch| async {
-        let line = match watch.next().await? {
-            Seen::Item(message) => format!("{}\n", message.to_json()),
-            // The watcher is slow, which is its own affair; it is told what it missed.
-            Seen::Missed(missed) => format!("{{\"missed\":{missed}}}\n"),
-        };
-        Some((Ok::<_, Infallible>(Bytes::from(line)), watch))
-    });
-    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(stream)).into_response())
-}
-
 pub(super) fn routes(routes: Routes) -> Routes {
-    routes.get("/api/v1/live", Access::Role(NEEDS), live).get("/api/v1/way", Access::Role(NEEDS), way)
+    let viewer = Access::Role(NEEDS);
+    routes.get("/api/v1/live", viewer, live).get("/api/v1/way", viewer, way).get("/api/v1/tap", viewer, tap)
 }
 
 /// Delivered messages as they come: events `messages` with a list of messages, and `missed` with how many were skipped.
@@ -96,6 +78,23 @@ pub(super) async fn live(State(sources): State<Arc<Sources>>, asked: Asked) -> R
 pub(super) async fn way(State(sources): State<Arc<Sources>>, asked: Asked) -> Result<Response, Problem> {
     let items = sources.pipeline.hops();
     asked.answer(items, "hops", sources)
+}
+
+/// Delivered messages as they come, one JSON object a line; `{"missed":N}` where N were skipped.
+#[utoipa::path(get, path = "/api/v1/tap", tag = "messages",
+    params(("filter" = Option<String>, Query, description = "a topic filter of MQTT; without it, everything")),
+    responses((status = 200, description = "lines", content_type = "application/x-ndjson", body = String)))]
+pub(super) async fn tap(State(sources): State<Arc<Sources>>, asked: Asked) -> Response {
+    let viewer = asked.viewer(sources.pipeline.tap(), "", sources);
+    let stream = futures_util::stream::unfold(viewer, |mut viewer| async {
+        let line = match viewer.seen().await? {
+            Seen::Item(message) => format!("{}\n", message.to_json()),
+            // The watcher is slow, which is its own affair; it is told what it missed.
+            Seen::Missed(missed) => format!("{{\"missed\":{missed}}}\n"),
+        };
+        Some((Ok::<_, Infallible>(Bytes::from(line)), viewer))
+    });
+    ([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(stream)).into_response()
 }
 
 /// Somebody who wants to watch.
@@ -127,15 +126,18 @@ impl Asked {
         event: &'static str,
         sources: Arc<Sources>,
     ) -> Result<Response, Problem> {
-        let Self { stop, streaming, caller, filter } = self;
-        let watch = Watch { items, filter, stop };
-        let stays = streaming.map(|streaming| streaming.begin());
-        let viewer = Viewer { watch, event, ahead: None, sources, caller, _stays: stays };
+        let viewer = self.viewer(items, event, sources);
         let stream = futures_util::stream::unfold(viewer, |mut viewer| async {
             let event = viewer.next().await?;
             Some((Ok::<_, Infallible>(event), viewer))
         });
         Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(SIGN_OF_LIFE)).into_response())
+    }
+
+    fn viewer<T: Item>(self, items: Receiver<Arc<T>>, event: &'static str, sources: Arc<Sources>) -> Viewer<T> {
+        let Self { stop, streaming, caller, filter } = self;
+        let stays = streaming.map(|streaming| streaming.begin());
+        Viewer { watch: Watch { items, filter, stop }, event, ahead: None, sources, caller, _stays: stays }
     }
 }
 
@@ -247,10 +249,10 @@ impl<T: Item> Watch<T> {
     }
 }
 
-/// Somebody who watches by server-sent events.
+/// Somebody who watches.
 struct Viewer<T> {
     watch: Watch<T>,
-    /// What events are called.
+    /// What events are called, where there are some.
     event: &'static str,
     /// What came behind a batch and goes first next time.
     ahead: Option<Seen<T>>,
@@ -260,21 +262,24 @@ struct Viewer<T> {
 }
 
 impl<T: Item> Viewer<T> {
-    /// The next event, `None` at the end, which is also when he may not watch any more.
+    /// What comes next, `None` at the end, which is also when he may not watch any more.
+    async fn seen(&mut self) -> Option<Seen<T>> {
+        let seen = loop {
+            match tokio::time::timeout(SIGN_OF_LIFE, self.watch.next()).await {
+                Ok(seen) => break seen?,
+                Err(_quiet) if self.may() => {}
+                Err(_quiet) => return None,
+            }
+        };
+        self.may().then_some(seen)
+    }
+
+    /// The next event, `None` at the end.
     async fn next(&mut self) -> Option<Event> {
         let first = match self.ahead.take() {
-            Some(seen) => seen,
-            None => loop {
-                match tokio::time::timeout(SIGN_OF_LIFE, self.watch.next()).await {
-                    Ok(seen) => break seen?,
-                    Err(_quiet) if self.may() => {}
-                    Err(_quiet) => return None,
-                }
-            },
-        };
-        if !self.may() {
-            return None;
-        }
+            Some(seen) => Some(seen).filter(|_| self.may()),
+            None => self.seen().await,
+        }?;
         let first = match first {
             Seen::Missed(missed) => {
                 return Some(Event::default().event("missed").data(json!({ "missed": missed }).to_string()));

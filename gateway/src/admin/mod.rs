@@ -12,6 +12,7 @@ mod clients;
 mod figures;
 mod guard;
 mod history;
+mod ledger;
 mod live;
 mod machine;
 mod metrics;
@@ -23,6 +24,8 @@ mod port;
 mod problem;
 mod routes;
 mod settings;
+mod support;
+mod system;
 #[cfg(test)]
 mod tests;
 mod trial;
@@ -53,12 +56,14 @@ use self::figures::Figures;
 pub use self::history::keep as keep_history;
 pub use self::port::PortStats;
 use self::routes::{Access, Routes};
+pub use self::system::System;
 use self::trial::Trials;
 use self::trust::{Caller, Trust};
 use crate::broker;
 use crate::changes::{Changes, OnTrial};
 use crate::history::History;
 use crate::host::Host;
+use crate::logging::Kept;
 use crate::password::Permit;
 use crate::people::Role;
 use crate::pipeline::Pipeline;
@@ -100,6 +105,10 @@ pub struct Sources {
     pub history: History,
     /// What the machine says of itself.
     pub host: Host,
+    /// The last log lines.
+    pub logs: Kept,
+    /// What the gateway as a whole can be told.
+    pub system: System,
     /// Where it is asked that the settings be read again.
     pub reload: mpsc::Sender<ReloadAsked>,
     /// People, and what the page remembers.
@@ -268,17 +277,12 @@ pub async fn serve_socket(
 ) -> Result<(), UnitError> {
     let own = Access::Role(Role::Admin);
     let router = page_routes(Routes::new(Door::Socket))
-        .get("/ledger", own, ledger)
-        .get("/tap", own, live::tap)
         .post("/users/reload", own, reload_users)
         .post("/people/reload", own, reload_people)
         .get("/setup-code", own, setup_code)
         .get("/doors", own, doors)
         .post("/reload", own, reload)
         .get("/plugins", own, plugins::list)
-        .get("/uplinks", own, uplinks::list)
-        .get("/clients", own, clients::list)
-        .post("/clients/{id}/disconnect", own, clients::disconnect)
         .into_router(sources)
         .layer(axum::Extension(live::Stop(stop.clone())));
     let serving = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
@@ -294,6 +298,7 @@ fn page_routes(routes: Routes) -> Routes {
         // The broker asks whoever comes for his name by itself.
         .page(broker::websocket::PATH, Access::Open, mqtt::upgrade)
         .with(assets::routes)
+        .with(ledger::routes)
         .with(live::routes)
         .with(audit::routes)
         .with(openapi::routes)
@@ -382,31 +387,4 @@ fn ask_reload_now(sources: &Sources) -> Result<(), String> {
     let (asked, told) = oneshot::channel();
     sources.reload.blocking_send(asked).map_err(|_| STOPPING)?;
     told.blocking_recv().map_err(|_| STOPPING)?
-}
-
-async fn ledger(State(sources): State<Arc<Sources>>) -> impl IntoResponse {
-    let snapshot = sources.pipeline.ledger().snapshot();
-    let radios: serde_json::Map<_, _> = sources
-        .radios
-        .stats()
-        .into_iter()
-        .map(|(name, stats)| {
-            let counts = serde_json::json!({
-                "online": stats.online.load(Ordering::Relaxed),
-                "frames_received": stats.frames_received.load(Ordering::Relaxed),
-                "frames_rejected": stats.frames_rejected.load(Ordering::Relaxed),
-                "frames_sent": stats.frames_sent.load(Ordering::Relaxed),
-                "refused": stats.refusals().map(|(_, n)| n).sum::<u64>(),
-            });
-            (name, counts)
-        })
-        .collect();
-    Json(serde_json::json!({
-        "gateway": sources.id,
-        "balances": snapshot.balances(),
-        "ledger": snapshot,
-        "radios": radios,
-        "clients": sources.broker.stats().connections.load(Ordering::Relaxed),
-        "units": sources.supervisor.status(),
-    }))
 }

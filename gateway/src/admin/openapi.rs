@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use axum::{Extension, Json};
 use utoipa::OpenApi;
-use utoipa::openapi::OpenApi as Document;
+use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{Content, OpenApi as Document, Ref, RefOr, ResponseBuilder};
 
-use super::problem::Problem;
+use super::problem::{self, Problem};
 use super::routes::{Access, Route, Routes, Verb};
-use super::{audit, clients, live, pages, uplinks};
+use super::{audit, clients, ledger, live, pages, uplinks};
 use crate::people::Role;
 
 const BEARER: &str = "token";
@@ -21,8 +22,10 @@ const BEARER: &str = "token";
     paths(
         document,
         routes_table,
+        ledger::get_ledger,
         live::live,
         live::way,
+        live::tap,
         audit::get_audit,
         pages::overview::get_overview,
         pages::history::get_history,
@@ -67,6 +70,13 @@ const BEARER: &str = "token";
         pages::letters::get_letter,
         pages::letters::post_letter,
         pages::letters::delete_letter,
+        pages::logs::get_logs,
+        pages::logs::live,
+        pages::system::get_system,
+        pages::system::post_restart,
+        pages::system::post_reset,
+        pages::system::post_certificate,
+        pages::licences::get_licences,
     ),
     components(schemas(Problem))
 )]
@@ -111,8 +121,22 @@ fn describe(table: &[Route]) -> Document {
         operation.security = Some(vec![SecurityRequirement::new(BEARER, [needs.as_str()])]);
         let said = operation.description.take().unwrap_or_default();
         operation.description = Some(format!("{said}\n\nNeeds the role {needs}.").trim().to_owned());
+        add_problems(operation);
     }
     document
+}
+
+/// Whatever else comes is a problem, and problems have a type of their own, which the macro can't know.
+fn add_problems(operation: &mut Operation) {
+    let any = Content::new(Some(Ref::from_schema_name("Problem")));
+    let any = ResponseBuilder::new().description("what went wrong").content(problem::TYPE, any).build();
+    let responses = &mut operation.responses.responses;
+    responses.entry("default".to_owned()).or_insert(any.into());
+    for response in responses.iter_mut().filter(|(status, _)| status.starts_with(['4', '5'])).map(|(_, of)| of) {
+        let RefOr::T(response) = response else { continue };
+        let contents = std::mem::take(&mut response.content).into_values();
+        response.content = contents.map(|content| (problem::TYPE.to_owned(), content)).collect();
+    }
 }
 
 /// Whether a path is one of the API's, which the description has to name.

@@ -6,6 +6,9 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+/// Its media type.
+pub(super) const TYPE: &str = "application/problem+json";
+
 /// A problem: `application/problem+json`.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(super) struct Problem {
@@ -47,7 +50,7 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = (self.status, Json(&self)).into_response();
-        let kind = HeaderValue::from_static("application/problem+json");
+        let kind = HeaderValue::from_static(TYPE);
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
         // For `guard.rs`, which shows a person a page in its place.
         response.extensions_mut().insert(self);

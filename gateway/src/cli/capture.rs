@@ -5,10 +5,9 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use http_body_util::BodyExt;
 use serde_json::Value;
 
-use super::socket::{Lines, Which};
+use super::gateway::{Gateway, Lines};
 use super::text::visible;
 use super::{complain, fail, runtime};
 use crate::message::Message;
@@ -38,7 +37,7 @@ pub(super) struct Arguments {
     #[arg(long, short = 'n', value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
     #[command(flatten)]
-    which: Which,
+    gateway: Gateway,
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
@@ -51,7 +50,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 
 async fn capture(arguments: &Arguments) -> Result<(), anyhow::Error> {
     is_there(arguments).await?;
-    let mut lines = Lines::of(arguments.which.get("/tap").await?);
+    let mut lines = Lines::of(arguments.gateway.get("/api/v1/tap").await?);
     let mut out = Out::open(arguments)?;
     let version = if arguments.loratap == 0 { Version::V0 } else { Version::V1 };
     let (mut left, origin) = (arguments.count.unwrap_or(u64::MAX), format!("radio:{}", arguments.radio));
@@ -71,8 +70,7 @@ async fn capture(arguments: &Arguments) -> Result<(), anyhow::Error> {
 
 /// A name that no radio has would wait for ever.
 async fn is_there(arguments: &Arguments) -> Result<(), anyhow::Error> {
-    let body = arguments.which.get("/ledger").await?.collect().await?.to_bytes();
-    let ledger: Value = serde_json::from_slice(&body)?;
+    let ledger = arguments.gateway.json("/api/v1/ledger").await?;
     let Some(radios) = ledger["radios"].as_object().filter(|radios| !radios.contains_key(&arguments.radio)) else {
         return Ok(());
     };

@@ -6,7 +6,7 @@ use clap::Subcommand;
 use http_body_util::BodyExt;
 use serde_json::Value;
 
-use super::socket::Which;
+use super::gateway::Gateway;
 use super::text::{columns, escape, visible};
 use super::{fail, runtime, say};
 
@@ -28,7 +28,7 @@ pub(super) struct Arguments {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    which: Which,
+    gateway: Gateway,
 }
 
 #[derive(Debug, Subcommand)]
@@ -46,7 +46,7 @@ struct Disconnect {
     #[arg(long)]
     forget: bool,
     #[command(flatten)]
-    which: Which,
+    gateway: Gateway,
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
@@ -61,15 +61,14 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 }
 
 async fn list(arguments: &Arguments) -> Result<(), anyhow::Error> {
-    let body = arguments.which.get("/clients").await?.collect().await?.to_bytes();
-    let all: Value = serde_json::from_slice(&body)?;
+    let all = arguments.gateway.json("/api/v1/clients").await?;
     say(&if arguments.json { serde_json::to_string_pretty(&all)? } else { table(&all) });
     Ok(())
 }
 
 async fn send_away(wanted: &Disconnect) -> Result<(), anyhow::Error> {
-    let target = format!("/clients/{}/disconnect?forget={}", escape(&wanted.id), wanted.forget);
-    wanted.which.post(&target).await?.collect().await?;
+    let target = format!("/api/v1/clients/{}/disconnect?forget={}", escape(&wanted.id), wanted.forget);
+    wanted.gateway.post(&target).await?.collect().await?;
     let done = if wanted.forget { "is sent away and its session ends" } else { "is sent away" };
     say(&format!("{} {done}", visible(&wanted.id)));
     Ok(())

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use super::{fail, run, runtime, say};
 use crate::supervisor::UnitError;
-use crate::{Gateway, config, logging};
+use crate::{Gateway, config, factory_reset, logging};
 
 /// Run the gateway with three made-up radios, on loopback alone
 #[derive(Debug, clap::Args)]
@@ -69,12 +69,14 @@ fn start(arguments: &Arguments) -> Result<(), UnitError> {
         }
         None => temporary.path().to_owned(),
     };
+    factory_reset::finish(&dir)?;
     let file = temporary.path().join("stile.toml");
     std::fs::write(&file, settings(arguments, &dir))?;
     // The same way in as for `stile run`; variables are left out, for they are meant for the real gateway.
     let loaded = config::load(&file, std::iter::empty())?;
-    logging::start(&loaded.settings.log)?;
-    runtime()?.block_on(run::serve(loaded, None, |gateway| welcome(gateway, &dir)))
+    let logs = logging::start(&loaded.settings.log)?;
+    // Nobody would start it again, so it is not asked to.
+    runtime()?.block_on(run::serve(loaded, None, logs, |gateway| welcome(gateway, &dir))).map(drop)
 }
 
 /// The settings of the demonstration, as anybody would write them.

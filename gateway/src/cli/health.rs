@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use http_body_util::BodyExt;
+use hyper::Method;
 use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -76,8 +77,9 @@ async fn healthy(arguments: &Arguments) -> Result<Vec<Door>, anyhow::Error> {
 
 async fn look(which: &Which) -> Result<Vec<Door>, anyhow::Error> {
     let late = |what: &str| anyhow::anyhow!("{what}: no answer within {} s", ANSWER.as_secs());
-    drop(timeout(ANSWER, which.get("/readyz")).await.map_err(|_| late("the socket"))??);
-    let told = timeout(ANSWER, async { anyhow::Ok(which.get("/doors").await?.collect().await?.to_bytes()) });
+    drop(timeout(ANSWER, which.ask(Method::GET, "/readyz")).await.map_err(|_| late("the socket"))??);
+    let told =
+        timeout(ANSWER, async { anyhow::Ok(which.ask(Method::GET, "/doors").await?.collect().await?.to_bytes()) });
     let doors: Vec<Door> = serde_json::from_slice(&told.await.map_err(|_| late("the socket"))??)?;
     if doors.iter().all(|door| door.door == "page") {
         anyhow::bail!("the broker listens nowhere");

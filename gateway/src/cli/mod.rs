@@ -1,7 +1,8 @@
 //! The command line: arguments, exit codes; one file a verb.
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong arguments, 78 wrong settings (`EX_CONFIG` of sysexits.h). `policy explain` adds 3: it
-//! can be told, and nothing would be sent.
+//! can be told, and nothing would be sent; `status` too: there is a problem. `run` adds 75 (`EX_TEMPFAIL`): it wants to be
+//! started again.
 
 mod capture;
 mod cert;
@@ -10,15 +11,18 @@ mod clients;
 mod compile_plugin;
 mod config;
 mod demo;
+mod gateway;
 mod health;
 mod person;
 mod plugin;
 mod policy;
 mod reload;
+mod remote;
 mod run;
 mod shell;
 mod socket;
 mod spool;
+mod status;
 mod tap;
 mod text;
 mod token;
@@ -49,7 +53,8 @@ Examples:
   stile check stile.toml                    everything that is wrong with it, at once
   stile run --config stile.toml             the gateway
   stile plugin inspect parking.wasm         what a plugin is and asks for
-  stile tap 'serial/+/up'                   live messages of the running gateway
+  stile status                              how the running gateway is, and what needs attention
+  stile tap 'serial/+/up'                   its live messages
   stile uplink status                       remote brokers, and what waits for them
   stile policy explain a/b reading.json     what remote brokers would get of a message
   stile user add anna --all                 somebody who may connect
@@ -74,6 +79,7 @@ enum Verb {
     Policy(policy::Arguments),
     Reload(reload::Arguments),
     Spool(spool::Arguments),
+    Status(status::Arguments),
     Tap(tap::Arguments),
     Token(token::Arguments),
     Top(top::Arguments),
@@ -133,6 +139,7 @@ pub fn main() -> ExitCode {
         Verb::Policy(arguments) => policy::run(&arguments),
         Verb::Reload(arguments) => reload::run(&arguments),
         Verb::Spool(arguments) => spool::run(&arguments),
+        Verb::Status(arguments) => status::run(&arguments),
         Verb::Tap(arguments) => tap::run(&arguments),
         Verb::Token(arguments) => token::run(&arguments),
         Verb::Top(arguments) => top::run(&arguments),

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use hyper::Method;
+
 use super::socket::Which;
 use super::{fail, runtime, say};
 
@@ -20,8 +22,8 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    let done =
-        runtime().map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(arguments.which.post("/reload")));
+    let asked = arguments.which.ask(Method::POST, "/reload");
+    let done = runtime().map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(asked));
     match done {
         Ok(_) => {
             say("the settings are in force");

@@ -12,9 +12,13 @@ use crate::admin::ReloadAsked;
 use crate::changes::{Changes, Settled};
 use crate::config::{Loaded, Problems, load_instead};
 use crate::data_dir::DataDir;
+use crate::logging::Kept;
 use crate::reload::Reloaded;
 use crate::wait::sleep_until;
-use crate::{Gateway, logging, systemd};
+use crate::{Gateway, factory_reset, logging, systemd};
+
+/// The exit code of a gateway that is to be started again (`EX_TEMPFAIL` of sysexits.h).
+const EX_AGAIN: u8 = 75;
 
 /// How long threads that hang in a driver are waited for at the end.
 const LAST_THREADS: Duration = Duration::from_secs(1);
@@ -84,22 +88,41 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Ok(loaded) => loaded,
         Err(problems) => return wrong_settings(&problems),
     };
-    if let Err(error) = logging::start(&loaded.settings.log) {
-        return fail(&format!("can't log: {error}; set `log.format` to \"text\" or \"json\""));
-    }
+    let logs = match logging::start(&loaded.settings.log) {
+        Ok(logs) => logs,
+        Err(error) => return fail(&format!("can't log: {error}; set `log.format` to \"text\" or \"json\"")),
+    };
     tell(&settled);
+    // What the settings took from the data folder, such as a certificate, may be gone behind it.
+    let loaded = match factory_reset::finish(&loaded.settings.gateway.data_dir) {
+        Ok(false) => loaded,
+        Ok(true) => match source.read(true).0 {
+            Ok(loaded) => loaded,
+            Err(problems) => return wrong_settings(&problems),
+        },
+        Err(error) => return fail(&error),
+    };
     match runtime() {
         Ok(runtime) => {
-            let served = runtime.block_on(serve(loaded, Some(source), |_| {}));
+            let served = runtime.block_on(serve(loaded, Some(source), logs, |_| {}));
             // A driver that hangs in opening a port must not hold up the end.
             runtime.shutdown_timeout(LAST_THREADS);
             match served {
-                Ok(()) => ExitCode::SUCCESS,
+                Ok(Ended::Told) => ExitCode::SUCCESS,
+                Ok(Ended::ToStartAgain) => ExitCode::from(EX_AGAIN),
                 Err(error) => fail(&error),
             }
         }
         Err(error) => fail(&format!("can't start threads: {error}")),
     }
+}
+
+/// Why a gateway has ended in order.
+pub(super) enum Ended {
+    /// It was told to.
+    Told,
+    /// An admin wants it to start again.
+    ToStartAgain,
 }
 
 /// Says what became of a change of the settings.
@@ -129,14 +152,15 @@ fn tell(settled: &Settled) {
 pub(super) async fn serve(
     loaded: Loaded,
     mut source: Option<Source>,
+    logs: Kept,
     started: impl FnOnce(&Gateway),
-) -> Result<(), crate::supervisor::UnitError> {
+) -> Result<Ended, crate::supervisor::UnitError> {
     let mut signals = Signals::new()?;
     for warning in &loaded.warnings {
         log::warn!("{warning}");
     }
     let radios = loaded.settings.radio.len();
-    let mut gateway = Gateway::start(loaded.settings).await?;
+    let mut gateway = Gateway::start(loaded.settings, logs).await?;
     log::info!(version = env!("CARGO_PKG_VERSION"), radios = radios; "ready");
     systemd::ready(&format!("{radios} radios"));
     started(&gateway);
@@ -146,11 +170,16 @@ pub(super) async fn serve(
     let mut reloads = gateway.take_reloads();
     // When a change's trial ends, or its end is tried again.
     let mut due = None;
+    let mut ended = Ended::Told;
     let failure = loop {
         let asked = tokio::select! {
             failure = gateway.critical_failure() => break Some(failure),
             _ = signals.terminate.recv() => break None,
             _ = signals.interrupt.recv() => break None,
+            () = gateway.restart_wanted() => {
+                ended = Ended::ToStartAgain;
+                break None;
+            }
             _ = signals.hangup.recv() => None,
             Some(asked) = next(&mut reloads) => Some(asked),
             () = sleep_until(due) => None,
@@ -172,7 +201,7 @@ pub(super) async fn serve(
     let clean = gateway.stop().await;
     match failure {
         Some(failure) => Err(failure.into()),
-        None if clean => Ok(()),
+        None if clean => Ok(ended),
         None => Err("not everything stopped in time; the log says what was cut off".into()),
     }
 }

@@ -1,15 +1,14 @@
-//! Talks HTTP to the running gateway over its socket in the data folder.
+//! The socket of a gateway on this machine, in its data folder.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use http_body_util::{BodyExt, Empty};
 use hyper::Method;
-use hyper::body::{Bytes, Incoming};
-use hyper_util::rt::TokioIo;
+use hyper::body::Incoming;
 use tokio::net::UnixStream;
 
 use super::ConfigFile;
+use super::gateway::{Ask, send};
 use crate::admin;
 use crate::changes::Changes;
 use crate::config::{Loaded, Problems};
@@ -62,20 +61,11 @@ impl Which {
         }
     }
 
-    /// Asks for `target` and gives the body as it comes.
-    pub(super) async fn get(&self, target: &str) -> Result<Incoming, anyhow::Error> {
-        self.ask(Method::GET, target).await
-    }
-
-    /// Has `target` done.
-    pub(super) async fn post(&self, target: &str) -> Result<Incoming, anyhow::Error> {
-        self.ask(Method::POST, target).await
-    }
-
-    async fn ask(&self, method: Method, target: &str) -> Result<Incoming, anyhow::Error> {
+    /// Asks it for something, and gives the body as it comes.
+    pub(super) async fn ask(&self, method: Method, target: &str) -> Result<Incoming, anyhow::Error> {
         let path = self.socket()?;
         let stream = UnixStream::connect(&path).await.map_err(|error| explain(&path, &error))?;
-        send(stream, method, target).await
+        send(stream, Ask::new(method, target)).await
     }
 }
 
@@ -92,50 +82,10 @@ pub(super) async fn get(data_dir: &Path, target: &str) -> Result<Option<Incoming
 async fn ask(data_dir: &Path, method: Method, target: &str) -> Result<Option<Incoming>, anyhow::Error> {
     let path = admin::socket_path(data_dir);
     match UnixStream::connect(&path).await {
-        Ok(stream) => send(stream, method, target).await.map(Some),
+        Ok(stream) => send(stream, Ask::new(method, target)).await.map(Some),
         // Without a gateway the socket is not there, or nobody listens on it any more.
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => Ok(None),
         Err(error) => Err(explain(&path, &error)),
-    }
-}
-
-async fn send(stream: UnixStream, method: Method, target: &str) -> Result<Incoming, anyhow::Error> {
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    // Ends with the connection; the process does too.
-    tokio::spawn(connection);
-    let request =
-        hyper::Request::builder().method(method).uri(target).header("host", "stile").body(Empty::<Bytes>::new())?;
-    let response = sender.send_request(request).await?;
-    if !response.status().is_success() {
-        let text = response.into_body().collect().await?.to_bytes();
-        anyhow::bail!("{}", String::from_utf8_lossy(&text).trim_end());
-    }
-    Ok(response.into_body())
-}
-
-/// The lines of a body, as they come.
-pub(super) struct Lines {
-    body: Incoming,
-    partial: Vec<u8>,
-}
-
-impl Lines {
-    pub(super) fn of(body: Incoming) -> Self {
-        Self { body, partial: Vec::new() }
-    }
-
-    /// The next line with its end; `None` when the gateway has ended.
-    pub(super) async fn next(&mut self) -> Result<Option<String>, anyhow::Error> {
-        loop {
-            if let Some(end) = self.partial.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = self.partial.drain(..=end).collect();
-                return Ok(Some(String::from_utf8_lossy(&line).into_owned()));
-            }
-            let Some(frame) = self.body.frame().await else { return Ok(None) };
-            if let Ok(data) = frame?.into_data() {
-                self.partial.extend_from_slice(&data);
-            }
-        }
     }
 }
 

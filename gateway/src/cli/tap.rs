@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
-use super::socket::{Lines, Which};
+use super::gateway::{Gateway, Lines};
 use super::text::{escape, visible};
 use super::{fail, runtime, say};
 
@@ -16,7 +16,8 @@ A slow reader misses messages and is told how many.
 Examples:
   stile tap
   stile tap 'serial/+/up'
-  stile tap --json 'serial/meter/#' | jq .payload")]
+  stile tap --json 'serial/meter/#' | jq .payload
+  stile tap --url https://gateway.example:8443 --token-file token --ca ca.pem")]
 pub(super) struct Arguments {
     /// Topic filter, in quotes for the shell's sake
     #[arg(value_name = "FILTER", default_value = "#")]
@@ -28,7 +29,7 @@ pub(super) struct Arguments {
     #[arg(long, short = 'n', value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
     #[command(flatten)]
-    which: Which,
+    gateway: Gateway,
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
@@ -40,7 +41,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 }
 
 async fn tap(arguments: &Arguments) -> Result<(), anyhow::Error> {
-    let body = arguments.which.get(&format!("/tap?filter={}", escape(&arguments.filter))).await?;
+    let body = arguments.gateway.get(&format!("/api/v1/tap?filter={}", escape(&arguments.filter))).await?;
     let (mut lines, mut left) = (Lines::of(body), arguments.count.unwrap_or(u64::MAX));
     while let Some(line) = lines.next().await? {
         say(&if arguments.json { line.trim_end().to_owned() } else { readable(&line) });

@@ -4,10 +4,9 @@ use std::fmt::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use http_body_util::BodyExt;
 use serde_json::Value;
 
-use super::socket::Which;
+use super::gateway::Gateway;
 use super::{fail, runtime, say};
 
 /// Watch a running gateway's ledger, radios and units
@@ -25,7 +24,7 @@ pub(super) struct Arguments {
     #[arg(long)]
     once: bool,
     #[command(flatten)]
-    which: Which,
+    gateway: Gateway,
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
@@ -40,8 +39,7 @@ async fn watch(arguments: &Arguments) -> Result<(), anyhow::Error> {
     const CLEAR: &str = "\x1b[H\x1b[2J";
     let mut last: Option<Value> = None;
     loop {
-        let body = arguments.which.get("/ledger").await?.collect().await?.to_bytes();
-        let now: Value = serde_json::from_slice(&body)?;
+        let now = arguments.gateway.json("/api/v1/ledger").await?;
         let table = table(&now, last.as_ref(), arguments.interval);
         if arguments.once {
             say(table.trim_end());

@@ -3,10 +3,9 @@
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use http_body_util::BodyExt;
 use serde_json::Value;
 
-use super::socket::Which;
+use super::gateway::Gateway;
 use super::text::{columns, visible};
 use super::{ConfigFile, fail, runtime, say, wrong_settings};
 use crate::clock::quality;
@@ -53,7 +52,7 @@ struct Status {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    which: Which,
+    gateway: Gateway,
 }
 
 #[derive(Debug, clap::Args)]
@@ -149,8 +148,7 @@ fn limits_line(limits: &Limits, takes: &Takes) -> String {
 }
 
 async fn show(status: &Status) -> Result<(), anyhow::Error> {
-    let body = status.which.get("/uplinks").await?.collect().await?.to_bytes();
-    let all: Value = serde_json::from_slice(&body)?;
+    let all = status.gateway.json("/api/v1/uplinks").await?;
     say(&if status.json { serde_json::to_string_pretty(&all)? } else { table(&all) });
     Ok(())
 }

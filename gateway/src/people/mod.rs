@@ -28,7 +28,7 @@ const NAME_BYTES: usize = 64;
 const PASSWORD_LEAST: usize = 10;
 const PASSWORD_MOST: usize = 1024;
 /// What tokens begin with, so that one that leaked is known for what it is.
-const TOKEN_MARK: &str = "stile_";
+pub const TOKEN_MARK: &str = "stile_";
 
 /// What somebody may do; each may do what those before it may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

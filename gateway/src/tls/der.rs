@@ -16,6 +16,17 @@ const IA5: u8 = 0x16;
 const SEQUENCE: u8 = 0x30;
 const SET: u8 = 0x31;
 const VERSION: u8 = 0xa0;
+const BOOLEAN: u8 = 0x01;
+const OCTETS: u8 = 0x04;
+/// The extensions of a certificate, and in one of them a host name and an address (RFC 5280, sections 4.1 and 4.2.1.6).
+const EXTENSIONS: u8 = 0xa3;
+const DNS_NAME: u8 = 0x82;
+const ADDRESS: u8 = 0x87;
+
+/// The object identifier of the names that a certificate is for, 2.5.29.17.
+const ALTERNATIVE_NAMES: &[u8] = &[0x55, 0x1d, 0x11];
+/// Names that are shown of one certificate.
+const NAMES: usize = 64;
 
 /// Values, one behind the other.
 struct Values<'a>(&'a [u8]);
@@ -74,6 +85,44 @@ pub(super) fn public_key(der: &[u8]) -> Option<&[u8]> {
     let mut values = Values(rest);
     values.expect(SEQUENCE)?;
     rest.get(..rest.len() - values.0.len())
+}
+
+/// The host names and addresses that a certificate is for. Names of other kinds are left out, as is what is broken.
+pub(super) fn names(der: &[u8]) -> Vec<String> {
+    let mut found = Vec::new();
+    let Some(mut general) = alternative_names(der) else { return found };
+    while let Some((kind, held)) = general.next() {
+        let name = match kind {
+            DNS_NAME => str::from_utf8(held).ok().filter(|name| !name.contains(char::is_control)).map(str::to_owned),
+            ADDRESS => address(held),
+            _ => None,
+        };
+        found.extend(name.filter(|name| name.len() <= NAME_MAX_BYTES && found.len() < NAMES));
+    }
+    found
+}
+
+fn alternative_names(der: &[u8]) -> Option<Values<'_>> {
+    let mut rest = Values(certificate(der)?.rest);
+    let mut extensions = loop {
+        if let (EXTENSIONS, held) = rest.next()? {
+            break Values(held).enter(SEQUENCE)?;
+        }
+    };
+    loop {
+        let mut extension = extensions.enter(SEQUENCE)?;
+        if extension.expect(OBJECT)? == ALTERNATIVE_NAMES {
+            if extension.0.first() == Some(&BOOLEAN) {
+                extension.next()?;
+            }
+            return Values(extension.expect(OCTETS)?).enter(SEQUENCE);
+        }
+    }
+}
+
+fn address(bytes: &[u8]) -> Option<String> {
+    let v4 = <[u8; 4]>::try_from(bytes).map(|bytes| std::net::Ipv4Addr::from(bytes).to_string());
+    v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(|bytes| std::net::Ipv6Addr::from(bytes).to_string())).ok()
 }
 
 /// When a certificate ends: `2036-01-31 12:00:00 UTC`.

@@ -52,6 +52,20 @@ fn named(name: &str) -> DistinguishedName {
 /// # Errors
 /// When a name can't stand in a certificate, or the authority is none of those made here.
 pub fn server(authority: &Pair, names: &[String], year: i32) -> Result<Pair, String> {
+    let key = KeyPair::generate().map_err(|error| error.to_string())?;
+    Ok(Pair { certificate: signed(authority, &key, names, year)?, key: key.serialize_pem() })
+}
+
+/// The same for a key that is there: who knows the server by its key knows it still.
+///
+/// # Errors
+/// The same, and when the key is none that was made here.
+pub fn renewed(authority: &Pair, key: &str, names: &[String], year: i32) -> Result<String, String> {
+    let key = KeyPair::from_pem(key).map_err(|error| format!("the key: {error}"))?;
+    signed(authority, &key, names, year)
+}
+
+fn signed(authority: &Pair, key: &KeyPair, names: &[String], year: i32) -> Result<String, String> {
     let signer = KeyPair::from_pem(&authority.key).map_err(|error| format!("the authority's key: {error}"))?;
     let Chain(chain) = Chain::read(authority.certificate.as_bytes())?;
     let signer_name = chain.first().and_then(|certificate| common_name(certificate));
@@ -64,7 +78,6 @@ pub fn server(authority: &Pair, names: &[String], year: i32) -> Result<Pair, Str
     params.use_authority_key_identifier_extension = true;
     (params.not_before, params.not_after) =
         (date_time_ymd(BEGINS, 1, 1), date_time_ymd(year.max(BEGINS) + YEARS, 1, 1));
-    let key = KeyPair::generate().map_err(|error| error.to_string())?;
-    let certificate = params.signed_by(&key, &issuer).map_err(|error| error.to_string())?;
-    Ok(Pair { certificate: certificate.pem(), key: key.serialize_pem() })
+    let certificate = params.signed_by(key, &issuer).map_err(|error| error.to_string())?;
+    Ok(certificate.pem())
 }

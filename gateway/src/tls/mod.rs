@@ -29,6 +29,8 @@ pub const FOLDER: &str = "tls";
 pub const CERTIFICATE: &str = "server.pem";
 /// The key of it.
 pub const KEY: &str = "server.key";
+/// Where Debian keeps those whom the whole system believes, PEM.
+pub const SYSTEM_AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// A certificate and those that vouch for it, the gateway's own first.
 #[derive(Debug)]
@@ -166,6 +168,30 @@ impl Server {
     pub fn fingerprint(&self) -> String {
         fingerprint(&self.made_of.chain)
     }
+
+    /// The certificate that it shows.
+    pub fn certificate(&self) -> Certificate {
+        let der = self.made_of.chain.first().map_or(&[][..], |certificate| certificate);
+        Certificate {
+            subject: common_name(der),
+            names: der::names(der),
+            ends: der::ends(der),
+            fingerprint: self.fingerprint(),
+        }
+    }
+}
+
+/// What a certificate says, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Certificate {
+    /// The common name of its owner.
+    pub subject: Option<String>,
+    /// The host names and addresses that it is for.
+    pub names: Vec<String>,
+    /// When it ends, in UTC.
+    pub ends: Option<String>,
+    /// As [`Chain::fingerprint`].
+    pub fingerprint: String,
 }
 
 /// What tells one set of authorities from another.

@@ -37,10 +37,28 @@ fn a_name_that_no_user_could_have_is_none() {
 }
 
 #[test]
+fn a_server_is_described_by_its_names_and_a_renewed_one_keeps_its_key() {
+    let authority = make::authority("an authority", 2026).unwrap();
+    let names = ["gateway.example", "192.0.2.7", "2001:db8::7"].map(str::to_owned);
+    let made = make::server(&authority, &names, 2026).unwrap();
+    let renewed = make::renewed(&authority, &made.key, &names[1..], 2030).unwrap();
+    let server = |pem: &str| {
+        let (chain, key) = (Chain::read(pem.as_bytes()).unwrap(), Key::read(made.key.as_bytes()).unwrap());
+        Server::new(chain, key, None).unwrap().certificate()
+    };
+    let (first, second) = (server(&made.certificate), server(&renewed));
+    assert_eq!((first.subject.as_deref(), &first.names[..]), (Some("gateway.example"), &names[..]));
+    assert_eq!((second.subject.as_deref(), &second.names[..]), (Some("192.0.2.7"), &names[1..]));
+    assert_eq!(second.ends.as_deref(), Some("2040-01-01 00:00:00 UTC"));
+    assert_ne!(first.fingerprint, second.fingerprint);
+}
+
+#[test]
 fn a_certificate_that_is_cut_anywhere_gives_a_name_or_none_and_never_a_panic() {
     let whole = certificate(&[DnValue::Utf8String("ops".into())]);
     for end in 0..whole.der().len() {
         assert_eq!(common_name(&whole.der()[..end]), None, "cut at {end}");
+        assert!(der::names(&whole.der()[..end]).len() <= 1, "cut at {end}");
     }
 }
 

@@ -53,6 +53,7 @@ pages! {
     forwarding_to_azure_iot_hub_works: "docs/forward-to-azure-iot-hub.md",
     sharing_with_a_policy_works: "docs/share-with-a-policy.md",
     watching_a_running_gateway_works: "docs/watch-a-running-gateway.md",
+    asking_a_gateway_elsewhere_works: "docs/ask-a-gateway-elsewhere.md",
     running_as_a_service_works: "docs/run-as-a-service.md",
     installing_the_package_works: "docs/install-the-package.md",
     messages_and_topics_work: "docs/messages-and-topics.md",

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use stile_tests::{Browser, PASSWORD, Stile, Visitor, mosquitto_pub, within};
+use stile_tests::{Browser, PASSWORD, Stile, Visitor, command, mosquitto_pub, within};
+
+use crate::secure;
 
 /// The pages that anybody who has signed in can see, with what is ready when it shows this.
 const PAGES: &[(&str, &str)] = &[
@@ -20,6 +22,10 @@ const PAGES: &[(&str, &str)] = &[
     ("/first-steps?step=time", "Is the clock right?"),
     ("/first-steps?step=radios", "Which radios are there?"),
     ("/first-steps?step=message", "Nothing yet?"),
+    ("/logs", "Download as text"),
+    ("/system", "Factory reset"),
+    ("/audit", "Outcome"),
+    ("/licences", "wasmtime"),
 ];
 /// The widths of a phone, a tablet and a desk.
 pub(crate) const WIDTHS: [u32; 3] = [360, 768, 1440];
@@ -51,10 +57,7 @@ fn from_the_first_start_to_the_first_message() {
     let browser = Browser::start();
     browser.open(&url(&stile, "/"));
     browser.wait_text("Set up this gateway");
-    for width in WIDTHS {
-        browser.resize(width, 900);
-        browser.picture(&picture(&format!("set-up-{width}")));
-    }
+    fits_everybody(&browser, "set-up");
     let logged = stile.wait_log("nobody can sign in to the admin page yet; set it up with this code");
     browser.fill("[name=code]", &logged["code"].as_str().unwrap().to_uppercase());
     browser.fill("[name=name]", "anna");
@@ -255,6 +258,9 @@ fn every_page_is_accessible_in_both_themes_and_fits_into_every_width() {
     let stile = Stile::start(RADIOS);
     Visitor::first(&stile);
     let browser = Browser::start();
+    browser.open(&url(&stile, "/sign-in"));
+    browser.wait_text("Password forgotten?");
+    fits_everybody(&browser, "sign-in");
     sign_in(&browser, &stile);
     for (path, ready) in PAGES {
         browser.open(&url(&stile, path));
@@ -290,6 +296,22 @@ pub(super) fn fits_everybody(browser: &Browser, name: &str) {
 }
 
 #[test]
+fn certificates_fit_into_every_width() {
+    let (stile, address, _) = secure::gateway();
+    let config = stile.dir.path().join("stile.toml");
+    let added = command().args(["person", "add", "anna", "--role", "admin", "--config"]).arg(config).output().unwrap();
+    let said = String::from_utf8(added.stdout).unwrap();
+    let password = said.split("shown this once: ").nth(1).unwrap().lines().next().unwrap();
+    let browser = Browser::start();
+    browser.open(&format!("https://{address}/sign-in?next=/system"));
+    browser.fill("[name=name]", "anna");
+    browser.fill("[name=password]", password);
+    browser.click("button.main");
+    browser.wait_text("Renew the gateway's own");
+    fits_everybody(&browser, "system-tls");
+}
+
+#[test]
 fn every_page_is_reached_and_used_by_keyboard_alone_and_without_scripts() {
     let stile = Stile::start("");
     Visitor::first(&stile);
@@ -302,6 +324,10 @@ fn every_page_is_reached_and_used_by_keyboard_alone_and_without_scripts() {
     browser.press("\u{e007}");
     browser.wait_text("Overview");
     for (path, ready) in PAGES.iter().filter(|(path, _)| *path != "/" && !path.contains('?')) {
+        if *path == "/licences" {
+            browser.open(&url(&stile, "/system"));
+            browser.wait_text("Factory reset");
+        }
         let at = || browser.run("return document.activeElement.getAttribute('href')");
         let mut steps = 0;
         while at() != *path {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use stile_tests::{Neighbour, PATIENCE, Stile, Visitor, mosquitto_pub};
 
 /// Reads events until one of this name has come, and gives its data.
-fn event(stream: &mut impl BufRead, name: &str) -> Value {
+pub(crate) fn event(stream: &mut impl BufRead, name: &str) -> Value {
     let begun = Instant::now();
     let mut found = false;
     let mut line = String::new();

@@ -6,7 +6,7 @@ use stile_tests::packet::{Connect, V5};
 use stile_tests::{PASSWORD, SecureWebSocketClient, Stile, Visitor};
 
 /// A gateway whose page is not on loopback alone, and where it is reached.
-fn gateway() -> (Stile, SocketAddr, std::path::PathBuf) {
+pub(crate) fn gateway() -> (Stile, SocketAddr, std::path::PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let stile =
         Stile::start_with(&[("STILE_ADMIN__LISTEN", "0.0.0.0:0"), ("STILE_BROKER__ALLOW_ANONYMOUS", "true")], dir);

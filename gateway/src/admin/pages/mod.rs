@@ -5,12 +5,15 @@
 //! is added.
 
 pub(super) mod account;
+mod audit;
 mod broker;
 mod charts;
-pub(super) mod letters;
 pub(super) mod configuration;
 mod first_steps;
 pub(super) mod history;
+pub(super) mod letters;
+pub(super) mod licences;
+pub(super) mod logs;
 mod look;
 mod messages;
 pub(super) mod overview;
@@ -20,6 +23,7 @@ mod security;
 mod set_up;
 pub(super) mod shown;
 mod sign_in;
+pub(super) mod system;
 mod ticket;
 pub(super) mod tokens;
 mod uplinks;
@@ -58,6 +62,8 @@ const MENU: &[(&str, &str, Role)] = &[
     (plugins::PATH, "Plugins", Role::Viewer),
     (configuration::PATH, "Configuration", Role::Operator),
     (people::PATH, "People", Role::Admin),
+    (logs::PATH, "Logs", Role::Operator),
+    (system::PATH, "System", Role::Viewer),
 ];
 
 pub(super) fn routes(routes: Routes) -> Routes {
@@ -79,6 +85,10 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .with(plugins::routes)
         .with(people::routes)
         .with(tokens::routes)
+        .with(logs::routes)
+        .with(system::routes)
+        .with(audit::routes)
+        .with(licences::routes)
 }
 
 /// What stands around every page. Handlers take it as an argument.

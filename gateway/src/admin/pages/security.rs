@@ -6,10 +6,8 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
 use crate::admin::routes::{Access, Routes};
+use crate::admin::support::{CONTACT, POLICY};
 
-/// Where reports go; SECURITY.md says more.
-const CONTACT: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/security/advisories/new");
-const POLICY: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/SECURITY.md");
 /// For how long what is said is good. It is said anew with each answer.
 const GOOD_FOR: Duration = Duration::from_secs(90 * 86_400);
 

@@ -13,6 +13,12 @@ pub(in crate::admin) fn cut(text: &str, most: usize) -> String {
     if shown.len() < text.len() { format!("{shown}…") } else { shown.to_owned() }
 }
 
+/// A text as it stands in a query.
+pub(in crate::admin) fn in_query(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte);
+    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}
+
 /// How often something happens: `0`, `0.02/s`, `12/s`.
 pub(in crate::admin) fn rate(per_second: Option<f64>) -> String {
     match per_second {

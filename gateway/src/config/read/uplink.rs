@@ -13,16 +13,13 @@ use crate::config::section::{Section, Unique};
 use crate::config::uplink::{Direction, InFile, Password, Protocol, Rule, Spool, Uplink};
 use crate::config::url::Url;
 use crate::message::{QoS, Topic, TopicFilter};
-use crate::tls::{Authorities, Chain, Client, Key, Pin};
+use crate::tls::{Authorities, Chain, Client, Key, Pin, SYSTEM_AUTHORITIES};
 
 /// More rules of one uplink than this are refused: each may be tried for each message.
 const RULES_MAX: usize = 100;
 
 /// The longest client identifier, in bytes, as long as any broker takes.
 const CLIENT_ID_MAX: usize = 256;
-
-/// Where Debian keeps the authorities that everybody believes.
-const SYSTEM_AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// Reads one uplink. `names` are those of all; `gateway` is the gateway's id.
 pub(super) fn read(mut section: Section<'_>, gateway: &str, names: &mut Unique) -> Option<Uplink> {

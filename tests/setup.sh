@@ -7,7 +7,7 @@
 #   tests/setup.sh check   as for demo, rustfmt and clippy
 #   tests/setup.sh audit   the same, cargo-deny and cargo-audit
 #   tests/setup.sh test    the same, all for plugins, the Mosquitto clients and under target/tools a Mosquitto broker and two proxies, curl and openssl (the documentation's commands are tests),
-#                          ip and ss, strace, mkfs.ext4, tshark, Chromium with its driver and axe-core, and under tests/.venv two stock clients and libzmq, of PyPI and of npm, with Python and Node for them
+#                          ip and ss, strace, mkfs.ext4, tshark, Chromium with its driver and axe-core, and under tests/.venv two stock clients, libzmq and schemathesis, of PyPI and of npm, with Python and Node for them
 #   tests/setup.sh fuzz    a C++ compiler, Rust, its nightly toolchain and cargo-fuzz
 #   tests/setup.sh release as for demo, cargo-auditable
 #   tests/setup.sh arm64   the same, and Debian's cross compiler for 64-bit ARM
@@ -232,6 +232,11 @@ need_libzmq() {
     need_pypi tests/clients/libzmq.txt "$CLIENTS/libzmq"
 }
 
+# What holds the API against its own description.
+need_schemathesis() {
+    need_pypi tests/clients/schemathesis.txt "$CLIENTS/schemathesis"
+}
+
 need_mqtt_js() {
     need_npm tests/clients "$CLIENTS/node"
 }
@@ -331,6 +336,7 @@ audit | test)
     [ "$1" = audit ] || need_languages
     [ "$1" = audit ] || need_browser
     [ "$1" = audit ] || { need_client need_paho paho-mqtt && need_client need_libzmq libzmq && need_client need_mqtt_js 'mqtt of npm'; }
+    [ "$1" = audit ] || need_client need_schemathesis schemathesis
     ;;
 fuzz)
     need_linker

@@ -12,6 +12,7 @@ mod people;
 mod plugins;
 mod plugins_seen;
 mod routes;
+mod schemathesis;
 mod secure;
 mod system;
 mod uplinks;

@@ -82,17 +82,19 @@ fn everybody(people: &People) -> Everybody {
 #[derive(Deserialize, ToSchema)]
 pub(in crate::admin) struct NewPerson {
     /// 1 to 64 bytes.
+    #[schema(min_length = 1, max_length = 64)]
     name: String,
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^(viewer|operator|admin)$")]
     role: Role,
     /// 10 to 1024 characters.
+    #[schema(min_length = 10, max_length = 1024)]
     password: String,
 }
 
 /// Another role.
 #[derive(Deserialize, ToSchema)]
 pub(in crate::admin) struct NewRole {
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^(viewer|operator|admin)$")]
     role: Role,
 }
 
@@ -100,6 +102,7 @@ pub(in crate::admin) struct NewRole {
 #[derive(Deserialize, ToSchema)]
 pub(in crate::admin) struct GivenPassword {
     /// 10 to 1024 characters.
+    #[schema(min_length = 10, max_length = 1024)]
     password: String,
 }
 

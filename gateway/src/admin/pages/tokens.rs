@@ -49,9 +49,10 @@ impl From<&people::Token> for SomeToken {
 #[derive(Deserialize, ToSchema)]
 pub(in crate::admin) struct NewToken {
     /// What it is for.
+    #[schema(min_length = 1, max_length = 64)]
     name: String,
     /// `metrics`, or a role.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^(metrics|viewer|operator|admin)$")]
     scope: Role,
 }
 

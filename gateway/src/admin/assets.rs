@@ -107,7 +107,7 @@ mod tests {
         for asset in [&assets.style, &assets.script, &assets.icon] {
             let mut unpacked = Vec::new();
             flate2::read::GzDecoder::new(&asset.packed[..]).read_to_end(&mut unpacked).unwrap();
-            assert_eq!(unpacked, asset.plain);
+            assert_eq!(unpacked, *asset.plain);
             sum += asset.packed.len();
         }
         assert!(sum < 30_000, "{sum}");

@@ -70,6 +70,7 @@ pub use settings::{Admin, Gateway, Log, LogFormat, LogLevel, Settings};
 pub use share::{Coarse, Field, PseudonymsChange, Share, Step};
 pub use station::{BasicsStation, CHANNELS_MAX, RADIOS, StationGateway, StationTls, share_out};
 // `radio` names them as `super::duration` and so on.
+pub use text::bytes_of_hex;
 use text::{duration, hex_bytes, hex16};
 pub use trust::{Require, Trust};
 pub use uplink::{Direction, Durability, InFile, Password, Protocol, Rule, Spool, Uplink, WhenFull};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// The value of `text`, two hex digits a byte; blanks between bytes are allowed.
-fn bytes_of_hex(text: &str) -> Option<Vec<u8>> {
+pub fn bytes_of_hex(text: &str) -> Option<Vec<u8>> {
     let digits: Vec<u8> = text
         .chars()
         .filter(|character| !character.is_ascii_whitespace())

@@ -1,13 +1,16 @@
 //! Radios: bytes and frames to messages and back. One folder a driver.
 //!
 //! Owns ports and framings. Never talks to MQTT clients: it hands messages to the pipeline and takes those of its `down`
-//! topic from it. `serial/` drives real ports, `lora/` LoRa gateways,
-//! `cellular/` 4G and 5G modems, `simulated/` makes up devices that speak to the serial driver on a
-//! pseudo-terminal.
+//! topic from it. `serial/` drives real ports, `lora/` LoRa gateways, `cellular/` 4G and 5G modems, `simulated/` makes up
+//! devices that speak to the serial driver on a pseudo-terminal. For whoever looks on: `stats.rs` counts, `seen.rs` keeps what
+//! came last, `shown.rs` says in words what a radio is, `order.rs` makes messages of what is to be sent by hand.
 
 pub mod cellular;
 pub mod lora;
+mod order;
+mod seen;
 pub mod serial;
+mod shown;
 pub mod simulated;
 mod stats;
 
@@ -20,9 +23,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub use cellular::CellularStats;
-pub use lora::{InRange, LoraStats, SignalCounts, Signals};
+pub use lora::{Behind, InRange, LoraStats, SignalCounts, Signals, Use};
+pub use order::{LoraFields, Order, Outcome, Wish};
+pub use seen::{Air, Seen, SeenFrame, Trouble};
+pub use shown::{Shown, Tried};
 pub use stats::{RadioStats, Refused};
 
+pub use crate::config::bytes_of_hex;
 use crate::config::{Cellular, LoraModem, Port, Radio, RadioKind, SerialRadio, Simulated};
 use crate::message::{Topic, TopicError};
 use crate::pipeline::Pipeline;
@@ -58,7 +65,7 @@ pub struct Radios {
     supervisor: Supervisor,
     /// Where secrets are that outlive a restart.
     data_dir: Arc<Path>,
-    stats: Mutex<BTreeMap<String, Arc<RadioStats>>>,
+    running: Mutex<BTreeMap<String, Shown>>,
 }
 
 /// How long a radio may take to stop.
@@ -70,11 +77,11 @@ const ATTACH_PATIENCE: Duration = Duration::from_secs(1);
 impl Radios {
     /// None yet.
     pub fn new(pipeline: Arc<Pipeline>, supervisor: Supervisor, data_dir: &Path) -> Self {
-        Self { pipeline, supervisor, data_dir: data_dir.into(), stats: Mutex::default() }
+        Self { pipeline, supervisor, data_dir: data_dir.into(), running: Mutex::default() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Arc<RadioStats>>> {
-        self.stats.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Shown>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn unit(name: &str) -> String {
@@ -98,8 +105,9 @@ impl Radios {
             Radio::Lora(_) => RadioStats::of_lora(),
             Radio::Cellular(_) => RadioStats::of_cellular(),
         });
-        self.lock().insert(radio.name().to_owned(), Arc::clone(&stats));
         let (radio, pipeline, started) = (Arc::new(radio), Arc::clone(&self.pipeline), Arc::clone(&stats));
+        let shown = Shown { settings: Arc::clone(&radio), stats: Arc::clone(&stats) };
+        self.lock().insert(radio.name().to_owned(), shown);
         let (unit, data_dir) = (Self::unit(radio.name()), Arc::clone(&self.data_dir));
         self.supervisor.start(&unit, Rank::Radio, move |stop| {
             run(Arc::clone(&radio), Arc::clone(&data_dir), Arc::clone(&pipeline), Arc::clone(&stats), stop)
@@ -115,7 +123,17 @@ impl Radios {
 
     /// The counters of all radios by name.
     pub fn stats(&self) -> BTreeMap<String, Arc<RadioStats>> {
-        self.lock().clone()
+        self.lock().iter().map(|(name, shown)| (name.clone(), Arc::clone(&shown.stats))).collect()
+    }
+
+    /// All radios, by name.
+    pub fn shown(&self) -> Vec<Shown> {
+        self.lock().values().cloned().collect()
+    }
+
+    /// The radio with this name.
+    pub fn get(&self, name: &str) -> Option<Shown> {
+        self.lock().get(name).cloned()
     }
 }
 

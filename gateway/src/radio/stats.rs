@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::sync::Notify;
 
-use super::{CellularStats, LoraStats, Signals};
+use super::{CellularStats, LoraStats, Seen, Signals};
 
 /// Why a frame was not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,6 +87,8 @@ pub struct RadioStats {
     pub polls_failed: AtomicU64,
     /// How what a LoRa radio or modem heard came in; nothing of others.
     pub signals: Signals,
+    /// What came last, and what went wrong.
+    pub seen: Seen,
     /// What only a LoRa radio counts.
     pub lora: Option<LoraStats>,
     /// What only a 4G or 5G modem counts.

@@ -9,6 +9,9 @@ use crate::secure;
 /// The pages that anybody who has signed in can see, with what is ready when it shows this.
 const PAGES: &[(&str, &str)] = &[
     ("/", "Ledger"),
+    ("/radios", "Last error"),
+    ("/radios/sensor", "Send a frame"),
+    ("/radios/sensor/framing", "The line for the settings"),
     ("/messages", "Topic filter"),
     ("/messages?way=1", "since the first byte"),
     ("/broker", "Nobody is connected"),
@@ -265,7 +268,7 @@ fn every_page_is_accessible_in_both_themes_and_fits_into_every_width() {
     for (path, ready) in PAGES {
         browser.open(&url(&stile, path));
         browser.wait_text(ready);
-        let name = path.trim_start_matches('/').replace(['?', '='], "-");
+        let name = path.trim_start_matches('/').replace(['?', '=', '/'], "-");
         let name = if name.is_empty() { "overview" } else { &name };
         fits_everybody(&browser, name);
     }
@@ -313,7 +316,7 @@ fn certificates_fit_into_every_width() {
 
 #[test]
 fn every_page_is_reached_and_used_by_keyboard_alone_and_without_scripts() {
-    let stile = Stile::start("");
+    let stile = Stile::start(RADIOS);
     Visitor::first(&stile);
     let browser = Browser::start();
     browser.resize(1440, 900);

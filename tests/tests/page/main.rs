@@ -11,6 +11,7 @@ mod logs;
 mod people;
 mod plugins;
 mod plugins_seen;
+mod radios;
 mod routes;
 mod schemathesis;
 mod secure;

@@ -19,6 +19,7 @@ mod messages;
 pub(super) mod overview;
 pub(super) mod people;
 pub(super) mod plugins;
+pub(super) mod radios;
 mod security;
 mod set_up;
 pub(super) mod shown;
@@ -55,6 +56,7 @@ pub(super) const SET_UP: &str = "/setup";
 /// The pages in the order of the menu: where each is, its name, and the role that it needs.
 const MENU: &[(&str, &str, Role)] = &[
     (overview::PATH, "Overview", Role::Viewer),
+    (radios::PATH, "Radios", Role::Viewer),
     (messages::PATH, "Live messages", Role::Viewer),
     (broker::PATH, "Broker", Role::Viewer),
     (uplinks::PATH, "Uplinks", Role::Viewer),
@@ -76,6 +78,7 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .with(history::routes)
         .with(configuration::routes)
         .with(first_steps::routes)
+        .with(radios::routes)
         .with(messages::routes)
         .with(broker::routes)
         .with(uplinks::routes)

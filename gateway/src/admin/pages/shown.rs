@@ -76,6 +76,23 @@ pub(in crate::admin) fn minute(time: &str) -> String {
     time.get(..16).unwrap_or(time).replace('T', " ")
 }
 
+/// Bytes in hex, with blanks between them.
+pub(in crate::admin) fn hex(bytes: &[u8]) -> String {
+    let digits: Vec<_> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    digits.join(" ")
+}
+
+/// Bytes as text, where they are text that can be shown. A character that is cut off at the end is left out.
+pub(in crate::admin) fn readable(bytes: &[u8]) -> Option<String> {
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) if error.error_len().is_none() => std::str::from_utf8(bytes.get(..error.valid_up_to())?).ok()?,
+        Err(_) => return None,
+    };
+    let shown = |c: char| !c.is_control() || matches!(c, '\r' | '\n' | '\t');
+    (!text.is_empty() && text.chars().all(shown)).then(|| text.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,6 +101,16 @@ mod tests {
     fn a_beginning_is_of_whole_characters() {
         assert_eq!(["", "ä", "äb", "äbc"].map(|text| beginning(text, 2)), ["", "ä", "äb", "äb"]);
         assert_eq!(["äb", "äbc"].map(|text| cut(text, 2)), ["äb", "äb…"]);
+    }
+
+    #[test]
+    fn bytes_are_text_only_where_all_of_them_can_be_shown() {
+        assert_eq!(hex(&[1, 0xab]), "01 ab");
+        assert_eq!(readable("21 °C\r\n".as_bytes()).as_deref(), Some("21 °C\r\n"));
+        assert_eq!(readable(&"21 °".as_bytes()[..4]).as_deref(), Some("21 "), "a character that is cut off");
+        for other in [&b""[..], b"a\0b", b"\x1b[2J", &[0xff, b'a']] {
+            assert_eq!(readable(other), None, "{other:?}");
+        }
     }
 
     #[test]

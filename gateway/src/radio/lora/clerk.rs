@@ -42,6 +42,13 @@ impl Clerk {
         self.stats.lora.as_ref()
     }
 
+    /// A gateway that the settings do not name is known no more.
+    pub(super) fn forget(&self, eui: Eui) {
+        if let Some(lora) = self.lora() {
+            lora.gateways.forget(eui);
+        }
+    }
+
     /// Whether a line that others can cause may be logged.
     pub(super) fn may_log(&mut self) -> bool {
         is_time(&mut self.logged)

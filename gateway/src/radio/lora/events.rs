@@ -1,6 +1,7 @@
 //! The messages that a LoRa radio makes: `<prefix>/gateway/<eui>/event/...` and `.../state/conn`.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use serde::Serialize;
 
@@ -8,11 +9,13 @@ use super::gw::{self, ConnState, ConnectionState, DownlinkTxAck, GatewayStats, U
 use crate::config::{Eui, LoraFormat, LoraRadio};
 use crate::message::{Message, Origin, RadioMeta, Received, Topic, TopicError};
 use crate::pipeline::Pipeline;
-use crate::radio::RadioStats;
+use crate::radio::{Air, RadioStats, SeenFrame};
 
 /// The topics of one gateway.
 #[derive(Debug, Clone)]
 pub(super) struct GatewayTopics {
+    /// Whose they are.
+    pub(super) eui: Eui,
     /// Frames that it heard.
     pub(super) up: Topic,
     /// How it is.
@@ -34,6 +37,7 @@ impl GatewayTopics {
     pub(super) fn new(prefix: &str, eui: Eui) -> Result<Self, TopicError> {
         let topic = |last: &str| Topic::new(&format!("{prefix}/gateway/{eui}/{last}"));
         Ok(Self {
+            eui,
             up: topic("event/up")?,
             stats: topic("event/stats")?,
             ack: topic("event/ack")?,
@@ -68,6 +72,7 @@ impl Events {
     /// A frame that was heard.
     pub(super) async fn up(&self, topics: &GatewayTopics, frame: &UplinkFrame, received: Received) {
         RadioStats::add(&self.stats.frames_received, 1);
+        self.note(topics.eui, frame, received);
         let modulation = frame.tx_info.and_then(|info| info.modulation).unwrap_or_default();
         let origin = Origin::Radio(Arc::clone(&self.name));
         let payload = gw::encode(frame, self.format);
@@ -77,8 +82,28 @@ impl Events {
         self.send(message).await;
     }
 
+    /// For whoever looks on.
+    fn note(&self, eui: Eui, frame: &UplinkFrame, received: Received) {
+        let (sent, heard) = (frame.tx_info.unwrap_or_default(), frame.rx_info.as_ref());
+        let factor = sent.modulation.and_then(|modulation| modulation.lora).map(|lora| lora.spreading_factor);
+        let air = Air {
+            gateway: Some(eui),
+            frequency: sent.frequency,
+            factor,
+            rssi: heard.map(|heard| heard.rssi.into()),
+            snr: heard.map(|heard| heard.snr.into()).filter(|_| factor.is_some()),
+        };
+        self.stats.seen.frame(SeenFrame { air: Some(air), ..SeenFrame::new(received, &frame.phy_payload) });
+        if let Some(lora) = &self.stats.lora {
+            lora.gateways.heard(eui, received.monotonic);
+        }
+    }
+
     /// How a gateway is.
     pub(super) async fn stats(&self, topics: &GatewayTopics, stats: &GatewayStats) {
+        if let (Some(lora), Some(duty_cycle)) = (&self.stats.lora, &stats.duty_cycle_stats) {
+            lora.gateways.duty_cycle(topics.eui, duty_cycle);
+        }
         self.send(self.own(&topics.stats, stats)).await;
     }
 
@@ -89,6 +114,9 @@ impl Events {
 
     /// Whether a gateway is there; retained.
     pub(super) async fn state(&self, topics: &GatewayTopics, eui: Eui, state: ConnectionState) {
+        if let Some(lora) = &self.stats.lora {
+            lora.gateways.state(eui, state == ConnectionState::Online, Instant::now());
+        }
         let mut message = self.own(&topics.state, &ConnState { gateway_id: eui.to_string(), state: state as i32 });
         message.retain = true;
         self.send(message).await;

@@ -7,10 +7,12 @@
 //! may jam, `base64.rs` reads bytes as others write them, `refusal.rs` says why something goes no further and `clerk.rs`
 //! counts it, `done.rs` is what became of a downlink, `buckets.rs` limits rates. What is known of the air: `region` has the
 //! channel plans, `airtime` says how long a frame is on the air, `schedule/` decides what is sent when, `heard.rs` reads
-//! frames out of messages and `tap` writes them down for Wireshark.
+//! frames out of messages and `tap` writes them down for Wireshark. For whoever looks on, `behind.rs` knows the gateways of
+//! each radio, and `order.rs` makes downlinks by hand.
 
 pub mod airtime;
 mod base64;
+mod behind;
 mod buckets;
 mod clerk;
 mod commands;
@@ -24,6 +26,7 @@ pub mod gw;
 pub mod heard;
 mod jamming;
 pub(super) mod modem;
+pub(super) mod order;
 mod phy;
 mod refusal;
 pub mod region;
@@ -35,12 +38,14 @@ mod tally;
 pub mod tap;
 mod udp;
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+pub use self::behind::{Behind, Use};
 pub use self::refusal::Refusal;
 pub use self::signals::{InRange, SignalCounts, Signals};
 pub use self::stats::LoraStats;
@@ -53,6 +58,11 @@ use crate::supervisor::UnitError;
 
 /// What a made-up gateway may send in a second.
 const SIMULATED_RATE_LIMIT: u32 = 2000;
+
+/// What of a LoRaWAN frame is not encrypted, by name.
+pub(super) fn unencrypted(phy: &[u8]) -> BTreeMap<String, String> {
+    phy::metadata(phy::look(phy).as_ref())
+}
 
 /// Runs a radio until it is told to stop.
 ///

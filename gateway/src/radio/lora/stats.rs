@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use super::behind::{Behind, Gateways};
 use super::schedule::TxStatus;
 use super::udp::Kind;
 use super::{Refusal, concentratord, station};
@@ -27,6 +28,7 @@ pub struct LoraStats {
     events: Counters<{ concentratord::Kind::ALL.len() }>,
     refused: Counters<{ Refusal::ALL.len() }>,
     statuses: Counters<{ TxStatus::ALL.len() }>,
+    pub(in crate::radio) gateways: Gateways,
     /// The suspicious channels of gateways that have some, in Hz.
     suspicious: Mutex<BTreeMap<Eui, Vec<u32>>>,
 }
@@ -87,6 +89,11 @@ impl LoraStats {
     /// Channels on which far more frames come with a wrong checksum than usual: the gateway, and their frequencies in Hz.
     pub fn suspicious(&self) -> BTreeMap<Eui, Vec<u32>> {
         self.suspicious.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The gateways behind the radio.
+    pub fn gateways(&self) -> BTreeMap<Eui, Behind> {
+        self.gateways.all()
     }
 
     /// Datagrams from gateways that may speak, by kind.

@@ -3,17 +3,21 @@
 //! Owns the port's life. `port.rs` finds and opens it, `session.rs` is what happens while it is open, `downlink.rs`
 //! queues what clients want sent, `polls.rs` knows what is to be asked, `reports.rs` makes the messages, `presence.rs`
 //! says whether the port is there, `arrival.rs` knows when each byte came, `framing/` turns bytes into frames and back,
-//! `modbus.rs` is the master's half of Modbus RTU, `wire.rs` exchanges lines with modems.
+//! `modbus.rs` is the master's half of Modbus RTU, `wire.rs` exchanges lines with modems. For whoever looks on: `tail.rs` keeps
+//! the bytes that came last, `preview.rs` cuts them by another framing, `found.rs` knows which ports the machine has.
 
 mod arrival;
 mod downlink;
+mod found;
 pub mod framing;
 pub mod modbus;
 mod polls;
 mod port;
 mod presence;
+mod preview;
 mod reports;
 mod session;
+mod tail;
 mod wire;
 
 use std::path::PathBuf;
@@ -24,11 +28,14 @@ use tokio_serial::SerialStream;
 use tokio_util::sync::CancellationToken;
 
 pub(super) use self::downlink::{Down, Downlink, Next};
+pub use self::found::{FoundPort, found};
 pub use self::port::{Found, ports};
 pub(super) use self::presence::Presence;
+pub use self::preview::{Cut, Fate, preview};
 pub(super) use self::reports::{Frame, Reports};
 use self::session::Session;
 pub(super) use self::session::{Ended, drop_reason};
+pub use self::tail::Tail;
 pub(super) use self::wire::Wire;
 use super::{RadioStats, Refused, Topics, cellular, lora};
 use crate::config::{Port, RadioKind, SerialRadio};

@@ -76,15 +76,19 @@ fn find_and_open(port: &Port, line: &Line, exclusive: bool) -> Result<(SerialStr
 
 /// Of all ports, the USB adapter with these marks; of several the first by name, so that the choice is stable.
 fn find_usb(ports: &[SerialPortInfo], wanted: &UsbMatch) -> Option<PathBuf> {
-    let matches = ports.iter().filter(|p| match &p.port_type {
+    ports.iter().filter(|port| is_wanted(port, wanted)).map(|port| PathBuf::from(&port.port_name)).min()
+}
+
+/// Whether a port is a USB adapter with these marks.
+pub(super) fn is_wanted(port: &SerialPortInfo, wanted: &UsbMatch) -> bool {
+    match &port.port_type {
         SerialPortType::UsbPort(usb) => {
             usb.vid == wanted.vendor
                 && usb.pid == wanted.product
                 && (wanted.serial.is_none() || usb.serial_number == wanted.serial)
         }
         _ => false,
-    });
-    matches.map(|p| PathBuf::from(&p.port_name)).min()
+    }
 }
 
 /// Where the system keeps names of ports that stay the same whatever is plugged in beside them.

@@ -48,6 +48,7 @@ impl Presence {
     /// The port is open, under this path.
     pub(in crate::radio) async fn opened(&mut self, path: PathBuf, reports: &Reports) {
         RadioStats::add(&self.stats.opened, 1);
+        self.stats.seen.opened(&path);
         self.path = path;
         self.settles_at = Some(Instant::now() + SETTLED);
         if !self.doubtful {
@@ -103,6 +104,7 @@ impl Presence {
     }
 
     async fn say_closed(&mut self, reason: String, reports: &Reports) {
+        self.stats.seen.failed(reason.as_str());
         reports.state(None, &reason).await;
         self.trouble = reason;
     }

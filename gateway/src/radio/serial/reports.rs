@@ -88,6 +88,7 @@ impl Reports {
     /// Counts a frame that was dropped.
     pub(in crate::radio) fn rejected(&self, reason: DropReason, length: usize) {
         RadioStats::add(&self.stats.frames_rejected, 1);
+        self.stats.seen.rejected(reason);
         self.pipeline.ledger().refuse(Door::Radio, reason);
         log::debug!(radio:% = self.name, reason:% = reason, bytes = length; "frame dropped");
     }

@@ -17,7 +17,7 @@ use super::presence::Presence;
 use super::reports::{Frame, Reports};
 use crate::config::{Framing, SerialRadio};
 use crate::pipeline::DropReason;
-use crate::radio::{RadioStats, Refused};
+use crate::radio::{RadioStats, Refused, SeenFrame};
 use crate::wait::{Moved, read_or_write, sleep_until};
 
 /// Bytes taken in one read. A port's kernel buffer holds 16 KiB at the most.
@@ -211,7 +211,9 @@ impl<'a> Session<'a> {
 
     async fn read(&mut self, bytes: &[u8]) {
         RadioStats::add(&self.stats.bytes_received, bytes.len());
-        self.arrivals.note(bytes.len(), self.reports.now());
+        let now = self.reports.now();
+        self.stats.seen.read(bytes, now.monotonic);
+        self.arrivals.note(bytes.len(), now);
         self.presence.settled(self.reports).await;
         // A quick device answers before the next look at the driver's queue; its answer must find the line kept for it.
         match std::mem::replace(&mut self.sending, Sending::Idle) {
@@ -239,12 +241,16 @@ impl<'a> Session<'a> {
 
     async fn frame(&mut self, start: u64, payload: Bytes) {
         let received = self.arrivals.of(start).unwrap_or_else(|| self.reports.now());
+        let mut seen = SeenFrame::new(received, &payload);
         let mut frame = Frame { payload, received, poll: None, correlation: None, heard: Vec::new() };
         match std::mem::replace(&mut self.sending, Sending::Idle) {
             Sending::Awaiting { job: Job::Poll(index), .. } => {
                 frame.poll = self.polls.name(index);
                 match self.polls.answer(index, &frame.payload) {
-                    Ok(payload) => frame.payload = payload,
+                    Ok(payload) => {
+                        seen.reading = Some(payload.clone());
+                        frame.payload = payload;
+                    }
                     Err(error) => return self.bad_answer(index, &error, frame.payload.len()),
                 }
             }
@@ -260,12 +266,14 @@ impl<'a> Session<'a> {
                 }
             }
         }
+        self.stats.seen.frame(seen);
         self.reports.up(frame).await;
     }
 
     fn bad_answer(&self, index: usize, error: &ModbusError, length: usize) {
         RadioStats::add(&self.stats.polls_failed, 1);
         let poll = self.polls.name_or_none(index);
+        self.stats.seen.failed(format!("poll {poll}: {error}"));
         log::warn!(radio = self.radio.name.as_str(), poll = poll, error:% = error; "poll failed");
         self.reports.rejected(DropReason::FrameMalformed, length);
     }
@@ -328,6 +336,7 @@ impl<'a> Session<'a> {
             Job::Poll(index) => {
                 RadioStats::add(&self.stats.polls_failed, 1);
                 let poll = self.polls.name_or_none(index);
+                self.stats.seen.failed(format!("poll {poll}: {}", why.as_str()));
                 log::debug!(radio = self.radio.name.as_str(), poll = poll, error = why.as_str(); "poll failed");
             }
         }

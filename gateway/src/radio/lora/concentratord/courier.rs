@@ -4,7 +4,6 @@
 //! then it asks who is there, so that one that hangs is noticed also when there is nothing to send.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -36,7 +35,7 @@ pub(super) struct Ask {
 /// See the module's head.
 pub(super) struct Courier {
     url: IpcUrl,
-    radio: Arc<str>,
+    trouble: Trouble,
     asked: mpsc::Receiver<Ask>,
     tell: mpsc::Sender<Told>,
 }
@@ -49,22 +48,22 @@ struct Line {
 }
 
 impl Courier {
-    pub(super) fn new(url: IpcUrl, radio: Arc<str>, asked: mpsc::Receiver<Ask>, tell: mpsc::Sender<Told>) -> Self {
-        Self { url, radio, asked, tell }
+    pub(super) fn new(url: IpcUrl, trouble: Trouble, asked: mpsc::Receiver<Ask>, tell: mpsc::Sender<Told>) -> Self {
+        Self { url, trouble, asked, tell }
     }
 
     /// Connects, serves until that fails, and connects again, for ever.
     pub(super) async fn run(mut self) -> Infallible {
-        let (mut trouble, mut pauses) = (Trouble::default(), Pauses::new());
+        let mut pauses = Pauses::new();
         loop {
             match self.open().await {
                 Ok(line) => {
-                    trouble.over();
+                    self.trouble.over();
                     let begun = Instant::now();
                     self.serve(line).await;
                     pauses.lasted(begun.elapsed());
                 }
-                Err(why) => trouble.note(&self.radio, format!("{}: {why}", self.url)),
+                Err(why) => self.trouble.note(format!("{}: {why}", self.url)),
             }
             sleep(pauses.next()).await;
         }

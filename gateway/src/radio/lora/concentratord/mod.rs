@@ -66,8 +66,9 @@ pub(super) async fn run(
     // The server has one command under way at a time.
     let (ask, asked) = mpsc::channel(1);
     let (known, is_known) = watch::channel(false);
-    let courier = Courier::new(settings.command_url.clone(), Arc::clone(&server.clerk.name), asked, tell.clone());
-    let subscriber = Subscriber::new(settings.event_url.clone(), Arc::clone(&server.clerk.name), is_known, tell);
+    let trouble = || Trouble::new(Arc::clone(&server.clerk.name), Arc::clone(&stats));
+    let courier = Courier::new(settings.command_url.clone(), trouble(), asked, tell.clone());
+    let subscriber = Subscriber::new(settings.event_url.clone(), trouble(), is_known, tell);
     tokio::select! {
         never = courier.run() => match never {},
         never = subscriber.run() => match never {},
@@ -78,19 +79,27 @@ pub(super) async fn run(
 }
 
 /// Says once what is wrong with a connection, and again when it is something else.
-#[derive(Default)]
-struct Trouble(String);
+struct Trouble {
+    radio: Arc<str>,
+    stats: Arc<RadioStats>,
+    said: String,
+}
 
 impl Trouble {
-    fn note(&mut self, radio: &str, what: String) {
-        if what != self.0 {
-            log::warn!(radio = radio, reason = what.as_str(); "port not open; tried again until it is");
-            self.0 = what;
+    fn new(radio: Arc<str>, stats: Arc<RadioStats>) -> Self {
+        Self { radio, stats, said: String::new() }
+    }
+
+    fn note(&mut self, what: String) {
+        if what != self.said {
+            self.stats.seen.failed(what.as_str());
+            log::warn!(radio:% = self.radio, reason = what.as_str(); "port not open; tried again until it is");
+            self.said = what;
         }
     }
 
     fn over(&mut self) {
-        self.0.clear();
+        self.said.clear();
     }
 }
 

@@ -236,6 +236,7 @@ impl Server {
 
     async fn say_offline(&mut self, why: &str) {
         if let Some(gateway) = self.gateway.as_ref().filter(|_| self.online) {
+            self.clerk.stats.seen.failed(format!("gateway {}: {why}", gateway.eui));
             log::warn!(radio:% = self.clerk.name, gateway:% = gateway.eui, reason = why; "LoRa gateway has gone; nothing can be sent to it");
         }
         self.away().await;

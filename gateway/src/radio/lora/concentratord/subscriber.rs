@@ -1,7 +1,6 @@
 //! Brings what Concentratord publishes on its event socket.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, watch};
@@ -15,33 +14,33 @@ use crate::config::IpcUrl;
 /// See the module's head.
 pub(super) struct Subscriber {
     url: IpcUrl,
-    radio: Arc<str>,
+    trouble: Trouble,
     /// Whether it is known which gateway it is: before that nothing can be told of it.
     known: watch::Receiver<bool>,
     tell: mpsc::Sender<Told>,
 }
 
 impl Subscriber {
-    pub(super) fn new(url: IpcUrl, radio: Arc<str>, known: watch::Receiver<bool>, tell: mpsc::Sender<Told>) -> Self {
-        Self { url, radio, known, tell }
+    pub(super) fn new(url: IpcUrl, trouble: Trouble, known: watch::Receiver<bool>, tell: mpsc::Sender<Told>) -> Self {
+        Self { url, trouble, known, tell }
     }
 
     /// Connects, hears until that fails, and connects again, for ever.
     pub(super) async fn run(mut self) -> Infallible {
-        let (mut trouble, mut pauses) = (Trouble::default(), Pauses::new());
+        let mut pauses = Pauses::new();
         // It fails when the server has ended, and this is ended with it.
         let _ = self.known.wait_for(|known| *known).await;
         loop {
             match connect(&self.url, Role::Subscriber).await {
                 Ok(connection) => {
-                    trouble.over();
+                    self.trouble.over();
                     let begun = Instant::now();
                     self.tell(Told::Listening).await;
                     let error = self.hear(connection).await;
                     pauses.lasted(begun.elapsed());
                     self.tell(Told::Deaf(error)).await;
                 }
-                Err(why) => trouble.note(&self.radio, format!("{}: {why}", self.url)),
+                Err(why) => self.trouble.note(format!("{}: {why}", self.url)),
             }
             sleep(pauses.next()).await;
         }

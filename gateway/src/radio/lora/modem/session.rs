@@ -13,7 +13,7 @@ use super::talk::{Packet, Said, Talk};
 use crate::radio::lora::schedule::SlotId;
 use crate::radio::serial::framing::Decoded;
 use crate::radio::serial::{Down, Downlink, Ended, Frame, Next, Presence, Reports, Wire, drop_reason};
-use crate::radio::{RadioStats, Refused};
+use crate::radio::{Air, RadioStats, Refused, SeenFrame};
 use crate::wait::sleep_until;
 
 /// The longest line: a packet of 255 bytes in hex, with what stands around it.
@@ -203,7 +203,12 @@ impl<'a> Session<'a> {
         let channel = &self.modem.radio.channel;
         let (rssi, snr) = (packet.rssi.map(f64::from), packet.snr.map(f64::from));
         self.stats.signals.heard(channel.frequency, Some(channel.spreading_factor.into()), rssi, snr);
-        let (payload, received) = (packet.payload.into(), self.reports.now());
+        let received = self.reports.now();
+        let factor = Some(channel.spreading_factor.into());
+        let air = Air { gateway: None, frequency: channel.frequency, factor, rssi, snr };
+        let seen = SeenFrame { air: Some(air), ..SeenFrame::new(received, &packet.payload) };
+        self.stats.seen.frame(seen);
+        let payload = packet.payload.into();
         self.reports.up(Frame { payload, received, poll: None, correlation: None, heard }).await;
     }
 

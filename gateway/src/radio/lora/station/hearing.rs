@@ -58,6 +58,7 @@ impl Server {
         let Some(eui) = away.min_by_key(|(_, gateway)| gateway.heard).map(|(eui, _)| *eui) else { return };
         if let Some(gateway) = self.gateways.remove(&eui) {
             self.commands.detach(&gateway.topics);
+            self.clerk.forget(eui);
         }
     }
 
@@ -69,6 +70,7 @@ impl Server {
         }
         gateway.heard = Instant::now();
         if gateway.online {
+            self.clerk.stats.seen.failed(format!("gateway {eui}: {why}"));
             log::warn!(radio:% = self.clerk.name, gateway:% = eui, reason = why; "LoRa gateway has gone; nothing can be sent to it");
             self.say_offline(eui).await;
         }

@@ -25,7 +25,6 @@ mod server;
 mod uplink;
 mod visitors;
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -74,7 +73,7 @@ pub(super) async fn run(
                 stats.online.store(false, Ordering::Relaxed);
             }
             Err(error) => {
-                not_opened(radio, station, &error, &mut trouble);
+                not_opened(radio, &format!("TCP {}: {error}", station.listen), &mut trouble, &stats);
                 server.wait(REOPEN, &stop).await;
             }
         }
@@ -94,10 +93,10 @@ fn opened(radio: &LoraRadio, station: &BasicsStation, address: SocketAddr, stats
         "listening for Basics Stations");
 }
 
-fn not_opened(radio: &LoraRadio, station: &BasicsStation, error: &io::Error, trouble: &mut String) {
-    let failed = format!("TCP {}: {error}", station.listen);
+fn not_opened(radio: &LoraRadio, failed: &str, trouble: &mut String, stats: &RadioStats) {
     if failed != *trouble {
+        stats.seen.failed(failed);
         log::warn!(radio = radio.name.as_str(), reason:% = failed; "port not open; tried again until it is");
-        *trouble = failed;
+        failed.clone_into(trouble);
     }
 }

@@ -75,6 +75,7 @@ pub(super) async fn run(
         let failed = format!("UDP {}: {failed}", udp.listen);
         server.lost(&failed).await;
         if failed != trouble {
+            stats.seen.failed(failed.as_str());
             log::warn!(radio = radio.name.as_str(), reason:% = failed; "port not open; tried again until it is");
             trouble = failed;
         }

@@ -159,6 +159,7 @@ impl Server {
         let packet = packet::parse(datagram)?;
         if let Some((forgotten, mut gateway)) = self.gateways.make_room(now) {
             self.commands.detach(&gateway.topics);
+            self.clerk.forget(forgotten);
             let turns = gateway.watch.stop();
             self.clerk.turned(forgotten, &gateway.watch, &turns);
         }
@@ -290,6 +291,7 @@ impl Server {
     /// A gateway can't be reached any more.
     async fn gone(&mut self, eui: Eui, why: &str) {
         self.count_online();
+        self.clerk.stats.seen.failed(format!("gateway {eui}: {why}"));
         self.give_up(eui, why).await;
         if let Some(gateway) = self.gateways.get_mut(eui) {
             let turns = gateway.watch.stop();

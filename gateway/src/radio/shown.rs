@@ -80,7 +80,7 @@ impl Shown {
         match &*self.settings {
             Radio::Serial(radio) => vec![
                 ("Line", line(radio.kind.line())),
-                ("Framing", written(&radio.framing)),
+                ("Framing", written(&radio.framing).trim_start_matches("framing = ").to_owned()),
                 ("Longest frame", format!("{} bytes", radio.max_frame)),
             ],
             Radio::Modem(radio) => vec![
@@ -257,7 +257,7 @@ mod tests {
         let radio = Radio::Serial(SerialRadio::simulated("a", SimulatedDevice::DsmrP1, 1));
         let shown = Shown { settings: Arc::new(radio), stats: Arc::default() };
         assert_eq!((shown.kind(), shown.place().as_str()), ("simulated", "made up: dsmr-p1"));
-        assert!(shown.settings().contains(&("Framing", "framing = \"dsmr-p1\"".to_owned())));
+        assert!(shown.settings().contains(&("Framing", "\"dsmr-p1\"".to_owned())));
         let lora = Shown { settings: Arc::new(Radio::Lora(LoraRadio::usual("roof"))), stats: Arc::default() };
         assert_eq!((lora.kind(), lora.place().as_str()), ("semtech-udp", "UDP 127.0.0.1:1700"));
         assert!(lora.settings().contains(&("Region", "eu868".to_owned())), "{:?}", lora.settings());

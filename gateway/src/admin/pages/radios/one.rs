@@ -25,6 +25,9 @@ use crate::people::Role;
 use crate::radio::Shown;
 use crate::radio::serial::found;
 
+/// Frames that the page shows; the API gives all that are kept.
+const FRAMES_SHOWN: usize = 12;
+
 pub(super) fn routes(routes: Routes) -> Routes {
     let viewer = Access::Role(Role::Viewer);
     routes.page("/radios/{name}", viewer, page).get("/api/v1/radios/{name}", viewer, get_radio).get(
@@ -163,6 +166,11 @@ pub(super) struct Page {
 }
 
 impl Page {
+    /// As many frames as a page has room for.
+    fn newest(&self) -> &[LastFrame] {
+        self.detail.frames.get(..FRAMES_SHOWN).unwrap_or(&self.detail.frames)
+    }
+
     /// The gateway that a frame goes to unless another is chosen: one that is there.
     fn is_first(&self, eui: &str) -> bool {
         let first = self.detail.behind.iter().find(|gateway| gateway.online);

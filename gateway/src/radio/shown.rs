@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::RadioStats;
 use super::serial::{Cut, preview};
-use crate::config::{Framing, Line, LoraKind, LoraRadio, Parity, Port, Radio, RadioKind, Region, SerialRadio};
+use crate::config::{Framing, Line, LoraKind, LoraRadio, Parity, Port, Radio, RadioKind, SerialRadio};
 
 /// A radio that runs, or is tried.
 #[derive(Debug, Clone)]
@@ -86,7 +86,7 @@ impl Shown {
             Radio::Modem(radio) => vec![
                 ("Model", radio.model.as_str().to_owned()),
                 ("Line", line(&radio.serial.line)),
-                ("Region", region(radio.region)),
+                ("Region", word(&radio.region)),
                 (
                     "Channel",
                     format!("{} MHz, SF{}", megahertz(radio.channel.frequency), radio.channel.spreading_factor),
@@ -171,7 +171,7 @@ fn line(line: &Line) -> String {
 
 fn lora(radio: &LoraRadio) -> Vec<(&'static str, String)> {
     vec![
-        ("Region", region(radio.region)),
+        ("Region", word(&radio.region)),
         ("Topics", format!("{}/gateway/<EUI>/...", radio.topic_prefix)),
         ("Duty cycle", kept(radio.duty_cycle)),
     ]
@@ -179,10 +179,6 @@ fn lora(radio: &LoraRadio) -> Vec<(&'static str, String)> {
 
 fn kept(kept: bool) -> String {
     if kept { "kept" } else { "not kept" }.to_owned()
-}
-
-fn region(region: Region) -> String {
-    word(&region)
 }
 
 fn megahertz(hertz: u32) -> f64 {

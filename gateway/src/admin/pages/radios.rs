@@ -27,8 +27,8 @@ use crate::admin::Sources;
 use crate::admin::problem::Problem;
 use crate::admin::routes::{Access, Routes};
 use crate::people::Role;
-use crate::radio::Shown;
 use crate::radio::serial::found;
+use crate::radio::{LoraStats, Shown};
 use crate::supervisor::{Health, Status};
 
 pub(super) const PATH: &str = "/radios";
@@ -120,7 +120,7 @@ impl Radio {
         let of_unit = of_unit.map(|what| LastError { what, seconds_ago: None });
         let of_port =
             || stats.seen.trouble().map(|t| LastError { what: t.what, seconds_ago: Some(seconds_since(t.at)) });
-        let dropped = stats.seen.rejections().chain(stats.lora.iter().flat_map(|lora| lora.refusals()));
+        let dropped = stats.seen.rejections().chain(stats.lora.iter().flat_map(LoraStats::refusals));
         Self {
             kind: shown.kind(),
             state: match (failing, online) {

@@ -146,9 +146,9 @@ mod tests {
     #[test]
     fn what_is_wrong_with_them_is_said_with_its_remedy() {
         for (fields, what) in [
-            (&[][..], "`kind` in the framing is missing; write the kind"),
+            (&[][..], "`kind` is missing in the framing; write the kind"),
             (&[("kind", "lines")], "which is not known; write `line`"),
-            (&[("kind", "fixed")], "`length` in the framing is missing"),
+            (&[("kind", "fixed")], "`length` is missing in the framing"),
             (&[("kind", "fixed"), ("length", "0")], "out of range; write a whole number from 1 to 65536"),
             (&[("kind", "fixed"), ("length", "many")], "not a whole number"),
             (&[("kind", "line"), ("gap", "20ms")], "unknown key `gap`"),

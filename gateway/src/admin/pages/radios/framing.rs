@@ -77,7 +77,7 @@ fn fields_of(kind: &str) -> &'static [Field] {
 
 /// What was asked for, filled up with what is usual. Keys of other kinds, which a form still has when another kind is
 /// chosen, are left out.
-fn wanted(asked: Vec<(String, String)>) -> Vec<(String, String)> {
+fn wanted(asked: &[(String, String)]) -> Vec<(String, String)> {
     let given =
         |key: &str| asked.iter().find(|(own, value)| own == key && !value.is_empty()).map(|(_, value)| value.clone());
     let Some(kind) = given("kind") else { return Vec::new() };
@@ -171,7 +171,7 @@ async fn gather(sources: &Sources, name: &str, asked: Vec<(String, String)>) -> 
     let shown = find(sources, name)?;
     let missing = || Problem::not_found(format!("the radio {} has no framing to choose", shown.name()));
     let running = shown.framing().ok_or_else(missing)?;
-    let asked = wanted(asked);
+    let asked = wanted(&asked);
     let (radio, fields) = (shown.clone(), asked.clone());
     let tried = tokio::task::spawn_blocking(move || radio.try_framing(&fields)).await;
     let tried = tried.map_err(|panic| Problem::failed(format!("the framing could not be tried: {panic}")))?;
@@ -248,7 +248,7 @@ mod tests {
     #[test]
     fn a_form_that_still_has_the_keys_of_another_kind_is_filled_up_with_what_is_usual() {
         let asked = pairs(&[("kind", "start-stop"), ("ending", "crlf"), ("start", "7e"), ("stop", "")]);
-        assert_eq!(wanted(asked), pairs(&[("kind", "start-stop"), ("start", "7e"), ("stop", "03")]));
-        assert!(wanted(pairs(&[("ending", "lf")])).is_empty());
+        assert_eq!(wanted(&asked), pairs(&[("kind", "start-stop"), ("start", "7e"), ("stop", "03")]));
+        assert!(wanted(&pairs(&[("ending", "lf")])).is_empty());
     }
 }

@@ -22,8 +22,8 @@ use crate::admin::problem::Problem;
 use crate::admin::routes::{Access, Routes};
 use crate::history::Span;
 use crate::people::Role;
-use crate::radio::Shown;
 use crate::radio::serial::found;
+use crate::radio::{LoraStats, Shown};
 
 /// Frames that the page shows; the API gives all that are kept.
 const FRAMES_SHOWN: usize = 12;
@@ -70,8 +70,8 @@ async fn gather(sources: &Sources, shown: &Shown) -> Detail {
     facts.extend(port_facts(shown).await);
     facts.extend(shown.settings());
     let lora = shown.stats.lora.as_ref();
-    let mut suspicious = lora.map(|lora| lora.suspicious()).unwrap_or_default();
-    let gateways = lora.map(|lora| lora.gateways()).unwrap_or_default().into_iter();
+    let mut suspicious = lora.map(LoraStats::suspicious).unwrap_or_default();
+    let gateways = lora.map(LoraStats::gateways).unwrap_or_default().into_iter();
     let behind =
         gateways.map(|(eui, behind)| Gateway::of(eui.to_string(), behind, suspicious.remove(&eui).unwrap_or_default()));
     Detail {

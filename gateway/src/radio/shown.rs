@@ -198,7 +198,8 @@ fn fields_of(framing: &Framing) -> Vec<(String, String)> {
     let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let mut fields: Vec<_> =
         value.as_object().into_iter().flatten().map(|(key, value)| (key.clone(), text(value))).collect();
-    fields.sort_by_key(|(key, _)| key != "kind");
+    // In the order of the alphabet behind it, whether or not the JSON library keeps another.
+    fields.sort_by(|(one, _), (two, _)| (one != "kind", one).cmp(&(two != "kind", two)));
     fields
 }
 

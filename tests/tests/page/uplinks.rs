@@ -81,7 +81,7 @@ fn a_queue_is_shown_as_it_is_while_the_remote_is_away_and_when_it_comes() {
     }
     let there = anna.get("/uplinks/up").text();
     assert!(there.contains("class=\"chart\"") && there.contains("<caption>Messages that wait</caption>"), "{there}");
-    assert!(anna.get("/uplinks/up?back=days").text().contains("-48 h"), "two days");
+    assert!(anna.get("/uplinks/up?span=two-days").text().contains("-48 h"), "two days");
     assert_eq!(anna.get("/uplinks/other").status, 404);
     remote.start_again();
     let back = shown(&mut anna, |up| up["delivered"] == 3 && up["queue"]["messages"] == 0);

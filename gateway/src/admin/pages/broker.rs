@@ -148,7 +148,7 @@ struct Wanted {
     show: String,
     #[serde(default)]
     skip: usize,
-    #[serde(default)]
+    #[serde(default, rename = "span")]
     back: Back,
 }
 

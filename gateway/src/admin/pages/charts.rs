@@ -2,18 +2,18 @@
 
 use serde::Deserialize;
 
-use crate::chart::{Line, LineChart, Unit};
+use crate::chart::{BarChart, Line, LineChart, Unit};
 use crate::history::{History, Span};
 
-/// How far back a page's charts go, in its query.
+/// How far back, in a query: `?span=hour` or `?span=two-days`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Back {
-    /// `?back=hour`.
+pub(in crate::admin) enum Back {
+    /// In steps of 10 seconds.
     #[default]
     Hour,
-    /// `?back=days`.
-    Days,
+    /// In steps of 5 minutes.
+    TwoDays,
 }
 
 impl Back {
@@ -21,10 +21,10 @@ impl Back {
         self == Self::Hour
     }
 
-    fn span(self) -> Span {
+    pub(super) fn span(self) -> Span {
         match self {
             Self::Hour => Span::Hour,
-            Self::Days => Span::TwoDays,
+            Self::TwoDays => Span::TwoDays,
         }
     }
 }
@@ -37,6 +37,18 @@ pub(super) struct Drawn {
     pub(super) table: String,
 }
 
+impl From<&LineChart<'_>> for Drawn {
+    fn from(chart: &LineChart<'_>) -> Self {
+        Self { title: chart.title.to_owned(), svg: chart.svg(), table: chart.table().html() }
+    }
+}
+
+impl From<&BarChart<'_>> for Drawn {
+    fn from(chart: &BarChart<'_>) -> Self {
+        Self { title: chart.title.to_owned(), svg: chart.svg(), table: chart.table().html() }
+    }
+}
+
 /// Draws series of the history, each by what it is called and its name there. One that is not there yet is an empty line.
 pub(super) fn drawn(
     history: &History,
@@ -47,6 +59,5 @@ pub(super) fn drawn(
     let span = back.span();
     let points: Vec<_> = series.iter().map(|(_, name)| history.points(name, span).unwrap_or_default()).collect();
     let lines: Vec<_> = series.iter().zip(&points).map(|((called, _), points)| Line { name: called, points }).collect();
-    let chart = LineChart { id, title, unit, step: span.step(), lines: &lines };
-    Drawn { title: title.to_owned(), svg: chart.svg(), table: chart.table().html() }
+    Drawn::from(&LineChart { id, title, unit, step: span.step(), lines: &lines })
 }

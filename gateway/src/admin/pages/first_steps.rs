@@ -20,7 +20,7 @@ use crate::admin::settings::{Made, Wish, make, with_changes};
 use crate::admin::trust::Caller;
 use crate::changes::{self, Changes, Wanted};
 use crate::people::Role;
-use crate::radio::serial::{Found, ports};
+use crate::radio::serial::{FoundPort, found};
 use crate::setup;
 
 /// Where the first of them is.
@@ -101,7 +101,7 @@ struct Page {
     /// What the settings say, which the next start takes.
     id: String,
     clock: &'static str,
-    ports: Vec<Found>,
+    ports: Vec<FoundPort>,
     /// Names of radios, and whether each is online.
     radios: Vec<(String, bool)>,
     /// Messages that have come from outside.
@@ -144,7 +144,7 @@ impl Page {
     }
 }
 
-fn step_page(sources: &Sources, frame: Frame, step: Step, read: (Option<String>, String, Vec<Found>)) -> Page {
+fn step_page(sources: &Sources, frame: Frame, step: Step, read: (Option<String>, String, Vec<FoundPort>)) -> Page {
     let received = sources.pipeline.ledger().snapshot().received;
     let online = |(name, stats): (String, Arc<crate::radio::RadioStats>)| (name, stats.online.load(Ordering::Relaxed));
     let (read_only, id, ports) = read;
@@ -165,7 +165,7 @@ fn step_page(sources: &Sources, frame: Frame, step: Step, read: (Option<String>,
 async fn gather(sources: &Arc<Sources>, frame: Frame, step: Step) -> Result<Page, Problem> {
     let owned = Arc::clone(sources);
     let read = tokio::task::spawn_blocking(move || {
-        let found = if step == Step::Radios { ports() } else { Vec::new() };
+        let found = if step == Step::Radios { found(&owned.radios.shown()) } else { Vec::new() };
         let nowhere = "the settings of this gateway are in no file: it is a demonstration".to_owned();
         match owned.changes.get() {
             None => (Some(nowhere), owned.id.clone(), found),

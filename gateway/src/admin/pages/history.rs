@@ -8,54 +8,25 @@ use axum::extract::{Query, State};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::charts::{Back, Drawn};
 use crate::admin::Sources;
 use crate::admin::problem::Problem;
 use crate::admin::routes::{Access, Routes};
 use crate::chart::{Line, LineChart, Unit};
-use crate::history::{History, Span};
+use crate::history::History;
 use crate::people::Role;
 
 pub(super) fn routes(routes: Routes) -> Routes {
     routes.get("/api/v1/history", Access::Role(Role::Viewer), get_history)
 }
 
-/// How far back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(in crate::admin) enum Back {
-    /// In steps of 10 seconds.
-    #[default]
-    Hour,
-    /// In steps of 5 minutes.
-    TwoDays,
-}
-
-impl Back {
-    fn span(self) -> Span {
-        match self {
-            Self::Hour => Span::Hour,
-            Self::TwoDays => Span::TwoDays,
-        }
-    }
-
-    /// Points of the history that a chart draws as one: the first page has its bound, and a phone has fewer pixels.
-    fn together(self) -> usize {
-        match self {
-            Self::Hour => 2,
-            Self::TwoDays => 4,
-        }
-    }
-}
-
-/// A chart as a picture and as a table, both HTML.
-pub(super) struct Chart {
-    pub(super) title: &'static str,
-    pub(super) picture: String,
-    pub(super) table: String,
+/// Points of the history that a chart draws as one: the first page has its bound, and a phone has fewer pixels.
+fn together(back: Back) -> usize {
+    if back.is_hour() { 2 } else { 4 }
 }
 
 /// Those of the overview.
-pub(super) fn of_overview(history: &History, back: Back) -> Vec<Chart> {
+pub(super) fn of_overview(history: &History, back: Back) -> Vec<Drawn> {
     let series = |name: &str| history.points(name, back.span()).unwrap_or_default();
     let all = |names: &[String]| sum(names.iter().map(|name| series(name)));
     let named = |prefix: &str, ending: &str| {
@@ -73,15 +44,14 @@ pub(super) fn of_overview(history: &History, back: Back) -> Vec<Chart> {
     ]
 }
 
-fn chart(id: &str, title: &'static str, unit: Unit, back: Back, series: &[(&'static str, Vec<f32>)]) -> Chart {
-    let together = back.together();
+fn chart(id: &str, title: &'static str, unit: Unit, back: Back, series: &[(&'static str, Vec<f32>)]) -> Drawn {
+    let together = together(back);
     let thin: Vec<_> = series.iter().map(|(name, points)| (*name, means(points, together))).collect();
     let known = thin.iter().filter(|(_, points)| !points.is_empty());
     let lines: Vec<_> = known.map(|(name, points)| Line { name, points }).collect();
     let step = back.span().step() * u32::try_from(together).unwrap_or(1);
     let id = format!("chart-{id}");
-    let chart = LineChart { id: &id, title, unit, step, lines: &lines };
-    Chart { title, picture: chart.svg(), table: chart.table().html() }
+    Drawn::from(&LineChart { id: &id, title, unit, step, lines: &lines })
 }
 
 /// Each point the mean of several, counted from the newest; of those that are unknown nothing is known.
@@ -179,8 +149,8 @@ mod tests {
         let points: Vec<f32> = (0..360).map(|at| ((at * 7919) % 997) as f32).collect();
         let series = [("received", points.clone()), ("delivered", points)];
         let drawn = chart("messages", "Messages in and out", Unit::PerSecond, Back::Hour, &series);
-        let bytes = drawn.picture.len() + drawn.table.len();
+        let bytes = drawn.svg.len() + drawn.table.len();
         assert!(bytes < 12_000, "{bytes}");
-        assert!(!drawn.picture.contains("http"), "a page's own pictures name no other host");
+        assert!(!drawn.svg.contains("http"), "a page's own pictures name no other host");
     }
 }

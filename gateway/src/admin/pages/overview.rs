@@ -13,7 +13,8 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::history::{Back, Chart, of_overview};
+use super::charts::{Back, Drawn};
+use super::history::of_overview;
 use super::shown::{bytes, count, duration, rate};
 use super::{Frame, first_steps, show};
 use crate::admin::guard::by_itself;
@@ -295,7 +296,7 @@ pub(in crate::admin) async fn get_overview(State(sources): State<Arc<Sources>>) 
 struct Page {
     frame: Frame,
     overview: Overview,
-    charts: Vec<Chart>,
+    charts: Vec<Drawn>,
     back: Back,
 }
 

@@ -198,7 +198,7 @@ pub(super) fn unknown(name: &str) -> Problem {
 /// How far back charts go.
 #[derive(Deserialize)]
 struct Wanted {
-    #[serde(default)]
+    #[serde(default, rename = "span")]
     back: Back,
 }
 

@@ -11,6 +11,9 @@ use crate::radio::Shown;
 /// Where the system keeps names of ports that stay the same.
 const BY_ID: &str = "/dev/serial/by-id";
 
+/// Ports that are listed.
+const PORTS_MAX: usize = 64;
+
 /// Where the kernel lists terminals.
 const TTYS: &str = "/sys/class/tty";
 
@@ -28,9 +31,14 @@ pub struct FoundPort {
 }
 
 impl FoundPort {
+    /// What to name in the settings: the name that stays the same, where it has one.
+    pub fn device(&self) -> &Path {
+        self.stable.as_ref().unwrap_or(&self.path)
+    }
+
     /// The lines for the settings that make a radio of it.
     pub fn lines(&self) -> String {
-        let device = self.stable.as_ref().unwrap_or(&self.path);
+        let device = self.device();
         let name: String = self.path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
         let name: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).collect();
         // Paths below /dev have nothing that a text of TOML had to escape, but for what somebody plays with.
@@ -42,9 +50,9 @@ impl FoundPort {
     }
 }
 
-/// The ports that are there now. Reads files of the kernel.
+/// The ports that are there now, USB adapters first. Reads files of the kernel.
 pub fn found(radios: &[Shown]) -> Vec<FoundPort> {
-    let links = std::fs::read_dir(BY_ID).into_iter().flatten().flatten().map(|entry| entry.path());
+    let links = std::fs::read_dir(BY_ID).into_iter().flatten().take(PORTS_MAX * 2).flatten().map(|entry| entry.path());
     let stable: BTreeMap<_, _> = links.filter_map(|link| Some((std::fs::canonicalize(&link).ok()?, link))).collect();
     // Without this folder the listing would panic; where it can't be read, no port is known.
     let ports = if Path::new(TTYS).is_dir() { tokio_serial::available_ports().unwrap_or_default() } else { Vec::new() };
@@ -68,8 +76,8 @@ fn of(
         let radio = owners.iter().find(|(_, port)| has(port)).map(|(name, _)| name.clone());
         FoundPort { stable: stable.get(&path).cloned(), about: about(info), radio, path }
     };
-    let mut found: Vec<_> = ports.iter().map(port).collect();
-    found.sort_by(|one, two| one.path.cmp(&two.path));
+    let mut found: Vec<_> = ports.iter().take(PORTS_MAX).map(port).collect();
+    found.sort_by(|one, two| (one.about.is_none(), &one.path).cmp(&(two.about.is_none(), &two.path)));
     found
 }
 
@@ -94,7 +102,8 @@ mod tests {
 
     #[test]
     fn ports_are_known_by_their_stable_name_and_those_of_radios_are_marked() {
-        let ports = [usb("/dev/ttyUSB1", 0x6001), usb("/dev/ttyUSB0", 0x6001), usb("/dev/ttyACM0", 0x6015)];
+        let plain = SerialPortInfo { port_name: "/dev/ttyAMA0".into(), port_type: SerialPortType::Unknown };
+        let ports = [plain, usb("/dev/ttyUSB1", 0x6001), usb("/dev/ttyUSB0", 0x6001), usb("/dev/ttyACM0", 0x6015)];
         let link = PathBuf::from("/dev/serial/by-id/usb-FTDI-if00");
         let stable = BTreeMap::from([(PathBuf::from("/dev/ttyUSB0"), link.clone())]);
         let by_path = Port::Device(link.clone());
@@ -103,7 +112,9 @@ mod tests {
         let resolve = |path: &Path| if path == link { "/dev/ttyUSB0".into() } else { path.to_owned() };
         let found = of(&ports, &stable, &owners, resolve);
         let radios: Vec<_> = found.iter().map(|port| (port.path.to_str().unwrap(), port.radio.as_deref())).collect();
-        assert_eq!(radios, [("/dev/ttyACM0", Some("pump")), ("/dev/ttyUSB0", Some("meter")), ("/dev/ttyUSB1", None)]);
+        let adapters = [("/dev/ttyACM0", Some("pump")), ("/dev/ttyUSB0", Some("meter")), ("/dev/ttyUSB1", None)];
+        assert_eq!((&radios[..3], radios[3]), (&adapters[..], ("/dev/ttyAMA0", None)));
+        assert_eq!(of(&vec![usb("/dev/x", 1); 100], &stable, &[], Path::to_owned).len(), PORTS_MAX);
         assert_eq!(found[1].about.as_deref(), Some("FTDI FT232R (0403:6001)"));
         assert!(found[1].lines().contains("device = \"/dev/serial/by-id/usb-FTDI-if00\""), "{}", found[1].lines());
     }

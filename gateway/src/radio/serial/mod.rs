@@ -29,7 +29,6 @@ use tokio_util::sync::CancellationToken;
 
 pub(super) use self::downlink::{Down, Downlink, Next};
 pub use self::found::{FoundPort, found};
-pub use self::port::{Found, ports};
 pub(super) use self::presence::Presence;
 pub use self::preview::{Cut, Fate, preview};
 pub(super) use self::reports::{Frame, Reports};

@@ -91,48 +91,6 @@ pub(super) fn is_wanted(port: &SerialPortInfo, wanted: &UsbMatch) -> bool {
     }
 }
 
-/// Where the system keeps names of ports that stay the same whatever is plugged in beside them.
-const BY_ID: &str = "/dev/serial/by-id";
-/// Ports that are listed.
-const PORTS_MAX: usize = 64;
-
-/// A port that is there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
-    /// What to name in the settings: a link that stays the same, where there is one.
-    pub path: PathBuf,
-    /// What it is called now, such as `/dev/ttyUSB0`.
-    pub device: PathBuf,
-    /// What a USB adapter says of itself; else empty.
-    pub what: String,
-}
-
-/// The ports that are there, in the order of their names, USB adapters first. Asks the system, which may take its time.
-pub fn ports() -> Vec<Found> {
-    let links = std::fs::read_dir(BY_ID).into_iter().flatten().take(PORTS_MAX * 2).flatten().map(|entry| entry.path());
-    let links: Vec<_> = links.filter_map(|link| Some((std::fs::canonicalize(&link).ok()?, link))).collect();
-    listed(tokio_serial::available_ports().unwrap_or_default(), &links)
-}
-
-/// `links` are where each leads, and its name.
-fn listed(mut ports: Vec<SerialPortInfo>, links: &[(PathBuf, PathBuf)]) -> Vec<Found> {
-    let is_usb = |port: &SerialPortInfo| matches!(port.port_type, SerialPortType::UsbPort(_));
-    ports.sort_by_cached_key(|port| (!is_usb(port), port.port_name.clone()));
-    let found = ports.into_iter().take(PORTS_MAX).map(|port| {
-        let device = PathBuf::from(&port.port_name);
-        let link = links.iter().filter(|(to, _)| *to == device).map(|(_, link)| link).min();
-        let what = match port.port_type {
-            SerialPortType::UsbPort(usb) => {
-                let marks = format!("{:04x}:{:04x}", usb.vid, usb.pid);
-                [usb.manufacturer, usb.product, Some(marks)].into_iter().flatten().collect::<Vec<_>>().join(" ")
-            }
-            _ => String::new(),
-        };
-        Found { path: link.cloned().unwrap_or_else(|| device.clone()), device, what }
-    });
-    found.collect()
-}
-
 /// A first look, so that the commonest mistakes get their own words.
 fn check_kind(path: &Path) -> Result<(), OpenError> {
     let shown = path.display();
@@ -227,17 +185,6 @@ mod tests {
         assert_eq!(find(Some("A")), Some("/dev/ttyACM1".into()));
         assert_eq!(find(None), Some("/dev/ttyACM0".into()));
         assert_eq!(find(Some("C")), None);
-    }
-
-    #[test]
-    fn ports_are_listed_by_the_names_that_stay_and_adapters_first() {
-        let plain = SerialPortInfo { port_name: "/dev/ttyS0".into(), port_type: SerialPortType::Unknown };
-        let link = PathBuf::from("/dev/serial/by-id/usb-x");
-        let links = [("/dev/ttyUSB0".into(), link.clone())];
-        let found = listed(vec![plain, usb("/dev/ttyUSB0", 0x0403, 0x6001, "A")], &links);
-        assert_eq!((&found[0].path, &found[1].path), (&link, &"/dev/ttyS0".into()), "{found:?}");
-        assert!(found[0].what.ends_with("0403:6001") && found[1].what.is_empty(), "{found:?}");
-        assert!(listed(vec![usb("/dev/x", 1, 2, "A"); 100], &[]).len() <= PORTS_MAX);
     }
 
     fn line() -> Line {

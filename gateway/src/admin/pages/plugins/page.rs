@@ -12,11 +12,11 @@ use super::trial::TrialResult;
 use super::unknown;
 use super::view::{OnePlugin, find, gather, keeps_previous};
 use crate::admin::Sources;
+use crate::admin::pages::charts::{Back, Drawn, drawn};
 use crate::admin::pages::shown::{bytes, minute};
 use crate::admin::pages::{Frame, show};
 use crate::admin::problem::Problem;
-use crate::chart::{Line, LineChart, Unit};
-use crate::history::Span;
+use crate::chart::Unit;
 use crate::people::Role;
 
 #[derive(Template)]
@@ -71,7 +71,7 @@ struct OnePage {
     keeps_previous: bool,
     groups: Vec<Group>,
     /// Each with its title and its table.
-    charts: Vec<(&'static str, String, String)>,
+    charts: Vec<Drawn>,
     error: Option<String>,
     tried: Tried,
 }
@@ -148,18 +148,12 @@ fn example(topics: &[crate::message::TopicFilter]) -> String {
         .join("/")
 }
 
-fn charts(sources: &Sources, name: &str) -> Vec<(&'static str, String, String)> {
-    let points = |series: String| sources.history.points(&series, Span::Hour).unwrap_or_default();
-    let (calls, messages) = (points(format!("plugin/{name}/calls")), points(format!("stage/{name}/messages")));
-    let cpu = points(format!("plugin/{name}/cpu"));
-    let lines = [Line { name: "calls", points: &calls }, Line { name: "messages", points: &messages }];
-    let time = [Line { name: "CPU time of a call", points: &cpu }];
-    let chart = |id: &'static str, title: &'static str, unit: Unit, lines: &[Line<'_>]| {
-        let chart = LineChart { id, title, unit, step: Span::Hour.step(), lines };
-        (title, chart.svg(), chart.table().html())
-    };
+fn charts(sources: &Sources, name: &str) -> Vec<Drawn> {
+    let draw = |head, lines: &[(&str, String)]| drawn(&sources.history, Back::Hour, head, lines);
+    let lines = [("calls", format!("plugin/{name}/calls")), ("messages", format!("stage/{name}/messages"))];
+    let time = [("CPU time of a call", format!("plugin/{name}/cpu"))];
     vec![
-        chart("calls", "Calls and messages a second, in the last hour", Unit::PerSecond, &lines),
-        chart("cpu", "CPU time of a call, in the last hour", Unit::Micros, &time),
+        draw(("calls", "Calls and messages a second, in the last hour", Unit::PerSecond), &lines),
+        draw(("cpu", "CPU time of a call, in the last hour", Unit::Micros), &time),
     ]
 }

@@ -1,20 +1,13 @@
 //! The charts of a radio, of what the history and the radio itself have counted.
 
 use crate::admin::Sources;
-use crate::chart::{Bar, BarChart, Line, LineChart, Unit};
-use crate::history::Span;
+use crate::admin::pages::charts::{Back, Drawn, drawn};
+use crate::chart::{Bar, BarChart, Unit};
 use crate::radio::{InRange, Shown};
 
-/// A chart, and the same as a table.
-pub(super) struct Drawn {
-    pub(super) title: String,
-    pub(super) svg: String,
-    pub(super) table: String,
-}
-
 /// All that a radio has.
-pub(super) fn draw(sources: &Sources, radio: &Shown, span: Span) -> Vec<Drawn> {
-    let draw = Draw { sources, radio, span };
+pub(super) fn draw(sources: &Sources, radio: &Shown, back: Back) -> Vec<Drawn> {
+    let draw = Draw { sources, radio, back };
     let mut all = vec![draw.lines(
         "frames",
         "Frames",
@@ -41,7 +34,7 @@ pub(super) fn draw(sources: &Sources, radio: &Shown, span: Span) -> Vec<Drawn> {
 struct Draw<'a> {
     sources: &'a Sources,
     radio: &'a Shown,
-    span: Span,
+    back: Back,
 }
 
 impl Draw<'_> {
@@ -51,11 +44,8 @@ impl Draw<'_> {
 
     /// Lines of series, each with its name.
     fn lines(&self, id: &str, title: &str, unit: Unit, series: &[(&str, &str)]) -> Drawn {
-        let points = |rest: &str| self.sources.history.points(&self.series(rest), self.span).unwrap_or_default();
-        let points: Vec<_> = series.iter().map(|(name, rest)| (*name, points(rest))).collect();
-        let lines: Vec<_> = points.iter().map(|(name, points)| Line { name, points }).collect();
-        let chart = LineChart { id, title, unit, step: self.span.step(), lines: &lines };
-        Drawn { title: title.to_owned(), svg: chart.svg(), table: chart.table().html() }
+        let series: Vec<_> = series.iter().map(|(name, rest)| (*name, self.series(rest))).collect();
+        drawn(&self.sources.history, self.back, (id, title, unit), &series)
     }
 
     /// A bar for each series of this kind, with what it has counted in the span.
@@ -64,7 +54,7 @@ impl Draw<'_> {
         let mut found = self.sources.history.below(&prefix);
         found.sort_by_key(|number| number.parse::<u32>().unwrap_or(u32::MAX));
         let bar = |number: &String| {
-            let counted = self.sources.history.counted(&format!("{prefix}{number}"), self.span).round();
+            let counted = self.sources.history.counted(&format!("{prefix}{number}"), self.back.span()).round();
             let name = name(number);
             Bar { label: name.trim_end_matches(" MHz").to_owned(), name, value: counted }
         };
@@ -78,7 +68,5 @@ fn ranges(id: &str, names: (String, &str), unit: Unit, ranges: Vec<InRange>) -> 
 }
 
 fn bars(id: &str, (title, kind): (String, &str), bars: &[Bar]) -> Drawn {
-    let chart = BarChart { id, title: &title, kind, measure: "Frames", unit: Unit::Count, bars };
-    let (svg, table) = (chart.svg(), chart.table().html());
-    Drawn { title, svg, table }
+    Drawn::from(&BarChart { id, title: &title, kind, measure: "Frames", unit: Unit::Count, bars })
 }

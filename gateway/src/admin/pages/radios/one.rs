@@ -12,15 +12,15 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::behind::Gateway;
-use super::charts::{self, Drawn};
+use super::charts;
 use super::last_frame::LastFrame;
 use super::send::{self, Filled};
 use super::{Radio, find};
 use crate::admin::Sources;
+use crate::admin::pages::charts::{Back, Drawn};
 use crate::admin::pages::{Frame, show};
 use crate::admin::problem::Problem;
 use crate::admin::routes::{Access, Routes};
-use crate::history::Span;
 use crate::people::Role;
 use crate::radio::serial::found;
 use crate::radio::{LoraStats, Shown};
@@ -93,24 +93,6 @@ pub(in crate::admin) async fn get_radio(
     Ok(Json(gather(&sources, &shown).await))
 }
 
-/// How far back.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum Back {
-    #[default]
-    Hour,
-    TwoDays,
-}
-
-impl Back {
-    fn span(self) -> Span {
-        match self {
-            Self::Hour => Span::Hour,
-            Self::TwoDays => Span::TwoDays,
-        }
-    }
-}
-
 #[derive(Deserialize)]
 pub(in crate::admin) struct Wanted {
     #[serde(default)]
@@ -153,7 +135,8 @@ pub(super) struct Page {
     frame: Frame,
     detail: Detail,
     charts: Vec<Drawn>,
-    two_days: bool,
+    back: Back,
+    path: String,
     /// Whether a framing can be tried.
     has_framing: bool,
     /// Whether frames go to a gateway behind it.
@@ -199,8 +182,9 @@ async fn respond(
     let may_send = frame.person.as_ref().and_then(|(_, role)| Role::parse(role)) >= Some(send::NEEDS);
     show(&Page {
         detail: gather(sources, shown).await,
-        charts: charts::draw(sources, shown, back.span()),
-        two_days: back == Back::TwoDays,
+        charts: charts::draw(sources, shown, back),
+        path: format!("{}/{}", super::PATH, shown.name()),
+        back,
         has_framing: shown.framing().is_some(),
         has_gateways: shown.has_gateways(),
         may_send,

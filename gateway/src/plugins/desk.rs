@@ -94,7 +94,7 @@ impl Desk<'_> {
             let started = starts(&component(plugin)?, plugin, &site, &self.loader()).and_then(|started| started);
             started.map_err(|why| DeskError::Refused(format!("it does not start: {why}; nothing has changed")))?;
         }
-        self.change(self.edit(|text| edit::enabled(text, name, enabled))?)?;
+        self.change(&self.edit(|text| edit::enabled(text, name, enabled))?)?;
         if enabled {
             self.is_loaded(name)?;
         }
@@ -120,7 +120,7 @@ impl Desk<'_> {
         let keeps_previous = site.put(&component, name)?;
         match new {
             Some((file, text)) => {
-                let written = self.change(Wanted::from([(in_folder(&file), Some(text))]));
+                let written = self.change(&Wanted::from([(in_folder(&file), Some(text))]));
                 if let Err(error) = written {
                     if !was_there {
                         // Without settings it is nobody's.
@@ -175,7 +175,7 @@ impl Desk<'_> {
         let file = file.unwrap_or(self.changes.main_name());
         let text = texts.get(file).map_or("", String::as_str);
         let changed = edit::order(text, &names).map_err(|error| format!("{file}: {error}"))?;
-        self.change(Wanted::from([(file.to_owned(), Some(changed))]))?;
+        self.change(&Wanted::from([(file.to_owned(), Some(changed))]))?;
         Ok(names)
     }
 
@@ -207,7 +207,7 @@ impl Desk<'_> {
         if let Some(why) = why_not.as_ref().filter(|_| plugin.enabled) {
             return Err(DeskError::Refused(format!("it does not start with these: {why}; nothing has changed")));
         }
-        self.change(self.edit(|text| edit::settings(text, name, &old, settings))?)?;
+        self.change(&self.edit(|text| edit::settings(text, name, &old, settings))?)?;
         if plugin.enabled {
             self.is_loaded(name)?;
         }
@@ -240,8 +240,8 @@ impl Desk<'_> {
     }
 
     /// Writes settings and has the gateway take them; gives them back where it does not.
-    fn change(&self, wanted: Wanted) -> Result<(), DeskError> {
-        let (entry, _) = self.changes.apply(&wanted, self.by, Some(CONFIRM_WITHIN))?;
+    fn change(&self, wanted: &Wanted) -> Result<(), DeskError> {
+        let (entry, _) = self.changes.apply(wanted, self.by, Some(CONFIRM_WITHIN))?;
         let Err(error) = (self.reload)() else {
             self.changes.confirm(self.by)?;
             return Ok(());

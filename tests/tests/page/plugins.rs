@@ -48,14 +48,14 @@ impl Admin {
         let body = [name.as_bytes(), file.as_bytes(), component, b"\r\n--edge--\r\n"].concat();
         let headers = [("Accept", "text/html"), ("Content-Type", "multipart/form-data; boundary=edge")];
         let path = format!("/plugins?csrf={}", self.csrf);
-        self.visitor.ask("POST", &path, &headers, body)
+        self.visitor.ask("POST", &path, &headers, &body)
     }
 
     /// Asks the API as a page's script does.
     fn api(&mut self, method: &str, path: &str, body: &Value) -> Answer {
         let csrf = self.csrf.clone();
         let body = if body.is_null() { String::new() } else { body.to_string() };
-        self.visitor.ask(method, &format!("/api/v1/plugins{path}"), &[("X-CSRF-Token", &csrf), JSON], body)
+        self.visitor.ask(method, &format!("/api/v1/plugins{path}"), &[("X-CSRF-Token", &csrf), JSON], &body)
     }
 
     /// The component as it is.

@@ -59,7 +59,7 @@ fn plugins_are_in_the_order_that_is_written_and_the_others_come_behind() {
         names.iter().map(|name| format!("[[plugin]]\nname = '{name}'\nfile = '{name}.wasm'\n")).collect()
     };
     let all = plugins(&["a", "b", "c", "d"]);
-    let loaded = Folder::new(&format!("plugins.order = ['c', 'gone', 'a']\n{all}")).load();
+    let loaded = Folder::new(format!("plugins.order = ['c', 'gone', 'a']\n{all}")).load();
     let loaded = loaded.unwrap_or_else(|problems| panic!("{problems}"));
     let names: Vec<_> = loaded.settings.plugin.iter().map(|plugin| plugin.name.as_str()).collect();
     assert_eq!(names, ["c", "a", "b", "d"]);

@@ -76,7 +76,7 @@ const BEARER: &str = "token";
         pages::letters::post_letter,
         pages::letters::delete_letter,
         pages::logs::get_logs,
-        pages::logs::live,
+        pages::logs::live::live,
         pages::system::get_system,
         pages::system::post_restart,
         pages::system::post_reset,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Collected, Empty, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
@@ -94,8 +94,7 @@ where
 /// In the gateway's own words: a problem of its API (RFC 9457), or a text.
 async fn refusal(response: Response<Incoming>) -> anyhow::Error {
     let status = response.status();
-    let text =
-        Limited::new(response.into_body(), REFUSAL).collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let text = Limited::new(response.into_body(), REFUSAL).collect().await.map(Collected::to_bytes).unwrap_or_default();
     let problem = serde_json::from_slice::<Value>(&text).ok();
     if let Some(detail) = problem.as_ref().and_then(|problem| problem["detail"].as_str()) {
         return anyhow::anyhow!("{}", visible(detail));

@@ -1,29 +1,23 @@
 //! What the gateway has logged lately: as a list, as a file, and as it comes.
 
-use std::convert::Infallible;
+pub(in crate::admin) mod live;
+
 use std::sync::Arc;
-use std::time::Duration;
 
 use askama::Template;
+use axum::Json;
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, header};
-use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
 use log::{Level, LevelFilter};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
-use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
 use super::shown::{beginning, count, in_query};
 use super::{Frame, show};
 use crate::admin::Sources;
-use crate::admin::live::Stop;
-use crate::admin::port::{Streaming, StreamingNow};
 use crate::admin::problem::Problem;
 use crate::admin::routes::{Access, Routes};
-use crate::admin::trust::Caller;
 use crate::logging::{Line, Part, level_word};
 use crate::people::Role;
 
@@ -34,12 +28,6 @@ const NEEDS: Role = Role::Operator;
 const SHOWN: usize = 300;
 /// The longest text that is looked for, in characters.
 const SEARCH: usize = 100;
-/// Events are this far apart at least.
-const PACE: Duration = Duration::from_millis(250);
-/// Lines of one event; of more, the newest.
-const BATCH: usize = 200;
-/// While nothing comes, how often it is asked whether the reader still may.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
 const LEVELS: [Level; 5] = [Level::Error, Level::Warn, Level::Info, Level::Debug, Level::Trace];
 
 pub(super) fn routes(routes: Routes) -> Routes {
@@ -48,7 +36,7 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .page(PATH, operator, page)
         .page("/logs/download", operator, download)
         .get("/api/v1/logs", operator, get_logs)
-        .get("/api/v1/logs/live", operator, live)
+        .get("/api/v1/logs/live", operator, live::live)
 }
 
 /// A line of the log.
@@ -248,74 +236,6 @@ pub(in crate::admin) async fn get_logs(
 ) -> Result<Json<Logs>, Problem> {
     let most = limit.map_or(SHOWN, usize::from);
     gather(&sources, Wanted::of(&asked)?, most).await.map(Json)
-}
-
-/// From where on a stream goes.
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(in crate::admin) struct Beginning {
-    /// The number of the first line, `next` of an earlier answer; without it, what comes from now on.
-    from: Option<u64>,
-}
-
-/// Lines as they come: events `lines` with `lines`, the oldest first, and `missed`, how many others were skipped before them.
-#[utoipa::path(get, path = "/api/v1/logs/live", tag = "system", params(Asked, Beginning),
-    responses((status = 200, description = "server-sent events", content_type = "text/event-stream", body = String)))]
-pub(in crate::admin) async fn live(
-    State(sources): State<Arc<Sources>>,
-    (caller, headers): (Caller, HeaderMap),
-    (Extension(Stop(stop)), streaming): (Extension<Stop>, Option<Extension<Streaming>>),
-    Query(asked): Query<Asked>,
-    Query(Beginning { from }): Query<Beginning>,
-) -> Result<Response, Problem> {
-    let wanted = Wanted::of(&asked)?;
-    // A browser that has lost the stream says where it was.
-    let lost = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
-    let next = lost.or(from).unwrap_or_else(|| sources.logs.next());
-    let stays = streaming.map(|Extension(streaming)| streaming.begin());
-    let reader = Reader { next, wanted, sources, caller, stop, _stays: stays };
-    let stream = futures_util::stream::unfold(reader, |mut reader| async {
-        let event = reader.next().await?;
-        Some((Ok::<_, Infallible>(event), reader))
-    });
-    Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(SIGN_OF_LIFE)).into_response())
-}
-
-/// Somebody who reads along.
-struct Reader {
-    /// The number of the next line.
-    next: u64,
-    wanted: Wanted,
-    sources: Arc<Sources>,
-    caller: Caller,
-    stop: CancellationToken,
-    _stays: Option<StreamingNow>,
-}
-
-impl Reader {
-    /// The next event, `None` at the end, which is also when he may not read any more.
-    async fn next(&mut self) -> Option<Event> {
-        loop {
-            let comes = self.stop.run_until_cancelled(self.sources.logs.wait(self.next));
-            if let Ok(None) = tokio::time::timeout(SIGN_OF_LIFE, comes).await {
-                return None;
-            }
-            if !self.sources.page.trust.still(&self.caller, NEEDS) {
-                return None;
-            }
-            self.stop.run_until_cancelled(tokio::time::sleep(PACE)).await?;
-            let news = self.sources.logs.since(self.next);
-            self.next = news.next;
-            let wanted: Vec<_> = news.lines.iter().filter(|line| self.wanted.wants(line)).collect();
-            let skipped = wanted.len().saturating_sub(BATCH);
-            let missed = news.missed + u64::try_from(skipped).unwrap_or(u64::MAX);
-            let lines: Vec<_> = wanted.into_iter().skip(skipped).map(|line| Logged::from(&**line)).collect();
-            if missed > 0 || !lines.is_empty() {
-                let data = json!({ "missed": missed, "lines": lines });
-                return Some(Event::default().event("lines").id(self.next.to_string()).data(data.to_string()));
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc, reason = "these are tests")]
 
 mod browser;
+pub mod cellular;
 mod certificates;
 pub mod concentratord;
 mod daemon;

@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use crate::Pty;
 
@@ -80,7 +79,7 @@ impl Modem {
         let inner = Arc::new(inner);
         let thread = std::thread::spawn({
             let inner = Arc::clone(&inner);
-            move || inner.run()
+            move || inner.pty.listen(&inner.ended, |command| inner.command(command))
         });
         Self { inner, thread: Some(thread) }
     }
@@ -168,30 +167,8 @@ impl Drop for Modem {
 }
 
 impl Inner {
-    fn run(&self) {
-        let mut line = Vec::new();
-        while !self.ended.load(Ordering::Relaxed) {
-            let bytes = self.pty.read_some(4096);
-            if bytes.is_empty() {
-                std::thread::sleep(Duration::from_millis(2));
-            }
-            for byte in bytes {
-                match byte {
-                    b'\n' => self.command(&String::from_utf8_lossy(&std::mem::take(&mut line))),
-                    b'\r' => {}
-                    _ => line.push(byte),
-                }
-            }
-        }
-    }
-
-    /// A line in two pieces, so that nobody can take a read for a line.
     fn say(&self, line: &str) {
-        let line = format!("{line}\r\n");
-        let (first, second) = line.as_bytes().split_at(line.len() / 2);
-        self.pty.write(first);
-        std::thread::sleep(Duration::from_millis(1));
-        self.pty.write(second);
+        self.pty.say(line);
     }
 
     fn reset(&self, state: &mut State) {

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{OFlags, fcntl_setfl};
@@ -72,6 +73,33 @@ impl Pty {
             Err(_would_block_or_closed) => buffer.clear(),
         }
         buffer
+    }
+
+    /// Writes a line in two pieces, so that nobody can take a read for a line.
+    pub fn say(&self, line: &str) {
+        let line = format!("{line}\r\n");
+        let (first, second) = line.as_bytes().split_at(line.len() / 2);
+        self.write(first);
+        std::thread::sleep(Duration::from_millis(1));
+        self.write(second);
+    }
+
+    /// Gives each line that the daemon sends, whatever ends it, until it has ended.
+    pub fn listen(&self, ended: &AtomicBool, mut take: impl FnMut(&str)) {
+        let mut line = Vec::new();
+        while !ended.load(Ordering::Relaxed) {
+            let bytes = self.read_some(4096);
+            if bytes.is_empty() {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            for byte in bytes {
+                match byte {
+                    b'\n' | b'\r' if line.is_empty() => {}
+                    b'\n' | b'\r' => take(&String::from_utf8_lossy(&std::mem::take(&mut line))),
+                    _ => line.push(byte),
+                }
+            }
+        }
     }
 
     /// Reads until the line has been silent for so long.

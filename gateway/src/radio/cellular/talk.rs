@@ -29,8 +29,8 @@ const SETUPS: u32 = 5;
 /// Time between two looks at a card that is not open.
 const CARD_AGAIN: Duration = Duration::from_secs(30);
 
-/// The same when it was just told its PIN.
-const CARD_OPENS: Duration = Duration::from_secs(1);
+/// The same when it was just told its PIN, or can't be read yet, as after a start.
+const CARD_SOON: Duration = Duration::from_secs(2);
 
 /// Readings without a question that the modem had no word for.
 const DUMB_ROUNDS: u64 = 60;
@@ -402,7 +402,7 @@ impl Talk {
             Ask::Set(command) => self.declined(&command, word, out),
             Ask::Card => self.card_answered(word, now, out),
             // What became of it nobody knows when there is no word.
-            Ask::Pin(_) if matches!(word, Final::Ok) => self.card_due = Some(now + CARD_OPENS),
+            Ask::Pin(_) if matches!(word, Final::Ok) => self.card_due = Some(now + CARD_SOON),
             Ask::Pin(_) => self.card_is(Sim::PinRefused, now, out),
             Ask::Measure(index) => return self.measured(index, word, now, out),
             Ask::Echo | Ask::About(_) => {}
@@ -463,7 +463,11 @@ impl Talk {
     }
 
     fn card_is(&mut self, sim: Sim, now: Instant, out: &mut Vec<Said>) {
-        self.card_due = (sim != Sim::Ready).then(|| now + CARD_AGAIN);
+        self.card_due = match sim {
+            Sim::Ready => None,
+            Sim::Unknown => Some(now + CARD_SOON),
+            _ => Some(now + CARD_AGAIN),
+        };
         if self.card.replace(sim) == Some(sim) {
             return;
         }

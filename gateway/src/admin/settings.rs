@@ -90,7 +90,7 @@ pub(super) async fn make(sources: &Arc<Sources>, wish: Wish) -> Result<Made, Pro
         let Err(error) = ask_reload_now(sources) else {
             return match wish.within {
                 Some(_) => Ok(made),
-                None => end(changes.confirm(&wish.by)?, made.checked, sources),
+                None => end(&changes.confirm(&wish.by)?, made.checked, sources),
             };
         };
         let given_back = changes.give_back_now(State::Refused, "the gateway did not take it");
@@ -107,7 +107,7 @@ pub(super) async fn make(sources: &Arc<Sources>, wish: Wish) -> Result<Made, Pro
 
 /// Keeps the change that is on trial.
 pub(super) async fn confirm(sources: &Arc<Sources>, by: String) -> Result<Made, Problem> {
-    run(sources, move |changes, sources, _| end(changes.confirm(&by)?, None, sources)).await
+    run(sources, move |changes, sources, _| end(&changes.confirm(&by)?, None, sources)).await
 }
 
 /// Gives the change that is on trial back now.
@@ -140,7 +140,7 @@ pub(super) fn moves_to(checked: &Checked) -> Option<Admin> {
 }
 
 /// When a trial has ended, the gateway hears of it.
-fn end(entry: Entry, checked: Option<Checked>, sources: &Sources) -> Result<Made, ChangeError> {
+fn end(entry: &Entry, checked: Option<Checked>, sources: &Sources) -> Result<Made, ChangeError> {
     let number = entry.number;
     let heard = ask_reload_now(sources);
     heard.map_err(|error| format!("change {number} is kept, but the gateway did not take it: {error}"))?;

@@ -79,9 +79,11 @@ mod tests {
 
     use super::*;
 
+    type Fields = BTreeMap<String, String>;
+
     /// What a record becomes.
     #[derive(Clone, Default)]
-    struct Heard(Arc<Mutex<Vec<(String, BTreeMap<String, String>)>>>);
+    struct Heard(Arc<Mutex<Vec<(String, Fields)>>>);
 
     impl Log for Heard {
         fn enabled(&self, _: &Metadata<'_>) -> bool {

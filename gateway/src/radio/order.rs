@@ -152,9 +152,9 @@ mod tests {
     use crate::pipeline::Pipeline;
     use crate::radio::RadioStats;
 
-    fn said(topic: &Topic, body: impl ToString) -> Message {
+    fn said(topic: &Topic, body: &str) -> Message {
         let stamp = Pipeline::new(1).0;
-        stamp.message(stamp.clock().now(), Origin::Gateway, topic.clone(), body.to_string())
+        stamp.message(stamp.clock().now(), Origin::Gateway, topic.clone(), body.to_owned())
     }
 
     #[test]
@@ -165,7 +165,7 @@ mod tests {
         assert_eq!((order.topic.as_str(), &order.payload[..]), ("serial/a/down", &b"hello"[..]));
         let ids = MessageIds::new(7);
         let (id, other) = (ids.next(), ids.next());
-        let ack = |id: MessageId, rest: &str| said(&order.answers, format!("{{\"id\":\"{id}\",{rest}}}"));
+        let ack = |id: MessageId, rest: &str| said(&order.answers, &format!("{{\"id\":\"{id}\",{rest}}}"));
         assert_eq!(order.outcome(id, &ack(other, "\"result\":\"sent\"")), None);
         let sent = order.outcome(id, &ack(id, "\"result\":\"answered\",\"bytes\":6")).unwrap();
         assert_eq!((sent.sent, sent.result, sent.detail.as_str()), (true, "answered", "6 bytes on the wire"));

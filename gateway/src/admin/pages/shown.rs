@@ -98,6 +98,11 @@ mod tests {
     use super::*;
 
     #[test]
+    fn any_text_stands_in_an_address() {
+        assert_eq!(in_query("conf.d/a b&ä.toml"), "conf.d/a%20b%26%C3%A4.toml");
+    }
+
+    #[test]
     fn a_beginning_is_of_whole_characters() {
         assert_eq!(["", "ä", "äb", "äbc"].map(|text| beginning(text, 2)), ["", "ä", "äb", "äb"]);
         assert_eq!(["äb", "äbc"].map(|text| cut(text, 2)), ["äb", "äb…"]);

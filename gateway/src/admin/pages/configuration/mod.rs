@@ -23,6 +23,7 @@ use self::change::{post_apply, post_check, post_confirm, post_return};
 use self::past::{Past, get_change, get_changes, post_restore};
 use self::verdict::Verdict;
 use self::whole::{post_export, post_import};
+use super::shown::in_query;
 use super::{Frame, show};
 use crate::admin::Sources;
 use crate::admin::problem::Problem;
@@ -87,7 +88,7 @@ fn gather(changes: &Changes, sources: &Sources, caller: &Caller) -> Result<Confi
     let texts = changes.texts().map_err(Problem::failed)?;
     let base = changes::stamp(&texts);
     let masked = !sees_secrets(caller);
-    let shown = if masked { without_secrets(changes, texts) } else { Some(texts) };
+    let shown = if masked { without_secrets(changes, &texts) } else { Some(texts) };
     Ok(Configuration {
         main: changes.main_name().to_owned(),
         hidden: shown.is_none().then_some(UNREADABLE),
@@ -104,11 +105,11 @@ fn sees_secrets(caller: &Caller) -> bool {
 }
 
 /// The texts of files with masks in the place of secrets; `None` where that can't be done.
-fn without_secrets(changes: &Changes, texts: BTreeMap<String, String>) -> Option<BTreeMap<String, String>> {
+fn without_secrets(changes: &Changes, texts: &BTreeMap<String, String>) -> Option<BTreeMap<String, String>> {
     // Where the settings are wrong, nothing says what is no secret of a plugin.
     let settings = changes.check(&Wanted::new()).map(|checked| setup::shown(checked.settings)).unwrap_or_default();
     let main = changes.main_name();
-    let SetUp { main: main_text, small, .. } = SetUp::of("", main, &texts, None).without_secrets(&settings).ok()?;
+    let SetUp { main: main_text, small, .. } = SetUp::of("", main, texts, None).without_secrets(&settings).ok()?;
     let small = small.into_iter().map(|(name, text)| (format!("conf.d/{name}"), text));
     Some(
         std::iter::once((main.to_owned(), main_text))
@@ -187,12 +188,6 @@ impl Page {
     }
 }
 
-/// A text as it stands in a query.
-fn in_query(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte);
-    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
-}
-
 #[derive(Deserialize)]
 struct Wish {
     file: Option<String>,
@@ -208,14 +203,4 @@ async fn page(
     let gathered =
         with_changes(&sources, move |changes, sources| Page::gather(changes, sources, (frame, &caller), file)).await?;
     Ok(show(&gathered))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_name_of_a_file_stands_in_an_address_whatever_it_is() {
-        assert_eq!(in_query("conf.d/a b&ä.toml"), "conf.d/a%20b%26%C3%A4.toml");
-    }
 }

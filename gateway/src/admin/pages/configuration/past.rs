@@ -129,7 +129,7 @@ fn one(changes: &Changes, number: &str, caller: &Caller) -> Result<OneChange, Pr
 fn masked(changes: &Changes, files: &BTreeMap<String, Edit>) -> Option<BTreeMap<String, Edit>> {
     let side = |text: fn(&Edit) -> &Option<String>| {
         let texts = files.iter().filter_map(|(name, edit)| Some((name.clone(), text(edit).clone()?)));
-        without_secrets(changes, texts.collect())
+        without_secrets(changes, &texts.collect())
     };
     let (mut old, mut new) = (side(|edit| &edit.old)?, side(|edit| &edit.new)?);
     let edit = |name: &String| (name.clone(), Edit { old: old.remove(name), new: new.remove(name) });

@@ -83,7 +83,7 @@ const BEARER: &str = "token";
         pages::system::post_certificate,
         pages::licences::get_licences,
     ),
-    components(schemas(Problem))
+    components(schemas(Problem, pages::users::What))
 )]
 struct Described;
 

@@ -122,6 +122,7 @@ fn let_go(sources: &Sources, uplink: &str, id: &str) -> Result<String, Problem> 
 
 /// What came of a try over one path.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = UplinkTrial)]
 pub(in crate::admin) struct Trial {
     /// None where the settings name no paths.
     pub(super) path: Option<String>,

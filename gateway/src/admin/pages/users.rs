@@ -192,6 +192,7 @@ pub(in crate::admin) enum What {
 
 /// Whether it is allowed, and by which right.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = MayVerdict)]
 pub(in crate::admin) struct Verdict {
     /// At least in part.
     yes: bool,

@@ -106,6 +106,7 @@ pub(in crate::admin) struct Figures {
     step_seconds: u64,
     /// By name: oldest first, the last one now; null where nothing is known. `received`, `rejected`, `sent`, `sf/<factor>` and
     /// `channel/<Hz>` are frames a second, `rssi` is in dBm, `snr` in dB.
+    #[schema(value_type = BTreeMap<String, Vec<Option<f32>>>)]
     series: BTreeMap<String, Vec<f32>>,
 }
 

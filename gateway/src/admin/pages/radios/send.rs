@@ -40,6 +40,7 @@ pub(super) fn routes(routes: Routes) -> Routes {
 
 /// A frame to be sent: bytes for a port; for a LoRa gateway either the frame with its channel, or a downlink.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = FrameToSend)]
 pub(in crate::admin) struct Given {
     /// What to send, before framing: as text, or in hex.
     #[serde(default)]

@@ -18,9 +18,9 @@ fn program() -> Result<PathBuf, String> {
     if path.exists() { Ok(path) } else { Err(format!("{} is not there", path.display())) }
 }
 
-/// Has it ask, with this token or with none.
+/// Has it ask for so many seconds at most, with a token of this scope or with none.
 #[track_caller]
-fn ask(scope: Option<&str>) {
+fn ask(scope: Option<&str>, seconds: &str) {
     let Some(program) = or_skip("schemathesis, which tests/setup.sh test installs,", program()) else { return };
     let stile = Stile::start("[[radio]]\nname = \"sensor\"\nkind = \"simulated\"\ndevice = \"line\"\nseed = 1\n");
     let mut anna = Visitor::first(&stile);
@@ -30,7 +30,7 @@ fn ask(scope: Option<&str>) {
     command.arg("run").arg(&document).arg("--url").arg(format!("http://{}", stile.admin));
     command.args(["--checks", CHECKS, "--max-examples", EXAMPLES, "--seed", "1", "--no-color"]);
     command.args(["--phases", "examples,coverage,fuzzing", "--suppress-health-check", "all"]);
-    command.args(["--max-time", "60", "--request-timeout", "20", "--exclude-path-regex", STREAMS]);
+    command.args(["--max-time", seconds, "--request-timeout", "20", "--exclude-path-regex", STREAMS]);
     command.args(["--generation-database", "none", "--generation-with-security-parameters", "false"]);
     // It finds the names of tokens in answers, and would take its own away; and it makes no components.
     command.args(["--exclude-operation-id", "delete_token", "--exclude-operation-id", "post_plugin"]);
@@ -55,15 +55,15 @@ fn ask(scope: Option<&str>) {
 
 #[test]
 fn an_admin_gets_what_the_description_says() {
-    ask(Some("admin"));
+    ask(Some("admin"), "60");
 }
 
 #[test]
 fn a_viewer_gets_what_the_description_says() {
-    ask(Some("viewer"));
+    ask(Some("viewer"), "20");
 }
 
 #[test]
 fn nobody_gets_what_the_description_says() {
-    ask(None);
+    ask(None, "20");
 }

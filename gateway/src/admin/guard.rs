@@ -158,21 +158,26 @@ pub(super) async fn guard(
         Ok(()) => gate.meant(&caller, Request::from_parts(parts, body)).await,
         Err(problem) => Err(problem),
     };
-    let mut response = match admitted {
-        Ok(mut request) => {
-            request.extensions_mut().insert(caller.clone());
-            request.extensions_mut().insert(gate.door);
-            next.run(request).await
+    let answering = async move {
+        let mut response = match admitted {
+            Ok(mut request) => {
+                request.extensions_mut().insert(caller.clone());
+                request.extensions_mut().insert(gate.door);
+                next.run(request).await
+            }
+            Err(problem) if problem.status == StatusCode::UNAUTHORIZED && for_person => to_sign_in(&sources, &target),
+            Err(problem) => problem.into_response(),
+        };
+        if target.starts_with("/api/") {
+            response = in_form(response).await;
         }
-        Err(problem) if problem.status == StatusCode::UNAUTHORIZED && for_person => to_sign_in(&sources, &target),
-        Err(problem) => problem.into_response(),
+        if gate.route.method != Verb::Get {
+            let request = format!("{} {target}", gate.route.method.as_str());
+            audit(&sources.page.audit, &caller, peer, request, &mut response);
+        }
+        response
     };
-    if target.starts_with("/api/") {
-        response = in_form(response).await;
-    }
-    if gate.route.method != Verb::Get {
-        audit(&sources.page.audit, &caller, peer, format!("{} {target}", gate.route.method.as_str()), &mut response);
-    }
+    let mut response = if gate.route.method == Verb::Get { answering.await } else { to_its_end(answering).await };
     if response.status() == StatusCode::UNAUTHORIZED && !for_person {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
@@ -180,6 +185,12 @@ pub(super) async fn guard(
         Some(problem) if for_person => pages::problem(shown, &problem),
         _ => response,
     }
+}
+
+/// A change goes on when whoever asked for it hangs up: none is half done, and none is missing in the audit log.
+async fn to_its_end(answering: impl Future<Output = Response> + Send + 'static) -> Response {
+    let answered = tokio::spawn(answering).await;
+    answered.unwrap_or_else(|panic| Problem::failed(panic.to_string()).into_response())
 }
 
 /// What the framework refuses by itself, such as a query that can't be read, is plain text: of the API it is a problem.

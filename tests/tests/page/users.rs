@@ -3,7 +3,7 @@
 use rumqttc::v5::MqttOptions;
 use serde_json::{Value, json};
 use stile_tests::packet::{Connect, V5};
-use stile_tests::{Browser, RawClient, Stile, V5Client, Visitor, check, mosquitto_pub};
+use stile_tests::{Browser, RawClient, Stile, V5Client, Visitor, check, mosquitto_pub, within};
 
 use super::browser::{fits_everybody, sign_in, url};
 
@@ -75,6 +75,22 @@ fn a_user_that_the_page_makes_signs_in_and_loses_that_with_another_password_and_
     assert!(changes.contains("the MQTT user kitchen may connect") && !changes.contains(other), "{changes}");
     let log = stile.log().iter().map(Value::to_string).collect::<String>();
     assert!(!log.contains(password) && !log.contains(other), "no password is logged");
+}
+
+#[test]
+fn a_change_is_made_and_noted_though_whoever_asked_for_it_hangs_up() {
+    let (stile, mut anna) = start();
+    let rights = [("everything", "true"), ("groups", ""), ("publish", ""), ("subscribe", "")];
+    let made = send(&mut anna, "/broker/users/add", &[&[("name", "kitchen")], &rights[..]].concat()).text();
+    let password = behind(&made, "id=\"made-password\" value=\"").to_owned();
+    let csrf = anna.get("/account").csrf();
+    // Nobody waits for the answer.
+    drop(anna.send("POST", "/api/v1/users/kitchen/password", &[("X-CSRF-Token", &csrf)], ""));
+    within("the change is in the audit log", || {
+        let changes = anna.ask("GET", "/api/v1/audit", &[], "").json().to_string();
+        changes.contains("the MQTT user kitchen has a new password").then_some(())
+    });
+    assert!(!connects(&stile, "kitchen", &password), "it is in force");
 }
 
 #[test]

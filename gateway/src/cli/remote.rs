@@ -106,7 +106,16 @@ fn parse(url: &str) -> Result<(bool, String, u16), anyhow::Error> {
     if !secure && !is_here(&host) {
         anyhow::bail!("over http:// everybody on the way could read the token; use https://, or go through SSH");
     }
-    Ok((secure, host, uri.port_u16().unwrap_or(if secure { 443 } else { 80 })))
+    // A port that is none must not be taken for no port: the token would go elsewhere.
+    let behind = uri.authority().and_then(|authority| authority.as_str().split_once(authority.host()));
+    let port = match behind.map_or("", |(_, port)| port) {
+        "" if secure => 443,
+        "" => 80,
+        _ => {
+            uri.port_u16().ok_or_else(|| anyhow::anyhow!("--url has no number of 0 to 65535 as its port; {REMEDY}"))?
+        }
+    };
+    Ok((secure, host, port))
 }
 
 fn is_here(host: &str) -> bool {
@@ -140,7 +149,15 @@ impl Place {
         let connecting = tokio::time::timeout(PATIENCE, TcpStream::connect((host.as_str(), port))).await;
         let tcp = connecting.map_err(|_| cant("nobody answers; look at the address and at what is on the way"))?;
         let tcp = tcp.map_err(|error| cant(&format!("{error}; is it running, and is `admin.listen` set there?")))?;
-        let Some(client) = client else { return send(tcp, ask).await };
+        let Some(client) = client else {
+            // `localhost` is what a name server says, where this machine does not say it itself.
+            if !tcp.peer_addr()?.ip().to_canonical().is_loopback() {
+                return Err(cant(
+                    "it is not on this machine, and over http:// everybody on the way could read the token",
+                ));
+            }
+            return send(tcp, ask).await;
+        };
         let name = tls::server_name(&host).map_err(|why| cant(&why))?;
         let shaking = tokio::time::timeout(PATIENCE, TlsConnector::from(client.config()).connect(name, tcp)).await;
         let stream = shaking.map_err(|_| cant("it takes too long to shake hands; does it speak TLS there?"))?;
@@ -170,6 +187,9 @@ mod tests {
             ("https://gw.local/metrics", "more than a host"),
             ("https://anna@gw.local", "more than a host"),
             ("http://192.0.2.7:8080", "SSH"),
+            ("https://gw.local:84430", "port"),
+            ("https://gw.local:", "port"),
+            ("https://[2001:db8::7]:x", "--url"),
             ("https://", "--url"),
         ] {
             let error = parse(odd).unwrap_err().to_string();

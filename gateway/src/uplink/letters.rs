@@ -18,7 +18,7 @@ use crate::message::{Message, Promise, Receipt};
 
 /// Letters of one uplink. Policy: a new one takes the place of the oldest.
 const LETTERS: usize = 100;
-/// Bytes of their records. Policy: the oldest make room.
+/// Bytes of their records, topics and reasons. Policy: the oldest make room.
 const BYTES: usize = 1 << 20;
 /// The longest record that is kept, in bytes; of a longer one what is known of it is kept.
 const RECORD: usize = 256 * 1024;
@@ -68,7 +68,7 @@ impl Letter {
     }
 
     fn weight(&self) -> usize {
-        self.record.as_ref().map_or(0, Bytes::len)
+        self.topic.len() + self.detail.len() + self.record.as_ref().map_or(0, Bytes::len)
     }
 }
 
@@ -195,6 +195,12 @@ mod tests {
         letters.keep(&message(&ids, 10 << 20), &misfit);
         let last = letters.lock().back().unwrap().clone();
         assert_eq!((last.is_kept(), last.bytes, letters.lock().len()), (false, 10 << 20, before + 1));
+        // What the remote has to say of them is of any length too.
+        let long = Misfit::new(Dead::Refused, "x".repeat(60_000));
+        for _ in 0..LETTERS {
+            letters.keep(&message(&ids, 10), &long);
+        }
+        assert!(letters.lock().iter().map(|letter| letter.detail.len()).sum::<usize>() <= BYTES);
     }
 
     #[test]

@@ -65,11 +65,12 @@ impl Files {
         Ok(names)
     }
 
-    /// Makes another certificate for the key that is there and the machine's names of now. One file is replaced, so that
-    /// certificate and key fit together whenever the power fails.
+    /// Makes another certificate for the key that is there, with the names of the one that is there and the machine's of
+    /// now. One file is replaced, so that certificate and key fit together whenever the power fails.
     pub(crate) fn renew(&self) -> Result<Vec<String>, String> {
         let key = fs::read_to_string(&self.key).map_err(|error| explain(&self.key, &error))?;
-        let names = names(&[]);
+        // By some that were given to it clients may know the gateway.
+        let names = each_once([self.read()?.names(), names(&[])].concat());
         let made = make::renewed(&self.read_authority()?, &key, &names, year())?;
         write(&self.certificate, &made, 0o644)?;
         Ok(names)
@@ -131,6 +132,10 @@ fn names(given: &[String]) -> Vec<String> {
         names.extend(addresses_v6(&fs::read_to_string("/proc/net/if_inet6").unwrap_or_default()));
     }
     names.extend(["localhost", "127.0.0.1", "::1"].map(str::to_owned));
+    each_once(names)
+}
+
+fn each_once(mut names: Vec<String>) -> Vec<String> {
     let mut seen = std::collections::HashSet::new();
     names.retain(|name| seen.insert(name.clone()));
     names
@@ -168,6 +173,20 @@ mod tests {
         let table = "00000000000000000000000000000001 01 80 10 80       lo\n\
             fe80000000000000021122fffe334455 02 40 20 80     eth0\n20010db8000000000000000000000007 02 40 00 80     eth0\n";
         assert_eq!(addresses_v6(table), ["2001:db8::7"]);
+    }
+
+    #[test]
+    fn a_renewed_certificate_has_the_names_that_were_given_and_those_of_now() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = Files::of(&dir.path().join("tls"));
+        let given = ["gateway.example", "192.0.2.7"].map(str::to_owned);
+        files.make(&given).unwrap();
+        let key = fs::read(&files.key).unwrap();
+        let renewed = files.renew().unwrap();
+        assert_eq!(renewed[..2], given);
+        assert!(names(&[]).iter().all(|name| renewed.contains(name)), "{renewed:?}");
+        assert_eq!((files.read().unwrap().names(), fs::read(&files.key).unwrap()), (renewed.clone(), key));
+        assert_eq!(files.renew().unwrap(), renewed, "each stands once");
     }
 
     #[test]

@@ -13,8 +13,9 @@ use crate::whole_file;
 /// The marker, in the data folder.
 const MARKER: &str = "factory-reset";
 /// What stays beside it: who may connect by MQTT and the plugins' files, without which the settings would not be good any
-/// more; and the lock, which is held.
-const STAYS: [&str; 3] = ["users.toml", "plugins", LOCK];
+/// more; which PINs SIM cards were told, so that a wrong one of the settings is not tried again; the lock, which is held;
+/// and what is the file system's own where the folder is a disk of its own.
+const STAYS: [&str; 5] = ["users.toml", "plugins", "cellular", LOCK, "lost+found"];
 
 /// Has the next start empty this data folder. Waits for the disk.
 ///
@@ -78,7 +79,7 @@ mod tests {
         for file in ["people.toml", "stile.db", "stile.db-wal", "users.toml"] {
             fs::write(dir.path().join(file), "").unwrap();
         }
-        for folder in ["tls", "spool/cloud", "plugins"] {
+        for folder in ["tls", "spool/cloud", "plugins", "cellular", "lost+found"] {
             fs::create_dir_all(dir.path().join(folder)).unwrap();
             fs::write(dir.path().join(folder).join("file"), "").unwrap();
         }
@@ -94,8 +95,10 @@ mod tests {
         assert_eq!(names(dir.path()), before);
         ask(dir.path()).unwrap();
         assert_eq!(finish(dir.path()), Ok(true));
-        assert_eq!(names(dir.path()), ["plugins", LOCK, "users.toml"]);
-        assert_eq!(names(&dir.path().join("plugins")), ["file"]);
+        assert_eq!(names(dir.path()), ["cellular", "lost+found", "plugins", LOCK, "users.toml"]);
+        for folder in ["cellular", "lost+found", "plugins"] {
+            assert_eq!(names(&dir.path().join(folder)), ["file"]);
+        }
         assert_eq!(names(elsewhere.path()), ["file"], "a link leads nowhere");
         assert_eq!(finish(dir.path()), Ok(false), "and once");
     }

@@ -57,6 +57,11 @@ impl Chain {
     pub fn ends(&self) -> Option<String> {
         der::ends(self.0.first()?)
     }
+
+    /// The host names and addresses that the first certificate is for.
+    pub fn names(&self) -> Vec<String> {
+        self.0.first().map(|certificate| der::names(certificate)).unwrap_or_default()
+    }
 }
 
 fn fingerprint(chain: &[CertificateDer<'_>]) -> String {

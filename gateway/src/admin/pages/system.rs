@@ -269,7 +269,7 @@ async fn certificate_form((frame, caller): (Frame, Caller), State(sources): Stat
     }
 }
 
-/// Makes another certificate for the gateway's own key and the machine's names of now, and shows it from then on.
+/// Makes another certificate for the gateway's own key, its names and the machine's of now, and shows it from then on.
 #[utoipa::path(post, path = "/api/v1/system/certificate", tag = "system",
     responses((status = 202, description = "made, and shown in a moment"), (status = 409, body = Problem)))]
 pub(in crate::admin) async fn post_certificate(State(sources): State<Arc<Sources>>) -> Result<Response, Problem> {

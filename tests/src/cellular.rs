@@ -1,11 +1,10 @@
 //! Made-up 4G and 5G modems on pseudo-terminals, which answer as their manuals say, in a network that a test makes.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
-use std::thread::JoinHandle;
+use std::sync::{Mutex, MutexGuard};
 
 use crate::Pty;
+use crate::pty::{Device, Played};
 
 /// Whose modem is pretended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,26 +59,19 @@ struct Inner {
     maker: Maker,
     pty: Pty,
     state: Mutex<State>,
-    ended: AtomicBool,
 }
 
 /// See the module's head. It lives until it is dropped.
 pub struct CellularModem {
-    inner: Arc<Inner>,
-    thread: Option<JoinHandle<()>>,
+    inner: Played<Inner>,
 }
 
 impl CellularModem {
     /// Plugs one in. It repeats what it is told, as modems do until they are told not to.
     pub fn start(maker: Maker, serving: Serving) -> Self {
         let state = State { serving, card: Card::Open, echo: true, mute: false, refuse: None, commands: Vec::new() };
-        let inner = Inner { maker, pty: Pty::open(), state: Mutex::new(state), ended: AtomicBool::new(false) };
-        let inner = Arc::new(inner);
-        let thread = std::thread::spawn({
-            let inner = Arc::clone(&inner);
-            move || inner.pty.listen(&inner.ended, |command| inner.command(command))
-        });
-        Self { inner, thread: Some(thread) }
+        let inner = Inner { maker, pty: Pty::open(), state: Mutex::new(state) };
+        Self { inner: Played::start(inner) }
     }
 
     /// What the daemon opens.
@@ -139,19 +131,15 @@ impl CellularModem {
     }
 }
 
-impl Drop for CellularModem {
-    fn drop(&mut self) {
-        self.inner.ended.store(true, Ordering::Relaxed);
-        let ended = self.thread.take().map(JoinHandle::join);
-        assert!(ended.is_none_or(|ended| ended.is_ok()) || std::thread::panicking(), "the modem failed");
-    }
-}
-
 fn lines(text: &str) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
-impl Inner {
+impl Device for Inner {
+    fn pty(&self) -> &Pty {
+        &self.pty
+    }
+
     fn command(&self, command: &str) {
         let mut state = self.state.lock().unwrap();
         state.commands.push(command.to_owned());
@@ -168,7 +156,9 @@ impl Inner {
             Err(error) => self.answered(error),
         }
     }
+}
 
+impl Inner {
     fn answered(&self, line: &str) {
         self.pty.say(&format!("\r\n{line}"));
     }

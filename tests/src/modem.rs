@@ -1,11 +1,10 @@
 //! Made-up LoRa modems on pseudo-terminals, which answer as their manuals say.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
-use std::thread::JoinHandle;
+use std::sync::{Mutex, MutexGuard};
 
 use crate::Pty;
+use crate::pty::{Device, Played};
 
 /// What is pretended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,25 +62,18 @@ struct Inner {
     model: ModemModel,
     pty: Pty,
     state: Mutex<State>,
-    ended: AtomicBool,
 }
 
 /// See the module's head. It lives until it is dropped.
 pub struct Modem {
-    inner: Arc<Inner>,
-    thread: Option<JoinHandle<()>>,
+    inner: Played<Inner>,
 }
 
 impl Modem {
     /// Plugs one in.
     pub fn start(model: ModemModel) -> Self {
-        let inner = Inner { model, pty: Pty::open(), state: Mutex::default(), ended: AtomicBool::new(false) };
-        let inner = Arc::new(inner);
-        let thread = std::thread::spawn({
-            let inner = Arc::clone(&inner);
-            move || inner.pty.listen(&inner.ended, |command| inner.command(command))
-        });
-        Self { inner, thread: Some(thread) }
+        let inner = Inner { model, pty: Pty::open(), state: Mutex::default() };
+        Self { inner: Played::start(inner) }
     }
 
     /// What the daemon opens.
@@ -158,22 +150,9 @@ impl Modem {
     }
 }
 
-impl Drop for Modem {
-    fn drop(&mut self) {
-        self.inner.ended.store(true, Ordering::Relaxed);
-        let ended = self.thread.take().map(JoinHandle::join);
-        assert!(ended.is_none_or(|ended| ended.is_ok()) || std::thread::panicking(), "the modem failed");
-    }
-}
-
-impl Inner {
-    fn say(&self, line: &str) {
-        self.pty.say(line);
-    }
-
-    fn reset(&self, state: &mut State) {
-        (state.receiving, state.test_mode) = (false, false);
-        self.model.greeting().iter().for_each(|line| self.say(line));
+impl Device for Inner {
+    fn pty(&self) -> &Pty {
+        &self.pty
     }
 
     fn command(&self, command: &str) {
@@ -199,6 +178,17 @@ impl Inner {
             ModemModel::Rn2483 => rn2483(command, &mut state),
         };
         answers.iter().for_each(|line| self.say(line));
+    }
+}
+
+impl Inner {
+    fn say(&self, line: &str) {
+        self.pty.say(line);
+    }
+
+    fn reset(&self, state: &mut State) {
+        (state.receiving, state.test_mode) = (false, false);
+        self.model.greeting().iter().for_each(|line| self.say(line));
     }
 
     fn rak3172(&self, command: &str, state: &mut State) -> Vec<String> {

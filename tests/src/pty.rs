@@ -2,9 +2,12 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
+use std::ops::Deref;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{OFlags, fcntl_setfl};
@@ -85,7 +88,7 @@ impl Pty {
     }
 
     /// Gives each line that the daemon sends, whatever ends it, until it has ended.
-    pub fn listen(&self, ended: &AtomicBool, mut take: impl FnMut(&str)) {
+    fn listen(&self, ended: &AtomicBool, mut take: impl FnMut(&str)) {
         let mut line = Vec::new();
         while !ended.load(Ordering::Relaxed) {
             let bytes = self.read_some(4096);
@@ -116,6 +119,47 @@ impl Pty {
             }
         }
         got
+    }
+}
+
+/// What is behind a port and answers to lines.
+pub(crate) trait Device: Send + Sync + 'static {
+    fn pty(&self) -> &Pty;
+    /// The daemon sends a line.
+    fn command(&self, command: &str);
+}
+
+/// A device that plays its part until this is dropped.
+pub(crate) struct Played<D: Device> {
+    device: Arc<D>,
+    ended: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl<D: Device> Played<D> {
+    pub(crate) fn start(device: D) -> Self {
+        let (device, ended) = (Arc::new(device), Arc::new(AtomicBool::new(false)));
+        let thread = std::thread::spawn({
+            let (device, ended) = (Arc::clone(&device), Arc::clone(&ended));
+            move || device.pty().listen(&ended, |command| device.command(command))
+        });
+        Self { device, ended, thread: Some(thread) }
+    }
+}
+
+impl<D: Device> Deref for Played<D> {
+    type Target = D;
+
+    fn deref(&self) -> &D {
+        &self.device
+    }
+}
+
+impl<D: Device> Drop for Played<D> {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::Relaxed);
+        let ended = self.thread.take().map(JoinHandle::join);
+        assert!(ended.is_none_or(|ended| ended.is_ok()) || std::thread::panicking(), "the device failed");
     }
 }
 

@@ -84,10 +84,11 @@ impl Kept {
     }
 }
 
-/// Makes a folder that is for the gateway's own user alone.
+/// Makes a folder that is for the gateway's own user alone, and outlasts a power cut.
 pub(crate) fn own_folder(folder: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+    whole_file::make_folder(folder, None)?;
+    // Else what is kept in it would go with it.
+    whole_file::sync_folder(folder)
 }
 
 /// A secret, ready to use.

@@ -73,7 +73,10 @@ impl About {
                 let number = run(text, |c| c.is_ascii_hexdigit(), 18..=22)?.to_ascii_uppercase();
                 Some(number.trim_end_matches('F').to_owned())
             }
-            Self::Number => run(text.split(',').nth(1)?, |c| c.is_ascii_digit(), 3..=15),
+            Self::Number => {
+                let number: String = text.split(',').nth(1)?.chars().filter(|c| !matches!(c, ' ' | '-')).collect();
+                run(&number, |c| c.is_ascii_digit(), 3..=15)
+            }
         }
     }
 
@@ -184,6 +187,7 @@ mod tests {
             (About::Iccid, "+QCCID: 8949020000123456789f", Some("8949020000123456789")),
             (About::Iccid, "!ICCID: 89490200001234567890", Some("89490200001234567890")),
             (About::Number, "+CNUM: \"\",\"+491701234567\",145", Some("491701234567")),
+            (About::Number, "+CNUM: \"own\",\"+49 170 123-4567\",145", Some("491701234567")),
             (About::Number, "+CNUM: ,\"\",129", None),
             (About::Number, "491701234567", None),
         ] {

@@ -222,6 +222,9 @@ mod tests {
         let lte = r#"+QENG: "servingcell","NOCONN","LTE","TDD",262,02,1A2B304,7,1300,3,3,3,4E21,-98,-12,-66,-,-,-,-"#;
         let (technology, _, signal) = said(ModemDialect::Quectel, &[lte]);
         assert_eq!((technology, signal), ("lte", json!({ "lte": { "rsrp": -98, "rsrq": -12, "rssi": -66 } })));
+        let beside = r#"+QENG: "NR5G-NSA",262,02,65535,-32768,-32768,-32768"#;
+        let (technology, place, _) = said(ModemDialect::Quectel, &[lte, beside]);
+        assert_eq!((technology, &place["nr"]), ("lte", &Value::Null), "no cell of NR is there");
         assert_eq!(said(ModemDialect::Quectel, &[r#"+QENG: "servingcell","SEARCH""#]).0, "none");
     }
 
@@ -263,7 +266,7 @@ mod tests {
         assert_eq!(signal["lte"], json!({ "rsrp": -86, "rsrq": -9.5, "rssi": -56, "sinr": 19.8 }));
         assert_eq!(signal["nr"], json!({ "rsrp": -104, "rsrq": -15, "sinr": 0.5 }));
         let sa = [
-            "System mode:   NR5G\t\tPS state:    Not attached",
+            "System mode:   NR5G\t\tPS state:    Not attached    ",
             "NR5G TAC:        2d6600       NR5G Cell ID:    1C649D138 (7)",
         ];
         let (technology, place, _) = said(ModemDialect::Sierra, &sa);

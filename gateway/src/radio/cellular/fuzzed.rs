@@ -11,13 +11,14 @@ use super::past::Past;
 use super::record::{Identity, Records};
 use super::session::LINE_MAX;
 use super::talk::{Said, Talk};
-use super::values::Reading;
+use super::values::{Reading, Side};
 use super::veil::{IN_ANSWERS, Veil};
 use crate::config::{CellularFormat, Framing, LineEnding, ModemDialect, Secret};
 use crate::message::{ClockQuality, Received};
 use crate::pseudonym::Key;
+use crate::radio::lora::fuzzed::lines;
 use crate::radio::lora::fuzzed::script::{self, Step};
-use crate::radio::serial::framing::{self, Decoded, Decoder};
+use crate::radio::serial::framing::{self, Decoder};
 
 /// The longest wait that a conversation may have: an answer, or the time between two readings.
 const WAIT_MAX: Duration = Duration::from_secs(5);
@@ -77,13 +78,7 @@ impl World {
     }
 
     fn read(&mut self, bytes: &[u8]) {
-        let mut lines = Vec::new();
-        self.decoder.decode(bytes, &mut |decoded| {
-            if let Decoded::Frame { payload, .. } = decoded {
-                lines.push(String::from_utf8_lossy(&payload).into_owned());
-            }
-        });
-        for line in lines {
+        for line in lines(&mut *self.decoder, bytes) {
             self.now += Duration::from_millis(1);
             let mut said = Vec::new();
             self.talk.line(&line, self.now, &mut said);
@@ -115,7 +110,7 @@ impl World {
                 }
                 Said::Card(sim) => {
                     self.told &= sim != Sim::Ready;
-                    self.identity.sim = Some(sim);
+                    self.identity.card(sim);
                 }
                 Said::Learnt(about, text) => {
                     self.hides(&text);
@@ -146,9 +141,11 @@ impl World {
     }
 
     fn reading(&mut self, reading: &Reading) {
-        for (key, value) in reading.lte.numbers.iter().chain(&reading.nr.numbers) {
-            let (least, most) = key.bounds();
-            assert!((least..=most).contains(value), "{key:?} {value}");
+        for (side, layer) in [(Side::Lte, &reading.lte), (Side::Nr, &reading.nr)] {
+            for (key, value) in &layer.numbers {
+                let (least, most) = key.bounds(side);
+                assert!((least..=most).contains(value), "{key:?} {value}");
+            }
         }
         let at = Received { wall: SystemTime::now(), monotonic: self.now, clock: ClockQuality::Unknown };
         let events = self.past.look(reading);

@@ -47,12 +47,16 @@ impl Pins {
     pub(super) fn may(&self) -> io::Result<May> {
         let Some((pin, mark)) = &self.pin else { return Ok(May::NoPin) };
         let tried = match fs::File::open(&self.file) {
-            Ok(file) => io::read_to_string(io::Read::take(file, MARK_MAX))?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            Ok(file) => Some(io::read_to_string(io::Read::take(file, MARK_MAX))?),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(error),
         };
-        if tried.trim_end() == mark {
-            return Ok(May::Tried);
+        match tried {
+            Some(tried) if tried == *mark => return Ok(May::Tried),
+            Some(tried) if tried.len() != mark.len() => {
+                return Err(io::Error::other(format!("{} is damaged", self.file.display())));
+            }
+            _ => {}
         }
         let folder = self.file.parent().unwrap_or(Path::new("."));
         own_folder(folder)?;
@@ -84,6 +88,19 @@ mod tests {
         let kept = fs::read_to_string(folder.join("a.pin")).unwrap();
         assert!(!kept.contains("4321"), "{kept}");
         assert_eq!(Pins::new(&folder, "b", None, &Key::example()).may().unwrap(), May::NoPin);
+    }
+
+    #[test]
+    fn a_pin_is_not_tried_when_nobody_can_tell_which_one_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let pins = Pins::new(dir.path(), "a", Some(&Secret::new("1234")), &Key::example());
+        pins.may().unwrap();
+        let file = dir.path().join("a.pin");
+        let mark = fs::read(&file).unwrap();
+        for damaged in [&mark[..0], &mark[..7], &[0xff; 300]] {
+            fs::write(&file, damaged).unwrap();
+            assert!(pins.may().is_err(), "{damaged:?}");
+        }
     }
 
     #[test]

@@ -35,6 +35,12 @@ impl Identity {
         self.facts.push((about, text));
     }
 
+    /// How its card is now. What was known of it may be another one's.
+    pub(super) fn card(&mut self, sim: Sim) {
+        self.facts.retain(|(about, _)| !about.is_of_card());
+        self.sim = Some(sim);
+    }
+
     fn part(&self, of_card: bool) -> Map<String, Value> {
         let facts = self.facts.iter().filter(|(about, _)| about.is_of_card() == of_card);
         facts.map(|(about, text)| (about.name().to_owned(), json!(text))).collect()
@@ -234,6 +240,16 @@ mod tests {
             pack.as_array().unwrap().contains(&json!({ "n": "nr/bandwidth", "u": "Hz", "v": 100_000_000 })),
             "{pack}"
         );
+    }
+
+    #[test]
+    fn a_card_that_was_taken_out_leaves_no_number_to_the_next_one() {
+        let mut identity = Identity::default();
+        for about in [About::Imei, About::Imsi, About::Number] {
+            identity.learn(about, "0123".to_owned());
+        }
+        identity.card(Sim::Absent);
+        assert_eq!((identity.part(true).len(), identity.part(false).len()), (0, 1));
     }
 
     #[test]

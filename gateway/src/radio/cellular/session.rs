@@ -17,8 +17,7 @@ use super::veil::Veil;
 use crate::config::Secret;
 use crate::message::{Received, Topic, TopicError};
 use crate::radio::RadioStats;
-use crate::radio::serial::framing::Decoded;
-use crate::radio::serial::{Ended, Presence, Reports, Wire, drop_reason};
+use crate::radio::serial::{Ended, Presence, Reports, Wire};
 use crate::wait::sleep_until;
 
 /// The longest line. Answers have some 150 bytes.
@@ -69,11 +68,7 @@ impl<'a> Session<'a> {
     /// Talks until the port is lost, the modem plays its part no more, or `stop` is given.
     pub(super) async fn run(mut self, stop: &CancellationToken) -> Ended {
         let ended = self.serve(stop).await;
-        for decoded in self.wire.end() {
-            if let Decoded::Rejected { reason, length, .. } = decoded {
-                self.reports.rejected(drop_reason(reason), length);
-            }
-        }
+        self.wire.end(self.reports);
         if let Some(stats) = self.counts() {
             stats.forget();
         }
@@ -87,8 +82,8 @@ impl<'a> Session<'a> {
             let mut said = Vec::new();
             tokio::select! {
                 () = stop.cancelled() => return Ended::Stopped,
-                moved = self.wire.moved(self.stats) => match moved {
-                    Ok(found) => self.read(found, &mut said),
+                moved = self.wire.moved(self.stats, self.reports) => match moved {
+                    Ok(lines) => lines.iter().for_each(|line| self.talk.line(line, Instant::now(), &mut said)),
                     Err(ended) => return ended,
                 },
                 () = sleep_until(timer) => {
@@ -100,18 +95,6 @@ impl<'a> Session<'a> {
             }
             if let Some(ended) = self.act_on(said).await {
                 return ended;
-            }
-        }
-    }
-
-    fn read(&mut self, found: Vec<Decoded>, said: &mut Vec<Said>) {
-        let now = Instant::now();
-        for decoded in found {
-            match decoded {
-                Decoded::Frame { payload, .. } => self.talk.line(&String::from_utf8_lossy(&payload), now, said),
-                Decoded::Rejected { reason, length, .. } => {
-                    said.push(Said::Dropped { reason: drop_reason(reason), length });
-                }
             }
         }
     }
@@ -198,7 +181,7 @@ impl<'a> Session<'a> {
     }
 
     async fn card(&mut self, sim: Sim) {
-        self.modem.identity.sim = Some(sim);
+        self.modem.identity.card(sim);
         if let Some(stats) = self.counts() {
             stats.card(sim);
         }

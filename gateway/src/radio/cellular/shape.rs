@@ -137,7 +137,7 @@ impl Place {
             Self::Any => {}
             Self::Quoted if !quoted => return Err(()),
             Self::Number(side, key, scale) => {
-                let (least, most) = key.bounds();
+                let (least, most) = key.bounds(side);
                 let value = scale.read(text)?.filter(|value| (least..=most).contains(value));
                 found.extend(value.map(|value| Found::Number(side, key, value)));
             }
@@ -263,40 +263,43 @@ impl Line {
         let Some(found) = self.says.find(line) else { return false };
         take(found, reading, act);
         if let Some(technology) = self.technology {
-            // The anchor may come after the other one.
-            let beside = reading.technology == Technology::EnDc && technology == Technology::Lte;
-            reading.technology = if beside { Technology::EnDc } else { technology };
+            reading.technology = technology;
         }
         true
     }
 }
 
 impl Label {
-    /// The word behind the label, where a line has it: at its beginning, or behind a gap.
-    fn word<'a>(&self, line: &'a str) -> Option<&'a str> {
+    /// What stands behind the label up to the next gap, where a line has it: at its beginning, or behind a gap.
+    fn text<'a>(&self, line: &'a str) -> Option<&'a str> {
         let mut at = line.match_indices(self.says.as_str()).map(|(index, _)| index);
         let begins = |index: usize| {
             let before = line.get(..index).unwrap_or_default();
             before.is_empty() || before.ends_with('\t') || before.ends_with("  ")
         };
         let index = at.find(|index| begins(*index))?;
-        let behind = line.get(index + self.says.len()..)?;
-        Some(behind.split_whitespace().next().unwrap_or_default())
+        let behind = line.get(index + self.says.len()..)?.trim_start();
+        Some(behind.split('\t').next()?.split("  ").next()?.trim_end())
     }
 
     /// Whether a line has it.
     pub(super) fn is_in(&self, line: &str) -> bool {
-        self.word(line).is_some()
+        self.text(line).is_some()
     }
 
     /// Takes what stands behind the label; false where the line has none, or what stands there can't be read.
     pub(super) fn read(&self, line: &str, reading: &mut Reading, act: &mut Option<Technology>) -> bool {
-        let Some(word) = self.word(line) else { return false };
+        let Some(text) = self.text(line) else { return false };
+        let word = text.split_whitespace().next().unwrap_or_default();
         if let Some(technology) = self.words.get(word) {
             reading.technology = *technology;
         }
         let mut found = Vec::new();
-        let readable = self.is.as_ref().is_none_or(|place| place.0.read(word, false, &mut found).is_ok());
+        let readable = self.is.as_ref().is_none_or(|place| {
+            // Behind a number stands its unit, or the same in other digits.
+            let is_text = matches!(place.0, Place::Activity | Place::Operator);
+            place.0.read(if is_text { text } else { word }, false, &mut found).is_ok()
+        });
         if readable {
             take(found, reading, act);
         }
@@ -356,6 +359,8 @@ mod tests {
     fn what_is_out_of_bounds_or_a_dash_is_not_known() {
         let reading = read("+X: {nr.rsrp},{nr.pci},{nr.sinr},{nr.mcc}", "+X: -32768,1008,-,-").unwrap();
         assert_eq!(reading.nr, super::super::values::Layer::default());
+        let unregistered = read("+X: {lte.tac:hex},{lte.cell:hex},{lte.pci}", "+X: FFFF,FFFFFFFF,504").unwrap();
+        assert_eq!(unregistered.lte, super::super::values::Layer::default(), "LTE has less than NR");
     }
 
     #[test]
@@ -378,6 +383,9 @@ mod tests {
         let mut reading = Reading::new(Instant::now());
         assert!(!lte.read(text, &mut reading, &mut None) && nr.read(text, &mut reading, &mut None));
         assert!(lte.read("RSRQ (dB):     -11.6    Cell ID: 00a51b02 (1)", &mut reading, &mut None));
+        let state = label("PS state:", "activity");
+        assert!(state.read("System mode: LTE\t\tPS state:    Not attached  \t", &mut reading, &mut None));
+        assert_eq!(reading.activity.as_deref(), Some("Not attached"));
         assert_eq!(
             (reading.lte.numbers.get(&Key::Rsrq), reading.nr.numbers.get(&Key::Rsrq)),
             (Some(&-11.6), Some(&-15.0))

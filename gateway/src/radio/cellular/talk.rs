@@ -26,7 +26,7 @@ const SILENCES: u32 = 3;
 /// How often the set-up is begun, without a reading in between, before the modem is given up.
 const SETUPS: u32 = 5;
 
-/// Time between two looks at a card that is not open.
+/// Time between two looks at a card. One that is open may be taken out.
 const CARD_AGAIN: Duration = Duration::from_secs(30);
 
 /// The same when it was just told its PIN, or can't be read yet, as after a start.
@@ -228,6 +228,10 @@ impl Talk {
         if self.dialect.restart.iter().any(|pattern| pattern.ends(line)) {
             return self.reset(now, out);
         }
+        // What it was told before, repeated late: no answer, and it may be the PIN.
+        if line.starts_with("AT+CPIN=") {
+            return out.push(Said::Aside(line.len()));
+        }
         match (final_word(line), self.asked.is_some()) {
             (Some(word), true) => self.finished(&word, now, out),
             // It comes late.
@@ -245,11 +249,7 @@ impl Talk {
                     return self.learn(about, &text, out);
                 }
             }
-            Some(Ask::Info) if self.seen.len() + line.len() < SEEN_MAX => {
-                self.seen.push_str(line);
-                self.seen.push('\n');
-                return;
-            }
+            Some(Ask::Info) => return self.sees(line),
             Some(Ask::Card) => {
                 if let Some(says) = line.strip_prefix("+CPIN:") {
                     self.card_says = says.trim().to_owned();
@@ -268,19 +268,23 @@ impl Talk {
         }
         self.reading.unread += u64::from(taken == Taken::Unread);
         if self.reading.raw.len() < LINES_MAX {
-            self.reading.raw.push(line.into_owned());
+            self.reading.raw.push(line);
+        }
+    }
+
+    fn sees(&mut self, text: &str) {
+        if self.seen.len() + text.len() < SEEN_MAX {
+            self.seen.push_str(text);
+            self.seen.push('\n');
         }
     }
 
     fn learn(&mut self, about: About, text: &str, out: &mut Vec<Said>) {
         if about == About::Manufacturer {
-            self.seen.push_str(text);
+            self.sees(text);
         }
-        let text = if about.is_personal() {
-            self.veil.learn(about.name(), text)
-        } else {
-            self.veil.hide(text, IN_ANSWERS).into_owned()
-        };
+        let text =
+            if about.is_personal() { self.veil.learn(about.name(), text) } else { self.veil.hide(text, IN_ANSWERS) };
         out.push(Said::Learnt(about, text));
     }
 
@@ -398,6 +402,8 @@ impl Talk {
                 let what = "the modem answers nothing to `ATE0`; check `device`, which must be its AT port, `baud` and its power";
                 return self.over(what.to_owned(), out);
             }
+            // What it was asked before is still to be answered, and would pass for what is asked next.
+            Ask::Echo if self.tries > 1 => return self.reset(now, out),
             Ask::Info => self.find_dialect(out),
             Ask::Set(command) => self.declined(&command, word, out),
             Ask::Card => self.card_answered(word, now, out),
@@ -436,7 +442,7 @@ impl Talk {
     fn declined(&self, command: &str, word: &Final<'_>, out: &mut Vec<Said>) {
         let answer = match word {
             Final::Ok => return,
-            Final::No(_, answer) => self.veil.hide(answer, ELSEWHERE).into_owned(),
+            Final::No(_, answer) => self.veil.hide(answer, ELSEWHERE),
             Final::Silence => "nothing".to_owned(),
         };
         out.push(Said::Declined { command: command.to_owned(), answer });
@@ -463,11 +469,7 @@ impl Talk {
     }
 
     fn card_is(&mut self, sim: Sim, now: Instant, out: &mut Vec<Said>) {
-        self.card_due = match sim {
-            Sim::Ready => None,
-            Sim::Unknown => Some(now + CARD_SOON),
-            _ => Some(now + CARD_AGAIN),
-        };
+        self.card_due = Some(now + if sim == Sim::Unknown { CARD_SOON } else { CARD_AGAIN });
         if self.card.replace(sim) == Some(sim) {
             return;
         }

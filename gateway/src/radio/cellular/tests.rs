@@ -274,6 +274,40 @@ fn an_error_is_in_the_reading_and_an_optional_question_without_a_word_is_left_ou
 }
 
 #[test]
+fn a_modem_that_answers_late_at_first_is_asked_anew_when_it_has_said_all() {
+    let mut bench = bench(None);
+    bench.timer();
+    // As long as it starts it says nothing; then it answers both tries at once.
+    bench.timer();
+    bench.said.clear();
+    for line in ["ATE0", "OK", "ATE0", "OK"] {
+        bench.line(line);
+    }
+    assert!(!bench.said.iter().any(|said| matches!(said, Said::Write { .. } | Said::Learnt(..))), "{:?}", bench.said);
+    bench.said.clear();
+    let (commands, said) = bench.round();
+    assert_eq!(commands.first().unwrap(), "ATE0");
+    assert!(said.contains(&Said::Speaks("quectel")), "{said:?}");
+    assert!(said.contains(&Said::Learnt(About::Model, "RM500Q-GL".to_owned())), "{said:?}");
+}
+
+#[test]
+fn a_pin_that_is_repeated_late_is_nobody_s_name() {
+    let mut bench = bench(None);
+    bench.instead.push(("AT+CGM", &["AT+CPIN=\"2468\"", "OK"]));
+    bench.timer();
+    let (_, said) = bench.play();
+    assert!(!format!("{said:?}").contains("2468"), "{said:?}");
+}
+
+#[test]
+fn a_card_that_is_taken_out_is_missed() {
+    let mut bench = Bench::ready();
+    bench.instead.push(("AT+CPIN?", &["+CME ERROR: 10"]));
+    assert!((0..60).any(|_| bench.round().1.contains(&Said::Card(Sim::Absent))));
+}
+
+#[test]
 fn a_modem_that_answers_nothing_ends_the_conversation_with_what_to_check() {
     for mut bench in [bench(None), Bench::ready()] {
         bench.instead.push(("AT", &[]));

@@ -86,13 +86,15 @@ impl Key {
     }
 
     /// The least and the most that there can be; what is beyond says that the modem does not know. (3GPP TS 38.133, 10.1;
-    /// TS 38.101-1, 5.4.2; TS 38.413, 9.3.1.7. Modems write -32768, 255 and the like.)
-    pub(super) fn bounds(self) -> (f64, f64) {
+    /// TS 38.101-1, 5.4.2; TS 38.413, 9.3.1.7; of LTE TS 36.101, 5.7.3; TS 36.331, 6.3. Modems write -32768, 255 and the
+    /// like; all ones are kept for a tracking area that is not there, TS 24.301, 9.9.3.32.)
+    pub(super) fn bounds(self, side: Side) -> (f64, f64) {
+        let of = |lte, nr| if side == Side::Lte { (0.0, lte) } else { (0.0, nr) };
         match self {
-            Self::Cell => (0.0, 68_719_476_735.0),
-            Self::Pci => (0.0, 1007.0),
-            Self::Tac => (0.0, 16_777_215.0),
-            Self::Arfcn => (0.0, 3_279_165.0),
+            Self::Cell => of(268_435_455.0, 68_719_476_735.0),
+            Self::Pci => of(503.0, 1007.0),
+            Self::Tac => of(65_533.0, 16_777_213.0),
+            Self::Arfcn => of(262_143.0, 3_279_165.0),
             Self::Band => (1.0, 1024.0),
             Self::Bandwidth => (0.1, 2000.0),
             Self::Rsrp => (-160.0, -20.0),
@@ -334,7 +336,9 @@ mod tests {
     fn each_key_has_a_name_of_its_own_by_which_dialects_find_it() {
         for key in Key::ALL {
             assert_eq!(Key::parse(&key.name().replace('_', "-")), Some(key));
-            assert!(key.bounds().0 < key.bounds().1);
+            for side in [Side::Lte, Side::Nr] {
+                assert!(key.bounds(side).0 < key.bounds(side).1);
+            }
         }
         assert_eq!(Key::parse("rscp"), None);
     }

@@ -3,8 +3,6 @@
 //! Owns what is written in their place: a keyed pseudonym, the same each time on this gateway and nowhere else. Whatever a
 //! modem says goes through here before anybody else sees it.
 
-use std::borrow::Cow;
-
 use crate::pseudonym::Key;
 
 /// In an answer to a question about the network, more digits than this in a row are no number of a cell or a channel: the
@@ -45,36 +43,45 @@ impl Veil {
         pseudonym
     }
 
-    /// A line without numbers that are known, and without any that have more than so many digits.
-    pub(super) fn hide<'a>(&self, line: &'a str, most: usize) -> Cow<'a, str> {
-        let longest = longest_run(line);
-        if longest <= most && longest < KNOWN_MIN_DIGITS {
-            return Cow::Borrowed(line);
-        }
+    /// A line without numbers that are known, or parts of them, and without any that have more than so many digits. Groups of
+    /// digits with a space or a dash in between, as on a label, are one number.
+    pub(super) fn hide(&self, line: &str, most: usize) -> String {
         let mut hidden = String::new();
         let mut rest = line;
         while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
             let (before, from) = rest.split_at(start);
-            let length = from.bytes().take_while(u8::is_ascii_digit).count();
-            let (digits, behind) = from.split_at(length);
+            let (number, behind) = from.split_at(number_length(from.as_bytes()));
+            let digits: String = number.chars().filter(char::is_ascii_digit).collect();
             hidden.push_str(before);
-            match self.known.iter().find(|(known, _)| digits.contains(known.as_str())) {
-                Some((_, name)) => hidden.push_str(name),
-                None if length > most => {
+            match self.name_of(&digits) {
+                Some(name) => hidden.push_str(name),
+                None if digits.len() > most => {
                     hidden.push_str("number:");
                     hidden.push_str(&self.key.pseudonym(&format!("number:{digits}")));
                 }
-                None => hidden.push_str(digits),
+                None => hidden.push_str(number),
             }
             rest = behind;
         }
         hidden.push_str(rest);
-        Cow::Owned(hidden)
+        hidden
+    }
+
+    /// What stands in the place of digits that have a known number in them, or are a part of one: a line may be cut, and a
+    /// phone number be written as within its country.
+    fn name_of(&self, digits: &str) -> Option<&str> {
+        let part = digits.trim_start_matches('0');
+        let is_long = part.len() >= KNOWN_MIN_DIGITS;
+        let is = |known: &str| digits.contains(known) || is_long && known.contains(part);
+        self.known.iter().find(|(known, _)| is(known)).map(|(_, name)| name.as_str())
     }
 }
 
-fn longest_run(line: &str) -> usize {
-    line.split(|c: char| !c.is_ascii_digit()).map(str::len).max().unwrap_or_default()
+/// How many bytes of a text that begins with a digit are one number.
+fn number_length(text: &[u8]) -> usize {
+    let is_digit = |index: usize| text.get(index).is_some_and(u8::is_ascii_digit);
+    let joins = |index: usize| matches!(text.get(index), Some(b' ' | b'-')) && is_digit(index + 1);
+    (0..).find(|index| !is_digit(*index) && !joins(*index)).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -109,6 +116,36 @@ mod tests {
     }
 
     #[test]
+    fn a_number_in_groups_or_cut_is_hidden_too() {
+        let mut veil = Veil::new(Key::example());
+        for line in ["IMEI 86-012304-567890-1 x", "+49 170 1234567 1"] {
+            let hidden = veil.hide(line, IN_ANSWERS);
+            assert!(hidden.contains("number:") && !hidden.contains("0123") && !hidden.contains("1234567"), "{hidden}");
+        }
+        veil.learn("imei", IMEI);
+        veil.learn("number", "491701234567");
+        veil.learn("iccid", "89860A12345678901");
+        for (line, name) in [
+            ("8601230456", "imei:"),
+            ("\"45678901\",1", "imei:"),
+            ("x 01701234567", "number:"),
+            ("0170-1234567", "number:"),
+            ("89860A12345678901", "iccid:"),
+        ] {
+            let hidden = veil.hide(line, IN_ANSWERS);
+            assert!(hidden.contains(name) && !hidden.contains("345678") && !hidden.contains("1234"), "{hidden}");
+        }
+        for line in [
+            "+CPSI: LTE,Online,460-11,0x5A1E,187214780,257,1850,5,5,-94,-850",
+            "-107 -13",
+            "1300\t\t19300",
+            "2020/08/13 10:11",
+        ] {
+            assert_eq!(veil.hide(line, IN_ANSWERS), line);
+        }
+    }
+
+    #[test]
     fn only_so_many_numbers_are_remembered() {
         let mut veil = Veil::new(Key::example());
         for n in 0..100 {
@@ -119,13 +156,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_long_run_of_digits_comes_through(line in "[0-9,a\" é]{0,60}") {
+        fn no_long_number_comes_through(line in "[0-9]{0,9}([0-9,a\" é-]{0,8}(860123045678901|[0-9]{5,20})){0,5}") {
             let mut veil = Veil::new(Key::example());
             veil.learn("imei", IMEI);
             let hidden = veil.hide(&line, ELSEWHERE);
-            for run in line.split(|c: char| !c.is_ascii_digit()).filter(|run| run.len() > ELSEWHERE + 20) {
-                prop_assert!(!hidden.contains(run));
+            // Without the pseudonyms, which may have as many.
+            let mut rest = hidden.replace("imei:", "number:");
+            while let Some(at) = rest.find("number:") {
+                rest.replace_range(at..at + "number:".len() + 32, "x");
             }
+            let longest = rest.split(|c: char| !c.is_ascii_digit()).map(str::len).max();
+            prop_assert!(longest <= Some(ELSEWHERE), "{hidden}");
         }
     }
 }

@@ -21,6 +21,7 @@ use crate::config::{CrcFilter, LoraFilter, LoraFormat, LoraKind, LoraRadio};
 use crate::message::Message;
 use crate::pipeline::{Delivered, Intake, Pipeline};
 use crate::radio::RadioStats;
+use crate::radio::serial::framing::{Decoded, Decoder};
 
 pub use super::modem::fuzzed::play as modem;
 pub use super::station::fuzzed::play as station;
@@ -32,6 +33,17 @@ const BATCH: usize = 64;
 thread_local! {
     static RUNTIME: Runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().expect("the system has room for one");
+}
+
+/// The lines that bytes off a port complete.
+pub(in crate::radio) fn lines(decoder: &mut dyn Decoder, bytes: &[u8]) -> Vec<String> {
+    let mut lines = Vec::new();
+    decoder.decode(bytes, &mut |decoded| {
+        if let Decoded::Frame { payload, .. } = decoded {
+            lines.push(String::from_utf8_lossy(&payload).into_owned());
+        }
+    });
+    lines
 }
 
 /// Runs what needs a runtime.

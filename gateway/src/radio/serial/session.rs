@@ -344,7 +344,7 @@ impl<'a> Session<'a> {
 }
 
 /// The ledger's word for a reject.
-pub(in crate::radio) fn drop_reason(reject: Reject) -> DropReason {
+pub(super) fn drop_reason(reject: Reject) -> DropReason {
     match reject {
         Reject::TooLong => DropReason::FrameTooLong,
         Reject::Checksum => DropReason::FrameChecksum,

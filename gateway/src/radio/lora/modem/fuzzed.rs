@@ -7,8 +7,9 @@ use super::session::LINE_MAX;
 use super::talk::{Said, Talk};
 use crate::config::{CodingRate, Framing, LineEnding, ModemChannel, ModemModel, SyncWord};
 use crate::radio::lora::airtime::PHY_MAX;
+use crate::radio::lora::fuzzed::lines;
 use crate::radio::lora::fuzzed::script::{self, Step};
-use crate::radio::serial::framing::{self, Decoded, Decoder};
+use crate::radio::serial::framing::{self, Decoder};
 
 /// The longest wait that a conversation may have: a frame on the air at SF12, or the silence before a probe.
 const WAIT_MAX: Duration = Duration::from_secs(60);
@@ -67,13 +68,7 @@ impl World {
     }
 
     fn read(&mut self, bytes: &[u8]) {
-        let mut lines = Vec::new();
-        self.decoder.decode(bytes, &mut |decoded| {
-            if let Decoded::Frame { payload, .. } = decoded {
-                lines.push(String::from_utf8_lossy(&payload).into_owned());
-            }
-        });
-        for line in lines {
+        for line in lines(&mut *self.decoder, bytes) {
             self.now += Duration::from_millis(1);
             let mut said = Vec::new();
             self.talk.line(&line, self.now, &mut said);

@@ -11,8 +11,7 @@ use super::Modem;
 use super::air::May;
 use super::talk::{Packet, Said, Talk};
 use crate::radio::lora::schedule::SlotId;
-use crate::radio::serial::framing::Decoded;
-use crate::radio::serial::{Down, Downlink, Ended, Frame, Next, Presence, Reports, Wire, drop_reason};
+use crate::radio::serial::{Down, Downlink, Ended, Frame, Next, Presence, Reports, Wire};
 use crate::radio::{Air, RadioStats, Refused, SeenFrame};
 use crate::wait::sleep_until;
 
@@ -69,11 +68,7 @@ impl<'a> Session<'a> {
     /// Talks until the port is lost, the modem plays its part no more, or `stop` is given.
     pub(in crate::radio) async fn run(mut self, stop: &CancellationToken) -> Ended {
         let ended = self.serve(stop).await;
-        for decoded in self.wire.end() {
-            if let Decoded::Rejected { reason, length, .. } = decoded {
-                self.reports.rejected(drop_reason(reason), length);
-            }
-        }
+        self.wire.end(self.reports);
         let why = if matches!(ended, Ended::Stopped) { Refused::ShuttingDown } else { Refused::PortClosed };
         if let Some(waiting) = self.waiting.take() {
             let detail = if waiting.slot.is_some() { "it may be on the air all the same" } else { "" };
@@ -97,8 +92,8 @@ impl<'a> Session<'a> {
             let mut said = Vec::new();
             tokio::select! {
                 () = stop.cancelled() => return Ended::Stopped,
-                moved = self.wire.moved(self.stats) => match moved {
-                    Ok(found) => self.read(found, &mut said),
+                moved = self.wire.moved(self.stats, self.reports) => match moved {
+                    Ok(lines) => lines.iter().for_each(|line| self.talk.line(line, Instant::now(), &mut said)),
                     Err(ended) => return ended,
                 },
                 next = self.downlink.next(idle) => match next {
@@ -116,18 +111,6 @@ impl<'a> Session<'a> {
             for said in said {
                 if let Some(ended) = self.act(said).await {
                     return ended;
-                }
-            }
-        }
-    }
-
-    fn read(&mut self, found: Vec<Decoded>, said: &mut Vec<Said>) {
-        let now = Instant::now();
-        for decoded in found {
-            match decoded {
-                Decoded::Frame { payload, .. } => self.talk.line(&String::from_utf8_lossy(&payload), now, said),
-                Decoded::Rejected { reason, length, .. } => {
-                    said.push(Said::Dropped { reason: drop_reason(reason), length });
                 }
             }
         }

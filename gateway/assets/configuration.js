@@ -19,12 +19,6 @@ setInterval(() => {
   const editor = document.getElementById("editor"), text = document.getElementById("text");
   const PAUSE = 400; // Milliseconds without a key until the text is checked.
   const lines = document.getElementById("lines"), verdict = document.getElementById("verdict"), caret = document.getElementById("caret");
-  const make = (name, content, kind) => {
-    const element = document.createElement(name);
-    if (content) element.textContent = content;
-    if (kind) element.className = kind;
-    return element;
-  };
   const number = () => {
     const count = text.value.split("\n").length;
     if (Number(lines.dataset.count) !== count) {
@@ -128,9 +122,8 @@ setInterval(() => {
     const source = new EventSource("/api/v1/live");
     source.addEventListener("messages", (event) => {
       for (const message of JSON.parse(event.data).filter((message) => message.origin !== "gateway")) {
-        const item = document.createElement("li"), topic = document.createElement("code");
-        topic.textContent = message.topic;
-        item.append(topic, ` ${message.encoding === "text" ? message.payload.slice(0, 200) : "bytes"}`);
+        const item = make("li");
+        item.append(make("code", message.topic), ` ${message.encoding === "text" ? message.payload.slice(0, 200) : "bytes"}`);
         list.prepend(item);
         while (list.children.length > MOST) list.lastElementChild.remove();
       }

@@ -234,14 +234,13 @@ impl Gateway {
             _data_dir: data_dir,
         };
         let admin = gateway.settings.admin.clone();
-        gateway.tell_certificates();
         gateway.open_admin(admin_listener, &admin);
         for (door, address, listener) in listeners {
             gateway.open_mqtt(door, address, listener);
         }
+        gateway.tell_doors();
         gateway.radios.start(gateway.settings.radio.clone()).await;
         gateway.sources.pipeline.work_off_shelves().await;
-        gateway.tell_doors();
         gateway.sources.serving.store(true, Ordering::Relaxed);
         Ok(gateway)
     }
@@ -254,16 +253,6 @@ impl Gateway {
         let name = mqtt_unit(door, address);
         self.supervisor
             .start_critical(&name, Rank::Clients, move |stop| async move { broker.listen(door, listener, stop).await });
-    }
-
-    /// Says which certificates are shown, for the page that lists them.
-    fn tell_certificates(&self) {
-        let Settings { admin, broker, .. } = &self.settings;
-        let of_admin = admin.server.as_ref().filter(|_| admin.secure());
-        let of_admin = of_admin.map(|server| ("admin page", admin.certificate.is_none(), server.certificate()));
-        let of_broker = broker.tls.as_ref().and_then(|tls| Some((tls, tls.server.as_ref()?)));
-        let of_broker = of_broker.map(|(tls, server)| ("MQTT", tls.certificate.is_none(), server.certificate()));
-        self.sources.system.show_certificates(of_admin.into_iter().chain(of_broker).collect());
     }
 
     /// Serves the admin page by TLS where `settings` say so; by then there is a certificate.
@@ -282,18 +271,25 @@ impl Gateway {
         self.supervisor.start_critical("admin", Rank::Admin, move |stop| admin::serve(listener, tls, sources, stop));
     }
 
-    /// Has the command line know where to ask whether the gateway answers.
+    /// Says where the gateway listens and which certificates it shows: to the command line, which asks whether it answers there, and to
+    /// the page that lists them.
     fn tell_doors(&self) {
-        let fingerprint = |server: &Option<tls::Server>| server.as_ref().map(tls::Server::fingerprint);
-        let of_broker = self.settings.broker.tls.as_ref().and_then(|tls| fingerprint(&tls.server));
+        let Settings { admin, broker, .. } = &self.settings;
+        let of_page = admin.server.as_ref().filter(|_| admin.secure());
+        let of_page = of_page.map(|server| ("admin page", admin.certificate.is_none(), server.certificate()));
+        let of_broker = broker.tls.as_ref().and_then(|tls| Some((tls, tls.server.as_ref()?)));
+        let of_broker = of_broker.map(|(tls, server)| ("MQTT", tls.certificate.is_none(), server.certificate()));
+        let fingerprint =
+            |shown: &Option<(_, _, tls::Certificate)>| shown.as_ref().map(|shown| shown.2.fingerprint.clone());
         let mqtt = self.mqtt.iter().map(|((door, _), actual)| admin::Open {
             door: door.as_str(),
             address: *actual,
-            certificate: of_broker.clone().filter(|_| door.is_secure()),
+            certificate: fingerprint(&of_broker).filter(|_| door.is_secure()),
         });
-        let certificate = fingerprint(&self.settings.admin.server).filter(|_| self.settings.admin.secure());
+        let certificate = fingerprint(&of_page);
         let page = self.admin.map(|address| admin::Open { door: "page", address, certificate });
         *self.sources.open.lock().unwrap_or_else(PoisonError::into_inner) = mqtt.chain(page).collect();
+        self.sources.system.show_certificates(of_page.into_iter().chain(of_broker).collect());
     }
 
     /// Where MQTT clients can connect without TLS.

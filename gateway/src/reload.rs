@@ -85,7 +85,6 @@ impl Gateway {
         // What takes effect at the next start alone stays what it is.
         self.settings = Settings { gateway: self.settings.gateway.clone(), ..new };
         self.tell_doors();
-        self.tell_certificates();
         Ok(Reloaded { changes, plugins })
     }
 

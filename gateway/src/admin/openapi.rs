@@ -1,7 +1,5 @@
 //! The API's description (OpenAPI 3.1), made from the code, and the table of all routes.
 
-use std::sync::Arc;
-
 use axum::{Extension, Json};
 use utoipa::OpenApi;
 use utoipa::openapi::path::Operation;
@@ -9,7 +7,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, Secur
 use utoipa::openapi::{Content, OpenApi as Document, Ref, RefOr, ResponseBuilder};
 
 use super::problem::{self, Problem};
-use super::routes::{Access, Route, Routes, Verb};
+use super::routes::{Access, Route, Routes, Table, Verb};
 use super::{audit, clients, ledger, live, pages, uplinks};
 use crate::people::Role;
 
@@ -30,10 +28,10 @@ const BEARER: &str = "token";
         pages::overview::get_overview,
         pages::history::get_history,
         pages::configuration::get_configuration,
-        pages::configuration::change::post_check,
-        pages::configuration::change::post_apply,
-        pages::configuration::change::post_confirm,
-        pages::configuration::change::post_return,
+        pages::configuration::api::post_check,
+        pages::configuration::api::post_apply,
+        pages::configuration::api::post_confirm,
+        pages::configuration::api::post_return,
         pages::configuration::past::get_changes,
         pages::configuration::past::get_change,
         pages::configuration::past::post_restore,
@@ -98,13 +96,13 @@ pub(super) fn routes(routes: Routes) -> Routes {
 /// This description.
 #[utoipa::path(get, path = "/api/v1/openapi.json", tag = "api",
     responses((status = 200, description = "an OpenAPI document", body = Object)))]
-pub(super) async fn document(Extension(table): Extension<Arc<[Route]>>) -> Json<Document> {
+pub(super) async fn document(Extension(table): Extension<Table>) -> Json<Document> {
     Json(describe(&table))
 }
 
 /// Every route of this port, pages among them, with the role that it needs.
 #[utoipa::path(get, path = "/api/v1/routes", tag = "api", responses((status = 200, body = Vec<Route>)))]
-pub(super) async fn routes_table(Extension(table): Extension<Arc<[Route]>>) -> Json<Arc<[Route]>> {
+pub(super) async fn routes_table(Extension(table): Extension<Table>) -> Json<Table> {
     Json(table)
 }
 

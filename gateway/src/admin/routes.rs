@@ -69,6 +69,9 @@ pub(super) struct Route {
     pub(super) open_on_loopback: bool,
 }
 
+/// All routes of a door.
+pub(super) type Table = Arc<[Route]>;
+
 /// The routes of one door under construction.
 pub(super) struct Routes {
     router: Router<Arc<Sources>>,
@@ -146,7 +149,6 @@ impl Routes {
     }
 
     /// Adds what takes something away.
-    #[allow(dead_code, reason = "for pages that change things")]
     pub(super) fn delete<H, T>(self, path: &'static str, access: Access, handler: H) -> Self
     where
         H: Handler<T, Arc<Sources>>,
@@ -179,7 +181,7 @@ impl Routes {
     pub(super) fn into_router(self, sources: Arc<Sources>) -> Router {
         let Self { router, door, table } = self;
         let router = router.fallback(guard::nothing_there);
-        let router = router.layer(Extension(Arc::<[Route]>::from(table))).layer(Extension(door));
+        let router = router.layer(Extension(Table::from(table))).layer(Extension(door));
         let router = router.layer(Extension(Arc::clone(&sources)));
         router.with_state(sources).layer(from_fn_with_state(door, guard::headers))
     }

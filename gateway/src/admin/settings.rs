@@ -7,7 +7,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::StatusCode;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
 use tokio::sync::oneshot;
 
 use super::problem::Problem;
@@ -52,6 +54,8 @@ pub(super) struct Made {
     pub(super) moves: Option<Admin>,
     /// What was noticed.
     pub(super) checked: Option<Checked>,
+    /// Files that somebody has changed since: what is given back leaves them alone.
+    pub(super) left: Vec<String>,
 }
 
 /// The changes of the settings.
@@ -85,52 +89,39 @@ pub(super) async fn make(sources: &Arc<Sources>, wish: Wish) -> Result<Made, Pro
     run(sources, move |changes, sources, moving| {
         let within = wish.within.or(Some(CONFIRM_WITHIN));
         let (entry, checked) = changes.apply_to(wish.base.as_deref(), &wish.wanted, &wish.by, within)?;
-        let made = made(&entry, checked);
+        let moves = moves_to(&checked);
+        let made = Made { number: entry.number, moves, checked: Some(checked), left: Vec::new() };
         moving.tell(&made);
-        let Err(error) = ask_reload_now(sources) else {
-            return match wish.within {
-                Some(_) => Ok(made),
-                None => end(&changes.confirm(&wish.by)?, made.checked, sources),
-            };
-        };
-        let given_back = changes.give_back_now(State::Refused, "the gateway did not take it");
-        // It may have taken a part.
-        let _ = ask_reload_now(sources);
-        let rest = given_back.err().map(|error| format!("; nor could it be given back: {error}")).unwrap_or_default();
-        let number = made.number;
-        Err(ChangeError::Other(format!(
-            "change {number} is given back, for the gateway did not take it: {error}{rest}"
-        )))
+        match (ask_reload_now(sources), wish.within) {
+            (Ok(()), Some(_)) => Ok(made),
+            (Ok(()), None) => end(&changes.confirm(Some(made.number), &wish.by)?, made.checked, sources),
+            (Err(error), _) => Err(changes.not_taken(made.number, &error, || drop(ask_reload_now(sources)))),
+        }
     })
     .await
 }
 
-/// Keeps the change that is on trial.
-pub(super) async fn confirm(sources: &Arc<Sources>, by: String) -> Result<Made, Problem> {
-    run(sources, move |changes, sources, _| end(&changes.confirm(&by)?, None, sources)).await
+/// Keeps the change that is on trial; with a number, only if it is that one.
+pub(super) async fn confirm(sources: &Arc<Sources>, number: Option<u64>, by: String) -> Result<Made, Problem> {
+    run(sources, move |changes, sources, _| end(&changes.confirm(number, &by)?, None, sources)).await
 }
 
-/// Gives the change that is on trial back now.
-pub(super) async fn give_back(sources: &Arc<Sources>, by: String) -> Result<Made, Problem> {
+/// Gives the change that is on trial back now; with a number, only if it is that one.
+pub(super) async fn give_back(sources: &Arc<Sources>, number: Option<u64>, by: String) -> Result<Made, Problem> {
     run(sources, move |changes, sources, moving| {
         let pending = changes.pending()?.ok_or_else(|| "no change is on trial".to_owned())?;
         let old: Wanted = pending.files.iter().map(|(name, edit)| (name.clone(), edit.old.clone())).collect();
         let checked = changes.check(&old).ok();
-        let settled = changes.give_back_now(State::Returned, &format!("by {by}"))?;
-        let entry = settled.returned.unwrap_or(pending);
-        let made = match checked {
-            Some(checked) => made(&entry, checked),
-            None => Made { number: entry.number, moves: None, checked: None },
-        };
+        let settled = changes.give_back_now(number, State::Returned, &format!("by {by}"))?;
+        let moves = checked.as_ref().and_then(moves_to);
+        let number = settled.returned.unwrap_or(pending).number;
+        let made = Made { number, moves, checked, left: settled.changed_since };
         moving.tell(&made);
-        ask_reload_now(sources).map(|()| made).map_err(ChangeError::Other)
+        let heard = ask_reload_now(sources);
+        heard.map_err(|error| format!("change {number} is given back, but the gateway did not take it: {error}"))?;
+        Ok(made)
     })
     .await
-}
-
-fn made(entry: &Entry, checked: Checked) -> Made {
-    let moves = moves_to(&checked);
-    Made { number: entry.number, moves, checked: Some(checked) }
 }
 
 /// Where the admin port would be, if it would be another.
@@ -144,7 +135,7 @@ fn end(entry: &Entry, checked: Option<Checked>, sources: &Sources) -> Result<Mad
     let number = entry.number;
     let heard = ask_reload_now(sources);
     heard.map_err(|error| format!("change {number} is kept, but the gateway did not take it: {error}"))?;
-    Ok(Made { number, moves: None, checked })
+    Ok(Made { number, moves: None, checked, left: Vec::new() })
 }
 
 /// Where it is told that the admin port moves.
@@ -173,22 +164,41 @@ async fn run(
     }
 }
 
-/// Where to find the page from now on, in words. `host` is how it was reached so far.
-pub(super) fn whereto(admin: &Admin, host: &str, door: Door) -> String {
-    let Some(address) = admin.listen else {
-        return "there is no admin page from now on; `stile config confirm` on the gateway keeps that".to_owned();
-    };
-    let scheme = if admin.secure() { "https" } else { "http" };
-    let sign_in = match door {
-        Door::Secure { .. } if admin.secure() => "",
-        Door::Loopback { .. } if !admin.secure() => "",
-        _ => "; sign in there anew",
-    };
-    if address.port() == 0 {
-        return format!("the admin page moves to a port that the gateway's log names{sign_in}");
+/// How the page, or the API, was reached.
+#[derive(Debug, Clone)]
+pub(super) struct Reached {
+    door: Door,
+    /// The host that was asked for.
+    host: String,
+}
+
+impl<S: Sync> FromRequestParts<S> for Reached {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default().to_owned();
+        Ok(Self { door: Door::from_request_parts(parts, state).await?, host })
     }
-    let only_here = if address.ip().is_loopback() { ", which the gateway itself alone reaches" } else { "" };
-    format!("the admin page moves to {scheme}://{}/{only_here}{sign_in}", authority(address, host))
+}
+
+impl Reached {
+    /// Where to find the page from now on, in words.
+    pub(super) fn whereto(&self, admin: &Admin) -> String {
+        let Some(address) = admin.listen else {
+            return "there is no admin page from now on; `stile config confirm` on the gateway keeps that".to_owned();
+        };
+        let scheme = if admin.secure() { "https" } else { "http" };
+        let sign_in = match self.door {
+            Door::Secure { .. } if admin.secure() => "",
+            Door::Loopback { .. } if !admin.secure() => "",
+            _ => "; sign in there anew",
+        };
+        if address.port() == 0 {
+            return format!("the admin page moves to a port that the gateway's log names{sign_in}");
+        }
+        let only_here = if address.ip().is_loopback() { ", which the gateway itself alone reaches" } else { "" };
+        format!("the admin page moves to {scheme}://{}/{only_here}{sign_in}", authority(address, &self.host))
+    }
 }
 
 fn authority(address: SocketAddr, host: &str) -> String {
@@ -207,9 +217,9 @@ mod tests {
 
     #[test]
     fn where_the_page_moves_to_is_said_in_words() {
-        let to = |listen: Option<&str>, host, door| {
+        let to = |listen: Option<&str>, host: &str, door| {
             let admin = Admin { listen: listen.map(|address| address.parse().unwrap()), ..Admin::default() };
-            whereto(&admin, host, door)
+            Reached { door, host: host.to_owned() }.whereto(&admin)
         };
         let (plain, secure) = (Door::Loopback { port: 1 }, Door::Secure { port: 1 });
         let here = ", which the gateway itself alone reaches";

@@ -5,13 +5,13 @@ use super::trial::Trial;
 use super::{ChangeError, Changes, OnTrial, Settled};
 
 impl Changes {
-    /// Keeps the change that is on trial. From then on it stays, whatever comes.
+    /// Keeps the change that is on trial; with a number, only if it is that one. From then on it stays, whatever comes.
     ///
     /// # Errors
-    /// When there is none, its time has run out, or it can't be noted.
-    pub fn confirm(&self, by: &str) -> Result<Entry, ChangeError> {
+    /// When there is none, it is another, its time has run out, or it can't be noted.
+    pub fn confirm(&self, number: Option<u64>, by: &str) -> Result<Entry, ChangeError> {
         let _lock = self.lock()?;
-        let mut entry = self.pending()?.ok_or_else(|| "no change is on trial".to_owned())?;
+        let mut entry = self.meant(number)?;
         if entry.trial.as_ref().is_none_or(Trial::is_over) {
             let why = "its time has run out, and the settings of before are in force again; apply it anew";
             return Err(ChangeError::Other(format!("change {}: {why}", entry.number)));
@@ -30,17 +30,35 @@ impl Changes {
         Ok(entry)
     }
 
-    /// Gives the change that is on trial back now.
+    /// Gives the change that is on trial back now; with a number, only if it is that one.
     ///
     /// # Errors
-    /// When there is none, or files can't be written.
-    pub fn give_back_now(&self, state: State, note: &str) -> Result<Settled, ChangeError> {
+    /// When there is none, it is another, or files can't be written.
+    pub fn give_back_now(&self, number: Option<u64>, state: State, note: &str) -> Result<Settled, ChangeError> {
         let _lock = self.lock()?;
-        let mut entry = self.pending()?.ok_or_else(|| "no change is on trial".to_owned())?;
+        let mut entry = self.meant(number)?;
         let settled = self.give_back(&mut entry, state, note);
         match settled.error {
             Some(error) => Err(ChangeError::Other(error)),
             None => Ok(settled),
+        }
+    }
+
+    /// Gives a change back that the gateway did not take, and has it read its settings again: it may have taken a part. What
+    /// there is to be told of it.
+    pub fn not_taken(&self, number: u64, error: &str, read_again: impl FnOnce()) -> ChangeError {
+        let given_back = self.give_back_now(Some(number), State::Refused, "the gateway did not take it");
+        read_again();
+        let rest = given_back.err().map(|error| format!("; nor could it be given back: {error}")).unwrap_or_default();
+        ChangeError::Other(format!("change {number} is given back, for the gateway did not take it: {error}{rest}"))
+    }
+
+    /// The change that is on trial. Whoever has looked at one must not end another, which somebody has made since.
+    fn meant(&self, number: Option<u64>) -> Result<Entry, ChangeError> {
+        let entry = self.pending()?.ok_or_else(|| "no change is on trial".to_owned())?;
+        match number.filter(|number| *number != entry.number) {
+            Some(_) => Err(ChangeError::OnTrial { number: entry.number, by: entry.by }),
+            None => Ok(entry),
         }
     }
 

@@ -72,12 +72,17 @@ fn a_change_that_is_confirmed_stays_and_is_told_of() {
     assert_eq!(checked.changes.unwrap().len(), 3, "the gateway and two radios");
     setup.is_new();
     assert!(setup.changes.settle(false, None).on_trial.is_some(), "it is still on trial");
-    let kept = setup.changes.confirm("berta").unwrap();
+    // Another one was meant.
+    assert!(matches!(setup.changes.confirm(Some(7), "berta"), Err(ChangeError::OnTrial { number: 1, .. })));
+    let returned = setup.changes.give_back_now(Some(7), State::Returned, "by berta");
+    assert!(matches!(returned, Err(ChangeError::OnTrial { number: 1, .. })));
+    setup.is_new();
+    let kept = setup.changes.confirm(Some(1), "berta").unwrap();
     assert_eq!((kept.state, kept.note.as_str()), (State::Kept, "confirmed by berta"));
     let settled = setup.changes.settle(true, None);
     assert!(settled.returned.is_none() && settled.error.is_none());
     setup.is_new();
-    assert!(setup.changes.confirm("berta").is_err());
+    assert!(setup.changes.confirm(None, "berta").is_err());
     // Who may read the settings may read it, and no one else.
     let mode = |name: &str| fs::metadata(setup.path(name)).unwrap().mode() & 0o777;
     assert_eq!(
@@ -101,7 +106,7 @@ fn a_change_that_nobody_confirms_is_given_back_in_time_and_at_a_start() {
         assert_eq!(setup.states(), [State::Returned]);
         // Nothing more happens, and it can't be confirmed any more.
         assert!(setup.changes.settle(true, None).returned.is_none());
-        assert!(setup.changes.confirm("anna").is_err());
+        assert!(setup.changes.confirm(None, "anna").is_err());
     }
 }
 
@@ -127,7 +132,7 @@ fn a_power_cut_at_any_line_leaves_all_of_the_old_or_all_of_the_new() {
         setup.is_old();
         // The next change is not held up by what was left.
         setup.apply(&both(), minute()).unwrap();
-        setup.changes.confirm("anna").unwrap();
+        setup.changes.confirm(None, "anna").unwrap();
         again.settle(true, None);
         setup.is_new();
     }
@@ -144,7 +149,7 @@ fn a_change_that_was_not_written_to_its_end_can_not_be_confirmed() {
     let setup = setup();
     setup.apply(&both(), minute()).unwrap();
     fs::remove_file(setup.path("conf.d/b.toml")).unwrap();
-    let error = setup.changes.confirm("anna").unwrap_err();
+    let error = setup.changes.confirm(None, "anna").unwrap_err();
     assert!(error.to_string().contains("was not written to its end"), "{error}");
     setup.is_old();
     assert_eq!(setup.states(), [State::Refused]);
@@ -240,7 +245,7 @@ fn one_change_at_a_time_is_on_trial() {
     let (entry, _) = setup.apply(&other, minute()).unwrap();
     assert_eq!(entry.files["stile.toml"].old.as_deref(), Some(OLD));
     assert_eq!(setup.states(), [State::Pending, State::Returned]);
-    setup.changes.give_back_now(State::Refused, "the gateway did not take it").unwrap();
+    setup.changes.give_back_now(None, State::Refused, "the gateway did not take it").unwrap();
     setup.is_old();
     assert_eq!(setup.states(), [State::Refused, State::Returned]);
 }
@@ -286,7 +291,7 @@ fn any_kept_state_can_be_gone_back_to() {
         }
         setup.apply(&wanted, if n == 2 { minute() } else { None }).unwrap();
         if n == 2 {
-            setup.changes.give_back_now(State::Returned, "").unwrap();
+            setup.changes.give_back_now(None, State::Returned, "").unwrap();
         }
     }
     let after = |number| setup.changes.as_after(number).unwrap();

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use super::install::{Candidate, Refused, Wish, roll_back, starts};
 use super::site::{Site, explain, regular};
 use super::{Plugins, edit};
-use crate::changes::{CONFIRM_WITHIN, ChangeError, Changes, State, Wanted};
+use crate::changes::{CONFIRM_WITHIN, ChangeError, Changes, Wanted};
 use crate::component::{MAX_BYTES, fingerprint, has_text, plain, read};
 use crate::config::{self, MASK};
 
@@ -242,16 +242,11 @@ impl Desk<'_> {
     /// Writes settings and has the gateway take them; gives them back where it does not.
     fn change(&self, wanted: &Wanted) -> Result<(), DeskError> {
         let (entry, _) = self.changes.apply(wanted, self.by, Some(CONFIRM_WITHIN))?;
-        let Err(error) = (self.reload)() else {
-            self.changes.confirm(self.by)?;
-            return Ok(());
-        };
-        let given_back = self.changes.give_back_now(State::Refused, "the gateway did not take it");
-        // It may have taken a part.
-        let _ = (self.reload)();
-        let rest = given_back.err().map(|error| format!("; nor could it be given back: {error}")).unwrap_or_default();
-        let number = entry.number;
-        Err(DeskError::Failed(format!("change {number} is given back, for the gateway did not take it: {error}{rest}")))
+        match (self.reload)() {
+            Ok(()) => self.changes.confirm(Some(entry.number), self.by).map(drop)?,
+            Err(error) => return Err(self.changes.not_taken(entry.number, &error, || drop((self.reload)())).into()),
+        }
+        Ok(())
     }
 
     fn is_loaded(&self, name: &str) -> Result<(), DeskError> {

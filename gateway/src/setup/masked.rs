@@ -6,7 +6,7 @@ use toml_edit::{DocumentMut, Item, TableLike, Value};
 
 use crate::config::{MASK, Settings};
 
-/// Keys whose texts are secrets, wherever they stand but in the settings of plugins.
+/// Keys whose values are secrets, wherever they stand but in the settings of plugins.
 const SECRETS: [&str; 4] = ["password", "password-hash", "token", "shared-access-key"];
 
 /// Deeper than any settings are.
@@ -88,7 +88,7 @@ fn each_table(item: &mut Item, each: &mut dyn FnMut(&mut dyn TableLike)) {
 
 fn mask_keys(table: &mut dyn TableLike, depth: usize) {
     for (key, item) in table.iter_mut() {
-        if SECRETS.contains(&key.get()) && item.is_str() {
+        if SECRETS.contains(&key.get()) && item.is_value() {
             mask(item);
         } else if depth > 0 {
             each_table(item, &mut |inner| mask_keys(inner, depth - 1));

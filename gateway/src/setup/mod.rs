@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 pub use self::pieces::{radio, with_gateway_id};
 pub use self::shown::shown;
 use crate::config::{self, FileUser, MASK, Settings};
-use crate::password;
+use crate::password::{self, Hash};
 
 /// The longest file taken, in bytes.
 pub const FILE_MAX_BYTES: u64 = 16 << 20;
@@ -142,15 +142,15 @@ impl SetUp {
         self.users.as_deref().map_or(Ok(Vec::new()), masked::names)
     }
 
-    /// Its users. Those whose password was left out get a new one.
+    /// Its users. Those whose password was left out get a new one, which `hash` hashes.
     ///
     /// # Errors
     /// In words, when there is something wrong with them.
-    pub fn users(&self) -> Result<Users, String> {
+    pub fn users(&self, mut hash: impl FnMut(&str) -> Result<Hash, String>) -> Result<Users, String> {
         let Some(text) = &self.users else { return Ok(Users::default()) };
         let (text, passwords) = masked::fill_in(text, || {
             let password = password::generate()?;
-            Ok((password::Hash::of(&password)?.expose().to_owned(), password))
+            Ok((hash(&password)?.expose().to_owned(), password))
         })?;
         let all = config::parse_users(Path::new("users.toml"), &text).map_err(|problems| problems.to_string())?;
         Ok(Users { all, passwords: passwords.into_iter().collect() })

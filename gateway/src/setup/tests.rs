@@ -54,6 +54,9 @@ fn secrets_are_left_out_whatever_they_are_and_wherever_they_stand() {
     assert!(masked.contains(&format!("pin = \"{MASK}\" # kept\nlimit = 3\n")), "{masked}");
     let whole = |name: &str| masked.lines().any(|line| line.starts_with(name) && line.contains(MASK));
     assert!(masked.contains("port = 1883") && whole("whole") && whole("hidden"), "{masked}");
+    // What is no text was meant as one.
+    let numbers = "[[broker.user]]\nname = \"a\"\npassword = 4711\n[[uplink]]\ntoken = [4712]\n";
+    assert!(!masked::settings(numbers, &Settings::default()).unwrap().contains("471"));
     // It can be read, and nothing says of a plugin that is not in force that a number is no secret.
     let nothing_known = masked::settings(&masked, &Settings::default()).unwrap();
     assert!(!nothing_known.contains("1883") && !nothing_known.contains(" 3\n"), "{nothing_known}");
@@ -76,9 +79,9 @@ fn comments_that_look_like_settings_are_left_out_and_texts_that_look_like_commen
 #[test]
 fn users_come_back_with_their_hashes_or_with_new_passwords() {
     assert_eq!(set_up().user_names().unwrap(), ["berta"]);
-    let Users { all, passwords } = set_up().users().unwrap();
+    let Users { all, passwords } = set_up().users(Hash::of).unwrap();
     assert_eq!((all.len(), all[0].user.name.as_str(), passwords.len()), (1, "berta", 0));
-    let Users { all, passwords } = set_up().without_secrets(&shown()).unwrap().users().unwrap();
+    let Users { all, passwords } = set_up().without_secrets(&shown()).unwrap().users(Hash::of).unwrap();
     let config::Credential::Hash(hash) = &all[0].user.credential else { panic!("no hash") };
     assert!(hash.verify(passwords["berta"].as_bytes()));
     assert_eq!(all[0].user.allowed.as_ref().unwrap().groups, ["devices"]);

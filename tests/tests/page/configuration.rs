@@ -156,6 +156,45 @@ fn a_change_that_nobody_confirms_comes_back_by_itself_and_one_that_is_returned_a
 }
 
 #[test]
+fn a_trial_is_ended_by_whoever_has_seen_it_and_what_was_changed_since_stays() {
+    let mut world = World::new();
+    assert_eq!(world.apply(RADIO, 3600).status, 200);
+    let page = world.anna.get("/configuration").text();
+    assert!(page.contains("<input type=\"hidden\" name=\"number\" value=\"1\">"), "{page}");
+    assert_eq!(world.form("/configuration/return", &[("number", "1")]).leads_to(), "/");
+    assert_eq!(world.apply(RADIO, 3600).json()["number"], 2);
+    // A page that was loaded before does not end what it has not shown.
+    for ended in ["confirm", "return"] {
+        let page = world.form(&format!("/configuration/{ended}"), &[("number", "1")]);
+        assert!(page.status == 409 && page.text().contains("change 2 by anna is on trial"), "{}", page.text());
+        assert_eq!(world.api(&format!("{ended}?number=1"), &json!({})).status, 409);
+    }
+    assert_eq!(world.configuration()["trial"]["number"], 2);
+    let by_hand = world.with("# By hand.\n");
+    std::fs::write(world.path("stile.toml"), &by_hand).unwrap();
+    // From a page that can't be asked for again, it leads to the one above.
+    let referer = [("Referer", "http://gateway/configuration/review"), ("X-CSRF-Token", world.csrf.as_str())];
+    let form = [&referer[..], &[("Content-Type", "application/x-www-form-urlencoded")]].concat();
+    let returned = world.anna.ask("POST", "/configuration/return", &form, "number=2");
+    assert_eq!(returned.leads_to(), "/configuration", "{}", returned.text());
+    let page = world.anna.get("/configuration").text();
+    assert!(page.contains("Somebody has changed stile.toml since"), "{page}");
+    assert_eq!(world.text(), by_hand);
+}
+
+#[test]
+fn a_file_that_can_not_go_is_still_to_go_when_that_is_refused() {
+    let mut world = World::new();
+    let user = "[[broker.user]]\nname = \"ops\"\npassword = \"s3cret-of-ops\"\ngroups = [\"g\"]\n";
+    let files = json!({ "conf.d/g.toml": "[[broker.group]]\nname = \"g\"\n", "stile.toml": world.with(user) });
+    let made = world.api("apply", &json!({ "files": files }));
+    assert_eq!(made.status, 200, "{}", made.text());
+    let page = world.form("/configuration/review", &[("gone", "conf.d/g.toml")]);
+    let kept = "<input type=\"hidden\" name=\"gone\" value=\"conf.d/g.toml\">";
+    assert!(page.status == 422 && page.text().contains(kept), "{}", page.text());
+}
+
+#[test]
 fn a_change_by_the_command_line_is_told_of_and_confirmed_on_the_page() {
     let mut world = World::new();
     std::fs::write(world.path("wanted.toml"), world.with(RADIO)).unwrap();
@@ -255,6 +294,10 @@ fn who_is_no_admin_sees_no_secret_and_changes_nothing() {
         assert!(answer.status == 200 && text.contains("********") && text.contains("ops"), "{path}: {text}");
         assert!(!text.contains("s3cret"), "{path}: {text}");
     }
+    // A stamp of the files would tell whether a guess of a secret is right.
+    assert_eq!(olga.get("/api/v1/configuration").json()["base"], Value::Null);
+    let base = world.base();
+    assert!(!olga.get("/configuration").text().contains(&base) && base.len() == 32, "{base}");
     assert!(world.anna.get("/configuration").text().contains("s3cret-of-ops"));
     let csrf = olga.get("/account").csrf();
     for path in ["review", "apply", "confirm", "return", "export", "import"] {
@@ -323,6 +366,21 @@ fn a_set_up_leaves_sealed_or_without_secrets_and_comes_back() {
     assert_eq!((taken.status, &taken.json()["users"][0]), (200, &"User berta added".into()), "{}", taken.text());
     assert!(world.has_radio() && world.text() == with);
     assert_eq!(world.api("confirm", &json!({})).status, 204);
+}
+
+#[test]
+fn users_of_a_set_up_are_told_of_with_their_new_passwords_though_its_settings_are_refused() {
+    let mut world = World::new();
+    let main = world.path("stile.toml");
+    let (code, _, error) = check(&["user", "add", "berta", "--all", "--config", main.to_str().unwrap()]);
+    assert_eq!(code, 0, "{error}");
+    let open = world.api("export", &json!({})).text();
+    assert_eq!(check(&["user", "remove", "berta", "--config", main.to_str().unwrap()]).0, 0);
+    let refused = world.api("import", &json!({ "set_up": open }));
+    let told = refused.text();
+    assert!(refused.status == 409 && told.contains("the files say that already"), "{told}");
+    assert!(told.contains("User berta added; password, shown this once: "), "{told}");
+    assert!(world.anna.get("/broker/users").text().contains("berta"));
 }
 
 #[test]

@@ -154,12 +154,7 @@ fn make(changes: &Changes, wanted: &Wanted, how: &How) -> Result<(), ChangeError
     let number = entry.number;
     match place.as_deref().map_or(Ok(false), reload) {
         Err(error) if entry.state == State::Pending => {
-            let given_back = changes.give_back_now(State::Refused, "the gateway did not take it");
-            // It may have taken a part.
-            let _ = place.as_deref().map(reload);
-            let rest =
-                given_back.err().map(|error| format!("\nnor could it be given back: {error}")).unwrap_or_default();
-            Err(format!("change {number} is given back, for the running gateway did not take it: {error}{rest}").into())
+            Err(changes.not_taken(number, &error, || drop(place.as_deref().map(reload))))
         }
         Err(error) => {
             Err(format!("change {number} is written, but the running gateway did not take it: {error}").into())
@@ -169,12 +164,12 @@ fn make(changes: &Changes, wanted: &Wanted, how: &How) -> Result<(), ChangeError
             Ok(())
         }
         Ok(false) => {
-            changes.confirm("the command line: no gateway was running")?;
+            changes.confirm(Some(number), "the command line: no gateway was running")?;
             say(&format!("change {number} is kept: no gateway is running here, and the next start takes it"));
             Ok(())
         }
         Ok(true) if how.no_trial => {
-            changes.confirm(&who())?;
+            changes.confirm(Some(number), &who())?;
             say(&format!("change {number} is in force and kept"));
             Ok(())
         }
@@ -188,13 +183,13 @@ fn make(changes: &Changes, wanted: &Wanted, how: &How) -> Result<(), ChangeError
 
 pub(super) fn confirm(arguments: &Confirm) -> ExitCode {
     let changes = arguments.which.changes();
-    end(&arguments.which, "is kept", || changes.confirm(&who()))
+    end(&arguments.which, "is kept", || changes.confirm(None, &who()))
 }
 
 pub(super) fn give_back(arguments: &Return) -> ExitCode {
     let changes = arguments.which.changes();
     end(&arguments.which, "is given back", || {
-        let settled = changes.give_back_now(State::Returned, &format!("by {}", who()))?;
+        let settled = changes.give_back_now(None, State::Returned, &format!("by {}", who()))?;
         settled.changed_since.iter().for_each(|file| say(&format!("{file}: changed since, and left as it is")));
         settled.returned.ok_or_else(|| ChangeError::Other("no change is on trial".to_owned()))
     })

@@ -10,6 +10,7 @@ use crate::changes::{Changes, Wanted};
 use crate::cli::socket::{self, Which};
 use crate::cli::text::visible;
 use crate::cli::{complain, fail, runtime, say, wrong_settings};
+use crate::password::Hash;
 use crate::setup::{FILE_MAX_BYTES, SetUp, SetUpError, Users};
 use crate::users::UsersFile;
 use crate::whole_file;
@@ -149,7 +150,7 @@ fn read_set_up(arguments: &Import) -> Result<SetUp, String> {
 }
 
 fn add_users(set_up: &SetUp, changes: &Changes, arguments: &Import, wanted: &Wanted) -> Result<(), String> {
-    let Users { all: users, passwords } = set_up.users()?;
+    let Users { all: users, passwords } = set_up.users(Hash::of)?;
     if users.is_empty() {
         return Ok(());
     }

@@ -1,9 +1,10 @@
 //! The settings: what they say, what a change of them would do, changes of before, and the whole set-up as one file.
 //!
-//! `verdict.rs` says what a text would be, `given.rs` reads forms, `change.rs` makes changes and ends their trials, `past.rs` shows
-//! those of before, `whole.rs` gives and takes set-ups. Files are written by `changes` alone, by way of `admin/settings.rs`.
+//! `verdict.rs` says what a text would be, `given.rs` reads forms, `change.rs` makes changes and ends their trials, as `api.rs` does for
+//! programs, `past.rs` shows those of before, `whole.rs` gives and takes set-ups. Files are written by `changes` alone, by way of `admin/settings.rs`.
 
-pub(in crate::admin) mod change;
+pub(in crate::admin) mod api;
+mod change;
 mod given;
 pub(in crate::admin) mod past;
 mod verdict;
@@ -19,7 +20,7 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use self::change::{post_apply, post_check, post_confirm, post_return};
+use self::api::{post_apply, post_check, post_confirm, post_return};
 use self::past::{Past, get_change, get_changes, post_restore};
 use self::verdict::Verdict;
 use self::whole::{post_export, post_import};
@@ -73,8 +74,9 @@ pub(in crate::admin) struct Configuration {
     masked: bool,
     /// Why nothing is shown, if so.
     hidden: Option<&'static str>,
-    /// Goes along with a change, which is refused where the files are others by then.
-    base: String,
+    /// Goes along with a change, which is refused where the files are others by then. None for those who are no admin: it is made of
+    /// secrets too, which could be guessed by it.
+    base: Option<String>,
     /// Why the gateway may not write them; none where it may.
     read_only: Option<String>,
     /// The change that is on trial.
@@ -86,8 +88,8 @@ const UNREADABLE: &str = "a file is no TOML, so nobody can tell what in it is se
 /// Gathers it. Waits for the disk.
 fn gather(changes: &Changes, sources: &Sources, caller: &Caller) -> Result<Configuration, Problem> {
     let texts = changes.texts().map_err(Problem::failed)?;
-    let base = changes::stamp(&texts);
     let masked = !sees_secrets(caller);
+    let base = (!masked).then(|| changes::stamp(&texts));
     let shown = if masked { without_secrets(changes, &texts) } else { Some(texts) };
     Ok(Configuration {
         main: changes.main_name().to_owned(),

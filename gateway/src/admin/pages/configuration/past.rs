@@ -6,21 +6,21 @@ use std::sync::Arc;
 use askama::Template;
 use axum::Json;
 use axum::extract::{Form, Path, State};
-use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::change::{Applied, Asker, applied, nothing_done, reviewed};
+use super::api::{Applied, applied};
+use super::change::{Asker, nothing_done, reviewed};
 use super::given::Given;
 use super::verdict::Difference;
 use super::{UNREADABLE, sees_secrets, without_secrets};
+use crate::admin::Sources;
 use crate::admin::pages::shown::minute;
 use crate::admin::pages::{Frame, Input, show};
 use crate::admin::problem::Problem;
-use crate::admin::settings::with_changes;
+use crate::admin::settings::{Reached, with_changes};
 use crate::admin::trust::Caller;
-use crate::admin::{Door, Sources};
 use crate::changes::{Changes, Edit, Entry, State as Ended};
 
 /// A change that was made.
@@ -166,12 +166,10 @@ pub(in crate::admin) struct Restore {
 
 /// What going back would do.
 pub(super) async fn restore_form(
-    (frame, caller, door): (Frame, Caller, Door),
+    asker: Asker,
     State(sources): State<Arc<Sources>>,
-    headers: HeaderMap,
     Form(Restore { number, .. }): Form<Restore>,
 ) -> Result<Response, Problem> {
-    let asker = Asker::new(frame, caller, door, &headers);
     let done = with_changes(&sources, move |changes, sources| {
         let wanted = changes.as_after(number).map_err(Problem::not_found)?;
         let title = match number {
@@ -207,16 +205,15 @@ pub(in crate::admin) async fn get_change(
     responses((status = 200, body = Applied), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(in crate::admin) async fn post_restore(
     State(sources): State<Arc<Sources>>,
-    asker: (Caller, Door),
-    headers: HeaderMap,
+    asker: (Caller, Reached),
     Input(Restore { number, confirm_within_seconds }): Input<Restore>,
 ) -> Result<Response, Problem> {
     let wanted = with_changes(&sources, move |changes, _| changes.as_after(number).map_err(Problem::not_found));
-    applied(&sources, asker, &headers, (None, wanted.await?, confirm_within_seconds)).await
+    applied(&sources, asker, (None, wanted.await?, confirm_within_seconds)).await
 }
 
 impl OneChange {
-    /// The state in which it can't be gone back to what it has left.
+    /// Whether what it has left is there to go back to.
     fn is_kept(&self) -> bool {
         self.change.state == Ended::Kept.as_str()
     }

@@ -4,21 +4,22 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::{Form, State};
-use axum::http::{HeaderMap, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
+use tokio::runtime::Handle;
 use utoipa::ToSchema;
 
 use super::change::{Asker, nothing_done, refuse_masks, reviewed};
 use super::given::Given;
+use crate::admin::Sources;
 use crate::admin::audit::Did;
-use crate::admin::pages::{Frame, Input};
+use crate::admin::pages::Input;
 use crate::admin::problem::Problem;
-use crate::admin::settings::{Wish, changes, make, trial_of, whereto, with_changes};
+use crate::admin::settings::{Made, Reached, Wish, changes, make, trial_of, with_changes};
 use crate::admin::trust::Caller;
-use crate::admin::{Door, Sources};
-use crate::changes::{CONFIRM_WITHIN, Wanted, stamp};
+use crate::changes::{CONFIRM_WITHIN, Wanted};
 use crate::setup::{SetUp, Users};
 use crate::users::UsersFile;
 
@@ -108,17 +109,14 @@ async fn open(sources: &Arc<Sources>, set_up: String, passphrase: String) -> Res
 
 /// What taking it would do.
 pub(super) async fn import_form(
-    (frame, caller, door): (Frame, Caller, Door),
+    asker: Asker,
     State(sources): State<Arc<Sources>>,
-    headers: HeaderMap,
     Form(Import { set_up, passphrase, .. }): Form<Import>,
 ) -> Result<Response, Problem> {
     let (set_up, wanted) = open(&sources, set_up, passphrase).await?;
-    let asker = Asker::new(frame, caller, door, &headers);
     let done = with_changes(&sources, move |changes, sources| {
         let title = format!("The set-up of {}, made {}", set_up.gateway, set_up.made);
-        let base = Some(stamp(&changes.texts().map_err(Problem::failed)?));
-        reviewed((changes, sources), asker, Given { base, wanted, users: set_up.users }, &title, None)
+        reviewed((changes, sources), asker, Given { base: None, wanted, users: set_up.users }, &title, None)
     });
     nothing_done(done.await)
 }
@@ -132,23 +130,52 @@ fn of_users(users: String) -> SetUp {
     SetUp::of("", "", &BTreeMap::new(), Some(users))
 }
 
+/// Makes a change, when the users that come with it are added. Those first: settings may be refused because nobody could connect.
+/// They stay, whatever becomes of the settings; so each is told of, and each new password, also where these are refused.
+pub(super) async fn make_with_users(
+    sources: &Arc<Sources>,
+    wish: Wish,
+    users: Option<String>,
+) -> Result<(Made, Vec<String>), Problem> {
+    refuse_masks(&wish.wanted)?;
+    let users = match users {
+        Some(users) => add_users(sources, users, wish.wanted.clone()).await?,
+        None => Vec::new(),
+    };
+    match make(sources, wish).await {
+        Ok(made) => Ok((made, users)),
+        Err(problem) => Err(with_words(problem, &users)),
+    }
+}
+
+fn with_words(problem: Problem, users: &[String]) -> Problem {
+    let detail = users.iter().fold(problem.detail, |detail, user| format!("{detail}. {user}"));
+    Problem { detail, ..problem }
+}
+
 /// Adds users who are not there yet, and says who was, with the password of those who had none.
-pub(super) async fn add_users(sources: &Arc<Sources>, users: String, wanted: Wanted) -> Result<Vec<String>, Problem> {
-    let owned = Arc::clone(sources);
-    let added = sources.page.trust.in_turn(move || {
-        let Users { all, passwords } = of_users(users).users()?;
+async fn add_users(sources: &Arc<Sources>, users: String, wanted: Wanted) -> Result<Vec<String>, Problem> {
+    let runtime = Handle::current();
+    let added = with_changes(sources, move |changes, sources| {
         // It also sees whether the settings are good but for users.
-        let file = UsersFile::of(&changes(&owned).map_err(|problem| problem.detail)?.data_dir_of(&wanted)?);
+        let file = UsersFile::of(&changes.data_dir_of(&wanted).map_err(Problem::bad)?);
+        // Each in its turn: clients are not to wait until all of many are hashed.
+        let hash = |password: &str| runtime.block_on(sources.page.trust.hash(password.to_owned()));
+        let Users { all, passwords } = of_users(users).users(hash).map_err(Problem::bad)?;
         let word = |name: String| match passwords.get(&name) {
             Some(password) => format!("User {name} added; password, shown this once: {password}"),
             None => format!("User {name} added"),
         };
-        Ok::<_, String>(file.add_new(all)?.into_iter().map(word).collect())
+        Ok(file.add_new(all).map_err(Problem::bad)?.into_iter().map(word).collect::<Vec<String>>())
     });
-    let added = added.await.map_err(Problem::failed)?.map_err(Problem::bad)?;
-    let told = sources.broker.reload_users().await;
-    told.map_err(|problems| Problem::failed(format!("users are written, but could not be read: {problems}")))?;
-    Ok(added)
+    let added = added.await?;
+    match sources.broker.reload_users().await {
+        Ok(()) => Ok(added),
+        Err(problems) => {
+            let problem = Problem::failed(format!("users are written, but could not be read: {problems}"));
+            Err(with_words(problem, &added))
+        }
+    }
 }
 
 /// A set-up that was taken.
@@ -169,21 +196,15 @@ pub(in crate::admin) struct Imported {
     responses((status = 200, body = Imported), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(in crate::admin) async fn post_import(
     State(sources): State<Arc<Sources>>,
-    (caller, door): (Caller, Door),
-    headers: HeaderMap,
+    (caller, reached): (Caller, Reached),
     Input(Import { set_up, passphrase, confirm_within_seconds }): Input<Import>,
 ) -> Result<Response, Problem> {
     let within = confirm_within_seconds.map_or(Ok(CONFIRM_WITHIN), trial_of)?;
     let (set_up, wanted) = open(&sources, set_up, passphrase).await?;
-    refuse_masks(&wanted)?;
-    let users = match set_up.users {
-        Some(users) => add_users(&sources, users, wanted.clone()).await?,
-        None => Vec::new(),
-    };
-    let made = make(&sources, Wish { within: Some(within), ..Wish::of(&caller, None, wanted) }).await?;
+    let wish = Wish { within: Some(within), ..Wish::of(&caller, None, wanted) };
+    let (made, users) = make_with_users(&sources, wish, set_up.users).await?;
     let (number, confirm_within_seconds) = (made.number, within.as_secs());
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let moves = made.moves.as_ref().map(|admin| whereto(admin, host, door));
+    let moves = made.moves.as_ref().map(|admin| reached.whereto(admin));
     let did = Extension(Did::at(format!("imported a set-up: change {number}, on trial")));
     Ok((did, Json(Imported { number, confirm_within_seconds, users, moves })).into_response())
 }

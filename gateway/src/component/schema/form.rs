@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value};
 
-use super::Schema;
+use super::{Schema, look};
 use crate::component::plain;
 
 /// The most fields; what is beyond them stays as it is.
@@ -66,7 +66,7 @@ pub struct Unread {
 impl Field {
     /// Its name in a form: a JSON Pointer.
     pub fn name(&self) -> String {
-        self.at.iter().map(|key| format!("/{}", key.replace('~', "~0").replace('/', "~1"))).collect()
+        pointer(&self.at)
     }
 
     /// Its name for people: keys with points between them.
@@ -260,11 +260,13 @@ impl<'a> Form<'a> {
     fn add(&mut self, schema: &Value, at: &[String], required: bool) {
         let pointer = pointer(at);
         let (value, masked) = (self.settings.pointer(&pointer), self.masked.pointer(&pointer));
-        let mut kind = kind(schema);
-        let hidden = masked != value && kind == Kind::Text;
-        if hidden || secret(schema) {
-            kind = Kind::Secret;
-        }
+        let hidden = masked != value;
+        let mut kind = match kind(schema) {
+            Kind::Text if hidden || look::secret(schema) => Kind::Secret,
+            // Of JSON alone the mask can be sent back.
+            _ if hidden => Kind::Json,
+            kind => kind,
+        };
         if !value.is_none_or(|value| fits(&kind, value)) {
             kind = Kind::Json;
         }
@@ -289,10 +291,6 @@ impl<'a> Form<'a> {
 
 fn pointer(at: &[String]) -> String {
     at.iter().map(|key| format!("/{}", key.replace('~', "~0").replace('/', "~1"))).collect()
-}
-
-fn secret(schema: &Value) -> bool {
-    super::look::secret(schema) && kind(schema) == Kind::Text
 }
 
 /// The kind of a part whose references are followed.
@@ -341,118 +339,4 @@ fn fits(kind: &Kind, value: &Value) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    const MASK: &str = "***";
-
-    fn schema() -> Schema {
-        Schema::new(json!({
-            "$defs": {
-                "Format": { "oneOf": [{ "const": "hex", "type": "string" }, { "const": "bytes", "type": "string" }] },
-                "Source": { "type": "object", "additionalProperties": false, "properties": {
-                    "format": { "$ref": "#/$defs/Format", "description": "What payloads are." },
-                    "level": { "type": "integer", "default": 1 } } },
-            },
-            "type": "object", "additionalProperties": false, "required": ["width"],
-            "properties": {
-                "width": { "type": "number" },
-                "window": { "type": ["string", "null"] },
-                "retain": { "type": "boolean", "default": true },
-                "key": { "type": "string", "writeOnly": true },
-                "source": { "$ref": "#/$defs/Source", "description": "Where it is." },
-                "maybe": { "anyOf": [{ "$ref": "#/$defs/Source" }, { "type": "null" }] },
-                "fields": { "type": "object", "additionalProperties": { "type": "number" } },
-            },
-        }))
-    }
-
-    fn filled(settings: &Value, given: &[(&str, &str)]) -> Result<Value, Vec<Unread>> {
-        let fields = schema().form(settings, MASK);
-        let find = |name: &str| given.iter().find(|(own, _)| *own == name).map(|(_, value)| *value);
-        Schema::filled(&fields, settings, MASK, find)
-    }
-
-    #[test]
-    fn each_part_has_a_field_of_its_kind_and_secrets_are_not_in_it() {
-        let settings = json!({ "width": 2, "key": "hidden", "source": { "format": "hex" }, "fields": { "/t": 1 } });
-        let fields = schema().form(&settings, MASK);
-        let choice = Kind::Choice(vec!["hex".to_owned(), "bytes".to_owned()]);
-        let mut found: Vec<_> =
-            fields.iter().map(|field| (field.label(), field.kind.clone(), field.value.as_str())).collect();
-        // The schema's order is that of its text or of the keys, as JSON is read.
-        found.sort_by(|a, b| a.0.cmp(&b.0));
-        let wanted = [
-            ("fields", Kind::Json, "{\n  \"/t\": 1\n}"),
-            ("key", Kind::Secret, ""),
-            ("maybe", Kind::Json, ""),
-            ("retain", Kind::Boolean, ""),
-            ("source.format", choice, "hex"),
-            ("source.level", Kind::Integer, ""),
-            ("width", Kind::Number, "2"),
-            ("window", Kind::Text, ""),
-        ];
-        assert_eq!(found, wanted.map(|(label, kind, value)| (label.to_owned(), kind, value)));
-        let by_name = |name: &str| fields.iter().find(|field| field.name() == name).unwrap();
-        assert!(by_name("/width").required && !by_name("/source/level").required && by_name("/key").is_set);
-        assert_eq!(by_name("/source/format").description, "What payloads are.");
-        assert_eq!(by_name("/retain").default.as_deref(), Some("true"));
-    }
-
-    #[test]
-    fn what_is_filled_in_becomes_settings_and_what_is_left_stays() {
-        let old = json!({ "width": 2, "key": "hidden", "source": { "format": "hex" }, "beyond": [1] });
-        let given = [
-            ("/width", "2.5"),
-            ("/key", ""),
-            ("/source/format", ""),
-            ("/source/level", ""),
-            ("/retain", "false"),
-            ("/fields", "{\"/t\": 0.5}"),
-            ("/window", "10s"),
-        ];
-        let new = filled(&old, &given).unwrap();
-        let wanted = json!({ "width": 2.5, "key": "hidden", "retain": false, "fields": { "/t": 0.5 }, "window": "10s",
-            "beyond": [1] });
-        assert_eq!(new, wanted);
-        assert_eq!(filled(&old, &[("/width", "2")]).unwrap(), old);
-        assert_eq!(filled(&json!({}), &[("/source/level", "3")]).unwrap(), json!({ "source": { "level": 3 } }));
-    }
-
-    #[test]
-    fn what_can_not_be_read_is_named() {
-        let given = [
-            ("/width", "wide"),
-            ("/source/level", "1.5"),
-            ("/source/format", "octal"),
-            ("/retain", "yes"),
-            ("/fields", "{"),
-        ];
-        let mut unread: Vec<_> = filled(&json!({}), &given).unwrap_err().into_iter().map(|one| one.name).collect();
-        unread.sort();
-        assert_eq!(unread, ["/fields", "/retain", "/source/format", "/source/level", "/width"]);
-    }
-
-    #[test]
-    fn secrets_within_json_stay_or_are_written_anew() {
-        let schema = Schema::new(json!({ "type": "object", "additionalProperties": {
-            "type": "object", "properties": { "key": { "type": "string", "writeOnly": true }, "at": { "type": "integer" } } } }));
-        let settings = json!({ "a": { "key": "hidden", "at": 1 } });
-        let fields = schema.form(&settings, MASK);
-        let [field] = &fields[..] else { panic!("{fields:?}") };
-        assert!(field.kind == Kind::Json && field.name().is_empty() && !field.value.contains("hidden"));
-        let fill = |text: &str| Schema::filled(&fields, &settings, MASK, |_| Some(text));
-        assert_eq!(fill(&field.value.replace('\n', "\r\n")).unwrap(), settings);
-        assert!(fill(&field.value.replace('1', "2")).unwrap_err()[0].what.contains("anew"));
-        assert_eq!(fill(r#"{ "a": { "key": "new" } }"#).unwrap(), json!({ "a": { "key": "new" } }));
-    }
-
-    #[test]
-    fn a_value_of_another_kind_is_shown_as_it_is() {
-        let fields = schema().form(&json!({ "width": "wide", "source": 7 }), MASK);
-        let kind = |label: &str| fields.iter().find(|field| field.label() == label).map(|field| field.kind.clone());
-        assert_eq!((kind("width"), kind("source")), (Some(Kind::Json), Some(Kind::Json)));
-    }
-}
+mod tests;

@@ -13,6 +13,20 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// What the system says; the file is what it was.
 pub(crate) fn write(path: &Path, bytes: &[u8], mode: u32, model: &Path) -> io::Result<()> {
+    write_after(path, bytes, mode, model, || Ok(()))
+}
+
+/// The same. `before` is done when all of it is on the disk, right before it takes its place.
+///
+/// # Errors
+/// What the system or `before` says; the file is what it was.
+pub(crate) fn write_after(
+    path: &Path,
+    bytes: &[u8],
+    mode: u32,
+    model: &Path,
+    before: impl FnOnce() -> io::Result<()>,
+) -> io::Result<()> {
     let new = beside(path);
     // What a cut-off run left behind may have other rights.
     remove(&new)?;
@@ -21,6 +35,7 @@ pub(crate) fn write(path: &Path, bytes: &[u8], mode: u32, model: &Path) -> io::R
         .and_then(|()| file.write_all(bytes))
         .and_then(|()| file.set_permissions(Permissions::from_mode(mode)))
         .and_then(|()| file.sync_all())
+        .and_then(|()| before())
         .and_then(|()| fs::rename(&new, path));
     if let Err(error) = written {
         // On a full disk it would be in the way of what is smaller.

@@ -84,13 +84,13 @@ impl Site {
         make_folder(path.parent().unwrap_or(&self.data_dir), Some(&self.data_dir)).map_err(at_path)?;
         let old = regular(&path)?;
         let changes = old.as_deref() != Some(component);
-        if old.is_some() && changes {
-            keep(&path, &previous).map_err(at_path)?;
-        }
+        let keeps = old.is_some() && changes;
         if changes {
-            whole_file::write(&path, component, 0o600, &self.data_dir).map_err(at_path)?;
+            // Where there is no room for the new one, the one before the old one is still kept.
+            let before = || if keeps { keep(&path, &previous) } else { Ok(()) };
+            whole_file::write_after(&path, component, 0o600, &self.data_dir, before).map_err(at_path)?;
         }
-        Ok(old.is_some() && changes)
+        Ok(keeps)
     }
 }
 
@@ -124,4 +124,29 @@ pub fn explain(path: &Path, error: &io::Error) -> String {
         _ => "",
     };
     format!("{}: {error}{remedy}", path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_that_can_not_be_written_drives_out_none_that_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let settings = dir.path().join("stile.toml");
+        fs::write(&settings, "").unwrap();
+        let loaded = config::load_before_users(&settings, []).unwrap();
+        let site = Site::of(loaded, Some(dir.path().to_owned()));
+        let there = || [site.component("a"), site.previous("a")].map(|path| fs::read(path).unwrap());
+        assert_eq!(site.put(b"one", "a"), Ok(false));
+        assert_eq!(site.put(b"two", "a"), Ok(true));
+        assert_eq!(there(), [&b"two"[..], b"one"]);
+        let blocked = whole_file::beside(&site.component("a"));
+        fs::create_dir(&blocked).unwrap();
+        assert!(site.put(b"three", "a").is_err());
+        assert_eq!(there(), [&b"two"[..], b"one"]);
+        fs::remove_dir(&blocked).unwrap();
+        assert_eq!(site.put(b"three", "a"), Ok(true));
+        assert_eq!(there(), [&b"three"[..], b"two"]);
+    }
 }

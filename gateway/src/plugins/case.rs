@@ -11,7 +11,7 @@ use stile_filter::cases::{Shown, Subject};
 use stile_filter::{Draft, Qos, Time, Verdict};
 
 use super::played::Played;
-use super::trial::Ready;
+use super::trial::{Ready, TOLD_MAX_BYTES};
 use crate::config::MASK;
 use crate::message::{Message, Origin};
 use crate::plugin_host::{Terms, Workbench};
@@ -29,10 +29,15 @@ pub(super) fn make(ready: &Ready<'_>, messages: Vec<Message>, about: &str, most:
     let terms = Terms::of(&ready.settings)?;
     let mut subject = Played::new(Workbench::listening(ready.loaded.clone(), terms, start.0));
     subject.configure().map_err(|error| format!("it does not start: {error}"))?;
-    let mut steps = Vec::new();
+    let (mut steps, mut told) = (Vec::new(), 0);
     for (number, message) in (1..).zip(&messages) {
         let step = step(message, start, &mut subject).map_err(|why| format!("message {number}: {why}"))?;
-        steps.push(format!("    {step}"));
+        let step = format!("    {step}");
+        told += step.len();
+        if told > TOLD_MAX_BYTES {
+            return Err("the plugin makes too much of so many messages; choose fewer, or shorter ones".to_owned());
+        }
+        steps.push(step);
         if subject.times.iter().sum::<Duration>() > most {
             return Err(format!("the plugin takes too long for so many messages; choose {number} at most"));
         }

@@ -21,7 +21,7 @@ const CPU_MAX: Duration = Duration::from_secs(5);
 /// Ticks after which no further message is played: a capture may have days between two messages.
 const TICKS_MAX: usize = 1000;
 /// What came of messages that is told, in bytes of their payloads.
-const TOLD_MAX_BYTES: usize = 1 << 20;
+pub(super) const TOLD_MAX_BYTES: usize = 1 << 20;
 
 /// What came of it.
 #[derive(Debug, Default)]

@@ -16,7 +16,9 @@ use crate::admin::Sources;
 use crate::admin::audit::Did;
 use crate::admin::pages::{Frame, Input};
 use crate::admin::problem::Problem;
+use crate::admin::trust::Caller;
 use crate::message::Message;
+use crate::people::Role;
 use crate::plugins::{Seen, Trial, TrialError};
 
 /// What a plugin made of messages.
@@ -165,7 +167,7 @@ async fn blocking<T: Send + 'static>(
 
 async fn play(sources: &Arc<Sources>, name: &str, lines: String) -> Result<TrialResult, Problem> {
     let owned = name.to_owned();
-    blocking(sources, move |sources| sources.plugins.try_out(&owned, &lines)).await.map(TrialResult::from)
+    blocking(sources, move |sources| sources.plugins.try_out(&owned, &lines).map(TrialResult::from)).await
 }
 
 /// What the page's form has: one message, or several as lines.
@@ -235,7 +237,18 @@ pub(in crate::admin) async fn post_try(
     Ok((Extension(Did::at(format!("tried out the plugin {name}"))), Json(result)).into_response())
 }
 
-async fn make(sources: &Arc<Sources>, name: String, lines: String, about: String) -> Result<Response, Problem> {
+async fn make(
+    (sources, caller): (&Arc<Sources>, &Caller),
+    name: String,
+    lines: String,
+    about: String,
+) -> Result<Response, Problem> {
+    let has_data = view::find(sources, &name).is_some_and(|(_, listed)| !listed.settings.data.is_empty());
+    if has_data && caller.role() < Some(Role::Admin) {
+        // Nobody says which parts of a file are secrets.
+        let why = "its data files would stand in the case as they are: this needs the role admin";
+        return Err(Problem::new(StatusCode::FORBIDDEN, why));
+    }
     let owned = name.clone();
     let case = blocking(sources, move |sources| sources.plugins.case(&owned, &lines, &about)).await?;
     let file = format!("attachment; filename=\"{name}-case.json\"");
@@ -255,20 +268,23 @@ pub(super) struct Chosen {
 }
 
 pub(super) async fn case_form(
+    caller: Caller,
     (State(sources), Path(name)): (State<Arc<Sources>>, Path<String>),
     Input(Chosen { messages, about }): Input<Chosen>,
 ) -> Result<Response, Problem> {
-    make(&sources, name, messages, about).await
+    make((&sources, &caller), name, messages, about).await
 }
 
-/// A case of messages and what the plugin makes of them, as `stile plugin test` plays it. Secrets among its settings are masked.
+/// A case of messages and what the plugin makes of them, as `stile plugin test` plays it. Secrets among its settings are masked;
+/// its data files stand in it as they are, so where it has some this needs the role admin.
 #[utoipa::path(post, path = "/api/v1/plugins/{name}/case", tag = "plugins", params(("name" = String, Path)),
     request_body = Given, responses((status = 200, description = "the case", content_type = "application/json", body = Object),
-    (status = 404, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
+    (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
 pub(in crate::admin) async fn post_case(
+    caller: Caller,
     (State(sources), Path(name)): (State<Arc<Sources>>, Path<String>),
     Input(given): Input<Given>,
 ) -> Result<Response, Problem> {
     let lines = given.lines();
-    make(&sources, name, lines, given.about).await
+    make((&sources, &caller), name, lines, given.about).await
 }

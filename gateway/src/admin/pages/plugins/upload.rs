@@ -7,12 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
+use axum::extract::multipart::{Field, MultipartError};
 use axum::extract::{FromRequest, Multipart, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::{Extension, Json};
 use futures_util::{Stream, StreamExt};
 use serde::{Deserialize, Serialize};
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout, timeout_at};
 use utoipa::ToSchema;
 
@@ -113,7 +115,6 @@ impl Taking {
         pieces: impl Stream<Item = Result<Bytes, E>>,
     ) -> Result<File, Problem> {
         let mut pieces = std::pin::pin!(pieces);
-        let slow = |_| Problem::new(StatusCode::REQUEST_TIMEOUT, "the component came too slowly; try again");
         loop {
             let next = timeout(PIECE_PATIENCE, pieces.next());
             let Some(piece) = timeout_at(self.until, next).await.map_err(slow)?.map_err(slow)? else { break };
@@ -147,7 +148,12 @@ impl Taking {
         if before < BEGINNING && self.taken >= BEGINNING {
             self.wrong = check_component(&self.piece).err().map(Problem::bad);
         }
-        if self.piece.len() >= PIECE { self.flush().await } else { Ok(()) }
+        if self.piece.len() >= PIECE
+            && let Err(full) = self.flush().await
+        {
+            self.wrong = Some(full);
+        }
+        Ok(())
     }
 
     /// Writes what has come, where waiting for the disk holds up nobody.
@@ -161,35 +167,45 @@ impl Taking {
     }
 }
 
-/// What a form gives: a name, if any, and the component.
+/// What a form gives: a name, if any, and the component, in whichever order.
 async fn from_form(request: Request, sources: &Arc<Sources>) -> Result<(Option<String>, File), Problem> {
-    let unread = |error: &dyn std::fmt::Display| Problem::bad(format!("the form can't be read: {error}"));
+    timeout(WHOLE_PATIENCE, parts(request, sources)).await.map_err(slow)?
+}
+
+async fn parts(request: Request, sources: &Arc<Sources>) -> Result<(Option<String>, File), Problem> {
+    let unread = |error: MultipartError| Problem::new(error.status(), error.body_text());
     let form = Multipart::from_request(request, sources).await;
     let mut form = form.map_err(|error| Problem::new(error.status(), error.body_text()))?;
-    let mut name = None;
-    while let Some(mut field) =
-        form.next_field().await.map_err(|error| Problem::new(error.status(), error.body_text()))?
-    {
+    let (mut name, mut component) = (None, None);
+    while let Some(field) = timeout(PIECE_PATIENCE, form.next_field()).await.map_err(slow)?.map_err(unread)? {
         match field.name() {
-            Some("component") => {
-                let taking = Taking::begin(sources).await?;
-                return Ok((name, taking.all(field).await?));
+            Some("component") if component.is_some() => {
+                return Err(Problem::bad("there are two components in the form; send one at a time"));
             }
-            Some("name") => {
-                let mut text = Vec::new();
-                while let Some(piece) = field.chunk().await.map_err(|error| unread(&error.body_text()))? {
-                    text.extend_from_slice(&piece);
-                    if text.len() > NAME_BYTES {
-                        return Err(Problem::bad("the name is too long: it has at most 64 characters"));
-                    }
-                }
-                name = Some(String::from_utf8_lossy(&text).trim().to_owned()).filter(|name| !name.is_empty());
-            }
+            Some("component") => component = Some(Taking::begin(sources).await?.all(field).await?),
+            Some("name") => name = timeout(PIECE_PATIENCE, short(field)).await.map_err(slow)??,
             // Whatever a browser adds.
             _ => {}
         }
     }
-    Err(Problem::bad("there is no component in the form; choose a file"))
+    Ok((name, component.ok_or_else(|| Problem::bad("there is no component in the form; choose a file"))?))
+}
+
+/// A name; none where the field is empty.
+async fn short(mut field: Field<'_>) -> Result<Option<String>, Problem> {
+    let unread = |error: MultipartError| Problem::bad(format!("the form can't be read: {}", error.body_text()));
+    let mut text = Vec::new();
+    while let Some(piece) = field.chunk().await.map_err(unread)? {
+        text.extend_from_slice(&piece);
+        if text.len() > NAME_BYTES {
+            return Err(Problem::bad("the name is too long: it has at most 64 characters"));
+        }
+    }
+    Ok(Some(String::from_utf8_lossy(&text).trim().to_owned()).filter(|name| !name.is_empty()))
+}
+
+fn slow(_: Elapsed) -> Problem {
+    Problem::new(StatusCode::REQUEST_TIMEOUT, "the component came too slowly; try again")
 }
 
 async fn install(
@@ -277,4 +293,30 @@ pub(in crate::admin) async fn post_plugin(
     };
     let uploaded = install(&sources, &caller, name, file).await?;
     Ok((StatusCode::CREATED, Extension(Did::at(uploaded.did())), Json(uploaded)).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use futures_util::stream;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn where_the_disk_is_full_all_that_comes_is_heard_before_that_is_said() {
+        let file = File::options().write(true).open("/dev/full").unwrap();
+        let until = Instant::now() + WHOLE_PATIENCE;
+        let taking = Taking { file, piece: Vec::new(), taken: 0, wrong: None, until };
+        let beginning = Bytes::from_static(b"\0asm\x0d\0\x01\0");
+        let rest = Bytes::from(vec![0; PIECE]);
+        let mut heard = 0;
+        let pieces = stream::iter([beginning, rest.clone(), rest.clone(), rest]).map(|piece| {
+            heard += 1;
+            Ok::<_, Infallible>(piece)
+        });
+        let said = taking.all(pieces).await.unwrap_err();
+        assert!(said.detail.contains("make room on the disk"), "{said:?}");
+        assert_eq!(heard, 4);
+    }
 }

@@ -180,7 +180,6 @@ async fn respond(
     back: Back,
     (filled, error): (Filled, Option<String>),
 ) -> Response {
-    let may_send = frame.person.as_ref().and_then(|(_, role)| Role::parse(role)) >= Some(send::NEEDS);
     show(&Page {
         detail: gather(sources, shown).await,
         charts: charts::draw(sources, shown, back),
@@ -188,7 +187,7 @@ async fn respond(
         back,
         has_framing: shown.framing().is_some(),
         has_gateways: shown.has_gateways(),
-        may_send,
+        may_send: frame.may(send::NEEDS),
         filled,
         error,
         frame,

@@ -92,18 +92,24 @@ pub(super) async fn make(sources: &Arc<Sources>, wish: Wish) -> Result<Made, Pro
         let moves = moves_to(&checked);
         let made = Made { number: entry.number, moves, checked: Some(checked), left: Vec::new() };
         moving.tell(&made);
-        match (ask_reload_now(sources), wish.within) {
-            (Ok(()), Some(_)) => Ok(made),
-            (Ok(()), None) => end(&changes.confirm(Some(made.number), &wish.by)?, made.checked, sources),
-            (Err(error), _) => Err(changes.not_taken(made.number, &error, || drop(ask_reload_now(sources)))),
+        let reload = || ask_reload_now(sources);
+        changes.have_taken(made.number, reload)?;
+        if wish.within.is_none() {
+            changes.confirm_and_tell(Some(made.number), &wish.by, reload)?;
+            return Ok(Made { moves: None, ..made });
         }
+        Ok(made)
     })
     .await
 }
 
 /// Keeps the change that is on trial; with a number, only if it is that one.
 pub(super) async fn confirm(sources: &Arc<Sources>, number: Option<u64>, by: String) -> Result<Made, Problem> {
-    run(sources, move |changes, sources, _| end(&changes.confirm(number, &by)?, None, sources)).await
+    run(sources, move |changes, sources, _| {
+        let number = changes.confirm_and_tell(number, &by, || ask_reload_now(sources))?;
+        Ok(Made { number, moves: None, checked: None, left: Vec::new() })
+    })
+    .await
 }
 
 /// Gives the change that is on trial back now; with a number, only if it is that one.
@@ -128,14 +134,6 @@ pub(super) async fn give_back(sources: &Arc<Sources>, number: Option<u64>, by: S
 pub(super) fn moves_to(checked: &Checked) -> Option<Admin> {
     let moves = checked.changes.as_ref().is_some_and(|changes| changes.contains(&Change::Admin));
     moves.then(|| checked.settings.admin.clone())
-}
-
-/// When a trial has ended, the gateway hears of it.
-fn end(entry: &Entry, checked: Option<Checked>, sources: &Sources) -> Result<Made, ChangeError> {
-    let number = entry.number;
-    let heard = ask_reload_now(sources);
-    heard.map_err(|error| format!("change {number} is kept, but the gateway did not take it: {error}"))?;
-    Ok(Made { number, moves: None, checked, left: Vec::new() })
 }
 
 /// Where it is told that the admin port moves.

@@ -30,6 +30,31 @@ impl Changes {
         Ok(entry)
     }
 
+    /// Behind [`Self::apply`]: has the gateway read its settings again, by `reload`. A change that it does not take is given
+    /// back.
+    ///
+    /// # Errors
+    /// Why it did not take it, and what became of the files.
+    pub fn have_taken(&self, number: u64, reload: impl Fn() -> Result<(), String>) -> Result<(), ChangeError> {
+        reload().map_err(|error| self.not_taken(number, &error, || drop(reload())))
+    }
+
+    /// Confirms the change that is on trial, with a number only if it is that one, and has the gateway hear of it, which
+    /// tells of a trial until then. Gives its number.
+    ///
+    /// # Errors
+    /// Those of [`Self::confirm`], or why the gateway did not take what is kept.
+    pub fn confirm_and_tell(
+        &self,
+        number: Option<u64>,
+        by: &str,
+        reload: impl Fn() -> Result<(), String>,
+    ) -> Result<u64, ChangeError> {
+        let number = self.confirm(number, by)?.number;
+        reload().map_err(|error| format!("change {number} is kept, but the gateway did not take it: {error}"))?;
+        Ok(number)
+    }
+
     /// Gives the change that is on trial back now; with a number, only if it is that one.
     ///
     /// # Errors

@@ -2,8 +2,8 @@
 //!
 //! Owns the folder `<settings>.changes` beside the main file, with an [`Entry`] for each change. It is there and not in
 //! the data folder because it must be found before the settings are read, which name that one, and because whoever may
-//! write the settings may write there. Never tells a gateway to read its settings again: whoever applies does, and
-//! gives the change back where they are refused.
+//! write the settings may write there. How a gateway is told to read its settings again,
+//! whoever applies says.
 //!
 //! A power cut may come at any line. The entry says `pending` and has the old texts before the first file is touched; it is
 //! confirmed, or given back, by one write of the entry. So a start that finds it pending gives it back, however far the

@@ -370,3 +370,25 @@ fn files_that_a_whole_set_up_does_not_have_go() {
     assert_eq!(setup.changes.name_of(&setup.path("conf.d/c.toml")), "conf.d/c.toml");
     assert_eq!(setup.changes.name_of(&setup.path("stile.toml")), "stile.toml");
 }
+
+#[test]
+fn a_gateway_hears_of_a_trial_and_of_its_end_and_what_it_does_not_take_is_given_back() {
+    let setup = setup();
+    let heard = std::cell::Cell::new(0);
+    let hears = || {
+        heard.set(heard.get() + 1);
+        Ok(())
+    };
+    let (entry, _) = setup.apply(&both(), minute()).unwrap();
+    setup.changes.have_taken(entry.number, hears).unwrap();
+    assert_eq!((heard.get(), setup.states()), (1, vec![State::Pending]));
+    assert_eq!(setup.changes.confirm_and_tell(None, "anna", hears).unwrap(), entry.number);
+    assert_eq!((heard.get(), setup.states()), (2, vec![State::Kept]));
+    setup.is_new();
+    let other = Wanted::from([("stile.toml".into(), Some(OLD.into()))]);
+    let (entry, _) = setup.apply(&other, minute()).unwrap();
+    let refused = setup.changes.have_taken(entry.number, || Err("it is busy".to_owned())).unwrap_err();
+    assert!(refused.to_string().ends_with("is given back, for the gateway did not take it: it is busy"), "{refused}");
+    setup.is_new();
+    assert_eq!(setup.states(), [State::Refused, State::Kept]);
+}

@@ -180,12 +180,23 @@ impl Desk<'_> {
     }
 
     /// Gives a plugin other settings of its own. Gives why it does not start with them, if it does not and is not enabled.
+    /// `seen`: those that they were made of; without any, nobody minds what others did.
     ///
     /// # Errors
     /// [`DeskError`]; settings that do not fit its schema are refused.
-    pub fn configure(&self, name: &str, settings: &Map<String, Value>) -> Result<Option<String>, DeskError> {
+    pub fn configure(
+        &self,
+        name: &str,
+        settings: &Map<String, Value>,
+        seen: Option<&Value>,
+    ) -> Result<Option<String>, DeskError> {
         let (site, _lock) = self.site()?;
         let plugin = known(&site, name)?;
+        if seen.is_some_and(|seen| *seen != plugin.settings) {
+            let why =
+                "its settings in the files are others than those in force; have them read, and make the change anew";
+            return Err(DeskError::Failed(why.to_owned()));
+        }
         let old = plugin.settings.as_object().cloned().unwrap_or_default();
         if old == *settings {
             return Ok(None);
@@ -242,10 +253,8 @@ impl Desk<'_> {
     /// Writes settings and has the gateway take them; gives them back where it does not.
     fn change(&self, wanted: &Wanted) -> Result<(), DeskError> {
         let (entry, _) = self.changes.apply(wanted, self.by, Some(CONFIRM_WITHIN))?;
-        match (self.reload)() {
-            Ok(()) => self.changes.confirm(Some(entry.number), self.by).map(drop)?,
-            Err(error) => return Err(self.changes.not_taken(entry.number, &error, || drop((self.reload)())).into()),
-        }
+        self.changes.have_taken(entry.number, self.reload)?;
+        self.changes.confirm_and_tell(Some(entry.number), self.by, self.reload)?;
         Ok(())
     }
 

@@ -106,6 +106,8 @@ fn a_plugin_is_uploaded_set_tried_out_enabled_and_disabled_by_forms() {
 
     let enabled = anna.form("/plugins/downsample/enabled", &[("enabled", "true")]);
     assert_eq!(enabled.leads_to(), "/plugins/downsample");
+    let page = anna.visitor.get("/plugins/downsample").text();
+    assert!(!page.contains("on trial"), "what the gateway has taken is kept: {page}");
     assert_eq!(through(&client, &["1", "1.1", "2"]), ["1", "2"]);
     let plugin = anna.plugin("downsample");
     assert_eq!((&plugin["state"], &plugin["counts"]["messages"]), (&json!("ready"), &json!(3)), "{plugin:#}");
@@ -314,4 +316,65 @@ fn messages_become_a_case_that_stile_plugin_test_plays() {
     assert!(out.contains("1 of 1 good; 3 messages"), "{out}");
     let by_api = anna.api("POST", "/redact/case", &json!({ "messages": messages, "about": "Names are taken out." }));
     assert_eq!(by_api.text(), answer.text());
+}
+
+#[test]
+fn a_form_gives_the_name_behind_the_component_too_and_one_component_alone() {
+    let stile = Stile::start("");
+    let mut anna = Admin::of(&stile);
+    let part = |head: &str| format!("--edge\r\nContent-Disposition: form-data; {head}\r\n\r\n").into_bytes();
+    let file = [&part("name=\"component\"; filename=\"x.wasm\"")[..], &component("pass"), b"\r\n"].concat();
+    let name = [&part("name=\"name\"")[..], b"way\r\n"].concat();
+    let mut send = |parts: &[&[u8]]| {
+        let (path, body) = (format!("/plugins?csrf={}", anna.csrf), [&parts.concat()[..], b"--edge--\r\n"].concat());
+        anna.visitor.ask("POST", &path, &[("Content-Type", "multipart/form-data; boundary=edge")], &body)
+    };
+    let two = send(&[&file, &file]);
+    assert!(two.status == 422 && two.text().contains("two components"), "{}", two.text());
+    assert_eq!(send(&[&file, &name]).leads_to(), "/plugins/way");
+    assert_eq!(anna.names(), ["way"]);
+}
+
+#[test]
+fn who_saves_settings_that_somebody_else_has_changed_meanwhile_is_told_so() {
+    let settings = "[plugin.settings]\nremove = [\"/name\"]";
+    let stile = Stile::start(&section("redact", "redact", settings));
+    let mut anna = Admin::of(&stile);
+    let mut base = || {
+        let page = anna.visitor.get("/plugins/redact").text();
+        page.split("name=\"base\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+    };
+    let seen = base();
+    assert_eq!(seen, base());
+    let mut save =
+        |base: &str, remove: &str| anna.form("/plugins/redact/settings", &[("base", base), ("s/remove", remove)]);
+    assert_eq!(save(&seen, "[\"/street\"]").leads_to(), "/plugins/redact");
+    let late = save(&seen, "[\"/name\", \"/town\"]");
+    assert!(late.status == 409 && late.text().contains("somebody else has changed"), "{}", late.text());
+    assert_eq!(anna.plugin("redact")["settings"]["remove"], json!(["/street"]));
+    // What somebody wrote by hand and the gateway has not read yet is not written over.
+    let file = stile.dir.path().join("stile.toml");
+    let by_hand = std::fs::read_to_string(&file).unwrap().replace("/street", "/road");
+    std::fs::write(&file, &by_hand).unwrap();
+    let late = anna.form("/plugins/redact/settings", &[("s/remove", "[\"/town\"]")]);
+    assert!(late.status == 409 && late.text().contains("others than those in force"), "{}", late.text());
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), by_hand);
+}
+
+#[test]
+fn data_files_of_a_plugin_are_in_a_case_for_admins_alone() {
+    let data = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    let stile = Stile::start(&section("way", "pass", &format!("grants = [\"data\"]\n[plugin.data]\ntable = {data:?}")));
+    let mut anna = Admin::of(&stile);
+    let new = [("name", "otto"), ("role", "operator"), ("password", PASSWORD)];
+    assert_eq!(anna.form("/people/add", &new).leads_to(), "/people");
+    let mut visitor = Visitor::signed_in(&stile, "otto");
+    let csrf = visitor.get("/account").csrf();
+    let mut otto = Admin { visitor, csrf };
+    let wanted = json!({ "messages": [{ "topic": "t/a", "payload": "x" }] });
+    let case = anna.api("POST", "/way/case", &wanted);
+    assert!(case.status == 200 && case.text().contains("[package]"), "{}", case.text());
+    let refused = otto.api("POST", "/way/case", &wanted);
+    assert!(refused.status == 403 && !refused.text().contains("[package]"), "{}", refused.text());
+    assert_eq!(otto.api("POST", "/way/try", &wanted).status, 200);
 }

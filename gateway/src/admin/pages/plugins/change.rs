@@ -9,17 +9,17 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use tokio::sync::oneshot;
 use utoipa::ToSchema;
 
 use super::page::{Said, one};
 use super::view;
 use super::{FIELD, PATH};
-use crate::admin::Sources;
 use crate::admin::audit::Did;
 use crate::admin::pages::{Frame, Input};
 use crate::admin::problem::Problem;
 use crate::admin::trust::Caller;
+use crate::admin::{Sources, ask_reload_now};
+use crate::changes::ChangeError;
 use crate::component::Schema;
 use crate::config::MASK;
 use crate::plugins::desk::{Desk, DeskError};
@@ -59,12 +59,7 @@ pub(super) async fn at_desk<T: Send + 'static>(
         let Some(changes) = owned.changes.get() else {
             return Err(DeskError::Refused("this gateway's settings are in no file".to_owned()));
         };
-        let reload = || {
-            let (asked, told) = oneshot::channel();
-            let stopping = || "the gateway is stopping".to_owned();
-            owned.reload.blocking_send(asked).map_err(|_| stopping())?;
-            told.blocking_recv().unwrap_or_else(|_| Err(stopping()))
-        };
+        let reload = || ask_reload_now(&owned);
         work(&Desk { plugins: &owned.plugins, changes, by: &by, reload: &reload })
     });
     Ok(done.await.map_err(|panic| Problem::failed(panic.to_string()))??)
@@ -94,10 +89,10 @@ async fn configure(
     sources: &Arc<Sources>,
     caller: &Caller,
     name: String,
-    settings: Map<String, Value>,
+    (settings, seen): (Map<String, Value>, Option<Value>),
 ) -> Result<Done, Problem> {
     let owned = name.clone();
-    let why_not = at_desk(sources, caller, move |desk| desk.configure(&owned, &settings)).await?;
+    let why_not = at_desk(sources, caller, move |desk| desk.configure(&owned, &settings, seen.as_ref())).await?;
     let done = Done::new(format!("the plugin {name} has these settings"));
     let word = why_not
         .map_or_else(|| done.word.clone(), |why| format!("{} It does not start with them yet: {why}.", done.word));
@@ -211,10 +206,17 @@ pub(super) async fn settings_form(
     let Some((_, listed)) = view::find(&sources, &name) else {
         return Problem::not_found(format!("there is no plugin `{name}`")).into_response();
     };
+    if given.get("base").is_some_and(|base| *base != view::stamp(&listed)) {
+        let said = Said { error: Some(ChangeError::Overtaken.into()), ..Said::default() };
+        return one(frame, &sources, &name, said).await;
+    }
     let field = |pointer: &str| given.get(&format!("{FIELD}{pointer}")).map(String::as_str);
     let filled = Schema::filled(&view::fields(&listed), &listed.settings.settings, MASK, field);
     let done = match filled {
-        Ok(Value::Object(settings)) => configure(&sources, &caller, name.clone(), settings).await,
+        Ok(Value::Object(settings)) => {
+            let seen = Some(listed.settings.settings.clone());
+            configure(&sources, &caller, name.clone(), (settings, seen)).await
+        }
         Ok(_) => Err(Problem::bad("the settings are no JSON object: write { ... }")),
         Err(unread) => {
             let words = unread.iter().map(|one| format!("`{}` {}", one.name.trim_start_matches('/'), one.what));
@@ -241,5 +243,5 @@ pub(in crate::admin) async fn put_settings(
     given: Result<Json<Map<String, Value>>, axum::extract::rejection::JsonRejection>,
 ) -> Result<Response, Problem> {
     let Json(settings) = given.map_err(|error| Problem::new(error.status(), error.body_text()))?;
-    configure(&sources, &caller, name, settings).await.map(done)
+    configure(&sources, &caller, name, (settings, None)).await.map(done)
 }

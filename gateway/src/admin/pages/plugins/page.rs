@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use super::form::{Group, groups};
 use super::trial::TrialResult;
 use super::unknown;
-use super::view::{OnePlugin, find, gather, keeps_previous};
+use super::view::{OnePlugin, find, gather, keeps_previous, stamp};
 use crate::admin::Sources;
 use crate::admin::pages::charts::{Back, Drawn, drawn};
 use crate::admin::pages::shown::{bytes, minute};
@@ -70,6 +70,8 @@ struct OnePage {
     plugin: OnePlugin,
     keeps_previous: bool,
     groups: Vec<Group>,
+    /// What the settings in the form are known by.
+    base: String,
     /// Each with its title and its table.
     charts: Vec<Drawn>,
     error: Option<String>,
@@ -127,8 +129,10 @@ pub(super) async fn one(frame: Frame, sources: &Arc<Sources>, name: &str, said: 
     let Said { error, filled, tried } = said;
     let status = error.as_ref().map(|problem| problem.status).unwrap_or_default();
     let page = OnePage {
+        // Nobody else is offered to go back to it.
+        keeps_previous: frame.may(Role::Admin) && keeps_previous(sources, name).await,
         frame,
-        keeps_previous: keeps_previous(sources, name).await,
+        base: stamp(&listed),
         groups: groups(&listed, filled.as_ref()),
         charts: charts(sources, name),
         plugin,

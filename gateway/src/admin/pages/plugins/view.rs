@@ -1,5 +1,6 @@
 //! What is told of plugins: the same for the page and for the API.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use utoipa::ToSchema;
 use crate::admin::Sources;
 use crate::admin::pages::people::time;
 use crate::admin::pages::shown::{bytes, count};
-use crate::component::{Field, Schema};
+use crate::component::{Field, Schema, fingerprint};
 use crate::config::MASK;
 use crate::plugin_host::{FailureKind, Report};
 use crate::plugins::Listed;
@@ -184,17 +185,23 @@ fn one(sources: &Sources, listed: &Listed) -> OnePlugin {
 }
 
 /// What its settings may be. Where no manifest says that, whatever they are may be a secret.
-fn schema(listed: &Listed) -> Schema {
+fn schema(listed: &Listed) -> Cow<'_, Schema> {
     match &listed.about.manifest {
-        Some(manifest) => manifest.settings.clone(),
-        None if listed.settings.settings == serde_json::json!({}) => Schema::new(Value::Bool(true)),
-        None => Schema::new(serde_json::json!({ "writeOnly": true })),
+        Some(manifest) => Cow::Borrowed(&manifest.settings),
+        None if listed.settings.settings == serde_json::json!({}) => Cow::Owned(Schema::new(Value::Bool(true))),
+        None => Cow::Owned(Schema::new(serde_json::json!({ "writeOnly": true }))),
     }
 }
 
 /// The fields of the form for its settings.
 pub(super) fn fields(listed: &Listed) -> Vec<Field> {
     schema(listed).form(&listed.settings.settings, MASK)
+}
+
+/// What the settings are known by that whoever fills the form has seen. Of secrets it says nothing: those stay unless they are
+/// written.
+pub(super) fn stamp(listed: &Listed) -> String {
+    fingerprint(schema(listed).masked(&listed.settings.settings, MASK).to_string().as_bytes())
 }
 
 fn in_words(state: &str, load_error: bool, on_failure: &str) -> String {

@@ -1,5 +1,5 @@
-# The front door. `make` alone lists the targets; each works as root and as an ordinary user with sudo, and installs
-# what it needs (tests/setup.sh) without touching the system's own services.
+# The front door. `make` alone lists the targets; each works as root and as an ordinary user with sudo (test-deb as root
+# alone), and installs what it needs (tests/setup.sh) without touching the system's own services.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -22,7 +22,7 @@ help: ## list the targets
 # The dev profile: no link-time optimisation to wait for, and `make test` builds the same, so that whichever comes second
 # finds it there. For a device: cargo build --release.
 .PHONY: demo
-demo: ## build and run the gateway with two simulated radios; ARGS="--mqtt-port 1884" passes options
+demo: ## build and run the gateway with three made-up radios; ARGS="--mqtt-port 1884" passes options
 	@bash tests/setup.sh demo
 	$(call step,build (dev profile; the first time takes a minute or more))
 	cargo build --locked --package stile
@@ -60,16 +60,21 @@ arm64: ## the same for 64-bit ARM, cross-compiled: target/aarch64-unknown-linux-
 	bash image/cross.sh
 
 # Builds the program only where none is named: BINARY takes one that is there. A program for another processor can't write
-# its own manual page; HELPER names one that runs here.
+# its own manual page: HELPER names one that runs here, and without it the dev profile's is built.
 ARCH ?= amd64
 BINARY ?=
+HELPER ?=
 .PHONY: deb
 deb: ## a Debian package in target/deb; ARCH=amd64 or arm64, BINARY=a program that is built already
 	@bash tests/setup.sh deb
 	@if [ -z "$(BINARY)" ]; then $(MAKE) $(if $(filter arm64,$(ARCH)),arm64,release); fi
 	$(call step,package for $(ARCH))
-	bash image/deb/build.sh $(ARCH) \
-		$(or $(BINARY),$(if $(filter arm64,$(ARCH)),target/aarch64-unknown-linux-gnu/release/stile,target/release/stile))
+	@program=$(or $(BINARY),$(if $(filter arm64,$(ARCH)),target/aarch64-unknown-linux-gnu/release/stile,target/release/stile)); \
+	helper=$(HELPER); \
+	if [ -z "$$helper" ] && ! "$$program" --version >/dev/null 2>&1; then \
+		set -x; cargo build --locked --package stile; helper=target/debug/stile; \
+	fi; \
+	set -x; HELPER=$$helper bash image/deb/build.sh $(ARCH) "$$program"
 
 # Not a part of `test`: it wants a release build (minutes), root, and a Debian of 250 MB to install in.
 SUITE ?= bookworm

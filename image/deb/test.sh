@@ -32,7 +32,7 @@ if [ -z "${IN_NAMESPACES:-}" ]; then
         list=$(while read -r mirror; do
             case $mirror in *security*) echo "deb $mirror $suite-security main" ;; *) echo "deb $mirror $suite main" ;; esac
         done <<<"$mirrors")
-        mmdebstrap --quiet --variant=minbase --include=systemd,udev,libgcc-s1 "$suite" "$base.new" - <<<"$list"
+        mmdebstrap --quiet --format=tar --variant=minbase --include=systemd,udev,libgcc-s1 "$suite" "$base.new" - <<<"$list"
         mv "$base.new" "$base"
     fi
     # Everything that is mounted or started from here on goes with this process.
@@ -41,7 +41,7 @@ fi
 
 root=$(mktemp -d)
 mount -t tmpfs -o mode=755 tmpfs "$root"
-trap 'cp "$root/tmp/stile.log" target/deb/gateway.log 2>/dev/null; umount -R "$root" && rmdir "$root"' EXIT
+trap 'cp "$root/tmp/stile.log" target/deb/gateway.log 2>/dev/null || true; umount -R "$root" && rmdir "$root"' EXIT
 tar -xf "$base" -C "$root" --exclude='./dev/*'
 mount --bind /dev "$root/dev"
 mount -t proc proc "$root/proc"
@@ -120,8 +120,11 @@ start
 expect "the retained message" "$(mosquitto_sub -t kept -C 1 -W 10)" message
 stop
 
-say "$suite: purging"
+say "$suite: purging, with a disk of its own below the messages"
+mount --bind "$root/var/lib/stile" "$root/var/lib/stile"
 quietly "purging" dpkg --purge stile
+umount "$root/var/lib/stile"
+rmdir "$root/var/lib/stile" || fail "the purge has left something there"
 files >"$root/tmp/after"
 left=$(diff "$root/tmp/before" "$root/tmp/after" | grep '^[<>]' || true)
 # The copies that the user's making leaves of the files that it changes.

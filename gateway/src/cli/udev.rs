@@ -10,8 +10,8 @@ use crate::config::{Port, Radio, RadioKind};
 /// Print udev rules for the radios' ports: names that stay, and ModemManager kept off
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The port of the radio `boiler` is then /dev/stile/boiler, whichever number it gets, and ModemManager does not talk to it. Other
-ports, such as those of a 5G modem, are left alone.
+The port of the radio `boiler` is then /dev/stile/boiler, whichever number it gets, and ModemManager does not talk to it. Ports of
+no radio are left alone; a rule by `usb` is for all ports of that adapter.
 
 Examples:
   stile udev

@@ -133,7 +133,7 @@ fn explain(path: &Path, line: &Line, error: &tokio_serial::Error) -> OpenError {
     if text.contains("busy") || text.contains("lock") || text.contains("temporarily unavailable") {
         return OpenError::new(
             format!("{shown} is in use by another program"),
-            format!("see `fuser -v {shown}`; ModemManager is kept off by a udev rule with ID_MM_DEVICE_IGNORE"),
+            format!("see `fuser -v {shown}`; `stile udev` makes a rule that keeps ModemManager off"),
         );
     }
     OpenError::new(format!("{shown} would not open: {text}"), "check the device with `stty -F` and the kernel's log")

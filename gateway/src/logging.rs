@@ -58,7 +58,7 @@ fn worth_it(metadata: &Metadata<'_>) -> bool {
     metadata.target().starts_with("stile") || metadata.level() <= Level::Warn
 }
 
-/// What is logged goes on, and is kept.
+/// What is worth it is kept, and goes on.
 struct Both {
     kept: Kept,
     to: Box<dyn Log>,
@@ -66,14 +66,14 @@ struct Both {
 
 impl Log for Both {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        worth_it(metadata) || self.to.enabled(metadata)
+        worth_it(metadata)
     }
 
     fn log(&self, record: &Record<'_>) {
-        if worth_it(record.metadata()) {
+        if self.enabled(record.metadata()) {
             self.kept.take(record);
+            self.to.log(record);
         }
-        self.to.log(record);
     }
 
     fn flush(&self) {
@@ -98,14 +98,11 @@ struct Lines {
 }
 
 impl Log for Lines {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        worth_it(metadata)
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
     }
 
     fn log(&self, record: &Record<'_>) {
-        if !self.enabled(record.metadata()) {
-            return;
-        }
         let now = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
         let line = if self.json { json_line(&now, record) } else { text_line(&now, record) };
         // With standard error gone there is nowhere to say so.
@@ -196,6 +193,26 @@ mod tests {
             .key_values(&pairs)
             .build();
         check(&record);
+    }
+
+    #[test]
+    fn what_other_crates_have_to_say_is_neither_kept_nor_handed_on() {
+        struct Never;
+        impl Log for Never {
+            fn enabled(&self, _: &Metadata<'_>) -> bool {
+                true
+            }
+            fn log(&self, record: &Record<'_>) {
+                panic!("{}", record.args());
+            }
+            fn flush(&self) {}
+        }
+        let kept = Kept::default();
+        let both = Both { kept: kept.clone(), to: Box::new(Never) };
+        let detail = Record::builder().args(format_args!("registering")).level(Level::Info).target("mio::poll").build();
+        assert!(!both.enabled(detail.metadata()));
+        both.log(&detail);
+        assert!(kept.all().is_empty());
     }
 
     #[test]

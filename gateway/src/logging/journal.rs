@@ -6,20 +6,17 @@ use std::fmt;
 use log::kv::{Error, Key, Source, Value, VisitSource};
 use log::{Log, Metadata, Record};
 
-use super::{catalogue, words, worth_it};
+use super::{catalogue, words};
 
 /// A logger of the journal's protocol, told what Stile's fields are called.
 pub(super) struct Journal<L>(pub(super) L);
 
 impl<L: Log> Log for Journal<L> {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        worth_it(metadata)
+        self.0.enabled(metadata)
     }
 
     fn log(&self, record: &Record<'_>) {
-        if !self.enabled(record.metadata()) {
-            return;
-        }
         let (words, fields) = (words(record), Fields::of(record));
         self.0.log(&record.to_builder().args(format_args!("{words}")).key_values(&fields).build());
     }
@@ -106,17 +103,17 @@ mod tests {
         fn flush(&self) {}
     }
 
-    fn heard(target: &str, message: fmt::Arguments<'_>) -> Vec<(String, BTreeMap<String, String>)> {
+    fn heard(message: fmt::Arguments<'_>) -> Vec<(String, BTreeMap<String, String>)> {
         let pairs: &[(&str, Value<'_>)] = &[("radio", Value::from("meter")), ("error", Value::from("it is not there"))];
         let heard = Heard::default();
-        let record = Record::builder().args(message).level(Level::Info).target(target).key_values(&pairs).build();
+        let record = Record::builder().args(message).level(Level::Info).key_values(&pairs).build();
         Journal(heard.clone()).log(&record);
         heard.0.lock().unwrap().clone()
     }
 
     #[test]
     fn a_line_has_its_key_values_in_words_and_as_fields_and_its_id_from_the_catalogue() {
-        let lines = heard("stile::radio", format_args!("port not open; tried again until it is"));
+        let lines = heard(format_args!("port not open; tried again until it is"));
         assert_eq!(lines.len(), 1);
         let (words, fields) = &lines[0];
         assert_eq!(words, "port not open; tried again until it is radio=meter error=\"it is not there\"");
@@ -130,12 +127,7 @@ mod tests {
 
     #[test]
     fn a_line_that_the_catalogue_does_not_know_has_no_id() {
-        let lines = heard("stile::radio", format_args!("frame {}", "dropped"));
+        let lines = heard(format_args!("frame {}", "dropped"));
         assert!(lines[0].0.starts_with("frame dropped radio=meter") && !lines[0].1.contains_key("message_id"));
-    }
-
-    #[test]
-    fn what_other_crates_have_to_say_is_left_out_as_elsewhere() {
-        assert!(heard("mio::poll", format_args!("registering")).is_empty());
     }
 }

@@ -157,15 +157,20 @@ fn every_warning_and_error_that_the_daemon_logs_is_explained() {
     assert!(missing.is_empty(), "docs/troubleshooting.md does not explain {missing:#?}");
 }
 
-/// The subjects of the entries that `journalctl -x` prints.
+/// The entries that `journalctl -x` prints; between two signs `@` each has the name of a field.
 #[test]
-fn every_message_that_the_journal_explains_is_logged() {
+fn every_message_that_the_journal_explains_is_logged_with_all_that_is_said_of_it() {
     let catalogue = read("systemd/stile.catalog");
-    let subjects: Vec<_> = catalogue.lines().filter_map(|line| line.strip_prefix("Subject: ")).collect();
-    assert!(subjects.len() > 20, "only {subjects:?} were found");
-    let logged = sources::logged(&root().join("gateway/src"), &["info", "warn", "error"]);
-    for subject in subjects {
-        assert!(logged.contains(subject), "nothing logs `{subject}`, which systemd/stile.catalog explains");
+    let entries: Vec<_> = catalogue.split("\nSubject: ").skip(1).filter_map(|entry| entry.split_once('\n')).collect();
+    assert!(entries.len() > 20, "only {entries:?} were found");
+    let calls = sources::calls(&root().join("gateway/src"), &["info", "warn", "error"]);
+    for (subject, text) in entries {
+        let logged: Vec<_> = calls.iter().filter(|call| call.message == subject).collect();
+        assert!(!logged.is_empty(), "nothing logs `{subject}`, which systemd/stile.catalog explains");
+        for field in text.split('@').filter_map(|field| field.strip_prefix("STILE_")) {
+            let everywhere = logged.iter().all(|call| call.words.contains(&field.to_lowercase()));
+            assert!(everywhere, "`{subject}` is logged without {field}, which systemd/stile.catalog names");
+        }
     }
 }
 

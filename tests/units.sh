@@ -47,6 +47,13 @@ for unit in "$copies"/units/*.service; do
     printf 'units: %s: verified. %s\n' "$name" "$(sed -n 's/^.*\(Overall exposure[^:]*: [0-9.]*\).*$/\1/p' <<<"$said")"
 done
 
+# Healthy is asked for as long as a start may take, or an update that compiles plugins would be taken back for that.
+microseconds() { systemd-analyze timespan "$1" | awk 'NR == 2 { print $2 }'; }
+patience=$(sed -n 's/^ExecStart=.* --within \([^ ]*\).*/\1/p' systemd/stile-health.service)
+start=$(sed -n 's/^TimeoutStartSec=//p' systemd/stile.service)
+[ "$(microseconds "$patience")" -gt "$(microseconds "$start")" ] ||
+    wrong "stile-health.service is patient for $patience, and stile.service may take $start to start"
+
 # The user and its folders, made in the place of those of a whole system.
 root=$copies/root
 mkdir -p "$root/etc"

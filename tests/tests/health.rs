@@ -13,7 +13,8 @@ fn a_gateway_whose_doors_all_answer_is_healthy() {
     let rest = "[broker.tls]\nlisten = [\"127.0.0.1:0\"]\nwebsocket-listen = [\"127.0.0.1:0\"]\n\
         [broker.websocket]\nlisten = [\"127.0.0.1:0\"]\n";
     let stile = Stile::start(rest);
-    let (code, said, wrong) = health(&stile, "30s");
+    // The time is longer than clocks go.
+    let (code, said, wrong) = health(&stile, "500000000000y");
     assert_eq!((code, wrong.as_str()), (0, ""));
     for door in ["tcp", "tls", "websocket", "websocket-tls", "page"] {
         assert!(said.lines().any(|line| line.starts_with(&format!("{door} 127.0.0.1:"))), "no {door} in:\n{said}");

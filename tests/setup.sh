@@ -6,8 +6,10 @@
 #                          Python with componentize-py (both under target/tools), clang, lld and wasi-libc
 #   tests/setup.sh check   as for demo, rustfmt and clippy
 #   tests/setup.sh audit   the same, cargo-deny and cargo-audit
-#   tests/setup.sh test    the same, all for plugins, the Mosquitto clients and under target/tools a Mosquitto broker and two proxies, curl and openssl (the documentation's commands are tests),
-#                          ip and ss, strace, mkfs.ext4, tshark, Chromium with its driver and axe-core, and under tests/.venv two stock clients, libzmq and schemathesis, of PyPI and of npm, with Python and Node for them
+#   tests/setup.sh test    the same, all for plugins, the Mosquitto clients and under target/tools a Mosquitto broker and two
+#                          proxies, curl and openssl (the documentation's commands are tests), ip and ss, strace, mkfs.ext4,
+#                          tshark, Chromium with its driver and axe-core, and under tests/.venv two stock clients, libzmq and
+#                          schemathesis, of PyPI and of npm, with Python and Node for them
 #   tests/setup.sh fuzz    a C++ compiler, Rust, its nightly toolchain and cargo-fuzz
 #   tests/setup.sh release as for demo, cargo-auditable
 #   tests/setup.sh arm64   the same, and Debian's cross compiler for 64-bit ARM

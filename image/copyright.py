@@ -19,12 +19,12 @@ PREFERRED = ["Apache-2.0", "MIT", "BSD-3-Clause", "BSD-2-Clause", "ISC", "Zlib"]
 COMMON = {"Apache-2.0": "Apache-2.0", "MPL-2.0": "MPL-2.0", "CC0-1.0": "CC0-1.0"}
 WHERE = "/usr/share/common-licenses"
 EXCEPTION = "WITH LLVM-exception"
-# A sentence of each text that no other has.
+# A sentence of each text that no other has, but for BSD-2-Clause, all of which is in BSD-3-Clause.
 MARKS = {
     "MIT": "Permission is hereby granted, free of charge",
     "ISC": "Permission to use, copy, modify, and/or distribute",
     "BSD-2-Clause": "Redistribution and use in source and binary forms",
-    "BSD-3-Clause": "Redistribution and use in source and binary forms",
+    "BSD-3-Clause": "used to endorse or promote products derived from",
     "Zlib": "This software is provided 'as-is'",
     "Unicode-3.0": "UNICODE LICENSE V3",
     "Apache-2.0 WITH LLVM-exception": "LLVM Exceptions to the Apache 2.0 License",

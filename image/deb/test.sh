@@ -94,6 +94,8 @@ grep -q ' Stile: port lost' "$root/tmp/said" || fail "journalctl -x has no expla
 ! within udevadm verify --help >/dev/null 2>&1 || quietly "udevadm verify" udevadm verify /usr/lib/udev/rules.d/60-stile.rules
 quietly "stile check" stile check
 
+[ -z "$(within find /usr/share/doc/stile/docs -name '*.gz')" ] || fail "pages are compressed, and links to them lead nowhere"
+
 start
 open=$(ss -Hltun | awk '{ print $5 }' | sort | paste -sd ' ')
 expect "the addresses that it listens on" "$open" "127.0.0.1:1883 127.0.0.1:8080"

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use super::problem::Problem;
 use super::trust::Caller;
 use super::{Door, Sources, ask_reload_now};
-use crate::changes::{CONFIRM_WITHIN, ChangeError, Changes, Checked, Entry, State, TRIAL, Wanted};
+use crate::changes::{CONFIRM_WITHIN, ChangeError, Changes, Checked, State, TRIAL, Wanted};
 use crate::config::{Admin, Change};
 
 /// What is wanted.

@@ -15,8 +15,8 @@
 #   tests/setup.sh arm64   the same, and Debian's cross compiler for 64-bit ARM
 #   tests/setup.sh deb     what makes a package: debhelper, Python
 #   tests/setup.sh test-deb  the same, lintian, mmdebstrap, systemd-nspawn, and the Mosquitto clients
-#   tests/setup.sh bench   as for demo, the Mosquitto clients, and under target/tools a Mosquitto broker, Node-RED and
-#                          componentize-qjs, with Node for them
+#   tests/setup.sh bench   as for demo, the Mosquitto clients, Chromium with its driver, and under target/tools a Mosquitto
+#                          broker, Node-RED and componentize-qjs, with Node for them
 #
 # Debian packages come by apt-get, with sudo when not root; on other systems the list to install by hand is printed.
 set -euo pipefail
@@ -219,9 +219,13 @@ need_npm() {
     cp "$1/package-lock.json" "$2/done"
 }
 
+need_chromium() {
+    have chromium && have chromedriver || apt_install chromium chromium-driver
+}
+
 # A browser for the tests of the admin page, and what finds faults of accessibility.
 need_browser() {
-    have chromium && have chromedriver || apt_install chromium chromium-driver
+    need_chromium
     need_npm tests/axe "$TOOLS/axe"
 }
 
@@ -363,6 +367,8 @@ bench)
     need_rust
     need_mosquitto_clients
     need_mosquitto_broker
+    # The admin page.
+    need_chromium
     # The filter in JavaScript, and what plugins are compared with.
     need_npm plugins/threshold/js "$TOOLS/js"
     need_npm tests/bench/node-red "$TOOLS/node-red"

@@ -37,6 +37,7 @@ machine() {
 | Commit | $(commit | paste -sd ' ') |
 | Rust | $(rustc --version | cut -d ' ' -f 2), release profile |
 | Mosquitto | $(target/tools/bin/mosquitto -h | sed -n '1s/.*version //p') |
+| Chromium | $(chromium --version 2>/dev/null | cut -d ' ' -f 2) |
 | Node-RED | $(sed -n 's/.*"node-red": "\(.*\)"/\1/p' tests/bench/node-red/package.json), Node $(node --version) |
 | Load when it began | $(cut -d ' ' -f 1-3 /proc/loadavg) |
 TEXT
@@ -86,6 +87,18 @@ Mosquitto as well." >>"$NEW"
 
 step "idle"
 figures idle | section "Idle" "The release binary, watched for 30 seconds each time." >>"$NEW"
+
+step "the admin page"
+{
+    figures page
+    figures viewers
+    figures page-memory
+} | section "The admin page" \
+    "In Debian's Chromium, headless, on the same machine, with the settings of three simulated radios and an uplink that reaches
+nothing, and with a history that is full: an hour in steps of 10 seconds, two days in steps of 5 minutes. Each load is a cold
+one, over plain HTTP on loopback; ready is the load event, bytes are as they came, heads included. The live page is watched for
+the time between two pictures while messages of 64 bytes come. Viewers read \`/api/v1/live\` and are told of every message; what
+they cost is the CPU time with them, less that without. Memory: medians of three pairs." >>"$NEW"
 
 step "beside Mosquitto"
 figures beside | section "Beside Mosquitto" \

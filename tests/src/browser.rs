@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{PATIENCE, within, within_or};
+use crate::{PASSWORD, PATIENCE, Stile, within, within_or};
 
 /// What the driver calls an element (W3C WebDriver, section 12).
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
@@ -89,6 +89,16 @@ impl Browser {
     #[track_caller]
     pub fn open(&self, url: &str) {
         self.ask("POST", "/url", &json!({ "url": url }));
+    }
+
+    /// Signs in as the first person.
+    #[track_caller]
+    pub fn sign_in(&self, stile: &Stile) {
+        self.open(&format!("http://{}/sign-in", stile.admin));
+        self.fill("[name=name]", "anna");
+        self.fill("[name=password]", PASSWORD);
+        self.click("button.main");
+        self.wait_text("Overview");
     }
 
     /// Where it is.
@@ -197,17 +207,35 @@ impl Browser {
         std::fs::write(file, bytes).unwrap();
     }
 
-    /// The addresses that pages have asked for since this was asked last.
+    /// Forgets all files that were fetched before.
     #[track_caller]
-    pub fn requests(&self) -> Vec<String> {
+    pub fn forget_files(&self) {
+        self.inside("Network.clearBrowserCache", &json!({}));
+    }
+
+    /// What happened on the network since this was asked last.
+    #[track_caller]
+    fn network(&self) -> Vec<Value> {
         let log = self.ask("POST", "/se/log", &json!({ "type": "performance" }));
         let events = log.as_array().unwrap().iter().filter_map(|entry| {
-            let event: Value = serde_json::from_str(entry["message"].as_str()?).ok()?;
-            let event = &event["message"];
-            (event["method"] == "Network.requestWillBeSent")
-                .then(|| event["params"]["request"]["url"].as_str().unwrap().to_owned())
+            let mut event: Value = serde_json::from_str(entry["message"].as_str()?).ok()?;
+            Some(event["message"].take())
         });
         events.collect()
+    }
+
+    /// The addresses that pages have asked for since the network was asked about last.
+    #[track_caller]
+    pub fn requests(&self) -> Vec<String> {
+        let events = self.network().into_iter().filter(|event| event["method"] == "Network.requestWillBeSent");
+        events.map(|event| event["params"]["request"]["url"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// The bytes of each answer that came over the wire whole since the network was asked about last, heads included.
+    #[track_caller]
+    pub fn answers(&self) -> Vec<u64> {
+        let events = self.network().into_iter().filter(|event| event["method"] == "Network.loadingFinished");
+        events.map(|event| event["params"]["encodedDataLength"].as_f64().unwrap() as u64).collect()
     }
 
     /// What the browser complained of since this was asked last.

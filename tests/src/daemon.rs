@@ -21,7 +21,7 @@ pub struct Stile {
     pub dir: TempDir,
     /// Where MQTT clients connect.
     pub mqtt: SocketAddr,
-    /// The admin page.
+    /// The admin page; nowhere while it is off.
     pub admin: SocketAddr,
     pub(crate) ended: bool,
 }
@@ -72,7 +72,10 @@ impl Stile {
     pub(crate) fn wait_ready(&mut self) {
         self.wait_log("ready");
         self.mqtt = self.door("listening for MQTT");
-        self.admin = self.door("serving the admin page");
+        // Where it is off, nothing serves it; what does has said so by now.
+        if !self.logged("serving the admin page").is_empty() {
+            self.admin = self.door("serving the admin page");
+        }
     }
 
     /// The settings file that [`start_in`](Self::start_in) writes, for tests that change it and reload.

@@ -6,7 +6,7 @@
 //! calls it.
 //!
 //! `source.rs` is the device on the pseudo-terminal, `line.rs`, `wire.rs` and `swarm.rs` the MQTT clients, `paced.rs` a
-//! steady stream, `process.rs` what the kernel says of a process, `mosquitto.rs` the other broker, `brokers.rs` both,
+//! steady stream, `filled.rs` a history as after days, `process.rs` what the kernel says of a process, `mosquitto.rs` the other broker, `brokers.rs` both,
 //! `report.rs` the arithmetic and the tables; the rest is one file a group.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, missing_docs, reason = "a benchmark may be loud")]
 
@@ -15,6 +15,7 @@ mod bridge;
 mod brokers;
 mod crowd;
 mod encrypted;
+mod filled;
 mod forwarder;
 mod idle;
 mod latency;
@@ -24,6 +25,8 @@ mod memory;
 mod mosquitto;
 mod node_red;
 mod paced;
+mod page;
+mod page_memory;
 mod plugins;
 mod process;
 mod report;
@@ -32,6 +35,7 @@ mod source;
 mod stuck;
 mod swarm;
 mod throughput;
+mod viewers;
 mod wire;
 
 /// Rounds of each comparison, medians of which are the figures.
@@ -57,6 +61,9 @@ fn main() {
         Some("crowd") => crowd::run(rounds),
         Some("memory") => memory::run(),
         Some("stuck") => stuck::run(rounds),
+        Some("page") => page::run(),
+        Some("viewers") => viewers::run(),
+        Some("page-memory") => page_memory::run(number.unwrap_or(page_memory::ROUNDS)),
         Some("tls") => encrypted::run(rounds),
         Some("plugin-memory") => plugins::memory(rounds),
         Some("spin") => plugins::spin(rounds),
@@ -65,7 +72,7 @@ fn main() {
             eprintln!(
                 "usage: cargo bench --package stile-tests --bench figures -- \
                  serial|lora|idle|beside|throughput|latency|crowd|memory|stuck|tls|plugin-memory|spin|node-red|bridge|\
-                 bridge-kills [ROUNDS]"
+                 bridge-kills|page|viewers|page-memory [ROUNDS]"
             );
             std::process::exit(2);
         }

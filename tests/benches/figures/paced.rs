@@ -37,9 +37,14 @@ impl Stream {
 
     /// Sends so many messages at the pace; the times from before each write to the return of each read, sorted. None may
     /// be missing.
-    pub(crate) fn run(mut self, count: usize) -> Vec<Duration> {
+    pub(crate) fn run(self, count: usize) -> Vec<Duration> {
+        self.run_at(STEP, count)
+    }
+
+    /// The same with so much time between two messages.
+    pub(crate) fn run_at(mut self, step: Duration, count: usize) -> Vec<Duration> {
         let (publisher, topic, qos) = (self.publisher, self.topic, self.qos);
-        let sending = std::thread::spawn(move || send(publisher, &topic, qos, count));
+        let sending = std::thread::spawn(move || send(publisher, &topic, qos, step, count));
         let mut seen = Vec::with_capacity(count * self.subscribers);
         let mut acknowledged = 0;
         while seen.len() < count * self.subscribers || (qos > 0 && acknowledged < count) {
@@ -62,7 +67,7 @@ impl Stream {
 }
 
 /// Says when each was written.
-fn send(mut publisher: TcpStream, topic: &str, qos: u8, count: usize) -> Vec<Instant> {
+fn send(mut publisher: TcpStream, topic: &str, qos: u8, step: Duration, count: usize) -> Vec<Instant> {
     let start = Instant::now();
     let mut sent = Vec::with_capacity(count);
     for number in 0..count {
@@ -70,7 +75,7 @@ fn send(mut publisher: TcpStream, topic: &str, qos: u8, count: usize) -> Vec<Ins
         payload[..4].copy_from_slice(&(number as u32).to_be_bytes());
         let mut packet = Vec::new();
         publish(topic, qos, (number % 65_535) as u16 + 1, &payload, &mut packet);
-        std::thread::sleep((start + STEP * number as u32).saturating_duration_since(Instant::now()));
+        std::thread::sleep((start + step * number as u32).saturating_duration_since(Instant::now()));
         sent.push(Instant::now());
         // The socket does not block, as little as its other half; what is sent at this pace it takes at once.
         publisher.write_all(&packet).unwrap();

@@ -5,7 +5,7 @@ use serde_json::Value;
 use stile_tests::packet::{Connect, V5, V311, session_expiry};
 use stile_tests::{Browser, Client, RawClient, Stile, V5Client, Visitor, within};
 
-use super::browser::{fits_everybody, sign_in, url};
+use super::browser::{fits_everybody, url};
 
 fn ask(visitor: &mut Visitor, path: &str) -> Value {
     visitor.ask("GET", path, &[], "").json()
@@ -131,7 +131,7 @@ fn clients_there_and_away_are_a_page_for_everybody() {
     there.subscribe("news/#", QoS::AtMostOnce);
     there.publish("away/1", QoS::AtLeastOnce, false, "waits");
     let browser = Browser::start();
-    sign_in(&browser, &stile);
+    browser.sign_in(&stile);
     browser.open(&url(&stile, "/broker"));
     browser.wait_text("pump-away");
     fits_everybody(&browser, "broker-some");

@@ -48,14 +48,6 @@ pub(crate) fn picture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/screenshots").join(format!("{name}.png"))
 }
 
-pub(crate) fn sign_in(browser: &Browser, stile: &Stile) {
-    browser.open(&url(stile, "/sign-in"));
-    browser.fill("[name=name]", "anna");
-    browser.fill("[name=password]", PASSWORD);
-    browser.click("button.main");
-    browser.wait_text("Overview");
-}
-
 #[test]
 fn from_the_first_start_to_the_first_message() {
     let stile = Stile::start("");
@@ -128,7 +120,7 @@ fn a_mistake_in_the_settings_is_told_while_it_is_typed_and_a_change_comes_back_b
     let main = stile.dir.path().join("stile.toml");
     let old = std::fs::read_to_string(&main).unwrap();
     let browser = Browser::start();
-    sign_in(&browser, &stile);
+    browser.sign_in(&stile);
     browser.open(&url(&stile, "/configuration"));
     browser.wait_for("#lines:not([hidden])");
     // Typed behind the end, as somebody would.
@@ -266,7 +258,7 @@ fn every_page_is_accessible_in_both_themes_and_fits_into_every_width() {
     browser.open(&url(&stile, "/sign-in"));
     browser.wait_text("Password forgotten?");
     fits_everybody(&browser, "sign-in");
-    sign_in(&browser, &stile);
+    browser.sign_in(&stile);
     for (path, ready) in PAGES {
         browser.open(&url(&stile, path));
         browser.wait_text(ready);

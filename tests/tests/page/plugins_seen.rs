@@ -2,7 +2,7 @@
 
 use stile_tests::{Browser, Stile, Visitor, mosquitto_pub, within};
 
-use crate::browser::{WIDTHS, picture, sign_in, url};
+use crate::browser::{WIDTHS, picture, url};
 use crate::plugins::built;
 
 #[test]
@@ -10,7 +10,7 @@ fn a_plugin_is_uploaded_tried_out_and_enabled() {
     let stile = Stile::start("");
     Visitor::first(&stile);
     let browser = Browser::start();
-    sign_in(&browser, &stile);
+    browser.sign_in(&stile);
     browser.open(&url(&stile, "/plugins"));
     browser.wait_text("None: messages go on as they are");
     browser.fill("[name=component]", built("downsample").to_str().unwrap());
@@ -50,7 +50,7 @@ fn the_pages_of_plugins_are_accessible_fit_and_move_plugins_by_keyboard_and_by_d
         Stile::start(&[section("redact", settings), section("way", ""), section("gone", "enabled = false")].concat());
     Visitor::first(&stile);
     let browser = Browser::start();
-    sign_in(&browser, &stile);
+    browser.sign_in(&stile);
     for text in ["{\"name\":\"x\",\"t\":1.23}", "no JSON"] {
         assert!(mosquitto_pub(stile.mqtt, "mqttv5", &["-q", "1", "-t", "t/a", "-m", text]).status.success());
     }
@@ -106,7 +106,7 @@ fn live_messages_are_chosen_by_keyboard_for_a_trial_and_for_a_case() {
     let stile = Stile::start(&section);
     Visitor::first(&stile);
     let browser = Browser::start();
-    sign_in(&browser, &stile);
+    browser.sign_in(&stile);
     browser.open(&url(&stile, "/messages?filter=t%2F%23"));
     browser.wait_for("#live-state .good");
     let sent = mosquitto_pub(stile.mqtt, "mqttv5", &["-t", "t/a", "-m", "{\"name\":\"somebody\",\"t\":1}"]);

@@ -6,7 +6,7 @@ use rumqttc::QoS;
 use serde_json::Value;
 use stile_tests::{Answer, Browser, Mosquitto, Stile, V5Client, Visitor, within, within_or};
 
-use super::browser::{fits_everybody, sign_in, url};
+use super::browser::{fits_everybody, url};
 
 const RULE: &str = "topics = [{ filter = \"n/#\" }]";
 
@@ -196,7 +196,7 @@ fn an_uplink_with_paths_letters_and_a_test_is_a_page_for_everybody() {
     here.publish("n/small", QoS::AtLeastOnce, false, "x");
     letter(&mut anna);
     let browser = Browser::start();
-    sign_in(&browser, &stile);
+    browser.sign_in(&stile);
     browser.open(&url(&stile, "/uplinks"));
     browser.wait_text("online");
     fits_everybody(&browser, "uplinks-some");

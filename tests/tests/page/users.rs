@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use stile_tests::packet::{Connect, V5};
 use stile_tests::{Browser, RawClient, Stile, V5Client, Visitor, check, mosquitto_pub, within};
 
-use super::browser::{fits_everybody, sign_in, url};
+use super::browser::{fits_everybody, url};
 
 const GROUP: &str = "[[broker.group]]\nname = \"devices\"\npublish = [\"devices/%u/#\"]\nsubscribe = [\"devices/%u/#\"]\n\
                      [[broker.user]]\nname = \"ops\"\npassword = \"one of your own\"\n";
@@ -136,7 +136,7 @@ fn a_page_of_users_with_a_fresh_password_is_for_everybody() {
     let (stile, mut anna) = start();
     send(&mut anna, "/broker/users/add", &[("name", "collector"), ("everything", "true")]);
     let browser = Browser::start();
-    sign_in(&browser, &stile);
+    browser.sign_in(&stile);
     browser.open(&url(&stile, "/broker/users"));
     browser.wait_text("collector");
     fits_everybody(&browser, "users-some");

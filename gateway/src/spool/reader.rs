@@ -1,6 +1,7 @@
 //! The one reader's side: batches out, acknowledgements in.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -59,6 +60,11 @@ impl Reader {
     pub fn acknowledge(&self, seq: Seq) -> bool {
         let now = (self.0.now)();
         self.0.change(|state| state.acknowledge(seq, now.monotonic))
+    }
+
+    /// How long a record has waited since it was appended, by a clock that never jumps; `None` for one that is let go of.
+    pub fn waited(&self, seq: Seq) -> Option<Duration> {
+        self.0.state().waited(seq, (self.0.now)().monotonic)
     }
 
     /// Hands out once more, from the beginning, what is not acknowledged: after a connection was lost.

@@ -4,7 +4,7 @@
 mod failing;
 mod intake;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
@@ -215,10 +215,16 @@ impl State {
         let oldest = self.lanes.iter().zip(self.oldest_on_disk);
         let oldest =
             oldest.filter(|(lane, _)| lane.queued().0 > 0).filter_map(|(lane, disk)| lane.window.oldest().or(disk));
-        let age = |at| std::time::Duration::from_millis(self.time.of(now).saturating_sub(at));
+        let age = |at| Duration::from_millis(self.time.of(now).saturating_sub(at));
         figures.oldest_age = oldest.min().map(age);
         figures.failing = self.failing.is_some();
         figures
+    }
+
+    /// How long a record has waited that is not let go of.
+    pub(super) fn waited(&self, seq: Seq, now: Instant) -> Option<Duration> {
+        let since = self.lanes[seq.priority as usize].window.since(seq.number)?;
+        Some(Duration::from_millis(self.time.of(now).saturating_sub(since)))
     }
 
     pub(super) fn begin_reading(&mut self) -> bool {

@@ -108,6 +108,11 @@ impl Window {
         self.slots.front().map(|slot| slot.item.at)
     }
 
+    /// Since when this one has waited.
+    pub(super) fn since(&self, number: u64) -> Option<u64> {
+        Some(self.slots.get(self.find(number)?)?.item.at)
+    }
+
     /// Where a record is.
     pub(super) fn find(&self, number: u64) -> Option<usize> {
         self.slots.binary_search_by_key(&number, |slot| slot.item.number).ok()

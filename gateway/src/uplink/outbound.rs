@@ -87,9 +87,7 @@ impl Session<'_> {
     pub(super) fn delivered(&mut self, record: &Record) {
         self.acknowledged = true;
         let own = &mut *self.own;
-        own.gap.acknowledged(tokio::time::Instant::now(), || {
-            waited(&Message::from_record(&record.bytes).ok()?, own.reports.now().trusted())
-        });
+        own.gap.acknowledged(tokio::time::Instant::now(), || own.reader.waited(record.seq));
         UplinkStats::add(&own.stats.delivered);
         self.done(record);
     }

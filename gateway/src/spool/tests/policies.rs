@@ -192,6 +192,20 @@ fn what_is_too_old_is_dropped_also_when_nobody_was_there_meanwhile() {
 }
 
 #[test]
+fn how_long_a_record_has_waited_is_known_until_it_is_acknowledged() {
+    let mut bench = Bench::new(settings(Policy::Block));
+    drop(bench.append(&text(1), Priority::Bulk));
+    bench.turn(0);
+    bench.hand.put_on(Duration::from_secs(5));
+    let reader = bench.spool.reader().unwrap();
+    let record = bench.spool.0.0.change(|state| state.hand_out(1, usize::MAX)).remove(0);
+    bench.hand.put_on(Duration::from_secs(2));
+    assert_eq!(reader.waited(record.seq), Some(Duration::from_secs(7)));
+    assert!(reader.acknowledge(record.seq));
+    assert_eq!(reader.waited(record.seq), None);
+}
+
+#[test]
 fn what_is_no_record_is_refused() {
     let bench = Bench::new(settings(Policy::Block));
     for bytes in [0, BYTES_MIN as usize / 4, RECORD_MAX + 1] {

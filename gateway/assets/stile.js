@@ -67,6 +67,48 @@ document.addEventListener("dragend", () => {
   dragged = null;
 });
 
+// An upload says how far it is, and can be cancelled until all of it is there. Its answer leads to a page that says what came of
+// it; that one is not to be said to the script, so it asks by itself.
+const upload = document.getElementById("upload-form");
+if (upload) {
+  const way = document.getElementById("upload-way"), said = document.getElementById("upload-said");
+  const send = upload.querySelector("button"), bar = way.querySelector("progress"), cancel = way.querySelector("button");
+  const MIB = 1024 * 1024;
+  const say = (words) => { if (said.textContent !== words) said.textContent = words; };
+  const end = (words) => { way.hidden = true; send.disabled = false; say(words); };
+  upload.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const asked = new XMLHttpRequest();
+    asked.upload.onprogress = ({ loaded, total }) => {
+      bar.max = total;
+      bar.value = loaded;
+      // Not each step, or a screen reader would say nothing else.
+      say(`${Math.floor((loaded / total) * 10) * 10} % of ${(total / MIB).toFixed(1)} MiB`);
+    };
+    asked.upload.onload = () => {
+      cancel.hidden = true;
+      bar.removeAttribute("value");
+      say("All of it has been sent. The gateway looks at it and starts it on trial.");
+    };
+    asked.onload = () => {
+      if (asked.status < 400) return location.assign(asked.responseURL);
+      const page = new DOMParser().parseFromString(asked.responseText, "text/html");
+      end(page.getElementById("error")?.textContent ?? `Not done: the gateway says ${asked.status} ${asked.statusText}.`);
+    };
+    asked.onerror = () => end("Not done: the gateway can't be reached.");
+    asked.onabort = () => end("Cancelled. Nothing has changed.");
+    cancel.onclick = () => { asked.abort(); send.focus(); };
+    asked.open("POST", upload.action);
+    asked.setRequestHeader("x-by-itself", "1");
+    asked.setRequestHeader("accept", "text/html");
+    bar.removeAttribute("value");
+    cancel.hidden = way.hidden = false;
+    send.disabled = true;
+    say("");
+    asked.send(new FormData(upload));
+  });
+}
+
 const make = (name, text, kind) => {
   const element = document.createElement(name);
   if (text) element.textContent = text;

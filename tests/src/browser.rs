@@ -207,6 +207,14 @@ impl Browser {
         std::fs::write(file, bytes).unwrap();
     }
 
+    /// What goes up goes at so many bytes a second; `None`: as fast as it can.
+    #[track_caller]
+    pub fn slow_down(&self, bytes: Option<u32>) {
+        let up = bytes.map_or(-1.0, f64::from);
+        let conditions = json!({ "offline": false, "latency": 0, "downloadThroughput": -1, "uploadThroughput": up });
+        self.inside("Network.emulateNetworkConditions", &conditions);
+    }
+
     /// Forgets all files that were fetched before.
     #[track_caller]
     pub fn forget_files(&self) {

@@ -41,6 +41,43 @@ fn a_plugin_is_uploaded_tried_out_and_enabled() {
 }
 
 #[test]
+fn an_upload_says_how_far_it_is_and_can_be_cancelled_and_what_is_wrong_is_said_where_it_was_sent() {
+    let stile = Stile::start("");
+    let mut anna = Visitor::first(&stile);
+    let browser = Browser::start();
+    browser.sign_in(&stile);
+    browser.open(&url(&stile, "/plugins"));
+    browser.wait_text("Upload a plugin");
+    browser.fill("[name=component]", built("downsample").to_str().unwrap());
+    browser.slow_down(Some(20_000));
+    browser.click("#upload-form button");
+    browser.wait_for("#upload-way:not([hidden]) progress[value]");
+    browser.wait_text(" % of ");
+    let found = browser.inaccessible();
+    assert!(found.is_empty(), "{found:#?}");
+    browser.picture(&picture("plugin-upload-1440"));
+    browser.run("document.querySelector('#upload-way button').focus()");
+    browser.press("\u{e007}");
+    browser.wait_text("Cancelled. Nothing has changed.");
+    assert_eq!(browser.run("return document.activeElement.textContent"), "Upload");
+    browser.slow_down(None);
+    browser.fill("[name=component]", no_component().to_str().unwrap());
+    browser.click("#upload-form button");
+    browser.wait_text("Not done: ");
+    assert!(browser.url().ends_with("/plugins"), "{}", browser.url());
+    assert_eq!(anna.get("/api/v1/plugins").json()["plugins"], serde_json::json!([]));
+    browser.fill("[name=component]", built("downsample").to_str().unwrap());
+    browser.click("#upload-form button");
+    browser.wait_text("downsample is installed. It does not start yet");
+    assert!(browser.url().ends_with("/plugins/downsample"), "{}", browser.url());
+}
+
+/// A file that is no component.
+fn no_component() -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")
+}
+
+#[test]
 fn the_pages_of_plugins_are_accessible_fit_and_move_plugins_by_keyboard_and_by_dragging() {
     let section = |name: &str, more: &str| {
         format!("[[plugin]]\nname = \"{name}\"\nfile = {:?}\ntopics = [\"t/#\"]\n{more}\n", built(more_of(name)))

@@ -78,6 +78,34 @@ fn no_component() -> std::path::PathBuf {
 }
 
 #[test]
+fn a_secret_of_a_plugin_is_forgotten_by_the_box_beside_it() {
+    let settings = "[plugin.settings]\nremove = [\"/name\"]\nkey = \"a secret of many letters\"";
+    let section = format!(
+        "[[plugin]]\nname = \"redact\"\nfile = {:?}\ntopics = [\"t/#\"]\nenabled = false\n{settings}\n",
+        built("redact")
+    );
+    let stile = Stile::start(&section);
+    Visitor::first(&stile);
+    let browser = Browser::start();
+    browser.sign_in(&stile);
+    browser.open(&url(&stile, "/plugins/redact"));
+    browser.wait_text("It is set and not shown");
+    browser.click(".settings > button");
+    browser.wait_text("the plugin redact has these settings");
+    let main = stile.dir.path().join("stile.toml");
+    assert!(std::fs::read_to_string(&main).unwrap().contains("many letters"), "left empty, it stays");
+    // Without the word of before.
+    browser.open(&url(&stile, "/plugins/redact"));
+    browser.wait_text("It is set and not shown");
+    browser.click("[name='forget/key']");
+    browser.click(".settings > button");
+    browser.wait_text("the plugin redact has these settings");
+    let written = std::fs::read_to_string(&main).unwrap();
+    assert!(!written.contains("many letters") && written.contains("/name"), "{written}");
+    assert_eq!(browser.run("return document.querySelector(\"[name='forget/key']\")"), serde_json::Value::Null);
+}
+
+#[test]
 fn the_pages_of_plugins_are_accessible_fit_and_move_plugins_by_keyboard_and_by_dragging() {
     let section = |name: &str, more: &str| {
         format!("[[plugin]]\nname = \"{name}\"\nfile = {:?}\ntopics = [\"t/#\"]\n{more}\n", built(more_of(name)))

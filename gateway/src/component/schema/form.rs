@@ -74,6 +74,12 @@ impl Field {
         plain(&self.at.join("."))
     }
 
+    /// Whether it is a secret that is there and need not be: an empty field says that it stays.
+    pub fn can_be_forgotten(&self) -> bool {
+        // Within an object that need not be there nothing need be there.
+        self.kind == Kind::Secret && self.is_set && !(self.required && self.at.len() == 1)
+    }
+
     /// What was given for it, as a value; `None`: it is not to be there. `old`: what it was.
     fn read(&self, given: &str, old: Option<&Value>, mask: &str) -> Result<Option<Value>, String> {
         let nothing = given.trim().is_empty();
@@ -137,6 +143,7 @@ impl Schema {
     }
 
     /// The settings that a filled form says. What it does not ask for stays as it is in `settings`, out of which it was made.
+    /// A secret goes where `forgotten` says so of its name.
     ///
     /// # Errors
     /// The fields that can't be read. Whether the whole fits is another question.
@@ -145,6 +152,7 @@ impl Schema {
         settings: &Value,
         mask: &str,
         given: impl Fn(&str) -> Option<&'a str>,
+        forgotten: impl Fn(&str) -> bool,
     ) -> Result<Value, Vec<Unread>> {
         let (mut filled, mut unread) = (settings.clone(), Vec::new());
         for field in fields {
@@ -152,7 +160,12 @@ impl Schema {
             let Some(text) = given(&name) else { continue };
             // Browsers end lines like this.
             let text = text.replace("\r\n", "\n");
-            match field.read(&text, settings.pointer(&name), mask) {
+            let read = match forgotten(&name) && field.can_be_forgotten() {
+                true if text.is_empty() => Ok(None),
+                true => Err("is to be forgotten and is written anew; do one of them".to_owned()),
+                false => field.read(&text, settings.pointer(&name), mask),
+            };
+            match read {
                 Ok(value) => put(&mut filled, &field.at, value),
                 Err(what) => unread.push(Unread { name, what }),
             }

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use super::page::{Said, one};
 use super::view;
-use super::{FIELD, PATH};
+use super::{FIELD, FORGET, PATH, unknown};
 use crate::admin::audit::Did;
 use crate::admin::pages::{Frame, Input};
 use crate::admin::problem::Problem;
@@ -203,25 +203,16 @@ pub(super) async fn settings_form(
         Ok(Form(given)) => given,
         Err(error) => return Problem::new(error.status(), error.body_text()).into_response(),
     };
-    let Some((_, listed)) = view::find(&sources, &name) else {
-        return Problem::not_found(format!("there is no plugin `{name}`")).into_response();
-    };
-    if given.get("base").is_some_and(|base| *base != view::stamp(&listed)) {
-        let said = Said { error: Some(ChangeError::Overtaken.into()), ..Said::default() };
-        return one(frame, &sources, &name, said).await;
-    }
-    let field = |pointer: &str| given.get(&format!("{FIELD}{pointer}")).map(String::as_str);
-    let filled = Schema::filled(&view::fields(&listed), &listed.settings.settings, MASK, field);
-    let done = match filled {
-        Ok(Value::Object(settings)) => {
-            let seen = Some(listed.settings.settings.clone());
-            configure(&sources, &caller, name.clone(), (settings, seen)).await
+    let (of, form) = (name.clone(), given.clone());
+    let read = view::aside(&sources, move |sources| read(sources, &of, &form)).await;
+    let done = match read {
+        Ok(Ok((settings, seen))) => configure(&sources, &caller, name.clone(), (settings, Some(seen))).await,
+        // What is shown then is what somebody else has changed.
+        Ok(Err(Unread::Overtaken)) => {
+            let said = Said { error: Some(ChangeError::Overtaken.into()), ..Said::default() };
+            return one(frame, &sources, &name, said).await;
         }
-        Ok(_) => Err(Problem::bad("the settings are no JSON object: write { ... }")),
-        Err(unread) => {
-            let words = unread.iter().map(|one| format!("`{}` {}", one.name.trim_start_matches('/'), one.what));
-            Err(Problem::bad(words.collect::<Vec<_>>().join("; ")))
-        }
+        Ok(Err(Unread::Wrong(problem))) | Err(problem) => Err(problem),
     };
     match done {
         Err(problem) => {
@@ -229,6 +220,36 @@ pub(super) async fn settings_form(
             one(frame, &sources, &name, said).await
         }
         done => formed((frame, &caller), &sources, (name.as_str(), format!("{PATH}/{name}")), done).await,
+    }
+}
+
+/// Why a filled form is no settings.
+enum Unread {
+    /// They have changed since it was shown.
+    Overtaken,
+    Wrong(Problem),
+}
+
+/// The settings that a filled form says, and those that it was made of.
+fn read(
+    sources: &Sources,
+    name: &str,
+    given: &BTreeMap<String, String>,
+) -> Result<(Map<String, Value>, Value), Unread> {
+    let wrong = |what: &str| Unread::Wrong(Problem::bad(what));
+    let (_, listed) = view::find(sources, name).ok_or_else(|| Unread::Wrong(unknown(name)))?;
+    if given.get("base").is_some_and(|base| *base != view::stamp(&listed)) {
+        return Err(Unread::Overtaken);
+    }
+    let field = |pointer: &str| given.get(&format!("{FIELD}{pointer}")).map(String::as_str);
+    let forgotten = |pointer: &str| given.contains_key(&format!("{FORGET}{pointer}"));
+    match Schema::filled(&view::fields(&listed), &listed.settings.settings, MASK, field, forgotten) {
+        Ok(Value::Object(settings)) => Ok((settings, listed.settings.settings.clone())),
+        Ok(_) => Err(wrong("the settings are no JSON object: write { ... }")),
+        Err(unread) => {
+            let words = unread.iter().map(|one| format!("`{}` {}", one.name.trim_start_matches('/'), one.what));
+            Err(wrong(&words.collect::<Vec<_>>().join("; ")))
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{FIELD, view};
+use super::{FIELD, FORGET, view};
 use crate::component::{Field, Kind};
 use crate::plugins::Listed;
 
@@ -26,6 +26,8 @@ pub(super) struct Input {
     /// What can be chosen: what is sent, and what is read.
     pub(super) choices: Vec<(String, String)>,
     pub(super) required: bool,
+    /// The name of the box by which a secret goes, where it can.
+    pub(super) forget: Option<String>,
     /// Lines of a text area.
     pub(super) rows: usize,
 }
@@ -72,6 +74,7 @@ fn input(number: usize, field: &Field, filled: Option<&BTreeMap<String, String>>
         choices,
         // Within an object that need not be there nothing need be there.
         required: field.required && field.at.len() == 1 && field.kind != Kind::Secret,
+        forget: field.can_be_forgotten().then(|| format!("{FORGET}{}", field.name())),
         name,
     }
 }

@@ -25,6 +25,8 @@ use crate::people::Role;
 pub(super) const PATH: &str = "/plugins";
 /// What the names of a form's fields for settings begin with; a JSON Pointer is behind it.
 const FIELD: &str = "s";
+/// The same of the boxes that say that a secret is to go.
+const FORGET: &str = "forget";
 
 pub(super) fn routes(routes: Routes) -> Routes {
     let (viewer, operator, admin) =
@@ -51,8 +53,8 @@ pub(super) fn routes(routes: Routes) -> Routes {
 
 /// All plugins of the settings in force, in the order of the messages' way.
 #[utoipa::path(get, path = "/api/v1/plugins", tag = "plugins", responses((status = 200, body = AllPlugins)))]
-pub(in crate::admin) async fn get_plugins(State(sources): State<Arc<Sources>>) -> Json<AllPlugins> {
-    Json(view::gather(&sources))
+pub(in crate::admin) async fn get_plugins(State(sources): State<Arc<Sources>>) -> Result<Json<AllPlugins>, Problem> {
+    view::aside(&sources, view::gather).await.map(Json)
 }
 
 /// One plugin.
@@ -62,7 +64,8 @@ pub(in crate::admin) async fn get_plugin(
     State(sources): State<Arc<Sources>>,
     Path(name): Path<String>,
 ) -> Result<Json<OnePlugin>, Problem> {
-    view::find(&sources, &name).map(|(one, _)| Json(one)).ok_or_else(|| unknown(&name))
+    let found = view::aside(&sources, move |sources| view::find(sources, &name).ok_or_else(|| unknown(&name)));
+    found.await?.map(|(one, _)| Json(one))
 }
 
 fn unknown(name: &str) -> Problem {

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use super::form::{Group, groups};
 use super::trial::TrialResult;
 use super::unknown;
-use super::view::{OnePlugin, find, gather, keeps_previous, stamp};
+use super::view::{OnePlugin, aside, find, gather, keeps_previous, stamp};
 use crate::admin::Sources;
 use crate::admin::pages::charts::{Back, Drawn, drawn};
 use crate::admin::pages::shown::{bytes, minute};
@@ -34,13 +34,15 @@ impl AllPage {
 }
 
 pub(super) async fn all_page(frame: Frame, State(sources): State<Arc<Sources>>) -> Response {
-    show(&AllPage { frame, plugins: gather(&sources).plugins, error: None })
+    all(frame, &sources, None).await
 }
 
-/// The page of all, after something was refused.
-pub(super) fn all(frame: Frame, sources: &Sources, problem: Problem) -> Response {
-    (problem.status, show(&AllPage { frame, plugins: gather(sources).plugins, error: Some(problem.detail) }))
-        .into_response()
+/// The page of all, also after something was refused.
+pub(super) async fn all(frame: Frame, sources: &Arc<Sources>, problem: Option<Problem>) -> Response {
+    let status = problem.as_ref().map(|problem| problem.status).unwrap_or_default();
+    let error = problem.map(|problem| problem.detail);
+    let page = aside(sources, move |sources| show(&AllPage { frame, plugins: gather(sources).plugins, error }));
+    (status, page.await).into_response()
 }
 
 /// What came before the page of one is shown.
@@ -125,12 +127,20 @@ pub(super) async fn one_page(frame: Frame, State(sources): State<Arc<Sources>>, 
 
 /// The page of one, with what came before.
 pub(super) async fn one(frame: Frame, sources: &Arc<Sources>, name: &str, said: Said) -> Response {
-    let Some((plugin, listed)) = find(sources, name) else { return unknown(name).into_response() };
+    let status = said.error.as_ref().map(|problem| problem.status).unwrap_or_default();
+    let name = name.to_owned();
+    match aside(sources, move |sources| page_of(frame, sources, &name, said)).await {
+        Ok(Ok(page)) => (status, page).into_response(),
+        Ok(Err(problem)) | Err(problem) => problem.into_response(),
+    }
+}
+
+fn page_of(frame: Frame, sources: &Sources, name: &str, said: Said) -> Result<Response, Problem> {
+    let (plugin, listed) = find(sources, name).ok_or_else(|| unknown(name))?;
     let Said { error, filled, tried } = said;
-    let status = error.as_ref().map(|problem| problem.status).unwrap_or_default();
     let page = OnePage {
         // Nobody else is offered to go back to it.
-        keeps_previous: frame.may(Role::Admin) && keeps_previous(sources, name).await,
+        keeps_previous: frame.may(Role::Admin) && keeps_previous(sources, name),
         frame,
         base: stamp(&listed),
         groups: groups(&listed, filled.as_ref()),
@@ -139,7 +149,7 @@ pub(super) async fn one(frame: Frame, sources: &Arc<Sources>, name: &str, said: 
         error: error.map(|problem| problem.detail),
         tried: tried.unwrap_or_else(|| Tried { topic: example(&listed.settings.topics), ..Tried::default() }),
     };
-    (status, show(&page)).into_response()
+    Ok(show(&page))
 }
 
 /// A topic that its first filter matches.

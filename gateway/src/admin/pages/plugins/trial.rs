@@ -160,9 +160,7 @@ async fn blocking<T: Send + 'static>(
     sources: &Arc<Sources>,
     work: impl FnOnce(&Sources) -> Result<T, TrialError> + Send + 'static,
 ) -> Result<T, Problem> {
-    let owned = Arc::clone(sources);
-    let done = tokio::task::spawn_blocking(move || work(&owned)).await;
-    Ok(done.map_err(|panic| Problem::failed(panic.to_string()))??)
+    Ok(view::aside(sources, work).await??)
 }
 
 async fn play(sources: &Arc<Sources>, name: &str, lines: String) -> Result<TrialResult, Problem> {
@@ -243,7 +241,8 @@ async fn make(
     lines: String,
     about: String,
 ) -> Result<Response, Problem> {
-    let has_data = view::find(sources, &name).is_some_and(|(_, listed)| !listed.settings.data.is_empty());
+    let listed = sources.plugins.listed();
+    let has_data = listed.iter().any(|one| one.settings.name == name && !one.settings.data.is_empty());
     if has_data && caller.role() < Some(Role::Admin) {
         // Nobody says which parts of a file are secrets.
         let why = "its data files would stand in the case as they are: this needs the role admin";

@@ -258,7 +258,7 @@ async fn upload_form(
             sources.page.trust.tell(&caller, uploaded.word());
             (Extension(Did::at(uploaded.did())), Redirect::to(&format!("{PATH}/{}", uploaded.name))).into_response()
         }
-        Err(problem) => all(frame, &sources, problem),
+        Err(problem) => all(frame, &sources, Some(problem)).await,
     }
 }
 

@@ -11,10 +11,11 @@ use utoipa::ToSchema;
 use crate::admin::Sources;
 use crate::admin::pages::people::time;
 use crate::admin::pages::shown::{bytes, count};
+use crate::admin::problem::Problem;
 use crate::component::{Field, Schema, fingerprint};
 use crate::config::MASK;
 use crate::plugin_host::{FailureKind, Report};
-use crate::plugins::Listed;
+use crate::plugins::{Listed, desk};
 
 /// All plugins of the settings that are in force.
 #[derive(Debug, Serialize, ToSchema)]
@@ -293,8 +294,16 @@ pub(super) fn micros(micros: f64) -> String {
 }
 
 /// Whether a version before is kept, for the page. Looks at the disk.
-pub(super) async fn keeps_previous(sources: &Arc<Sources>, name: &str) -> bool {
-    let (owned, name) = (Arc::clone(sources), name.to_owned());
-    let look = move || owned.changes.get().is_some_and(|changes| crate::plugins::desk::keeps_previous(changes, &name));
-    tokio::task::spawn_blocking(look).await.unwrap_or(false)
+pub(super) fn keeps_previous(sources: &Sources, name: &str) -> bool {
+    sources.changes.get().is_some_and(|changes| desk::keeps_previous(changes, name))
+}
+
+/// Has something made in a thread that may take its time: schemas, which decide what is masked, are as long as their authors
+/// made them.
+pub(super) async fn aside<T: Send + 'static>(
+    sources: &Arc<Sources>,
+    make: impl FnOnce(&Sources) -> T + Send + 'static,
+) -> Result<T, Problem> {
+    let owned = Arc::clone(sources);
+    tokio::task::spawn_blocking(move || make(&owned)).await.map_err(|panic| Problem::failed(panic.to_string()))
 }

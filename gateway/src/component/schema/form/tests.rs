@@ -28,7 +28,7 @@ fn schema() -> Schema {
 fn filled(settings: &Value, given: &[(&str, &str)]) -> Result<Value, Vec<Unread>> {
     let fields = schema().form(settings, MASK);
     let find = |name: &str| given.iter().find(|(own, _)| *own == name).map(|(_, value)| *value);
-    Schema::filled(&fields, settings, MASK, find)
+    Schema::filled(&fields, settings, MASK, find, |_| false)
 }
 
 #[test]
@@ -99,10 +99,27 @@ fn secrets_within_json_stay_or_are_written_anew() {
     let fields = schema.form(&settings, MASK);
     let [field] = &fields[..] else { panic!("{fields:?}") };
     assert!(field.kind == Kind::Json && field.name().is_empty() && !field.value.contains("hidden"));
-    let fill = |text: &str| Schema::filled(&fields, &settings, MASK, |_| Some(text));
+    let fill = |text: &str| Schema::filled(&fields, &settings, MASK, |_| Some(text), |_| false);
     assert_eq!(fill(&field.value.replace('\n', "\r\n")).unwrap(), settings);
     assert!(fill(&field.value.replace('1', "2")).unwrap_err()[0].what.contains("anew"));
     assert_eq!(fill(r#"{ "a": { "key": "new" } }"#).unwrap(), json!({ "a": { "key": "new" } }));
+}
+
+#[test]
+fn a_secret_goes_where_it_is_to_be_forgotten_and_need_not_be_there() {
+    let secret = json!({ "type": "string", "writeOnly": true });
+    let schema = Schema::new(json!({ "type": "object", "additionalProperties": false, "required": ["token"],
+        "properties": { "key": secret, "token": secret } }));
+    let settings = json!({ "key": "hidden", "token": "hidden" });
+    let fields = schema.form(&settings, MASK);
+    let fill = |key: &str| Schema::filled(&fields, &settings, MASK, |_| Some(""), |name| name == key);
+    assert_eq!(fill("/key").unwrap(), json!({ "token": "hidden" }));
+    assert_eq!(fill("/token").unwrap(), settings, "it must be there");
+    assert_eq!(fill("/other").unwrap(), settings);
+    let both = Schema::filled(&fields, &settings, MASK, |_| Some("new"), |name| name == "/key");
+    assert_eq!(both.unwrap_err()[0].name, "/key");
+    let unset = schema.form(&json!({ "token": "hidden" }), MASK);
+    assert!(!unset.iter().any(super::Field::can_be_forgotten), "{unset:?}");
 }
 
 #[test]
@@ -127,7 +144,7 @@ fn a_secret_that_is_no_text_stays_where_nobody_touches_it() {
             "/level" => Some(level),
             name => fields.iter().find(|field| field.name() == name).map(|field| field.value.as_str()),
         };
-        Schema::filled(&fields, &settings, MASK, given).map_err(|unread| unread.len())
+        Schema::filled(&fields, &settings, MASK, given, |_| false).map_err(|unread| unread.len())
     };
     let shown = &fields.iter().find(|field| field.label() == "pin").unwrap().value;
     assert!(fields.iter().all(|field| field.label() == "level" || field.kind == Kind::Json), "{fields:?}");

@@ -12,7 +12,10 @@ trap 'rm -f "$NEW"' EXIT
 step() { printf '== %s\n' "$*" >&2; }
 # section TITLE TEXT: what its figures are; they come on standard input.
 section() {
-    printf '\n## %s\n\n%s\n\n' "$1" "$2"
+    printf '\n## %s\n\n' "$1"
+    # What is put together of parts is filled anew.
+    fmt -u -w 120 -g 120 <<<"$2"
+    echo
     cat
 }
 # Some kernels and processors name themselves in /proc/cpuinfo, others only to lscpu.

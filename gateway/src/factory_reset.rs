@@ -17,6 +17,12 @@ const MARKER: &str = "factory-reset";
 /// and what is the file system's own where the folder is a disk of its own.
 const STAYS: [&str; 5] = ["users.toml", "plugins", "cellular", LOCK, "lost+found"];
 
+/// Whether the file at `path` would go.
+pub(crate) fn takes(data_dir: &Path, path: &Path) -> bool {
+    let first = path.strip_prefix(data_dir).ok().and_then(|below| below.components().next());
+    first.is_some_and(|first| STAYS.iter().all(|name| first.as_os_str() != *name))
+}
+
 /// Has the next start empty this data folder. Waits for the disk.
 ///
 /// # Errors
@@ -101,6 +107,21 @@ mod tests {
         }
         assert_eq!(names(elsewhere.path()), ["file"], "a link leads nowhere");
         assert_eq!(finish(dir.path()), Ok(false), "and once");
+    }
+
+    #[test]
+    fn what_would_go_is_known_before() {
+        let data_dir = Path::new("/var/lib/stile");
+        for (path, goes) in [
+            ("/var/lib/stile/tls/server.pem", true),
+            ("/var/lib/stile/cloud.password", true),
+            ("/var/lib/stile/plugins/a.wasm", false),
+            ("/var/lib/stile", false),
+            ("/var/lib/stile-other/a", false),
+            ("/etc/stile/server.pem", false),
+        ] {
+            assert_eq!(takes(data_dir, Path::new(path)), goes, "{path}");
+        }
     }
 
     #[test]

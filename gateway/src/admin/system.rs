@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::Notify;
 
 use crate::certificate::Files;
+use crate::config::Settings;
 use crate::factory_reset;
 use crate::tls::{self, Certificate};
 
@@ -55,6 +56,11 @@ impl System {
     /// Ends the gateway in order; who has started it starts it again.
     pub(super) fn restart(&self) {
         self.restart.notify_one();
+    }
+
+    /// The files that these settings name and a factory reset would remove.
+    pub(super) fn would_miss(&self, settings: &Settings) -> Vec<PathBuf> {
+        settings.paths().into_iter().filter(|file| factory_reset::takes(&self.data_dir, file)).collect()
     }
 
     /// Has the next start empty the data folder. Waits for the disk.

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::broker::Broker;
 use super::listeners::{loopback, own_certificate};
@@ -37,6 +38,24 @@ pub struct Settings {
     /// `[[uplink]]`, in the order of the files.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub uplink: Vec<Uplink>,
+}
+
+impl Settings {
+    /// Whatever in here could be the absolute path of a file: those of devices too, and topics that begin with a slash.
+    pub fn paths(&self) -> Vec<PathBuf> {
+        fn collect(value: &Value, found: &mut Vec<PathBuf>) {
+            match value {
+                Value::String(text) if text.starts_with('/') => found.push(text.into()),
+                Value::Array(items) => items.iter().for_each(|item| collect(item, found)),
+                Value::Object(object) => object.values().for_each(|value| collect(value, found)),
+                _ => {}
+            }
+        }
+        let mut found = Vec::new();
+        // As they are shown, since no file that is added to the settings can be forgotten here then.
+        collect(&serde_json::to_value(self).unwrap_or_default(), &mut found);
+        found
+    }
 }
 
 /// `[gateway]`: this machine.

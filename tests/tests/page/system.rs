@@ -60,6 +60,17 @@ fn a_factory_reset_is_confirmed_and_leaves_what_the_settings_need() {
         let refused = anna.post("/system/factory-reset", &[("csrf", &csrf), ("confirm", wrong)]);
         assert!(refused.status == 422 && refused.text().contains("nothing was removed"), "{}", refused.text());
     }
+    // A file of the settings' own would be missed at the next start.
+    let password = data.join("cloud.password");
+    std::fs::write(&password, "secret").unwrap();
+    let uplink = format!(
+        "[[uplink]]\nname = \"cloud\"\nurl = \"mqtt://127.0.0.1:9\"\nuser = \"roof\"\n\
+         password-file = {password:?}\ntopics = [{{ filter = \"a\" }}]"
+    );
+    assert_eq!(stile.reload("", &uplink)["message"], "reload done");
+    let refused = anna.post("/system/factory-reset", &[("csrf", &csrf), ("confirm", "test")]);
+    assert!(refused.status == 409 && refused.text().contains("cloud.password"), "{}", refused.text());
+    assert_eq!(stile.reload("", "")["message"], "reload done");
     assert!(!data.join("factory-reset").exists());
     let page = anna.post("/system/factory-reset", &[("csrf", &csrf), ("confirm", "test")]);
     assert!(page.text().contains("start it by hand"), "{}", page.text());

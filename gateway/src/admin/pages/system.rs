@@ -18,8 +18,10 @@ use crate::admin::audit::Did;
 use crate::admin::machine::Machine;
 use crate::admin::problem::Problem;
 use crate::admin::routes::{Access, Routes};
+use crate::admin::settings::with_changes;
 use crate::admin::trust::Caller;
-use crate::admin::{Sources, support};
+use crate::admin::{Sources, System, support};
+use crate::changes::Changes;
 use crate::people::Role;
 
 pub(super) const PATH: &str = "/system";
@@ -204,15 +206,36 @@ pub(in crate::admin) struct Confirmed {
 }
 
 /// Has the data folder emptied at the next start, and ends the gateway.
-async fn reset(sources: &Sources, caller: &Caller, Confirmed { confirm }: &Confirmed) -> Result<(), Problem> {
+async fn reset(sources: &Arc<Sources>, caller: &Caller, Confirmed { confirm }: &Confirmed) -> Result<(), Problem> {
     if confirm.trim() != sources.id {
         return Err(Problem::bad(format!("nothing was removed: type the gateway's id, {}, to confirm it", sources.id)));
+    }
+    if sources.changes.get().is_some() {
+        with_changes(sources, |changes, sources| starts_again(changes, &sources.system)).await?;
     }
     sources.system.ask_reset().await.map_err(Problem::failed)?;
     // What the audit log has of it goes with it.
     log::warn!(by = caller.describe(); "a factory reset is wanted; the next start empties the data folder");
     sources.system.restart();
     Ok(())
+}
+
+/// Whether the gateway would start with its settings when the data folder is empty. Waits for the disk.
+fn starts_again(changes: &Changes, system: &System) -> Result<(), Problem> {
+    let conflict = |why: String| Err(Problem::new(StatusCode::CONFLICT, format!("nothing was removed: {why}")));
+    let missed = match changes.loaded() {
+        Ok(loaded) => system.would_miss(&loaded.settings),
+        Err(_) => return conflict("the settings in the files have mistakes, which Configuration tells of".to_owned()),
+    };
+    if missed.is_empty() {
+        return Ok(());
+    }
+    let missed: Vec<_> = missed.iter().map(|file| file.display().to_string()).collect();
+    conflict(format!(
+        "the settings name {}, which would go with the data folder, and the gateway would not start without; move it elsewhere \
+         first, or take it out of the settings",
+        missed.join(", ")
+    ))
 }
 
 const RESET: &str = "wants a factory reset";
@@ -233,7 +256,7 @@ async fn reset_form(
 
 /// Ends the gateway; the next start empties the data folder, but for the MQTT users and the plugins' files.
 #[utoipa::path(post, path = "/api/v1/system/factory-reset", tag = "system", request_body = Confirmed,
-    responses((status = 202, description = "it ends"), (status = 422, body = Problem)))]
+    responses((status = 202, description = "it ends"), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(in crate::admin) async fn post_reset(
     State(sources): State<Arc<Sources>>,
     caller: Caller,

@@ -1,6 +1,8 @@
 //! The command line and a gateway elsewhere: over its admin port, by TLS, with a token.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use stile_tests::{Client, Stile, check, command, mosquitto_pub};
@@ -23,6 +25,7 @@ impl World {
         let config = stile.dir.path().join("stile.toml");
         let made = command().args(["token", "add", "laptop", "--scope", "viewer", "--config"]).arg(config).output();
         std::fs::write(&token, made.unwrap().stdout).unwrap();
+        std::fs::set_permissions(&token, Permissions::from_mode(0o600)).unwrap();
         Self { stile, url, token, authority }
     }
 
@@ -47,6 +50,11 @@ fn each_verb_that_asks_a_running_gateway_asks_one_elsewhere_too() {
     assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap()["gateway"], "test");
     let (code, out, err) = world.ask(&["top", "--once"], &world.ca());
     assert!(code == 0 && out.contains("the ledger balances"), "{out}{err}");
+    assert_eq!(err, "", "the token is nobody else's");
+    std::fs::set_permissions(&world.token, Permissions::from_mode(0o644)).unwrap();
+    let (code, _, err) = world.ask(&["top", "--once"], &world.ca());
+    assert!(code == 0 && err.starts_with("warning: others on this machine may use"), "{err}");
+    std::fs::set_permissions(&world.token, Permissions::from_mode(0o600)).unwrap();
     let _client = Client::connect(world.stile.mqtt, "kitchen");
     let (code, out, err) = world.ask(&["clients"], &world.ca());
     assert!(code == 0 && out.contains("kitchen"), "{out}{err}");

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::net::IpAddr;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use hyper::body::Incoming;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use super::complain;
 use super::gateway::{Ask, send};
 use crate::people::TOKEN_MARK;
 use crate::tls::{self, Authorities, Client, Pin};
@@ -128,9 +130,21 @@ fn read(path: &Path) -> Result<Vec<u8>, anyhow::Error> {
     read.map_err(|error| anyhow::anyhow!("can't read {}: {error}", path.display()))
 }
 
+/// What is said of a file with a token that others may read.
+fn open_to_others(path: &Path) -> Option<String> {
+    let mode = fs::metadata(path).ok().filter(fs::Metadata::is_file)?.mode();
+    (mode & 0o077 != 0).then(|| {
+        let path = path.display();
+        format!("warning: others on this machine may use {path}, which has a token: chmod 600 {path}")
+    })
+}
+
 /// The token in a file, which may be all that `stile token add` prints.
 fn token(path: &Path) -> Result<String, anyhow::Error> {
     let text = String::from_utf8(read(path)?).unwrap_or_default();
+    if let Some(warning) = open_to_others(path) {
+        complain(&warning);
+    }
     let is_token = |word: &&str| word.starts_with(TOKEN_MARK) && word.bytes().all(|byte| byte.is_ascii_graphic());
     text.split_whitespace()
         .find(is_token)
@@ -173,6 +187,8 @@ fn explain(error: &io::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
@@ -204,6 +220,10 @@ mod tests {
         for text in ["stile_abc", "stile_abc\n", "token, shown this once: stile_abc\nthe running gateway knows\n"] {
             fs::write(&path, text).unwrap();
             assert_eq!(token(&path).unwrap(), "stile_abc");
+        }
+        for (mode, warns) in [(0o600, false), (0o640, true), (0o604, true)] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(open_to_others(&path).is_some(), warns, "{mode:o}");
         }
         fs::write(&path, "no token\n").unwrap();
         assert!(token(&path).unwrap_err().to_string().contains("no token in it"));

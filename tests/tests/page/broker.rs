@@ -134,6 +134,13 @@ fn clients_there_and_away_are_a_page_for_everybody() {
     browser.sign_in(&stile);
     browser.open(&url(&stile, "/broker"));
     browser.wait_text("pump-away");
+    // A name that turns the direction of writing and never turns it back turns itself alone.
+    let behind = browser.run(
+        "const p = document.createElement('p'), name = document.createElement('strong'), tail = document.createElement('i');\
+         name.textContent = '\\u202eabc'; tail.textContent = 'tail'; p.append(name, tail); document.querySelector('main').append(p);\
+         const places = [name, tail].map((one) => one.getBoundingClientRect().left); p.remove(); return places[0] < places[1]",
+    );
+    assert_eq!(behind, true);
     fits_everybody(&browser, "broker-some");
     let complaints = browser.complaints();
     assert!(complaints.is_empty(), "{complaints:?}");

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 use stile_tests::forwarder::{data_frame, rxpk};
-use stile_tests::{Forwarder, PASSWORD, Rig, Stile, Visitor, command};
+use stile_tests::packet::{V5, publish};
+use stile_tests::{Forwarder, PASSWORD, RawClient, Rig, Stile, Visitor, command, counter};
 
 const JSON: (&str, &str) = ("Content-Type", "application/json");
 const EUI: u64 = 0x0016_c001_ff10_a235;
@@ -47,6 +48,30 @@ fn an_operator_sends_a_frame_and_is_told_what_became_of_it() {
     assert_eq!((&radio["state"], &radio["frames_sent"]), (&json!("offline"), &json!(2)));
     assert_eq!(radio["refused"], json!({ "not-encodable": 1, "port-closed": 1 }));
     assert!(radio["last_error"]["what"].as_str().is_some_and(|what| !what.is_empty()), "{radio}");
+}
+
+#[test]
+fn where_a_plugin_before_the_radio_is_stuck_whoever_sends_a_frame_is_told_so() {
+    let stuck = |folder: &std::path::Path| {
+        let file = folder.join("counter.wasm");
+        std::fs::write(&file, counter("(loop $on (br $on))")).unwrap();
+        let limits = "[plugin.limits]\ncpu = \"60s\"\n";
+        format!(
+            "[[plugin]]\nname = \"stuck\"\nfile = {file:?}\ntopics = [\"serial/a/down\"]\ngrants = [\"kv\"]\n{limits}"
+        )
+    };
+    let mut rig = Rig::start_beside("framing = \"line\"", stuck);
+    let mut anna = Visitor::first(&rig.stile);
+    let csrf = anna.get("/radios/a").csrf();
+    // More than its queue holds, and what it has taken from there.
+    let mut client = RawClient::connect(rig.stile.mqtt, V5, "sends");
+    (0..800).for_each(|_| client.send(&publish(V5, 0, "serial/a/down", 0, &[], b"x")));
+    rig.stile.wait_metric("stile_messages_in_flight", |messages| messages >= 500.0);
+    let (status, said) = send(&mut anna, &csrf, "a", &json!({ "payload": "hello" }));
+    assert_eq!(status, 503, "{said}");
+    assert!(said["detail"].as_str().unwrap().contains("was not taken within 5 s"), "{said}");
+    // It would not end by itself before all that waits is judged.
+    rig.stile.kill();
 }
 
 #[test]

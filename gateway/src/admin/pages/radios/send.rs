@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::time::{Instant, timeout_at};
 use utoipa::ToSchema;
 
 use super::{find, one};
@@ -176,8 +177,13 @@ async fn send(sources: &Sources, radio: &Shown, wish: Wish) -> Result<Sent, Prob
     let message = sources.pipeline.message(clock.now(), Origin::Gateway, order.topic.clone(), order.payload.clone());
     let id = message.id;
     let stopping = |_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the gateway is stopping");
-    sources.pipeline.ingest(message).await.map_err(stopping)?;
-    let outcome = tokio::time::timeout(PATIENCE, told(hops, id, &order)).await.ok().flatten();
+    let deadline = Instant::now() + PATIENCE;
+    let busy = |_| {
+        let detail = "the frame was not taken within 5 s: a plugin before the radio has too much to do; try again";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+    };
+    timeout_at(deadline, sources.pipeline.ingest(message)).await.map_err(busy)?.map_err(stopping)?;
+    let outcome = timeout_at(deadline, told(hops, id, &order)).await.ok().flatten();
     let Outcome { sent, result, detail } = outcome.unwrap_or_else(|| Outcome {
         sent: false,
         result: "unknown",

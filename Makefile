@@ -91,6 +91,32 @@ test-deb: deb ## install, upgrade, remove and purge the package in a Debian of i
 	$(call step,under a systemd of its own)
 	SUITE=$(SUITE) bash image/deb/boot.sh target/deb/stile_*-1_amd64.deb
 
+# One commit, program and list of packages give one image, byte for byte. MIRROR=http://... takes another mirror than the pinned
+# snapshot, and says which packages differ from image/lock. DEB= names a package that is there already.
+DEB ?=
+deb_of = $(or $(DEB),$$(ls -t target/deb/stile_*_$(ARCH).deb | head -n 1))
+export MIRROR SECURITY PACK
+.PHONY: image
+image: ## the image for a card, in target/image; ARCH=amd64 or arm64, BINARY= or DEB= as there is one
+	@bash tests/setup.sh image
+	@if [ -z "$(DEB)" ]; then $(MAKE) deb; fi
+	$(call step,image for $(ARCH))
+	bash image/build.sh $(ARCH) $(deb_of)
+
+.PHONY: image-lock
+image-lock: ## writes anew which packages an image is made of, image/lock/ARCH
+	LOCK=write $(MAKE) image
+
+# Not a part of `test`: it wants a release build, and minutes of software emulation.
+.PHONY: test-image
+test-image: ## boot the image for a PC in a virtual machine, use it, cut its power
+	@bash tests/setup.sh test-image
+	$(MAKE) image ARCH=amd64 PACK=$(or $(PACK),no)
+	$(call step,what stands in the image)
+	bash image/scan.sh amd64
+	$(call step,in a virtual machine)
+	bash image/test.sh target/image/amd64/stile-amd64.img
+
 .PHONY: bench
 bench: ## the benchmarks, beside Debian's mosquitto; a quiet machine, please
 	@bash tests/setup.sh bench

@@ -15,6 +15,8 @@
 #   tests/setup.sh arm64   the same, and Debian's cross compiler for 64-bit ARM
 #   tests/setup.sh deb     what makes a package: debhelper, Python
 #   tests/setup.sh test-deb  the same, lintian, mmdebstrap, systemd-nspawn, and the Mosquitto clients
+#   tests/setup.sh image   what makes the image: mmdebstrap, Debian's keys, Python
+#   tests/setup.sh test-image  the same, QEMU, mtools, e2fsprogs, curl, SSH, the Mosquitto clients
 #   tests/setup.sh bench   as for demo, the Mosquitto clients, Chromium with its driver, and under target/tools a Mosquitto
 #                          broker, Node-RED and componentize-qjs, with Node for them
 #
@@ -159,6 +161,18 @@ need_debhelper() {
 # To look at packages, and for a Debian to try them in.
 need_other_debian() {
     have lintian && have mmdebstrap && have systemd-nspawn || apt_install lintian mmdebstrap systemd-container
+}
+
+# A Debian tree for the image; all that makes file systems of it comes along in another tree.
+need_mmdebstrap() {
+    have mmdebstrap && have python3 && [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] ||
+        apt_install mmdebstrap debian-archive-keyring python3
+}
+
+# A virtual machine, and what looks into its disk from outside.
+need_virtual_machine() {
+    have qemu-system-x86_64 && have mcopy && have ssh && { have debugfs || [ -x /usr/sbin/debugfs ]; } ||
+        apt_install qemu-system-x86 mtools openssh-client e2fsprogs
 }
 
 need_mosquitto_clients() {
@@ -362,6 +376,10 @@ deb | test-deb)
     need_debhelper
     [ "$1" = deb ] || { need_other_debian && need_mosquitto_clients && need_iproute2; }
     ;;
+image | test-image)
+    need_mmdebstrap
+    [ "$1" = image ] || { need_virtual_machine && need_curl && need_mosquitto_clients; }
+    ;;
 bench)
     need_linker
     need_rust
@@ -374,7 +392,7 @@ bench)
     need_npm tests/bench/node-red "$TOOLS/node-red"
     ;;
 *)
-    fail "usage: tests/setup.sh demo|plugins|check|audit|test|fuzz|release|arm64|deb|test-deb|bench"
+    fail "usage: tests/setup.sh demo|plugins|check|audit|test|fuzz|release|arm64|deb|test-deb|image|test-image|bench"
     ;;
 esac
 say "all that 'make $1' needs is here"

@@ -1,0 +1,210 @@
+#!/usr/bin/env bash
+# Builds the image for a card: target/image/ARCH/stile-ARCH.img, and packed beside it with .xz.
+#
+#   image/build.sh amd64|arm64 PACKAGE       PACKAGE is the .deb of that architecture
+#
+#   MIRROR     a mirror of Debian; without it the snapshot of the moment that image/snapshot names
+#   SECURITY   the mirror of its security updates; without it MIRROR's neighbour debian-security
+#   PACK       "no" leaves the packed file out
+#   LOCK       "write" writes image/lock/ARCH anew from what was installed
+#
+# Needs mmdebstrap, no Docker, and no root where user namespaces are allowed. All that makes file systems and boot loaders runs
+# in a tree of the same snapshot. Downloads are kept in target/image/cache.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+say() { printf 'image: %s\n' "$*"; }
+fail() {
+    printf 'image: error: %s\n' "$*" >&2
+    exit 1
+}
+
+arch=${1:-} package=${2:-}
+case $arch in amd64 | arm64) ;; *) fail "usage: image/build.sh amd64|arm64 PACKAGE" ;; esac
+[ -f "$package" ] || fail "$package is not there; make deb ARCH=$arch makes it"
+[ "$(dpkg-deb --field "$package" Architecture)" = "$arch" ] || fail "$package is not for $arch"
+package=$(realpath "$package")
+
+# The disk's signature, by which its parts are called.
+readonly SIGNATURE=5711e001
+# MiB: where the first part begins, and how long the parts are.
+readonly START=1 BOOT=128 SLOT=600 DATA=128
+# Identities of file systems, and the seeds by which ext4 hashes names: fixed, so that the same bytes come out.
+readonly ROOT_UUID=5711e001-0000-4000-8000-000000000002 DATA_UUID=5711e001-0000-4000-8000-000000000004
+# All times in the image are that of the last commit.
+EPOCH=$(git log -1 --format=%ct)
+VERSION=$(dpkg-deb --field "$package" Version)
+export EPOCH VERSION SOURCE_DATE_EPOCH=$EPOCH TZ=UTC LC_ALL=C.UTF-8
+
+out=target/image/$arch
+snapshot=$(cat image/snapshot)
+mirror=${MIRROR:-http://snapshot.debian.org/archive/debian/$snapshot}
+security=${SECURITY:-${mirror/archive\/debian/archive/debian-security}}
+[ -n "${SECURITY:-}" ] || [ "$security" != "$mirror" ] || security=${mirror%/}-security
+mkdir -p "$out" target/image/cache
+
+# One name a line, without comments, joined by commas.
+names() { cat "$@" | sed '/^#/d' | paste -sd ,; }
+# The sources of packages, of which apt checks the signatures; those of a snapshot are past their time.
+sources() {
+    local key=/usr/share/keyrings/debian-archive-keyring.gpg
+    [ -e "$key" ] || fail "$key is not there: install debian-archive-keyring"
+    local options="[signed-by=$key check-valid-until=no]" parts="main non-free-firmware"
+    echo "deb $options $mirror trixie $parts"
+    echo "deb $options $mirror trixie-updates $parts"
+    [ "$1" = amd64 ] || echo "deb $options $mirror trixie-backports $parts"
+    echo "deb $options $security trixie-security $parts"
+}
+# bootstrap ARCHITECTURES NAMES TARGET OPTIONS...: a tree as a tar; downloaded packages come from the cache and go to it.
+bootstrap() {
+    local archs=$1 include=$2 target=$3
+    shift 3
+    mmdebstrap --quiet --format=tar --variant=essential --architectures="$archs" --include="$include" \
+        --aptopt='APT::Install-Recommends "false"' --aptopt='APT::Install-Suggests "false"' \
+        --skip=download/empty,essential/unlink,check/qemu \
+        --setup-hook='mkdir -p "$1"/var/cache/apt/archives/partial' \
+        --setup-hook='sync-in target/image/cache /var/cache/apt/archives' \
+        --essential-hook='rm -f "$1"/etc/apt/preferences.d/*' \
+        "$@" \
+        trixie "$target.new" - <<<"$(sources "$arch")" || fail "mmdebstrap failed (see above)"
+    mv "$target.new" "$target"
+}
+
+# What changes the tools' tree: the sources and the names.
+make_tools() {
+    local host key wanted
+    host=$(dpkg --print-architecture)
+    wanted=$(names image/packages/tools "image/packages/tools-$arch")
+    key=$(printf '%s' "$mirror $host $wanted" | sha256sum | cut -c 1-12)
+    tools=$PWD/target/image/tools-$arch-$key
+    [ ! -e "$tools/done" ] || return 0
+    say "tools, from the same snapshot (once)"
+    local archs=$host
+    [ "$host" = "$arch" ] || [ "$arch" = amd64 ] || archs=$host,$arch
+    bootstrap "$archs" "$wanted" "$tools.tar" --customize-hook='sync-out /var/cache/apt/archives target/image/cache'
+    rm -rf "$tools"
+    mkdir -p "$tools"
+    tar -xf "$tools.tar" -C "$tools" --no-same-owner --exclude='./dev/*'
+    mkdir -p "$tools/work"
+    rm "$tools.tar"
+    touch "$tools/done"
+}
+# within COMMAND...: one of the tools, with target/image/ARCH as its folder.
+within() {
+    unshare --user --map-root-user --mount bash -c '
+        mount --bind "$2" "$1/work" && mount --rbind /dev "$1/dev" && mount --rbind /proc "$1/proc"
+        exec chroot "$1" env -i --chdir=/work PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 TZ=UTC HOME=/ MTOOLS_SKIP_CHECK=1 \
+            SOURCE_DATE_EPOCH="$SOURCE_DATE_EPOCH" E2FSPROGS_FAKE_TIME="$SOURCE_DATE_EPOCH" "${@:3}"' \
+        - "$tools" "$PWD/$out" "$@"
+}
+# The files of image/tree with the disk's signature in its places, as a tar that belongs to root.
+make_tree() {
+    rm -rf "$out/tree"
+    cp -r image/tree "$out/tree"
+    grep -rlZ '@SIGNATURE@' "$out/tree" | xargs -0 sed -i "s/@SIGNATURE@/$SIGNATURE/g"
+    chmod -R u=rwX,go=rX "$out/tree"
+    tar -cf "$out/tree.tar" -C "$out/tree" --owner=0 --group=0 --numeric-owner --sort=name --mtime="@$EPOCH" .
+    rm -rf "$out/tree"
+}
+make_root() {
+    say "root file system for $arch"
+    local left_out=() line
+    while read -r line; do left_out+=("--dpkgopt=$line"); done < <(sed '/^#/d' image/packages/left-out)
+    make_tree
+    bootstrap "$arch" "$(names image/packages/common "image/packages/$arch")" "$out/root.tar" \
+        "${left_out[@]}" --dpkgopt=force-confold --dpkgopt=force-unsafe-io \
+        --essential-hook="tar-in $out/tree.tar /" \
+        --customize-hook="python3 image/lock.py \"\$1\" >$out/lock" \
+        --customize-hook='sync-out /var/cache/apt/archives target/image/cache' \
+        --customize-hook="bash image/customize.sh \"\$1\" $package"
+    rm "$out/tree.tar"
+    rm -f target/image/cache/lock target/image/cache/*.bin
+}
+# Another mirror has other packages on another day: the same, or it is said what differs.
+check_lock() {
+    local lock=image/lock/$arch
+    if [ "${LOCK:-}" = write ]; then
+        mkdir -p image/lock
+        cp "$out/lock" "$lock"
+        say "$lock: $(wc -l <"$lock") packages"
+    elif ! diff -U 0 "$lock" "$out/lock" >"$out/differs"; then
+        say "not the packages of $lock:"
+        grep '^[-+][^-+]' "$out/differs" || true
+        [ -n "${MIRROR:-}" ] || fail "the snapshot of $snapshot has to have them; make image-lock ARCH=$arch writes the list anew"
+    fi
+}
+# ext4 NAME MIB OPTIONS...
+ext4() {
+    local name=$1 size=$2
+    shift 2
+    rm -f "$out/$name"
+    truncate -s "${size}M" "$out/$name"
+    within mke2fs -q -t ext4 -F -b 4096 -I 256 -m 0 -E "hash_seed=$ROOT_UUID,lazy_itable_init=0,lazy_journal_init=0,root_owner=0:0" \
+        "$@" "$name"
+}
+make_slots() {
+    say "slots and data"
+    ext4 root.ext4 "$SLOT" -L stile-root -U "$ROOT_UUID" -O ^has_journal,^resize_inode,^metadata_csum_seed -N 60000 -d root.tar
+    within e2fsck -fn root.ext4 >"$out/e2fsck.log" || fail "the root file system is not whole: see $out/e2fsck.log"
+    # As many inodes and as much journal as the whole card will want; room in the tables to grow to a terabyte.
+    ext4 data.ext4 "$DATA" -L data -U "$DATA_UUID" -i 16384 -J size=16
+}
+# The boot part, file by file in order: mcopy of a folder takes them as they come.
+make_boot() {
+    local boot=$out/boot path
+    rm -rf "$boot"
+    mkdir -p "$boot"
+    "boot_$arch"
+    { printf '# GRUB Environment Block\nBOOT_ORDER=A B\nBOOT_A_LEFT=3\nBOOT_B_LEFT=0\n'; printf '#%.0s' {1..1024}; } |
+        head -c 1024 >"$boot/slots.txt"
+    find "$boot" -exec touch -d "@$EPOCH" {} +
+    rm -f "$out/boot.vfat"
+    truncate -s "${BOOT}M" "$out/boot.vfat"
+    within mkfs.vfat --invariant -F 32 -n STILE-BOOT -i "$SIGNATURE" boot.vfat >"$out/vfat.log"
+    while read -r path; do
+        if [ -d "$boot/$path" ]; then within mmd -i boot.vfat "::$path"; else within mcopy -m -i boot.vfat "boot/$path" "::$path"; fi
+    done < <(cd "$boot" && find . -mindepth 1 -printf '%P\n' | sort)
+}
+boot_amd64() {
+    local modules="biosdisk part_msdos fat ext2 normal loadenv regexp test echo sleep linux reboot serial terminal minicmd"
+    mkdir -p "$boot/grub" "$boot/EFI/BOOT"
+    sed "s/@SIGNATURE@/$SIGNATURE/g" image/boot/grub.cfg >"$boot/grub/grub.cfg"
+    within grub-mkimage -O i386-pc -p '(,msdos1)/grub' -o core.img $modules
+    within cp /usr/lib/grub/i386-pc/boot.img boot.img
+    within grub-mkimage -O x86_64-efi -p '(,msdos1)/grub' -o boot/EFI/BOOT/BOOTX64.EFI ${modules/biosdisk/}
+}
+make_disk() {
+    say "disk"
+    local image=$out/stile-$arch.img at=$START part
+    rm -f "$image"
+    truncate -s "$((START + BOOT + 2 * SLOT + DATA))M" "$image"
+    within sfdisk --quiet "stile-$arch.img" <<TABLE
+label: dos
+label-id: 0x$SIGNATURE
+start=${START}MiB, size=${BOOT}MiB, type=c, bootable
+size=${SLOT}MiB, type=83
+size=${SLOT}MiB, type=83
+size=${DATA}MiB, type=83
+TABLE
+    for part in "boot.vfat $BOOT" "root.ext4 $SLOT" "- $SLOT" "data.ext4 $DATA"; do
+        [ "${part% *}" = - ] || dd if="$out/${part% *}" of="$image" bs=1M seek="$at" conv=notrunc,sparse status=none
+        at=$((at + ${part#* }))
+    done
+    if [ "$arch" = amd64 ]; then
+        [ "$(stat -c %s "$out/core.img")" -lt $(((START << 20) - 512)) ] || fail "GRUB does not fit in front of the first part"
+        dd if="$out/boot.img" of="$image" bs=440 count=1 conv=notrunc status=none
+        dd if="$out/core.img" of="$image" bs=512 seek=1 conv=notrunc status=none
+    fi
+}
+
+make_tools
+make_root
+check_lock
+make_slots
+make_boot
+make_disk
+say "$out/stile-$arch.img ($(du -m --apparent-size "$out/stile-$arch.img" | cut -f 1) MiB, SHA-256 $(sha256sum "$out/stile-$arch.img" | cut -d ' ' -f 1))"
+[ "${PACK:-}" != no ] || exit 0
+say "packing"
+within xz --force --keep -6 --threads=0 "stile-$arch.img"
+say "$out/stile-$arch.img.xz ($(stat -c %s "$out/stile-$arch.img.xz") bytes)"

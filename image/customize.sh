@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Makes a gateway of a fresh Debian tree; a hook of mmdebstrap, called by build.sh.
+#
+#   image/customize.sh ROOT PACKAGE
+#
+#   EPOCH, VERSION     the time that stands in the image, its version
+set -euo pipefail
+
+root=${1:?usage: image/customize.sh ROOT PACKAGE} package=${2:?usage: image/customize.sh ROOT PACKAGE}
+within() { chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 SOURCE_DATE_EPOCH="$EPOCH" "$@"; }
+
+cp "$package" "$root/tmp/stile.deb"
+within dpkg --install /tmp/stile.deb
+rm "$root/tmp/stile.deb"
+
+printf 'IMAGE_ID=stile\nIMAGE_VERSION=%s\n' "$VERSION" >>"$root/usr/lib/os-release"
+echo stile >"$root/etc/hostname"
+printf '127.0.0.1 localhost\n127.0.1.1 stile\n::1 localhost ip6-localhost ip6-loopback\n' >"$root/etc/hosts"
+ln -sf ../run/systemd/resolve/stub-resolv.conf "$root/etc/resolv.conf"
+mkdir -p "$root/boot/firmware" "$root/data"
+
+on=(nftables systemd-networkd systemd-resolved chrony ssh stile-grow stile-clock stile-journal.timer stile-journal-last fstrim.timer)
+for unit in stile-provision; do
+    [ ! -e "$root/usr/lib/systemd/system/$unit.service" ] || on+=("$unit")
+done
+systemctl --quiet --root="$root" enable "${on[@]}"
+# Nobody signs in at the console. What makes things anew in /etc after an update would freeze them there, and the package
+# manager's own timers have nothing to do.
+systemctl --quiet --root="$root" disable getty@tty1 systemd-networkd-wait-online e2scrub_reap
+systemctl --quiet --root="$root" mask ldconfig.service systemd-firstboot.service systemd-hwdb-update.service \
+    dpkg-db-backup.timer e2scrub_all.timer
+
+# By the names that boot loaders know, whatever the kernel's version.
+kernel=$(basename "$root"/boot/vmlinuz-*)
+version=${kernel#vmlinuz-}
+# Once more, now that all is there; and nothing of the machine that it was made on.
+rm -f "$root"/boot/initrd.img-*
+within update-initramfs -c -k "$version" >/dev/null
+rm -f "$root"/boot/System.map-* "$root"/boot/config-*
+rm -f "$root"/vmlinuz* "$root"/initrd.img* "$root"/boot/initrd.img "$root"/boot/vmlinuz
+mv "$root/boot/vmlinuz-$version" "$root/boot/vmlinuz"
+mv "$root/boot/initrd.img-$version" "$root/boot/initrd.img"
+
+# /var of a running gateway is on its data part and starts empty: systemd-tmpfiles makes the folders that packages brought.
+rm -rf "$root"/var/cache/* "$root"/var/log/* "$root"/var/tmp/* "$root"/var/lib/systemd/* "$root"/var/backups/*
+within find /var -mindepth 1 \( -path /var/lib/dpkg -o -path /var/lib/apt -o -path /var/lib/initramfs-tools -o -path /var/lib/ucf \
+    -o -path /var/lib/stile \) -prune -o -type d -printf 'd %p %#m %u %g -\n' | sort >"$root/usr/lib/tmpfiles.d/stile-image.conf"
+
+# What is here, for whoever looks for known holes; the package manager itself has nothing to do on a read-only disk.
+within dpkg-query --show --showformat '${Package} ${Version} ${Architecture}\n' >"$root/usr/lib/stile-image/packages"
+# (mmdebstrap takes its own file in /etc/apt away, and fails without it.)
+rm -rf "$root"/var/lib/{dpkg,initramfs-tools,ucf} "$root"/usr/lib/apt "$root"/usr/share/doc-base
+find "$root/etc/apt" "$root/etc/dpkg" -type f ! -name 00mmdebstrap -delete
+
+# Made on each gateway anew.
+rm -f "$root"/etc/ssh/ssh_host_* "$root"/var/lib/dbus/machine-id "$root"/etc/.pwd.lock "$root"/etc/*-
+: >"$root/etc/machine-id"

@@ -1,0 +1,89 @@
+# shellcheck shell=bash
+# A gateway in a virtual machine, started from an image: what test.sh is written in. Sourced, not run.
+#
+# A machine has a folder, $machine, with its disk, its key, its console and the ports of this host that lead into it. Of it
+# only QEMU's own process is ended, by its number.
+#
+#   ACCEL      "kvm" where it works; software emulation without it. That /dev/kvm is there says little: some machines have it
+#              and can't run a boot loader's code with it.
+
+# What begins at 1 MiB is the boot part; mtools and debugfs take an offset.
+readonly BOOT_PART='@@1M'
+
+free_ports() {
+    python3 - "$1" <<'PYTHON'
+import socket, sys
+taken = [socket.create_server(("127.0.0.1", 0)) for _ in range(int(sys.argv[1]))]
+print(*(one.getsockname()[1] for one in taken))
+PYTHON
+}
+
+# machine_make IMAGE FOLDER: a machine with a card of 4 GB of its own, a key for root and nothing else on its boot part.
+machine_make() {
+    machine=$2
+    mkdir -p "$machine"
+    cp --sparse=always "$1" "$machine/disk.img"
+    truncate -s 4G "$machine/disk.img"
+    ssh-keygen -q -t ed25519 -N '' -C test -f "$machine/key"
+    read -r SSH MQTT PAGE RADIO < <(free_ports 4)
+    readonly SSH MQTT PAGE RADIO
+    give "$machine/key.pub" authorized_keys
+}
+
+# give FILE NAME: puts a file on the boot part, as a laptop would. took NAME: prints one.
+give() { mcopy -o -i "$machine/disk.img$BOOT_PART" "$1" "::$2"; }
+took() { mtype -i "$machine/disk.img$BOOT_PART" "::$1"; }
+
+machine_start() {
+    : >"$machine/console"
+    qemu-system-x86_64 -accel "${ACCEL:-tcg}" -M q35 -cpu max -smp 2 -m 1024 -nodefaults -no-reboot -display none \
+        -drive "file=$machine/disk.img,format=raw,if=virtio,cache=writeback" \
+        -netdev "user,id=net,hostfwd=tcp:127.0.0.1:$SSH-:22,hostfwd=tcp:127.0.0.1:$MQTT-:1883,hostfwd=tcp:127.0.0.1:$PAGE-:8080" \
+        -device virtio-net-pci,netdev=net -device i6300esb -action watchdog=reset \
+        -chardev "file,id=console,path=$machine/console,append=on" -device isa-serial,chardev=console \
+        -chardev "socket,id=radio,host=127.0.0.1,port=$RADIO,server=on,wait=off" -device isa-serial,chardev=radio \
+        ${MACHINE_OPTIONS:-} </dev/null >"$machine/qemu.log" 2>&1 &
+    qemu=$!
+}
+
+# The power cut: nothing in the machine has another moment.
+machine_cut() {
+    kill -KILL "$qemu"
+    wait "$qemu" 2>/dev/null || true
+    qemu=
+}
+# Without -no-reboot a test would not see that a machine has started again.
+machine_ended() {
+    local deadline=$((SECONDS + $1))
+    while kill -0 "$qemu" 2>/dev/null; do
+        [ "$SECONDS" -lt "$deadline" ] || return 1
+        sleep 0.5
+    done
+    wait "$qemu" 2>/dev/null || true
+    qemu=
+}
+machine_end() {
+    [ -z "${qemu:-}" ] || machine_cut
+}
+
+# in_machine COMMAND...: as root, by SSH.
+in_machine() {
+    ssh -q -i "$machine/key" -p "$SSH" -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o BatchMode=yes \
+        -o ConnectTimeout=5 -o ServerAliveInterval=15 root@127.0.0.1 "$@"
+}
+
+# until_true SECONDS COMMAND...
+until_true() {
+    local deadline=$((SECONDS + $1))
+    shift
+    until "$@" >/dev/null 2>&1; do
+        [ -z "${qemu:-}" ] || kill -0 "$qemu" 2>/dev/null || return 1
+        [ "$SECONDS" -lt "$deadline" ] || return 1
+        sleep 0.5
+    done
+}
+
+page_answers() { curl --silent --insecure --fail --max-time 10 "https://127.0.0.1:$PAGE/healthz"; }
+# subscriber OPTIONS... and publisher OPTIONS...: clients of the machine's broker.
+subscriber() { mosquitto_sub -h 127.0.0.1 -p "$MQTT" -V 5 -u test -P 'of this test alone' "$@"; }
+publisher() { mosquitto_pub -h 127.0.0.1 -p "$MQTT" -V 5 -u test -P 'of this test alone' "$@"; }

@@ -1,0 +1,117 @@
+#!/usr/bin/env bash
+# Boots the image in a virtual machine and uses it as a gateway: `make test-image`.
+#
+#   image/test.sh IMAGE
+#
+# Provisioned by its boot part; a frame through a virtual UART comes out of the broker; the page answers; only documented ports
+# are open; after a power cut in the middle of writing all that was acknowledged is there. Works in a copy of the image. Needs
+# no root; /dev/kvm is used where it may be, and ACCEL=tcg asks for software emulation.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. image/qemu.sh
+
+image=${1:?usage: image/test.sh IMAGE}
+work=$(mktemp -d)
+trap 'machine_end; rm -rf "$work"' EXIT
+
+say() { printf 'test-image: %s\n' "$*"; }
+fail() {
+    printf 'test-image: error: %s\n' "$*" >&2
+    tail -n 60 "$machine/console" >&2
+    in_machine journalctl --no-pager -b -n 60 >&2 || true
+    exit 1
+}
+
+machine_make "$image" "$work/machine"
+cat >"$work/stile.toml" <<'SETTINGS'
+[admin]
+listen = "0.0.0.0:8080"
+
+[broker]
+listen = ["0.0.0.0:1883"]
+
+[[broker.user]]
+name = "test"
+password = "of this test alone"
+
+[[radio]]
+name = "uart"
+kind = "serial"
+device = "/dev/ttyS1"
+framing = { kind = "line", ending = "lf" }
+SETTINGS
+give "$work/stile.toml" stile.toml
+
+start() {
+    local began=$SECONDS
+    machine_start
+    until_true 300 page_answers || fail "the page does not answer within 5 minutes"
+    say "the page answers after $((SECONDS - began)) s"
+    until_true 120 in_machine true || fail "no SSH by the key that stood on the boot part"
+    until_true 120 in_machine stile health --data-dir /var/lib/stile || fail "the gateway is not healthy"
+}
+
+started() {
+    start
+    local state
+    state=$(until_true 120 in_machine "systemctl is-system-running | grep -v starting"; in_machine systemctl is-system-running || true)
+    [ "$state" = running ] || fail "the system is $state: $(in_machine systemctl --failed --plain --no-legend)"
+    say "a machine by itself: $(in_machine cat /etc/machine-id), $(in_machine df -h --output=size /data | tail -n 1) of data"
+}
+
+frame_comes_out() {
+    subscriber -t serial/uart/up -C 1 -W 60 >"$work/frame" &
+    local listening=$!
+    until_true 60 in_machine "grep -q 1 <<<\$(stile clients --data-dir /var/lib/stile | grep -c auto)" || true
+    for _ in 1 2 3 4 5; do
+        printf 'hello from the UART\n' >"/dev/tcp/127.0.0.1/$RADIO"
+        sleep 1
+        [ ! -s "$work/frame" ] || break
+    done
+    wait "$listening" || fail "no frame came out of the broker"
+    grep -qx 'hello from the UART' "$work/frame" || fail "the frame that came out is $(cat "$work/frame")"
+    say "a frame of the UART comes out of the broker"
+}
+
+# What listens beyond loopback, and what the firewall lets in, are what docs/flash-the-image.md lists.
+ports_are_documented() {
+    local documented listening open
+    documented=$(sed -n 's/^| `\([0-9]*\/[a-z]*\)`.*/\1/p' docs/flash-the-image.md | sort)
+    listening=$(in_machine ss -Hltun | awk '$5 !~ /^(127\.|\[::1\])/ { n = split($5, at, ":"); print at[n] "/" $1 }' | sort -u)
+    open=$(in_machine nft --json list ruleset | python3 -c '
+import json, sys
+for entry in json.load(sys.stdin)["nftables"]:
+    if (one := entry.get("set")) and one["name"].endswith("_in"):
+        for port in one["elem"]: print(f"{port}/{one[\"name\"][:3]}")' | sort)
+    [ "$open" = "$documented" ] || fail "the firewall lets in: ${open//$'\n'/ }; documented: ${documented//$'\n'/ }"
+    for port in $listening; do
+        grep -qx "$port" <<<"$documented" || fail "$port is open and in no documentation"
+    done
+    say "open beyond loopback: ${listening//$'\n'/ }"
+}
+
+# Each message that was acknowledged before the cut is there after it, for a client that was away.
+power_cut() {
+    subscriber -c -i keeper -x 86400 -q 1 -t power -E || fail "no session for the messages"
+    seq 1 1000000 | publisher -i writer -q 1 -t power -l -d >"$work/sent" 2>&1 &
+    local writing=$!
+    until_true 60 test "$(grep -c PUBACK "$work/sent")" -gt "${1:-0}" || true
+    sleep 3
+    machine_cut
+    wait "$writing" 2>/dev/null || true
+    sed -n 's/.*received PUBACK (Mid: \([0-9]*\),.*/\1/p' "$work/sent" | sort -n >"$work/acknowledged"
+    [ -s "$work/acknowledged" ] || fail "nothing was acknowledged before the cut: $(tail -n 3 "$work/sent")"
+    start
+    { subscriber -c -i keeper -x 86400 -q 1 -t power -W 20 || true; } | sort -n >"$work/came"
+    local lost
+    lost=$(comm -23 <(sort "$work/acknowledged") <(sort "$work/came") | wc -l)
+    [ "$lost" -eq 0 ] || fail "$lost of $(wc -l <"$work/acknowledged") acknowledged messages are lost"
+    say "$(wc -l <"$work/acknowledged") messages were acknowledged before the power cut, and all are there"
+}
+
+started
+frame_comes_out
+ports_are_documented
+power_cut
+machine_end
+say "all is well"

@@ -26,7 +26,9 @@ done
 systemctl --quiet --root="$root" enable "${on[@]}"
 # Nobody signs in at the console. What makes things anew in /etc after an update would freeze them there, and the package
 # manager's own timers have nothing to do.
-systemctl --quiet --root="$root" disable getty@tty1 systemd-networkd-wait-online e2scrub_reap
+systemctl --quiet --root="$root" disable getty@tty1 systemd-networkd-wait-online e2scrub_reap wpa_supplicant \
+    dpkg-db-backup.timer e2scrub_all.timer
+systemctl --quiet --root="$root" set-default multi-user.target
 systemctl --quiet --root="$root" mask ldconfig.service systemd-firstboot.service systemd-hwdb-update.service \
     dpkg-db-backup.timer e2scrub_all.timer
 
@@ -49,7 +51,7 @@ within find /var -mindepth 1 \( -path /var/lib/dpkg -o -path /var/lib/apt -o -pa
 # What is here, for whoever looks for known holes; the package manager itself has nothing to do on a read-only disk.
 within dpkg-query --show --showformat '${Package} ${Version} ${Architecture}\n' >"$root/usr/lib/stile-image/packages"
 # (mmdebstrap takes its own file in /etc/apt away, and fails without it.)
-rm -rf "$root"/var/lib/{dpkg,initramfs-tools,ucf} "$root"/usr/lib/apt "$root"/usr/share/doc-base
+rm -rf "$root"/var/lib/{dpkg,initramfs-tools,ucf,apt/extended_states} "$root"/usr/lib/apt "$root"/usr/share/doc-base
 find "$root/etc/apt" "$root/etc/dpkg" -type f ! -name 00mmdebstrap -delete
 
 # Made on each gateway anew.

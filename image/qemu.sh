@@ -4,6 +4,7 @@
 # A machine has a folder, $machine, with its disk, its key, its console and the ports of this host that lead into it. Of it
 # only QEMU's own process is ended, by its number.
 #
+#   MACHINE_OPTIONS  more options of QEMU
 #   ACCEL      "kvm" where it works; software emulation without it. That /dev/kvm is there says little: some machines have it
 #              and can't run a boot loader's code with it.
 
@@ -28,6 +29,16 @@ machine_make() {
     read -r SSH MQTT PAGE RADIO < <(free_ports 4)
     readonly SSH MQTT PAGE RADIO
     give "$machine/key.pub" authorized_keys
+}
+
+# machine_settle FILE: what a boot part with FILE as its stile.toml would bring about, by a credential that QEMU hands to systemd,
+# for images whose package can't provision yet.
+machine_settle() {
+    {
+        printf 'f~ /etc/ssh/authorized_keys 0600 root root - %s\n' "$(base64 -w 0 "$machine/key.pub")"
+        printf 'f~ /etc/stile/conf.d/test.toml 0640 root stile - %s\n' "$(base64 -w 0 "$1")"
+    } >"$machine/settings"
+    MACHINE_OPTIONS="-fw_cfg name=opt/io.systemd.credentials/tmpfiles.extra,file=$machine/settings"
 }
 
 # give FILE NAME: puts a file on the boot part, as a laptop would. took NAME: prints one.

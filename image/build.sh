@@ -173,6 +173,18 @@ boot_amd64() {
     within cp /usr/lib/grub/i386-pc/boot.img boot.img
     within grub-mkimage -O x86_64-efi -p '(,msdos1)/grub' -o boot/EFI/BOOT/BOOTX64.EFI ${modules/biosdisk/}
 }
+# The firmware of a Pi reads its own files, the device tree of its board with what hat.txt adds, and U-Boot, all from here.
+boot_arm64() {
+    tar -xf "$out/root.tar" -C "$out" --strip-components=3 --one-top-level=boot ./boot/dtb
+    within sh -c 'cp /usr/lib/raspi-firmware/bootcode.bin /usr/lib/raspi-firmware/start*.elf /usr/lib/raspi-firmware/fixup*.dat boot/
+        cp /usr/lib/u-boot/rpi_arm64/u-boot.bin boot/u-boot.bin'
+    cp image/boot/config.txt "$boot/config.txt"
+    echo '# A line such as dtparam=spi=on, for a LoRa HAT.' >"$boot/hat.txt"
+    sed "s/@SIGNATURE@/$SIGNATURE/g" image/boot/boot.cmd >"$out/boot.cmd"
+    within mkimage -A arm64 -T script -C none -n stile -d boot.cmd boot/boot.scr >/dev/null
+    # For the test: QEMU's machine has its own.
+    within cp /usr/lib/u-boot/qemu_arm64/u-boot.bin u-boot-qemu.bin
+}
 make_disk() {
     say "disk"
     local image=$out/stile-$arch.img at=$START part

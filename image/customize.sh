@@ -42,6 +42,13 @@ rm -f "$root"/boot/System.map-* "$root"/boot/config-*
 rm -f "$root"/vmlinuz* "$root"/initrd.img* "$root"/boot/initrd.img "$root"/boot/vmlinuz
 mv "$root/boot/vmlinuz-$version" "$root/boot/vmlinuz"
 mv "$root/boot/initrd.img-$version" "$root/boot/initrd.img"
+# Of the device trees those of the boards that this is for; a PC has none.
+if [ -d "$root/usr/lib/linux-image-$version" ]; then
+    mkdir "$root/boot/dtb"
+    cp "$root/usr/lib/linux-image-$version"/broadcom/bcm27*-rpi-*.dtb "$root/usr/lib/linux-image-$version"/broadcom/bcm2837-rpi-*.dtb \
+        "$root/boot/dtb/"
+    rm -r "$root/usr/lib/linux-image-$version"
+fi
 
 # /var of a running gateway is on its data part and starts empty: systemd-tmpfiles makes the folders that packages brought.
 rm -rf "$root"/var/cache/* "$root"/var/log/* "$root"/var/tmp/* "$root"/var/lib/systemd/* "$root"/var/backups/*

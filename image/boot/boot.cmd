@@ -27,6 +27,9 @@ mw.b ${scriptaddr} 0 400
 env export -t -s 400 ${scriptaddr} BOOT_ORDER BOOT_A_LEFT BOOT_B_LEFT
 fatwrite ${devtype} ${devnum}:1 ${scriptaddr} slots.txt 400
 
+# A Pi's UART may be a radio's: its console is the screen.
+setenv console console=tty0
+if test "${board}" = "qemu-arm"; then setenv console console=ttyAMA0; fi
 echo "Slot ${chosen}, with ${rest} tries left after this one."
 setenv bootargs "root=PARTUUID=@SIGNATURE@-0${number} rootfstype=ext4 ro rauc.slot=${chosen} panic=10 loglevel=5 systemd.getty_auto=0 systemd.ssh_auto=0 ${console}"
 if load ${devtype} ${devnum}:${number} ${kernel_addr_r} boot/vmlinuz; then

@@ -17,7 +17,7 @@ step = @printf '\n== %s\n' "$(1)"
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 # The dev profile: no link-time optimisation to wait for, and `make test` builds the same, so that whichever comes second
 # finds it there. For a device: cargo build --release.
@@ -98,7 +98,7 @@ deb_of = $(or $(DEB),$$(ls -t target/deb/stile_*_$(ARCH).deb | head -n 1))
 export MIRROR SECURITY PACK
 .PHONY: image
 image: ## the image for a card, in target/image; ARCH=amd64 or arm64, BINARY= or DEB= as there is one
-	@bash tests/setup.sh image
+	@bash tests/setup.sh $(if $(filter arm64,$(ARCH)),image-arm64,image)
 	@if [ -z "$(DEB)" ]; then $(MAKE) deb; fi
 	$(call step,image for $(ARCH))
 	bash image/build.sh $(ARCH) $(deb_of)
@@ -116,6 +116,15 @@ test-image: ## boot the image for a PC in a virtual machine, use it, cut its pow
 	bash image/scan.sh amd64
 	$(call step,in a virtual machine)
 	bash image/test.sh target/image/amd64/stile-amd64.img
+
+.PHONY: test-image-arm64
+test-image-arm64: ## the same for the image for a Raspberry Pi, on QEMU's own ARM machine: slower
+	@bash tests/setup.sh test-image-arm64
+	$(MAKE) image ARCH=arm64 PACK=$(or $(PACK),no)
+	$(call step,what stands in the image)
+	bash image/scan.sh arm64
+	$(call step,in a virtual machine)
+	PATIENCE=$(or $(PATIENCE),900) bash image/test.sh target/image/arm64/stile-arm64.img
 
 .PHONY: bench
 bench: ## the benchmarks, beside Debian's mosquitto; a quiet machine, please

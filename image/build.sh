@@ -31,8 +31,8 @@ readonly SIGNATURE=5711e001
 readonly START=1 BOOT=128 SLOT=600 DATA=128
 # Identities of file systems, and the seeds by which ext4 hashes names: fixed, so that the same bytes come out.
 readonly ROOT_UUID=5711e001-0000-4000-8000-000000000002 DATA_UUID=5711e001-0000-4000-8000-000000000004
-# All times in the image are that of the last commit.
-EPOCH=$(git log -1 --format=%ct)
+# All times in the image are that of the last commit, or SOURCE_DATE_EPOCH.
+EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 VERSION=$(dpkg-deb --field "$package" Version)
 export EPOCH VERSION SOURCE_DATE_EPOCH=$EPOCH TZ=UTC LC_ALL=C.UTF-8
 

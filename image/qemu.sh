@@ -23,11 +23,12 @@ PYTHON
 machine_make() {
     machine=$2
     mkdir -p "$machine"
+    machine_of "$1"
     cp --sparse=always "$1" "$machine/disk.img"
     truncate -s 4G "$machine/disk.img"
     ssh-keygen -q -t ed25519 -N '' -C test -f "$machine/key"
     read -r SSH MQTT PAGE RADIO < <(free_ports 4)
-    readonly SSH MQTT PAGE RADIO
+    readonly SSH MQTT PAGE RADIO RADIO_DEVICE
     give "$machine/key.pub" authorized_keys
 }
 
@@ -45,14 +46,31 @@ machine_settle() {
 give() { mcopy -o -i "$machine/disk.img$BOOT_PART" "$1" "::$2"; }
 took() { mtype -i "$machine/disk.img$BOOT_PART" "::$1"; }
 
+# What makes the one or the other kind of machine; the radio's port is $RADIO_DEVICE in it.
+machine_of() {
+    case $1 in
+    *-amd64.img)
+        RADIO_DEVICE=/dev/ttyS1
+        kind=(qemu-system-x86_64 -M q35 -cpu max -device i6300esb -action watchdog=reset
+            -device isa-serial,chardev=console -device isa-serial,chardev=radio)
+        ;;
+    *-arm64.img)
+        RADIO_DEVICE=/dev/ttyUSB0
+        kind=(qemu-system-aarch64 -M virt -cpu cortex-a53 -bios "$(dirname "$1")/u-boot-qemu.bin"
+            -serial chardev:console -device qemu-xhci -device usb-serial,chardev=radio)
+        ;;
+    esac
+}
+
 machine_start() {
     : >"$machine/console"
-    qemu-system-x86_64 -accel "${ACCEL:-tcg}" -M q35 -cpu max -smp 2 -m 1024 -nodefaults -no-reboot -display none \
+    # shellcheck disable=SC2086 # several words
+    "${kind[@]}" -accel "${ACCEL:-tcg}" -smp 2 -m 1024 -nodefaults -no-reboot -display none \
         -drive "file=$machine/disk.img,format=raw,if=virtio,cache=writeback" \
         -netdev "user,id=net,hostfwd=tcp:127.0.0.1:$SSH-:22,hostfwd=tcp:127.0.0.1:$MQTT-:1883,hostfwd=tcp:127.0.0.1:$PAGE-:8080" \
-        -device virtio-net-pci,netdev=net -device i6300esb -action watchdog=reset \
-        -chardev "file,id=console,path=$machine/console,append=on" -device isa-serial,chardev=console \
-        -chardev "socket,id=radio,host=127.0.0.1,port=$RADIO,server=on,wait=off" -device isa-serial,chardev=radio \
+        -device virtio-net-pci,netdev=net \
+        -chardev "file,id=console,path=$machine/console,append=on" \
+        -chardev "socket,id=radio,host=127.0.0.1,port=$RADIO,server=on,wait=off" \
         ${MACHINE_OPTIONS:-} </dev/null >"$machine/qemu.log" 2>&1 &
     qemu=$!
 }
@@ -63,7 +81,8 @@ machine_cut() {
     wait "$qemu" 2>/dev/null || true
     qemu=
 }
-# Without -no-reboot a test would not see that a machine has started again.
+# machine_ended SECONDS: waits until it has ended by itself. It also does where it would start again (-no-reboot), so that a test
+# sees each start.
 machine_ended() {
     local deadline=$((SECONDS + $1))
     while kill -0 "$qemu" 2>/dev/null; do

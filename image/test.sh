@@ -5,7 +5,7 @@
 #
 # Provisioned by its boot part; a frame through a virtual UART comes out of the broker; the page answers; only documented ports
 # are open; after a power cut in the middle of writing all that was acknowledged is there. Works in a copy of the image. Needs
-# no root; /dev/kvm is used where it may be, and ACCEL=tcg asks for software emulation.
+# no root. PATIENCE is how many seconds a start may take, 300 without it, in software emulation (ACCEL=kvm asks for more).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . image/qemu.sh
@@ -24,7 +24,7 @@ fail() {
 }
 
 machine_make "$image" "$work/machine"
-cat >"$work/stile.toml" <<'SETTINGS'
+cat >"$work/stile.toml" <<SETTINGS
 [admin]
 listen = "0.0.0.0:8080"
 
@@ -38,7 +38,7 @@ password = "of this test alone"
 [[radio]]
 name = "uart"
 kind = "serial"
-device = "/dev/ttyS1"
+device = "$RADIO_DEVICE"
 framing = { kind = "line", ending = "lf" }
 SETTINGS
 give "$work/stile.toml" stile.toml
@@ -50,7 +50,7 @@ fi
 start() {
     local began=$SECONDS
     machine_start
-    until_true 300 page_answers || fail "the page does not answer within 5 minutes"
+    until_true "${PATIENCE:-300}" page_answers || fail "the page does not answer within ${PATIENCE:-300} s"
     say "the page answers after $((SECONDS - began)) s"
     until_true 120 in_machine true || fail "no SSH by the key that stood on the boot part"
     until_true 120 in_machine stile health --data-dir /var/lib/stile || fail "the gateway is not healthy"
@@ -81,7 +81,7 @@ frame_comes_out() {
 # What listens beyond loopback, and what the firewall lets in, are what docs/flash-the-image.md lists.
 ports_are_documented() {
     local documented listening open
-    documented=$(sed -n 's/^| `\([0-9]*\/[a-z]*\)`.*/\1/p' docs/flash-the-image.md | sort)
+    documented=$(sed -n 's/^| `\([0-9][0-9]*\/[a-z]*\)`.*/\1/p' docs/flash-the-image.md | sort)
     listening=$(in_machine ss -Hltun | awk '$5 !~ /^(127\.|\[::1\])/ { n = split($5, at, ":"); print at[n] "/" $1 }' | sort -u)
     open=$(in_machine nft --json list ruleset | python3 -c '
 import json, sys

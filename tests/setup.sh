@@ -16,7 +16,8 @@
 #   tests/setup.sh deb     what makes a package: debhelper, Python
 #   tests/setup.sh test-deb  the same, lintian, mmdebstrap, systemd-nspawn, and the Mosquitto clients
 #   tests/setup.sh image   what makes the image: mmdebstrap, Debian's keys, Python
-#   tests/setup.sh test-image  the same, QEMU, mtools, e2fsprogs, curl, SSH, the Mosquitto clients
+#   tests/setup.sh image-arm64 the same, and what runs programs for 64-bit ARM where the machine is another one
+#   tests/setup.sh test-image and test-image-arm64  the same, QEMU, mtools, curl, SSH, the Mosquitto clients
 #   tests/setup.sh bench   as for demo, the Mosquitto clients, Chromium with its driver, and under target/tools a Mosquitto
 #                          broker, Node-RED and componentize-qjs, with Node for them
 #
@@ -169,10 +170,19 @@ need_mmdebstrap() {
         apt_install mmdebstrap debian-archive-keyring python3
 }
 
-# A virtual machine, and what looks into its disk from outside.
+# Programs for 64-bit ARM run by QEMU, which the kernel is told of where systemd or binfmt-support have not done so.
+need_arm64_programs() {
+    local at=/proc/sys/fs/binfmt_misc rule=/usr/lib/binfmt.d/qemu-aarch64.conf
+    [ "$(uname -m)" != aarch64 ] || return 0
+    [ -e "$at/qemu-aarch64" ] || [ -e "$rule" ] || apt_install qemu-user-static
+    [ -e "$at/qemu-aarch64" ] && return 0
+    [ -e "$at/register" ] || as_root mount -t binfmt_misc none "$at" || fail "the kernel has no binfmt_misc"
+    as_root cp "$rule" "$at/register"
+}
+
+# need_virtual_machine PROGRAM PACKAGE: a virtual machine, and what looks into its disk from outside.
 need_virtual_machine() {
-    have qemu-system-x86_64 && have mcopy && have ssh && { have debugfs || [ -x /usr/sbin/debugfs ]; } ||
-        apt_install qemu-system-x86 mtools openssh-client e2fsprogs
+    have "$1" && have mcopy && have ssh || apt_install "$2" mtools openssh-client
 }
 
 need_mosquitto_clients() {
@@ -376,9 +386,14 @@ deb | test-deb)
     need_debhelper
     [ "$1" = deb ] || { need_other_debian && need_mosquitto_clients && need_iproute2; }
     ;;
-image | test-image)
+image | image-arm64 | test-image | test-image-arm64)
     need_mmdebstrap
-    [ "$1" = image ] || { need_virtual_machine && need_curl && need_mosquitto_clients; }
+    case $1 in *-arm64) need_arm64_programs ;; esac
+    case $1 in
+    test-image) need_virtual_machine qemu-system-x86_64 qemu-system-x86 ;;
+    test-image-arm64) need_virtual_machine qemu-system-aarch64 qemu-system-arm ;;
+    esac
+    case $1 in test-*) need_curl && need_mosquitto_clients ;; esac
     ;;
 bench)
     need_linker
@@ -392,7 +407,7 @@ bench)
     need_npm tests/bench/node-red "$TOOLS/node-red"
     ;;
 *)
-    fail "usage: tests/setup.sh demo|plugins|check|audit|test|fuzz|release|arm64|deb|test-deb|image|test-image|bench"
+    fail "usage: tests/setup.sh demo|plugins|check|audit|test|fuzz|release|arm64|deb|test-deb|image|image-arm64|test-image|test-image-arm64|bench"
     ;;
 esac
 say "all that 'make $1' needs is here"

@@ -5,6 +5,7 @@
 #
 #   MIRROR     a mirror of Debian; without it the snapshot of the moment that image/snapshot names
 #   SECURITY   the mirror of its security updates; without it MIRROR's neighbour debian-security
+#   KEYRING    certificates of those whose updates the image takes (image/rauc); without it, it takes none
 #   PACK       "no" leaves the packed file out
 #   LOCK       "write" writes image/lock/ARCH anew from what was installed
 #

@@ -4,6 +4,7 @@
 #   image/customize.sh ROOT PACKAGE
 #
 #   EPOCH, VERSION     the time that stands in the image, its version
+#   KEYRING            certificates of those whose updates it takes; without it, it takes none
 set -euo pipefail
 
 root=${1:?usage: image/customize.sh ROOT PACKAGE} package=${2:?usage: image/customize.sh ROOT PACKAGE}
@@ -19,9 +20,19 @@ printf '127.0.0.1 localhost\n127.0.1.1 stile\n::1 localhost ip6-localhost ip6-lo
 ln -sf ../run/systemd/resolve/stub-resolv.conf "$root/etc/resolv.conf"
 mkdir -p "$root/boot/firmware" "$root/data"
 
+# image/rauc/README.md: what is for RAUC, which has nothing to go by without certificates.
+if [ -n "${KEYRING:-}" ]; then
+    sed "s/@ARCH@/$(dpkg-deb --field "$package" Architecture)/g; s/@VERSION@/${VERSION%-*}/g" image/rauc/system.conf \
+        >"$root/etc/rauc/system.conf"
+    install -m 644 "$KEYRING" "$root/etc/rauc/keyring.pem"
+    install -D -m 755 image/rauc/boot-slots "$root/usr/lib/stile/boot-slots"
+    install -D -m 644 image/rauc/dbus.conf "$root/etc/dbus-1/system.d/stile-rauc.conf"
+fi
+
 on=(nftables systemd-networkd systemd-resolved chrony ssh stile-grow stile-clock stile-journal.timer stile-journal-last fstrim.timer)
-for unit in stile-provision; do
-    [ ! -e "$root/usr/lib/systemd/system/$unit.service" ] || on+=("$unit")
+# What the package has for the image alone.
+for unit in stile-provision.service stile-update-good.service stile-reboot.path; do
+    [ ! -e "$root/usr/lib/systemd/system/$unit" ] || on+=("$unit")
 done
 systemctl --quiet --root="$root" enable "${on[@]}"
 # Nobody signs in at the console. What makes things anew in /etc after an update would freeze them there, and the package

@@ -76,6 +76,17 @@ deb: ## a Debian package in target/deb; ARCH=amd64 or arm64, BINARY=a program th
 	fi; \
 	set -x; HELPER=$$helper bash image/deb/build.sh $(ARCH) "$$program"
 
+# The version is the program's: an image of it is installed over older ones. The key may be a PKCS#11 address.
+ROOT ?= target/image/$(ARCH)/root.ext4
+CERT ?=
+KEY ?=
+.PHONY: bundle
+bundle: ## a signed update of ROOT=a root file system, in target/bundle; ARCH=, CERT= and KEY= of whoever signs
+	@bash tests/setup.sh bundle
+	@mkdir -p target/bundle; \
+	version=$$(sed -n '/^\[workspace.package\]/,/^$$/s/^version = "\(.*\)"$$/\1/p' Cargo.toml); \
+	set -x; bash image/rauc/bundle.sh "$(ROOT)" $$version $(ARCH) "$(CERT)" "$(KEY)" target/bundle/stile-$$version-$(ARCH).raucb
+
 # Not a part of `test`: it wants a release build (minutes), root, and a Debian of 250 MB to install in.
 SUITE ?= bookworm
 .PHONY: test-deb

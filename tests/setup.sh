@@ -8,11 +8,12 @@
 #   tests/setup.sh audit   the same, cargo-deny and cargo-audit
 #   tests/setup.sh test    the same, all for plugins, the Mosquitto clients and under target/tools a Mosquitto broker and two
 #                          proxies, curl and openssl (the documentation's commands are tests), ip and ss, strace, mkfs.ext4,
-#                          tshark, Chromium with its driver and axe-core, and under tests/.venv two stock clients, libzmq and
+#                          RAUC with squashfs-tools and dbus-daemon, tshark, Chromium with its driver and axe-core, and under tests/.venv two stock clients, libzmq and
 #                          schemathesis, of PyPI and of npm, with Python and Node for them
 #   tests/setup.sh fuzz    a C++ compiler, Rust, its nightly toolchain and cargo-fuzz
 #   tests/setup.sh release as for demo, cargo-auditable
 #   tests/setup.sh arm64   the same, and Debian's cross compiler for 64-bit ARM
+#   tests/setup.sh bundle  what makes bundles of updates: RAUC, squashfs-tools, openssl
 #   tests/setup.sh deb     what makes a package: debhelper, Python
 #   tests/setup.sh test-deb  the same, lintian, mmdebstrap, systemd-nspawn, and the Mosquitto clients
 #   tests/setup.sh image   what makes the image: mmdebstrap, Debian's keys, Python
@@ -208,6 +209,12 @@ need_e2fsprogs() {
     have mkfs.ext4 || [ -x /usr/sbin/mkfs.ext4 ] || apt_install e2fsprogs
 }
 
+# Updates: RAUC itself, the bus that it is asked over, and what bundles are made with. The service's package is left out, so that
+# nothing of the system's own bus changes.
+need_rauc() {
+    have rauc && have mksquashfs && have dbus-daemon || apt_install rauc squashfs-tools dbus-daemon
+}
+
 # System calls that fail.
 need_strace() {
     have strace || apt_install strace
@@ -362,7 +369,7 @@ audit | test)
     need_cargo_tool cargo-deny "$CARGO_DENY_VERSION"
     need_cargo_tool cargo-audit "$CARGO_AUDIT_VERSION"
     [ "$1" = audit ] || { need_mosquitto_clients && need_mosquitto_broker && need_proxies && need_curl && need_openssl; }
-    [ "$1" = audit ] || { need_iproute2 && need_strace && need_e2fsprogs && need_tshark; }
+    [ "$1" = audit ] || { need_iproute2 && need_strace && need_e2fsprogs && need_tshark && need_rauc; }
     [ "$1" = audit ] || need_languages
     [ "$1" = audit ] || need_browser
     [ "$1" = audit ] || { need_client need_paho paho-mqtt && need_client need_libzmq libzmq && need_client need_mqtt_js 'mqtt of npm'; }
@@ -379,6 +386,10 @@ release | arm64)
     need_rust
     need_cargo_tool cargo-auditable "$CARGO_AUDITABLE_VERSION"
     [ "$1" = release ] || need_arm64_c
+    ;;
+bundle)
+    need_rauc
+    need_openssl
     ;;
 deb | test-deb)
     need_linker
@@ -407,7 +418,7 @@ bench)
     need_npm tests/bench/node-red "$TOOLS/node-red"
     ;;
 *)
-    fail "usage: tests/setup.sh demo|plugins|check|audit|test|fuzz|release|arm64|deb|test-deb|image|image-arm64|test-image|test-image-arm64|bench"
+    fail "usage: tests/setup.sh demo|plugins|check|audit|test|fuzz|release|arm64|bundle|deb|test-deb|image|image-arm64|test-image|test-image-arm64|bench"
     ;;
 esac
 say "all that 'make $1' needs is here"

@@ -20,6 +20,7 @@
 //! | [`systemd`], [`logging`], [`clock`] | the init system, log lines, the kernel's word on the time |
 //! | [`memory`] | giving back what nothing uses |
 //! | [`tls`], [`password`] | certificates and keys; hashes of passwords |
+//! | `update` | the appliance's other system: what is asked of RAUC |
 //! | [`users`], [`people`] | the files of MQTT's users, and of those who sign in to the page |
 //! | [`cli`] | one file a verb |
 
@@ -61,6 +62,7 @@ pub mod store;
 pub mod supervisor;
 pub mod systemd;
 pub mod tls;
+mod update;
 pub mod uplink;
 pub mod users;
 mod wait;

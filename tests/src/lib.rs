@@ -4,6 +4,7 @@
 //! scope in a test that has not failed is stopped as systemd would stop it, and its ledger must balance.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc, reason = "these are tests")]
 
+pub mod appliance;
 mod browser;
 pub mod cellular;
 mod certificates;

@@ -32,7 +32,7 @@ Every address that it listens on is asked. Exit code: 0 when all answer, 1 when 
 
 Examples:
   stile health
-  stile health --within 12m                 try for so long; stile-health.service does")]
+  stile health --within 3m                  try for so long; stile-health.service does")]
 pub(super) struct Arguments {
     /// How long to try
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = humantime::parse_duration)]

@@ -28,6 +28,7 @@ mod text;
 mod token;
 mod top;
 mod udev;
+mod update;
 mod uplink;
 mod user;
 
@@ -84,6 +85,7 @@ enum Verb {
     Token(token::Arguments),
     Top(top::Arguments),
     Udev(udev::Arguments),
+    Update(update::Arguments),
     Uplink(uplink::Arguments),
     User(user::Arguments),
     #[command(name = crate::plugin_host::compile::VERB, hide = true)]
@@ -144,6 +146,7 @@ pub fn main() -> ExitCode {
         Verb::Token(arguments) => token::run(&arguments),
         Verb::Top(arguments) => top::run(&arguments),
         Verb::Udev(arguments) => udev::run(&arguments),
+        Verb::Update(arguments) => update::run(&arguments),
         Verb::Uplink(arguments) => uplink::run(&arguments),
         Verb::User(arguments) => user::run(&arguments),
         Verb::CompilePlugin(arguments) => compile_plugin::run(&arguments),

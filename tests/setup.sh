@@ -209,6 +209,11 @@ need_e2fsprogs() {
     have mkfs.ext4 || [ -x /usr/sbin/mkfs.ext4 ] || apt_install e2fsprogs
 }
 
+# A boot partition, mounted by root.
+need_dosfstools() {
+    have mkfs.vfat || [ -x /usr/sbin/mkfs.vfat ] || apt_install dosfstools
+}
+
 # Updates: RAUC itself, the bus that it is asked over, and what bundles are made with. The service's package is left out, so that
 # nothing of the system's own bus changes.
 need_rauc() {
@@ -369,7 +374,7 @@ audit | test)
     need_cargo_tool cargo-deny "$CARGO_DENY_VERSION"
     need_cargo_tool cargo-audit "$CARGO_AUDIT_VERSION"
     [ "$1" = audit ] || { need_mosquitto_clients && need_mosquitto_broker && need_proxies && need_curl && need_openssl; }
-    [ "$1" = audit ] || { need_iproute2 && need_strace && need_e2fsprogs && need_tshark && need_rauc; }
+    [ "$1" = audit ] || { need_iproute2 && need_strace && need_e2fsprogs && need_dosfstools && need_tshark && need_rauc; }
     [ "$1" = audit ] || need_languages
     [ "$1" = audit ] || need_browser
     [ "$1" = audit ] || { need_client need_paho paho-mqtt && need_client need_libzmq libzmq && need_client need_mqtt_js 'mqtt of npm'; }

@@ -22,6 +22,7 @@
 //! | [`tls`], [`password`] | certificates and keys; hashes of passwords |
 //! | `update` | the appliance's other system: what is asked of RAUC |
 //! | [`users`], [`people`] | the files of MQTT's users, and of those who sign in to the page |
+//! | [`provision`] | what somebody has put onto the boot partition, taken once |
 //! | [`cli`] | one file a verb |
 
 // What the tests share with the fuzz targets names this crate as those do.
@@ -51,6 +52,7 @@ pub mod people;
 pub mod pipeline;
 pub mod plugin_host;
 pub mod plugins;
+pub mod provision;
 pub mod pseudonym;
 pub mod radio;
 pub mod reload;
@@ -197,7 +199,8 @@ impl Gateway {
         pipeline.keep_shelves();
         plugins.set(&settings.plugin, &settings.plugins).await?;
         let (reload, reloads) = mpsc::channel(RELOADS);
-        let page = admin::Page::open(data_folder, broker.permit(), &store, audit);
+        let page =
+            admin::Page::open(data_folder, broker.permit(), settings.admin.setup_code_hash.clone(), &store, audit);
         let sources = Arc::new(Sources {
             id: settings.gateway.id.clone(),
             pipeline: Arc::clone(&pipeline),

@@ -1,9 +1,10 @@
 //! Passwords: their hashes, made and checked, and new ones thought up. The only room that names argon2.
 //!
-//! `checks.rs` checks one at a time, `guesses.rs` says who must wait before another try. Never knows what a password opens:
+//! `checks.rs` checks one at a time, `guesses.rs` says who must wait before another try, `code.rs` has codes for one use. Never knows what a password opens:
 //! the broker has its users, the admin page its people.
 
 mod checks;
+mod code;
 mod guesses;
 
 use std::fmt;
@@ -13,6 +14,7 @@ use argon2::{Algorithm, Argon2, Params, PasswordHash, PasswordVerifier, Version}
 
 pub(crate) use self::checks::{Asked, Passwords, Proof, Verdict, same};
 pub use self::checks::{Counts, Permit};
+pub use self::code::{code, grouped, typed_code};
 
 /// What one hash costs, as OWASP advises: 19 MiB, two passes, one lane.
 const MEMORY_KIB: u32 = 19 * 1024;

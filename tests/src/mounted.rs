@@ -51,6 +51,25 @@ impl Mounted {
         Ok(mounted)
     }
 
+    /// A FAT of so many bytes, in a file: a boot partition.
+    ///
+    /// # Errors
+    /// Why it can't be made or mounted.
+    pub fn fat(size: usize) -> Result<Self, String> {
+        let image = tempfile::tempdir().unwrap();
+        let file = image.path().join("image");
+        OpenOptions::new().create_new(true).write(true).open(&file).unwrap().set_len(size as u64).unwrap();
+        run("mkfs.vfat", &[], &file)?;
+        let mounted = Self { dir: tempfile::tempdir().unwrap(), image: Some(image), size };
+        mounted.mount()?;
+        Ok(mounted)
+    }
+
+    /// Nothing on it can be written any more.
+    pub fn make_read_only(&self) {
+        run("mount", &["-o", "remount,ro"], self.path()).unwrap();
+    }
+
     fn mount(&self) -> Result<(), String> {
         let image = self.image.as_ref().unwrap().path().join("image");
         run("mount", &["-o", "loop", image.to_str().unwrap()], self.path())

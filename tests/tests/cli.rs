@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use stile_tests::{Stile, binary, check, command};
 
-const VERBS: [&str; 22] = [
+const VERBS: [&str; 23] = [
     "run",
     "capture",
     "check",
@@ -19,6 +19,7 @@ const VERBS: [&str; 22] = [
     "person",
     "plugin",
     "policy",
+    "provision",
     "reload",
     "spool",
     "status",
@@ -70,6 +71,7 @@ fn version_and_help_are_there_for_every_verb_with_examples_that_parse() {
         &["policy"],
         &["policy", "explain"],
         &["policy", "changes"],
+        &["provision"],
         &["spool"],
         &["status"],
         &["demo"],

@@ -64,7 +64,7 @@ use crate::changes::{Changes, OnTrial};
 use crate::history::History;
 use crate::host::Host;
 use crate::logging::Kept;
-use crate::password::Permit;
+use crate::password::{self, Hash, Permit};
 use crate::people::Role;
 use crate::pipeline::Pipeline;
 use crate::plugins::Plugins;
@@ -144,16 +144,23 @@ pub struct Page {
 }
 
 impl Page {
-    /// Reads who may sign in, and goes on with the audit log. Waits for the disk.
-    pub fn open(data_dir: &Path, permit: Permit, store: &Store, audit: BTreeMap<u64, AuditRow>) -> Self {
+    /// Reads who may sign in, and goes on with the audit log; `told` is the hash of a set-up code that was given out beforehand.
+    /// Waits for the disk.
+    pub fn open(
+        data_dir: &Path,
+        permit: Permit,
+        told: Option<Hash>,
+        store: &Store,
+        audit: BTreeMap<u64, AuditRow>,
+    ) -> Self {
         let audit = Audit::new(store.clone(), audit.into_values());
-        let trust = Arc::new(Trust::open(data_dir, permit));
+        let trust = Arc::new(Trust::open(data_dir, permit, told));
         Self { trust, audit, assets: Assets::new(), figures: Figures::new(), trials: Trials::default() }
     }
 
     /// What whoever sets the gateway up has to know; `None` when there is an admin already.
     pub fn setup_code(&self) -> Option<String> {
-        self.trust.setup_code().map(|code| trust::grouped(&code))
+        self.trust.setup_code().map(|code| password::grouped(&code))
     }
 
     /// Says which change of the settings is on trial from now on.

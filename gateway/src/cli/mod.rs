@@ -16,6 +16,7 @@ mod health;
 mod person;
 mod plugin;
 mod policy;
+mod provision;
 mod reload;
 mod remote;
 mod run;
@@ -78,6 +79,7 @@ enum Verb {
     Person(person::Arguments),
     Plugin(plugin::Arguments),
     Policy(policy::Arguments),
+    Provision(provision::Arguments),
     Reload(reload::Arguments),
     Spool(spool::Arguments),
     Status(status::Arguments),
@@ -139,6 +141,7 @@ pub fn main() -> ExitCode {
         Verb::Person(arguments) => person::run(&arguments),
         Verb::Plugin(arguments) => plugin::run(&arguments),
         Verb::Policy(arguments) => policy::run(&arguments),
+        Verb::Provision(arguments) => provision::run(&arguments),
         Verb::Reload(arguments) => reload::run(&arguments),
         Verb::Spool(arguments) => spool::run(&arguments),
         Verb::Status(arguments) => status::run(&arguments),

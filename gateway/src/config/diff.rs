@@ -96,6 +96,7 @@ pub fn at_next_start(old: &Settings, new: &Settings) -> Vec<&'static str> {
         (old.log.format != new.log.format, "log.format"),
         (before.retained_messages != after.retained_messages, "broker.retained-messages"),
         (before.retained_bytes != after.retained_bytes, "broker.retained-bytes"),
+        (old.admin.setup_code_hash != new.admin.setup_code_hash, "admin.setup-code-hash"),
         (before.max_filters != after.max_filters, "broker.max-filters"),
     ];
     keys.into_iter().filter(|(differs, _)| *differs).map(|(_, key)| key).collect()

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::notes::{Notes, Source};
 use super::problem::{Problem, Problems};
+use super::secret::Secret;
 use super::settings::Settings;
 use super::tree::Table;
 use super::written::Written;
@@ -35,7 +36,7 @@ pub type Texts = BTreeMap<PathBuf, Option<String>>;
 /// # Errors
 /// All problems at once, warnings included, when there is an error among them.
 pub fn load(file: &Path, env: impl IntoIterator<Item = (String, String)>) -> Result<Loaded, Problems> {
-    load_with(file, env, &Texts::new(), files::has_users)
+    load_with(file, env, &Texts::new(), Notes::default(), files::has_users)
 }
 
 /// As [`load`], as if these texts stood in the files: settings that are not written yet, or not to be used.
@@ -47,7 +48,7 @@ pub fn load_instead(
     env: impl IntoIterator<Item = (String, String)>,
     instead: &Texts,
 ) -> Result<Loaded, Problems> {
-    load_with(file, env, instead, files::has_users)
+    load_with(file, env, instead, Notes::default(), files::has_users)
 }
 
 /// Both: as [`load_before_users`], as if these texts stood in the files.
@@ -59,7 +60,16 @@ pub fn load_before_users_instead(
     env: impl IntoIterator<Item = (String, String)>,
     instead: &Texts,
 ) -> Result<Loaded, Problems> {
-    load_with(file, env, instead, |_| true)
+    load_with(file, env, instead, Notes::default(), |_| true)
+}
+
+/// As [`load_instead`] without variables, as if these secrets stood in the files that `password-file` names: those that systemd will
+/// hand over.
+///
+/// # Errors
+/// As those of [`load`].
+pub fn load_provisioned(file: &Path, instead: &Texts, secrets: BTreeMap<PathBuf, Secret>) -> Result<Loaded, Problems> {
+    load_with(file, std::iter::empty(), instead, Notes::with_secrets(secrets), files::has_users)
 }
 
 /// The files that [`load`] reads, the main one first, whether or not it is there.
@@ -72,7 +82,7 @@ pub fn files_of(file: &Path) -> Vec<PathBuf> {
 /// # Errors
 /// As those of [`load`].
 pub fn load_before_users(file: &Path, env: impl IntoIterator<Item = (String, String)>) -> Result<Loaded, Problems> {
-    load_with(file, env, &Texts::new(), |_| true)
+    load_with(file, env, &Texts::new(), Notes::default(), |_| true)
 }
 
 /// `has_users` says whether the data folder has users.
@@ -80,9 +90,9 @@ fn load_with(
     file: &Path,
     env: impl IntoIterator<Item = (String, String)>,
     instead: &Texts,
+    notes: Notes,
     has_users: fn(&Path) -> bool,
 ) -> Result<Loaded, Problems> {
-    let notes = Notes::default();
     let files = files::find(file, instead, &notes);
     let mut root = Table::new();
     let mut main = Arc::new(Source { path: file.into(), text: String::new() });

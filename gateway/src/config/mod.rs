@@ -12,6 +12,7 @@ mod concentratord;
 mod diff;
 mod environment;
 mod files;
+mod hat;
 mod hub;
 mod listeners;
 mod load;
@@ -22,6 +23,7 @@ mod path;
 mod plugin;
 mod problem;
 mod profile;
+mod provision;
 mod radio;
 mod read;
 mod region;
@@ -48,9 +50,12 @@ pub use cellular::{Cellular, CellularFormat, ModemDialect};
 pub use concentratord::{Concentratord, IpcUrl};
 pub use diff::{Change, at_next_start, diff};
 pub use files::{read_text, users_path};
+pub use hat::{Hat, UART_LINES, hats};
 pub use hub::{Hub, Receive, SharedAccessKey};
 pub use listeners::{ClientCertificates, Door, Tls, WebSocket};
-pub use load::{Loaded, Texts, files_of, load, load_before_users, load_before_users_instead, load_instead};
+pub use load::{
+    Loaded, Texts, files_of, load, load_before_users, load_before_users_instead, load_instead, load_provisioned,
+};
 pub use lora::{
     CrcFilter, Eui, LoraDevice, LoraFilter, LoraFormat, LoraGateway, LoraKind, LoraRadio, NetId, Network, Prefix,
     Roughness, SemtechUdp, SimulatedGateway,
@@ -60,10 +65,15 @@ pub use path::{NetworkPath, Proxy, ProxyKind, ProxyUrl};
 pub use plugin::{Grant, Limits, OnFailure, Plugin};
 pub use problem::{Place, Problem, Problems, Severity};
 pub use profile::{Profile, RemoteLimits, Takes};
+pub use provision::{
+    Addresses, CODE_LEAST, Ethernet, Provision, SetupCode, Ssh, Wifi, WifiPassword, is_country, is_host_name, is_ssid,
+    is_time_zone, ssh_key,
+};
 pub use radio::{
     Ask, Crc, Endian, Envelope, FlowControl, Framing, Line, LineEnding, ModbusRead, ModbusType, Parity, Poll, Port,
     Radio, RadioKind, Serial, SerialRadio, Simulated, SimulatedDevice, UsbMatch,
 };
+pub use read::provision::{parse_provision, parse_ssh_keys};
 pub use region::Region;
 pub use secret::{MASK, Secret};
 pub use settings::{Admin, Gateway, Log, LogFormat, LogLevel, Settings};

@@ -1,10 +1,12 @@
 //! Where a value stands, and the list that every check writes its problems to. Never reads a file.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::problem::{Place, Problem, Severity};
+use super::secret::Secret;
 
 /// More problems than this are not listed: whoever has these does not read on.
 const PROBLEMS_MAX: usize = 1000;
@@ -78,9 +80,16 @@ pub(super) struct Notes {
     broken: RefCell<Vec<Arc<Source>>>,
     /// Some file could not be read in full: what is absent may stand there.
     incomplete: Cell<bool>,
+    /// What files will hold that are not there yet.
+    pub(super) secrets: BTreeMap<PathBuf, Secret>,
 }
 
 impl Notes {
+    /// As if files held these secrets.
+    pub(super) fn with_secrets(secrets: BTreeMap<PathBuf, Secret>) -> Self {
+        Self { secrets, ..Self::default() }
+    }
+
     /// `place` costs a walk through the file, so it is asked only for problems that are listed.
     fn push(&self, place: impl FnOnce() -> Place, severity: Severity, what: String, remedy: String) {
         let mut problems = self.problems.borrow_mut();

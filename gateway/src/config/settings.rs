@@ -3,16 +3,18 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
 use super::broker::Broker;
 use super::listeners::{loopback, own_certificate};
 use super::plugin::Plugin;
 use super::radio::Radio;
+use super::secret::MASK;
 use super::text::off_or_address;
 use super::trust::Trust;
 use super::uplink::Uplink;
+use crate::password::Hash;
 use crate::tls;
 
 /// All settings, checked: what is here fits together.
@@ -130,9 +132,16 @@ pub struct Admin {
     /// The file with its key; there when the certificate is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<PathBuf>,
+    /// The hash of the set-up code that was given out before the first start; the one of the log is good beside it.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "masked")]
+    pub setup_code_hash: Option<Hash>,
     /// What the files hold. None where it is plain HTTP, and when the gateway has still to make its own.
     #[serde(skip)]
     pub server: Option<tls::Server>,
+}
+
+fn masked<S: Serializer>(_: &Option<Hash>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(MASK)
 }
 
 impl Admin {
@@ -155,6 +164,6 @@ impl Admin {
 impl Default for Admin {
     fn default() -> Self {
         let listen = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)));
-        Self { listen, certificate: None, key: None, server: None }
+        Self { listen, certificate: None, key: None, setup_code_hash: None, server: None }
     }
 }

@@ -7,7 +7,7 @@ use toml_edit::{DocumentMut, Item, TableLike, Value};
 use crate::config::{MASK, Settings};
 
 /// Keys whose values are secrets, wherever they stand but in the settings of plugins.
-const SECRETS: [&str; 4] = ["password", "password-hash", "token", "shared-access-key"];
+const SECRETS: [&str; 5] = ["password", "password-hash", "setup-code-hash", "token", "shared-access-key"];
 
 /// Deeper than any settings are.
 const DEPTH_MAX: usize = 16;

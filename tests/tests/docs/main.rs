@@ -56,6 +56,7 @@ pages! {
     asking_a_gateway_elsewhere_works: "docs/ask-a-gateway-elsewhere.md",
     running_as_a_service_works: "docs/run-as-a-service.md",
     updating_an_appliance_works: "docs/update.md",
+    provisioning_works: "docs/provision.md",
     installing_the_package_works: "docs/install-the-package.md",
     messages_and_topics_work: "docs/messages-and-topics.md",
     writing_a_filter_works: "docs/write-a-filter.md",

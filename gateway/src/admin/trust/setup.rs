@@ -1,40 +1,39 @@
-//! The code of the first start: whoever reads the gateway's log or its console may set it up, and nobody else.
+//! The code of the first start: whoever reads the gateway's log or its console may set it up, and whoever was told the code of
+//! the settings; nobody else.
 
 use std::sync::{Mutex, PoisonError};
 
-use crate::password;
+use crate::password::{self, Hash};
 
-/// Characters of the code: 60 bits, and each wrong one costs a wait.
-const CHARACTERS: usize = 12;
-
-/// The code of this run; made when it is first asked for, and gone when it has been used.
-#[derive(Default)]
-pub(super) struct Setup(Mutex<Option<String>>);
+/// The code of this run, made when it is first asked for, and gone when it has been used; and the one of the settings.
+pub(super) struct Setup {
+    code: Mutex<Option<String>>,
+    told: Option<Hash>,
+}
 
 impl Setup {
+    /// `told` is the hash of the code that was given out beforehand.
+    pub(super) fn new(told: Option<Hash>) -> Self {
+        Self { code: Mutex::default(), told }
+    }
+
     /// The code without its dashes. `None` when the system has no random numbers.
     pub(super) fn code(&self) -> Option<String> {
-        let mut code = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut code = self.code.lock().unwrap_or_else(PoisonError::into_inner);
         if code.is_none() {
-            *code = password::generate().ok().map(|random| random.chars().take(CHARACTERS).collect());
+            *code = password::code().ok();
         }
         code.clone()
     }
 
-    pub(super) fn done(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    /// The hash of the code that was given out beforehand.
+    pub(super) fn told(&self) -> Option<&Hash> {
+        self.told.as_ref()
     }
-}
 
-/// A code as people read it: in groups of four.
-pub(in crate::admin) fn grouped(code: &str) -> String {
-    let characters: Vec<char> = code.chars().collect();
-    characters.chunks(4).map(|group| group.iter().collect::<String>()).collect::<Vec<_>>().join("-")
-}
-
-/// What was typed, without what people add to it.
-pub(super) fn plain(typed: &str) -> String {
-    typed.chars().filter(|c| !c.is_whitespace() && *c != '-').flat_map(char::to_lowercase).take(64).collect()
+    pub(super) fn done(&self) {
+        *self.code.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
 }
 
 #[cfg(test)]
@@ -42,15 +41,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_code_stays_until_it_was_used_and_is_read_however_it_is_typed() {
-        let setup = Setup::default();
+    fn a_code_stays_until_it_was_used() {
+        let setup = Setup::new(None);
         let code = setup.code().unwrap();
-        assert_eq!((code.len(), setup.code().unwrap() == code), (CHARACTERS, true));
-        let shown = grouped(&code);
-        assert_eq!((shown.len(), shown.matches('-').count()), (14, 2));
-        for typed in [shown.clone(), shown.to_uppercase(), format!(" {} ", shown.replace('-', " "))] {
-            assert_eq!(plain(&typed), code);
-        }
+        assert_eq!(setup.code().unwrap(), code);
         setup.done();
         assert_ne!(setup.code().unwrap(), code);
     }

@@ -1,12 +1,13 @@
 //! People, sessions, tokens and the first start together, with a real file.
 
 use super::*;
+use crate::password::grouped;
 
 const ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 const PASSWORD: &str = "several plain words";
 
 fn trust(dir: &Path) -> Arc<Trust> {
-    Arc::new(Trust::open(dir, Permit::default()))
+    Arc::new(Trust::open(dir, Permit::default(), None))
 }
 
 async fn set_up(trust: &Arc<Trust>) -> Opened {
@@ -32,6 +33,21 @@ async fn the_first_admin_comes_by_the_code_and_nobody_after_him() {
     assert_eq!((trust.needs_setup(), trust.setup_code()), (false, None));
     assert!(trust.set_up(&code, ("eve", PASSWORD), ADDRESS).await.unwrap_err().1.contains("set up already"));
     assert_eq!(trust.people().person.len(), 1);
+}
+
+#[tokio::test]
+async fn a_code_that_was_given_out_beforehand_is_as_good_as_the_one_of_the_log_and_no_other_is() {
+    let told = "k3vp-9xwd-2mtr";
+    for good in [told, &told.to_uppercase().replace('-', " "), "log"] {
+        let dir = tempfile::tempdir().unwrap();
+        let hash = Hash::of(&typed_code(told)).unwrap();
+        let trust = Arc::new(Trust::open(dir.path(), Permit::default(), Some(hash)));
+        let wrong = trust.set_up("aaaa-aaaa-aaaa", ("eve", PASSWORD), ADDRESS).await;
+        assert_eq!(wrong.unwrap_err().0, Some(Refused::Wrong));
+        let code = if good == "log" { trust.setup_code().unwrap() } else { good.to_owned() };
+        assert!(trust.set_up(&code, ("anna", PASSWORD), ADDRESS).await.is_ok(), "{good}");
+        assert!(trust.set_up(told, ("eve", PASSWORD), ADDRESS).await.unwrap_err().1.contains("set up already"));
+    }
 }
 
 #[tokio::test]

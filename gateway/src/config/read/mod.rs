@@ -14,6 +14,7 @@ mod path;
 mod plugin;
 mod poll;
 mod ports;
+pub(super) mod provision;
 mod radio;
 mod share;
 mod station;
@@ -117,7 +118,8 @@ fn admin(mut section: Section<'_>, ports: &mut Ports, data_dir: &Path) -> Admin 
         ports.add("[admin]", address, section.has("listen").then(|| section.spot("listen")));
     }
     let named = ["certificate", "key"].into_iter().any(|key| section.has(key));
-    let mut read = Admin { listen, ..Admin::default() };
+    let setup_code_hash = users::hash(&mut section, "setup-code-hash", "leave it to `stile provision`, or remove it");
+    let mut read = Admin { listen, setup_code_hash, ..Admin::default() };
     // On loopback nothing is read that nobody has named.
     if named || read.secure() {
         let identity = tls::identity(&mut section, data_dir);

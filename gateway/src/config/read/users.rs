@@ -78,7 +78,7 @@ fn user(mut section: Section<'_>, names: &mut Unique, known: &BTreeSet<String>) 
 
 fn file_user(mut section: Section<'_>, names: &mut Unique) -> Option<FileUser> {
     let name = name(&mut section, names);
-    let hash = hash(&mut section);
+    let hash = hash(&mut section, "password-hash", "take one that `stile user add` wrote into users.toml");
     section.require("password-hash", "call `stile user passwd`, or remove the user");
     // Groups are of another file, which may change later: one that is not there gives no right.
     let allowed = allowed(&mut section, None);
@@ -124,7 +124,7 @@ fn credential(section: &mut Section<'_>) -> Option<Credential> {
     let given = section.text("password");
     let file = section.path("password-file");
     let hashed = section.has("password-hash");
-    let hash = hash(section);
+    let hash = hash(section, "password-hash", "take one that `stile user add` wrote into users.toml");
     match (&given, &file, hashed) {
         (Some(_), Some(_), _) => {
             section.refuse("password-file", "stands beside `password`", "keep one of the two");
@@ -149,13 +149,14 @@ fn credential(section: &mut Section<'_>) -> Option<Credential> {
     }
 }
 
-fn hash(section: &mut Section<'_>) -> Option<Hash> {
-    let text = section.text("password-hash")?;
+/// The hash at `key`.
+pub(super) fn hash(section: &mut Section<'_>, key: &'static str, remedy: &str) -> Option<Hash> {
+    let text = section.text(key)?;
     match Hash::parse(&text) {
         Ok(hash) => Some(hash),
         // The text itself may be a password that somebody wrote into the wrong key.
         Err(is) => {
-            section.refuse("password-hash", is, "take one that `stile user add` wrote into users.toml");
+            section.refuse(key, is, remedy);
             None
         }
     }
@@ -181,7 +182,8 @@ pub(super) fn password_of_file(section: &Section<'_>, file: &Path) -> Option<Sec
 /// What a file holds that `key` names; `what` says what that should be.
 pub(super) fn secret_of_file(section: &Section<'_>, key: &str, what: &str, file: &Path) -> Option<Secret> {
     let shown = plain(&file.to_string_lossy());
-    match files::read_password(file) {
+    let given = section.notes.secrets.get(file).map(|secret| Ok(secret.expose().to_owned()));
+    match given.unwrap_or_else(|| files::read_password(file)) {
         Ok(secret) if secret.is_empty() => {
             section.refuse(key, format!("is `{shown}`, which is empty"), format!("write {what} into it"));
             None

@@ -7,9 +7,10 @@
 #   tests/setup.sh check   as for demo, rustfmt and clippy
 #   tests/setup.sh audit   the same, cargo-deny and cargo-audit
 #   tests/setup.sh test    the same, all for plugins, the Mosquitto clients and under target/tools a Mosquitto broker and two
-#                          proxies, curl and openssl (the documentation's commands are tests), ip and ss, strace, mkfs.ext4,
-#                          RAUC with squashfs-tools and dbus-daemon, tshark, Chromium with its driver and axe-core, and under tests/.venv two stock clients, libzmq and
-#                          schemathesis, of PyPI and of npm, with Python and Node for them
+#                          proxies, curl and openssl (the documentation's commands are tests), iperf3, ip and ss, strace,
+#                          mkfs.ext4 and mkfs.vfat, RAUC with squashfs-tools and dbus-daemon, tshark, Chromium with its driver and
+#                          axe-core, and under tests/.venv two stock clients, libzmq and schemathesis, of PyPI and of npm,
+#                          with Python and Node for them
 #   tests/setup.sh fuzz    a C++ compiler, Rust, its nightly toolchain and cargo-fuzz
 #   tests/setup.sh release as for demo, cargo-auditable
 #   tests/setup.sh arm64   the same, and Debian's cross compiler for 64-bit ARM
@@ -200,6 +201,8 @@ need_openssl() {
 }
 
 # Networks that go away, and what the kernel knows of a connection.
+need_iperf3() { have iperf3 || apt_install iperf3; }
+
 need_iproute2() {
     { have ip && have ss; } || apt_install iproute2
 }
@@ -374,7 +377,8 @@ audit | test)
     need_cargo_tool cargo-deny "$CARGO_DENY_VERSION"
     need_cargo_tool cargo-audit "$CARGO_AUDIT_VERSION"
     [ "$1" = audit ] || { need_mosquitto_clients && need_mosquitto_broker && need_proxies && need_curl && need_openssl; }
-    [ "$1" = audit ] || { need_iproute2 && need_strace && need_e2fsprogs && need_dosfstools && need_tshark && need_rauc; }
+    [ "$1" = audit ] || { need_iperf3 && need_iproute2 && need_strace && need_e2fsprogs && need_dosfstools && need_tshark; }
+    [ "$1" = audit ] || need_rauc
     [ "$1" = audit ] || need_languages
     [ "$1" = audit ] || need_browser
     [ "$1" = audit ] || { need_client need_paho paho-mqtt && need_client need_libzmq libzmq && need_client need_mqtt_js 'mqtt of npm'; }

@@ -22,20 +22,32 @@ pub fn quality() -> ClockQuality {
     }
 }
 
+/// How far the clock may be off, where a time source disciplines it: the kernel's `maxerror` (adjtimex(2)).
+pub fn error() -> Option<Duration> {
+    let (quality, error) = asked();
+    (quality == ClockQuality::Synchronised).then_some(error)
+}
+
 /// Whether a time source disciplines the clock (adjtimex(2), STA_UNSYNC).
-#[allow(unsafe_code, reason = "no safe crate offers adjtimex; the call only fills the structure that it is given")]
 fn kernel() -> ClockQuality {
+    asked().0
+}
+
+/// The same, and by how much it may be off.
+#[allow(unsafe_code, reason = "no safe crate offers adjtimex; the call only fills the structure that it is given")]
+fn asked() -> (ClockQuality, Duration) {
     // SAFETY: `timex` is plain data for which all zeros is valid; with `modes` zero the call changes nothing.
-    let (state, status) = unsafe {
+    let (state, timex) = unsafe {
         let mut timex: libc::timex = std::mem::zeroed();
-        (libc::adjtimex(&raw mut timex), timex.status)
+        (libc::adjtimex(&raw mut timex), timex)
     };
-    match state {
+    let quality = match state {
         -1 => ClockQuality::Unknown,
         libc::TIME_ERROR => ClockQuality::Unsynchronised,
-        _ if status & libc::STA_UNSYNC != 0 => ClockQuality::Unsynchronised,
+        _ if timex.status & libc::STA_UNSYNC != 0 => ClockQuality::Unsynchronised,
         _ => ClockQuality::Synchronised,
-    }
+    };
+    (quality, Duration::from_micros(u64::try_from(timex.maxerror).unwrap_or_default()))
 }
 
 /// Tells `note` the quality now and then again every [`PERIOD`], until told to stop.

@@ -14,6 +14,7 @@
 //! | [`codec`] | MQTT's packets: bytes and back |
 //! | [`broker`] | MQTT for clients |
 //! | [`uplink`] | remote brokers |
+//! | [`probe`] | active measurements of the network |
 //! | [`admin`] | the admin page and its API, metrics, health |
 //! | [`history`], [`host`], [`chart`] | what figures were; what the machine says of itself; both as pictures and tables |
 //! | [`supervisor`] | starting, restarting, stopping units |
@@ -32,6 +33,7 @@ extern crate self as stile;
 mod accept;
 pub mod admin;
 pub mod broker;
+mod buckets;
 mod certificate;
 pub mod changes;
 pub mod chart;
@@ -52,10 +54,12 @@ pub mod people;
 pub mod pipeline;
 pub mod plugin_host;
 pub mod plugins;
+pub mod probe;
 pub mod provision;
 pub mod pseudonym;
 pub mod radio;
 pub mod reload;
+mod resolver;
 pub mod setup;
 pub mod sharing;
 pub mod signature;
@@ -90,6 +94,7 @@ use crate::host::Host;
 use crate::logging::Kept;
 use crate::pipeline::Pipeline;
 use crate::plugins::Plugins;
+use crate::probe::Probes;
 use crate::radio::Radios;
 use crate::sharing::At;
 use crate::store::{Store, Stored};
@@ -115,6 +120,7 @@ pub struct Gateway {
     store: Store,
     radios: Arc<Radios>,
     uplinks: Arc<Uplinks>,
+    probes: Arc<Probes>,
     sources: Arc<Sources>,
     /// Where clients can connect, by the address in the settings; the two differ where the settings say port 0.
     mqtt: BTreeMap<(Door, SocketAddr), SocketAddr>,
@@ -189,6 +195,8 @@ impl Gateway {
         let uplinks =
             Uplinks::new(&settings.gateway.id, data_folder, Arc::clone(&pipeline), supervisor.clone(), remotes);
         let (plugins, uplinks) = (Arc::new(plugins), Arc::new(uplinks));
+        let probes = Probes::new(data_folder, Arc::clone(&pipeline), supervisor.clone(), Arc::clone(&uplinks));
+        let probes = Arc::new(probes);
         uplinks.record(&settings.uplink, At::Start).await;
         // Before anything brings messages, so that none goes past them.
         for uplink in settings.uplink.clone() {
@@ -209,6 +217,7 @@ impl Gateway {
             store: store.clone(),
             radios: Arc::clone(&radios),
             uplinks: Arc::clone(&uplinks),
+            probes: Arc::clone(&probes),
             plugins,
             history: History::open(data_folder, pipeline.clock().now()),
             host: Host::new(data_folder),
@@ -232,6 +241,7 @@ impl Gateway {
             store,
             radios,
             uplinks,
+            probes,
             sources,
             mqtt: BTreeMap::new(),
             admin: None,
@@ -245,6 +255,10 @@ impl Gateway {
         }
         gateway.tell_doors();
         gateway.radios.start(gateway.settings.radio.clone()).await;
+        for probe in gateway.settings.probe.clone() {
+            gateway.probes.start(probe).await?;
+        }
+        gateway.probes.reflect(gateway.settings.reflector.clone()).await;
         gateway.sources.pipeline.work_off_shelves().await;
         gateway.sources.serving.store(true, Ordering::Relaxed);
         Ok(gateway)

@@ -75,6 +75,7 @@ impl Gateway {
         self.reload_uplinks(&changes, &new).await;
         let plugins = self.reload_plugins(&new).await;
         self.reload_radios(&changes, &new).await;
+        self.reload_probes(&changes, &new).await;
         self.sources.pipeline.work_off_shelves().await;
         for change in &changes {
             log::info!(change:? = change; "settings reloaded");
@@ -161,6 +162,23 @@ impl Gateway {
             {
                 self.uplinks.start(uplink.clone()).await;
             }
+        }
+    }
+
+    async fn reload_probes(&self, changes: &[Change], new: &Settings) {
+        for change in changes {
+            if let Change::ProbeRemoved(name) = change {
+                self.probes.stop(name).await;
+            }
+            if let Change::ProbeChanged(name) | Change::ProbeAdded(name) = change
+                && let Some(probe) = new.probe.iter().find(|probe| probe.name == *name)
+                && let Err(error) = self.probes.start(probe.clone()).await
+            {
+                log::error!(probe = name.as_str(), error:% = error; "the probe could not be started");
+            }
+        }
+        if changes.contains(&Change::Reflector) {
+            self.probes.reflect(new.reflector.clone()).await;
         }
     }
 

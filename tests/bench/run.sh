@@ -88,6 +88,12 @@ malformed datagrams come from one socket, 10,000 a second. A command is a PUBLIS
 the read of the PULL_RESP. Where \`chirpstack-mqtt-forwarder\` is on the PATH, the frames of one gateway go through it and
 Mosquitto as well." >>"$NEW"
 
+step "probes"
+figures probes | section "Probes" \
+    "STAMP on loopback, between two daemons: ten packets a second, 90 ms apart, watched for a minute. There is next to no way
+between them, so what is measured is the error: the time from before the packet is sent to the kernel's receive timestamp, without
+that for which the reflector says that it held it. CPU is user and system time of the daemon that probes." >>"$NEW"
+
 step "idle"
 figures idle | section "Idle" "The release binary, watched for 30 seconds each time." >>"$NEW"
 

@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use stile_tests::{Stile, binary, check, command};
 
-const VERBS: [&str; 23] = [
+const VERBS: [&str; 24] = [
     "run",
     "capture",
     "check",
@@ -19,6 +19,7 @@ const VERBS: [&str; 23] = [
     "person",
     "plugin",
     "policy",
+    "probe",
     "provision",
     "reload",
     "spool",

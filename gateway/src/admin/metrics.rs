@@ -3,6 +3,7 @@
 mod cellular;
 mod lora;
 mod plugins;
+mod probes;
 mod uplinks;
 
 use std::fmt::{Display, Write};
@@ -75,6 +76,7 @@ pub(super) fn text(sources: &Sources) -> String {
     cellular::cellular(&mut page, sources);
     plugins::plugins(&mut page, sources);
     uplinks::uplinks(&mut page, sources);
+    probes::probes(&mut page, sources);
     units(&mut page, sources);
     page.0
 }

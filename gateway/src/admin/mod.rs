@@ -21,6 +21,7 @@ mod openapi;
 mod pages;
 mod plugins;
 mod port;
+mod probes;
 mod problem;
 mod routes;
 mod settings;
@@ -68,6 +69,7 @@ use crate::password::{self, Hash, Permit};
 use crate::people::Role;
 use crate::pipeline::Pipeline;
 use crate::plugins::Plugins;
+use crate::probe::Probes;
 use crate::radio::Radios;
 use crate::store::{AuditRow, Store};
 use crate::supervisor::{Health, Supervisor, UnitError};
@@ -99,6 +101,8 @@ pub struct Sources {
     pub radios: Arc<Radios>,
     /// The uplinks, and how they are.
     pub uplinks: Arc<Uplinks>,
+    /// The probes, and how they are.
+    pub probes: Arc<Probes>,
     /// The plugins, and how they are.
     pub plugins: Arc<Plugins>,
     /// What the figures were.
@@ -308,6 +312,7 @@ fn page_routes(routes: Routes) -> Routes {
         .with(ledger::routes)
         .with(live::routes)
         .with(audit::routes)
+        .with(probes::routes)
         .with(openapi::routes)
         .with(pages::routes)
 }

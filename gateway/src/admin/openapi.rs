@@ -8,7 +8,7 @@ use utoipa::openapi::{Content, OpenApi as Document, Ref, RefOr, ResponseBuilder}
 
 use super::problem::{self, Problem};
 use super::routes::{Access, Route, Routes, Table, Verb};
-use super::{audit, clients, ledger, live, pages, uplinks};
+use super::{audit, clients, ledger, live, pages, probes, uplinks};
 use crate::people::Role;
 
 const BEARER: &str = "token";
@@ -68,6 +68,8 @@ const BEARER: &str = "token";
         pages::users::delete_user,
         pages::users::get_may,
         uplinks::list,
+        probes::list,
+        probes::post_run,
         pages::letters::post_test,
         pages::letters::get_letters,
         pages::letters::get_letter,

@@ -46,9 +46,12 @@ impl Gateway {
 
     /// Asks for `target`, and gives the whole answer.
     pub(super) async fn json(&self, target: &str) -> Result<Value, anyhow::Error> {
-        let body = whole(self.get(target).await?, ANSWER).await?;
-        serde_json::from_slice(&body)
-            .map_err(|error| anyhow::anyhow!("no gateway answers like that: {error}; is that a gateway's address?"))
+        read_json(self.get(target).await?).await
+    }
+
+    /// Has `target` done, and gives the whole answer.
+    pub(super) async fn post_json(&self, target: &str) -> Result<Value, anyhow::Error> {
+        read_json(self.post(target).await?).await
     }
 
     async fn ask(&self, method: Method, target: &str) -> Result<Incoming, anyhow::Error> {
@@ -91,6 +94,12 @@ where
     let response =
         answer.map_err(|_| anyhow::anyhow!("the gateway does not answer within {} s", PATIENCE.as_secs()))??;
     if response.status().is_success() { Ok(response.into_body()) } else { Err(refusal(response).await) }
+}
+
+async fn read_json(body: Incoming) -> Result<Value, anyhow::Error> {
+    let body = whole(body, ANSWER).await?;
+    serde_json::from_slice(&body)
+        .map_err(|error| anyhow::anyhow!("no gateway answers like that: {error}; is that a gateway's address?"))
 }
 
 /// All of an answer, of so many bytes at most.

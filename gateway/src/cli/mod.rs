@@ -16,6 +16,7 @@ mod health;
 mod person;
 mod plugin;
 mod policy;
+mod probe;
 mod provision;
 mod reload;
 mod remote;
@@ -59,6 +60,7 @@ Examples:
   stile tap 'serial/+/up'                   its live messages
   stile uplink status                       remote brokers, and what waits for them
   stile policy explain a/b reading.json     what remote brokers would get of a message
+  stile probe core                          a measurement of the network, now
   stile user add anna --all                 somebody who may connect
   stile person add anna --role admin        somebody who may sign in to the admin page")]
 struct Arguments {
@@ -79,6 +81,7 @@ enum Verb {
     Person(person::Arguments),
     Plugin(plugin::Arguments),
     Policy(policy::Arguments),
+    Probe(probe::Arguments),
     Provision(provision::Arguments),
     Reload(reload::Arguments),
     Spool(spool::Arguments),
@@ -141,6 +144,7 @@ pub fn main() -> ExitCode {
         Verb::Person(arguments) => person::run(&arguments),
         Verb::Plugin(arguments) => plugin::run(&arguments),
         Verb::Policy(arguments) => policy::run(&arguments),
+        Verb::Probe(arguments) => probe::run(&arguments),
         Verb::Provision(arguments) => provision::run(&arguments),
         Verb::Reload(arguments) => reload::run(&arguments),
         Verb::Spool(arguments) => spool::run(&arguments),

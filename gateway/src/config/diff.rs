@@ -36,6 +36,14 @@ pub enum Change {
     UplinkChanged(String),
     /// An uplink of this name is new.
     UplinkAdded(String),
+    /// A probe of this name is gone.
+    ProbeRemoved(String),
+    /// The probe of this name has other settings.
+    ProbeChanged(String),
+    /// A probe of this name is new.
+    ProbeAdded(String),
+    /// `[reflector]`.
+    Reflector,
     /// Plugins that were there and stay are asked in another order.
     PluginsReordered,
 }
@@ -49,6 +57,7 @@ impl fmt::Display for Change {
             Self::Broker => return f.write_str("[broker]: changed"),
             Self::Admin => return f.write_str("[admin]: changed"),
             Self::Plugins => return f.write_str("[plugins]: changed"),
+            Self::Reflector => return f.write_str("[reflector]: changed"),
             Self::PluginsReordered => return f.write_str("plugins: in another order"),
             Self::RadioRemoved(name) => ("radio", name, "gone"),
             Self::RadioChanged(name) => ("radio", name, "changed"),
@@ -59,13 +68,16 @@ impl fmt::Display for Change {
             Self::UplinkRemoved(name) => ("uplink", name, "gone"),
             Self::UplinkChanged(name) => ("uplink", name, "changed"),
             Self::UplinkAdded(name) => ("uplink", name, "new"),
+            Self::ProbeRemoved(name) => ("probe", name, "gone"),
+            Self::ProbeChanged(name) => ("probe", name, "changed"),
+            Self::ProbeAdded(name) => ("probe", name, "new"),
         };
         write!(f, "{kind} {name}: {what}")
     }
 }
 
-/// The units that differ: sections first, then radios, plugins and uplinks that go, that change and that come. The order
-/// of radios and uplinks does not matter, that of plugins does.
+/// The units that differ: sections first, then radios, plugins, uplinks and probes that go, that change and that
+/// come. The order of radios, uplinks and probes does not matter, that of plugins does.
 pub fn diff(old: &Settings, new: &Settings) -> Vec<Change> {
     let sections = [
         (old.gateway != new.gateway, Change::Gateway),
@@ -73,6 +85,7 @@ pub fn diff(old: &Settings, new: &Settings) -> Vec<Change> {
         (old.broker != new.broker, Change::Broker),
         (old.admin != new.admin, Change::Admin),
         (old.plugins != new.plugins, Change::Plugins),
+        (old.reflector != new.reflector, Change::Reflector),
     ];
     let mut changes: Vec<Change> = sections.into_iter().filter(|(differs, _)| *differs).map(|(_, unit)| unit).collect();
     let radios = Names { removed: Change::RadioRemoved, changed: Change::RadioChanged, added: Change::RadioAdded };
@@ -81,6 +94,8 @@ pub fn diff(old: &Settings, new: &Settings) -> Vec<Change> {
     plugins.compare(&old.plugin, &new.plugin, |plugin| plugin.name.as_str(), &mut changes);
     let uplinks = Names { removed: Change::UplinkRemoved, changed: Change::UplinkChanged, added: Change::UplinkAdded };
     uplinks.compare(&old.uplink, &new.uplink, |uplink| &uplink.name, &mut changes);
+    let probes = Names { removed: Change::ProbeRemoved, changed: Change::ProbeChanged, added: Change::ProbeAdded };
+    probes.compare(&old.probe, &new.probe, |probe| &probe.name, &mut changes);
     if staying(old, new).ne(staying(new, old)) {
         changes.push(Change::PluginsReordered);
     }

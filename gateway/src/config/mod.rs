@@ -21,6 +21,7 @@ mod modem;
 mod notes;
 mod path;
 mod plugin;
+mod probe;
 mod problem;
 mod profile;
 mod provision;
@@ -63,6 +64,10 @@ pub use lora::{
 pub use modem::{CodingRate, LoraModem, ModemChannel, ModemModel, SyncWord};
 pub use path::{NetworkPath, Proxy, ProxyKind, ProxyUrl};
 pub use plugin::{Grant, Limits, OnFailure, Plugin};
+pub use probe::{
+    Budget, Dns, DnsRecord, MqttProbe, Probe, ProbeKind, Reflector, ReflectorMode, Stamp, Target, Throughput, Towards,
+    Train, UdpThroughput,
+};
 pub use problem::{Place, Problem, Problems, Severity};
 pub use profile::{Profile, RemoteLimits, Takes};
 pub use provision::{

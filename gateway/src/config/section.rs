@@ -271,6 +271,11 @@ impl Unique {
         Self { what, seen: HashMap::new() }
     }
 
+    /// Whether somebody has it, be it somebody with other problems.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.seen.contains_key(name)
+    }
+
     /// Notes a second `name`, naming the first one's place as well.
     pub(super) fn claim(&mut self, name: &str, spot: &Spot, notes: &Notes) {
         let Some(first) = self.seen.get(name) else {

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::broker::Broker;
 use super::listeners::{loopback, own_certificate};
 use super::plugin::Plugin;
+use super::probe::{Probe, Reflector};
 use super::radio::Radio;
 use super::secret::MASK;
 use super::text::off_or_address;
@@ -40,6 +41,11 @@ pub struct Settings {
     /// `[[uplink]]`, in the order of the files.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub uplink: Vec<Uplink>,
+    /// `[[probe]]`, in the order of the files.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub probe: Vec<Probe>,
+    /// `[reflector]`.
+    pub reflector: Reflector,
 }
 
 impl Settings {

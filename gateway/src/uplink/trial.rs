@@ -18,8 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Tried {
     /// What it is called; `None` where the settings name none.
     pub path: Option<String>,
-    /// What was done.
-    pub steps: Vec<Step>,
+    /// What was done, each with the time since this path was begun with.
+    pub steps: Vec<(Step, Duration)>,
     /// What it ended on, and why, in words.
     pub failed: Option<(Stage, String)>,
     /// It ended before the sign-in, since a hub lets each device in once.
@@ -43,19 +43,35 @@ impl Uplinks {
     pub async fn try_out(&self, name: &str) -> Result<Vec<Tried>, NotTried> {
         let unit = self.lock().get(name).cloned().ok_or(NotTried::Unknown)?;
         let _one_at_a_time = self.trying.try_lock().map_err(|_| NotTried::Busy)?;
-        let client_id = test_client_id(&unit.settings);
-        let uplink = config::Uplink { client_id, ..(*unit.settings).clone() };
+        Ok(self.try_paths(&unit.settings, None).await)
+    }
+
+    /// The same for who measures: waits for its turn, and takes only the path of that name, if one is named.
+    ///
+    /// # Errors
+    /// When there is no such uplink.
+    pub async fn measure(&self, name: &str, path: Option<&str>) -> Result<Vec<Tried>, NotTried> {
+        let unit = self.lock().get(name).cloned().ok_or(NotTried::Unknown)?;
+        let _one_at_a_time = self.trying.lock().await;
+        Ok(self.try_paths(&unit.settings, path).await)
+    }
+
+    async fn try_paths(&self, settings: &config::Uplink, only: Option<&str>) -> Vec<Tried> {
+        let client_id = test_client_id(settings);
+        let uplink = config::Uplink { client_id, ..settings.clone() };
         let reach = if uplink.hub.is_some() { Reach::Connection } else { Reach::Message };
         let of = Try { uplink: &uplink, gateway: &self.gateway, now: self.pipeline.clock().now(), reach };
         let mut dialer = Dialer::new(&uplink);
-        let (count, deadline) = (dialer.count(), Instant::now() + PATIENCE);
+        let wanted: Vec<_> =
+            (0..dialer.count()).filter(|path| only.is_none_or(|only| dialer.label(*path) == only)).collect();
+        let (count, deadline) = (wanted.len(), Instant::now() + PATIENCE);
         let mut all = Vec::with_capacity(count);
-        for path in 0..count {
+        for (turn, path) in wanted.into_iter().enumerate() {
             let now = Instant::now();
-            let others = u32::try_from(count - path).unwrap_or(u32::MAX);
+            let others = u32::try_from(count - turn).unwrap_or(u32::MAX);
             let share = deadline.saturating_duration_since(now) / others;
             let (label, mut at, mut steps) = (dialer.label(path), Stage::Name, Vec::new());
-            let mut tell = |step| steps.push(step);
+            let mut tell = |step| steps.push((step, now.elapsed()));
             let tried = timeout_at(now + share, of.over(path, &mut dialer, &mut at, &mut tell)).await;
             let failed = match tried {
                 Ok(Ok(())) => None,
@@ -66,6 +82,6 @@ impl Uplinks {
             let short = reach == Reach::Connection;
             all.push(Tried { path, steps, failed: failed.map(|why| (at, why)), short });
         }
-        Ok(all)
+        all
     }
 }

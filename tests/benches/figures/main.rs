@@ -28,6 +28,7 @@ mod paced;
 mod page;
 mod page_memory;
 mod plugins;
+mod probes;
 mod process;
 mod report;
 mod serial;
@@ -53,6 +54,7 @@ fn main() {
         Some("serial") => serial::run(),
         Some("idle") => idle::run(),
         Some("lora") => lora::run(),
+        Some("probes") => probes::run(),
         Some("beside") => beside::run(rounds),
         Some("throughput") => throughput::run(rounds),
         Some("latency") => latency::run(rounds),
@@ -71,7 +73,7 @@ fn main() {
         _ => {
             eprintln!(
                 "usage: cargo bench --package stile-tests --bench figures -- \
-                 serial|lora|idle|beside|throughput|latency|crowd|memory|stuck|tls|plugin-memory|spin|node-red|bridge|\
+                 serial|lora|probes|idle|beside|throughput|latency|crowd|memory|stuck|tls|plugin-memory|spin|node-red|bridge|\
                  bridge-kills|page|viewers|page-memory [ROUNDS]"
             );
             std::process::exit(2);

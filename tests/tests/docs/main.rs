@@ -44,6 +44,7 @@ pages! {
     sending_to_a_device_works: "docs/send-to-a-device.md",
     using_a_lora_modem_works: "docs/use-a-lora-modem.md",
     measuring_a_5g_modem_works: "docs/measure-a-5g-modem.md",
+    measuring_the_network_works: "docs/probe.md",
     simulating_works: "docs/simulate.md",
     configuring_works: "docs/configure.md",
     mqtt_clients_work: "docs/mqtt-clients.md",
@@ -181,7 +182,9 @@ fn every_metric_is_listed_and_every_reason_is_explained() {
     let settings = "[[radio]]\nname = \"a\"\nkind = \"simulated\"\ndevice = \"line\"\n\
         [[radio]]\nname = \"c\"\nkind = \"cellular\"\ndevice = \"/dev/nowhere\"\n\
         [[radio]]\nname = \"b\"\nkind = \"semtech-udp\"\nlisten = \"127.0.0.1:0\"\nregion = \"eu868\"\n\
-        [[uplink]]\nname = \"b\"\nurl = \"mqtt://127.0.0.1:1\"\ntopics = [{ filter = \"#\" }]\n";
+        [[uplink]]\nname = \"b\"\nurl = \"mqtt://127.0.0.1:1\"\ntopics = [{ filter = \"#\" }]\n\
+        [[probe]]\nname = \"p\"\nkind = \"stamp\"\ntarget = \"127.0.0.1:1\"\n\
+        [reflector]\nlisten = \"127.0.0.1:0\"\nallow = [\"127.0.0.1\"]\n";
     let stile = stile_tests::Stile::start(settings);
     let (_, metrics) = stile.get("/metrics");
     let (list, reasons) = (read("docs/watch-a-running-gateway.md"), read("docs/troubleshooting.md"));

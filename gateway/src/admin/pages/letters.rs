@@ -138,7 +138,7 @@ pub(in crate::admin) struct Trial {
 
 impl From<Tried> for Trial {
     fn from(Tried { path, steps, failed, short }: Tried) -> Self {
-        let mut steps: Vec<_> = steps.iter().map(in_words).collect();
+        let mut steps: Vec<_> = steps.iter().map(|(step, _)| in_words(step)).collect();
         let well = failed.is_none();
         if short && well {
             steps.push(

@@ -14,6 +14,7 @@ mod path;
 mod plugin;
 mod poll;
 mod ports;
+mod probe;
 pub(super) mod provision;
 mod radio;
 mod share;
@@ -44,6 +45,9 @@ const PLUGINS_MAX: usize = 64;
 
 /// More uplinks than this are refused: each message may be written for each of them.
 const UPLINKS_MAX: usize = 16;
+
+/// More probes than this are refused.
+const PROBES_MAX: usize = 64;
 
 /// The longest name of a gateway, radio or poll, in characters.
 const NAME_MAX_CHARACTERS: usize = 64;
@@ -86,10 +90,17 @@ pub(super) fn settings(
         .into_iter()
         .filter_map(|section| uplink::read(section, &gateway.id, &mut names))
         .collect();
+    let mut probes = Unique::new("probe");
+    let probe = top
+        .sections("probe", "[[probe]]", PROBES_MAX)
+        .into_iter()
+        .filter_map(|section| probe::read(section, &mut probes, &names))
+        .collect();
+    let reflector = probe::reflector(top.section("reflector", "[reflector]"), &mut taken.udp);
     top.finish();
     ports.check(notes);
     taken.udp.check(notes);
-    (Settings { gateway, log, broker, admin, radio, plugins, plugin, uplink }, written)
+    (Settings { gateway, log, broker, admin, radio, plugins, plugin, uplink, probe, reflector }, written)
 }
 
 fn gateway(mut section: Section<'_>) -> Gateway {

@@ -46,10 +46,7 @@ pub(super) fn read(section: &mut Section<'_>) -> Option<Ways> {
 fn read_path(mut section: Section<'_>, names: &mut Unique) -> Option<NetworkPath> {
     let s = &mut section;
     let name = name(s, "name");
-    let wanted = "the name of a network interface, such as \"wwan0\"";
-    let interface = s.parsed("interface", wanted, |text| is_interface(text).then(|| text.to_owned()));
-    let wanted = "an address of this machine, such as \"192.0.2.7\"";
-    let address: Option<IpAddr> = s.parsed("address", wanted, |text| text.parse().ok());
+    let (interface, address) = (interface(s), address(s));
     let has_proxy = s.has("proxy");
     let proxy = proxy(s);
     let read = [("name", name.is_some()), ("interface", interface.is_some()), ("address", address.is_some())];
@@ -60,6 +57,18 @@ fn read_path(mut section: Section<'_>, names: &mut Unique) -> Option<NetworkPath
     }
     section.finish();
     whole.then_some(path)
+}
+
+/// By which interface connections leave.
+pub(super) fn interface(section: &mut Section<'_>) -> Option<String> {
+    let wanted = "the name of a network interface, such as \"wwan0\"";
+    section.parsed("interface", wanted, |text| is_interface(text).then(|| text.to_owned()))
+}
+
+/// From which address they do.
+pub(super) fn address(section: &mut Section<'_>) -> Option<IpAddr> {
+    let wanted = "an address of this machine, such as \"192.0.2.7\"";
+    section.parsed("address", wanted, |text| text.parse().ok())
 }
 
 fn is_interface(text: &str) -> bool {

@@ -206,6 +206,50 @@ payload = 1
 topic-bytes = 1
 topic-levels = 1
 retain = false
+[[probe]]
+name = "core"
+kind = "stamp"
+target = "[2001:db8::1]:4000"
+interface = "wwan0"
+address = "::1"
+interval = "1s"
+packets = 10
+spacing = "50ms"
+timeout = "500ms"
+size = 1452
+budget-day = 1000
+budget-month = 1000000000000000
+[[probe]]
+name = "names"
+kind = "dns"
+target = "::1"
+query = "example.org."
+record = "aaaa"
+[[probe]]
+name = "cloud"
+kind = "mqtt"
+uplink = "cloud"
+path = "wwan0"
+interval = "5s"
+[[probe]]
+name = "up"
+kind = "tcp"
+target = "iperf.example.org"
+duration = "15s"
+data-cap = 1000
+[[probe]]
+name = "down"
+kind = "udp"
+target = "192.0.2.1:5202"
+direction = "down"
+rate = 10000000000
+interval = "1h"
+budget-month = 1000000000
+[reflector]
+listen = "[::]:862"
+allow = ["2001:db8::/32", "192.0.2.7"]
+mode = "stateless"
+rate-limit = 1
 "#;
 
 #[test]
@@ -297,6 +341,30 @@ fn the_example_cellular_modem_shows_the_defaults() {
     };
     let short = "[[radio]]\nname='wwan'\nkind='cellular'\nusb={vendor='2c7c',product='0800'}";
     assert_eq!(modem(short), modem(&uncommented()));
+}
+
+#[test]
+fn the_example_probe_shows_the_defaults() {
+    let probe = |text: &str| loaded(text).settings.probe.into_iter().next().unwrap();
+    let short = probe("[[probe]]\nname='core'\nkind='stamp'\ntarget='192.0.2.1'\ninterface='wwan0'\ninterval='10s'");
+    let shown = probe(&uncommented());
+    assert_eq!(short, Probe { budget: Budget::default(), ..shown });
+}
+
+#[test]
+fn a_train_of_packets_gets_the_time_that_a_short_interval_leaves() {
+    let train = |rest: &str| {
+        let text = format!("[[probe]]\nname='a'\nkind='stamp'\ntarget='a'\n{rest}");
+        match loaded(&text).settings.probe.remove(0).kind {
+            ProbeKind::Stamp(stamp) => stamp.train.timeout,
+            other => panic!("{other:?}"),
+        }
+    };
+    let millis = Duration::from_millis;
+    assert_eq!(
+        ["", "interval='1s'", "interval='1s'\npackets=1"].map(train),
+        [millis(1000), millis(550), millis(950 + 50)]
+    );
 }
 
 #[test]

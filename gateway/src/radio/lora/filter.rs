@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use lrwn::{DevAddr, NetID};
 
 use super::Refusal;
-use super::buckets::Buckets;
 use super::gw::CrcStatus;
 use super::phy::{FrameType, Seen, look};
+use crate::buckets::Buckets;
 use crate::config::{CrcFilter, LoraFilter, NetId};
 
 /// Device addresses whose rate is known, about 1 MiB of them. Those that come on top share one limit.

@@ -5,7 +5,7 @@
 //! the messages, `events.rs` publishes them, `filter.rs` says what does not become one, `commands.rs` takes those of
 //! servers, `phy.rs` looks into a frame, `tally.rs`, `stats.rs` and `signals.rs` count, `jamming.rs` watches for channels that somebody
 //! may jam, `base64.rs` reads bytes as others write them, `refusal.rs` says why something goes no further and `clerk.rs`
-//! counts it, `done.rs` is what became of a downlink, `buckets.rs` limits rates. What is known of the air: `region` has the
+//! counts it, `done.rs` is what became of a downlink. What is known of the air: `region` has the
 //! channel plans, `airtime` says how long a frame is on the air, `schedule/` decides what is sent when, `heard.rs` reads
 //! frames out of messages and `tap` writes them down for Wireshark. For whoever looks on, `behind.rs` knows the gateways of
 //! each radio, and `order.rs` makes downlinks by hand.
@@ -13,7 +13,6 @@
 pub mod airtime;
 mod base64;
 mod behind;
-mod buckets;
 mod clerk;
 mod commands;
 mod concentratord;

@@ -1,7 +1,7 @@
 //! A way to a remote, from its name to a stream that carries MQTT: name resolved, connected, through the proxy, shaken
 //! hands with, and upgraded to WebSocket, as far as the settings want it.
 //!
-//! `tcp.rs` resolves and connects, `http_proxy.rs` and `socks.rs` talk to proxies, `websocket.rs` to the remote's web server,
+//! `tcp.rs` connects, `http_proxy.rs` and `socks.rs` talk to proxies, `websocket.rs` to the remote's web server,
 //! `http.rs` reads what either answers. Every answer is bounded in size, and all of it together in time.
 
 mod http;
@@ -20,10 +20,10 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
-use self::tcp::Resolver;
 use super::probe::Stage;
 use super::trouble::Trouble;
 use crate::config::{NetworkPath, Proxy, ProxyKind, Uplink, Url};
+use crate::resolver::{Resolver, Unresolved};
 use crate::tls;
 use crate::wait::Flushing;
 
@@ -111,7 +111,10 @@ impl Dialer {
             }
             (_, why) => why,
         };
-        let addresses = self.resolver.resolve(host, port, deadline).await.map_err(of_proxy)?;
+        let addresses = self.resolver.resolve(host, port, deadline).await.map_err(|why| match why {
+            Unresolved::TooSlow => of_proxy(Trouble::TooSlow("to be resolved; look at the network's name server")),
+            Unresolved::Failed(why) => of_proxy(Trouble::Name { host: host.clone(), why }),
+        })?;
         *at = Stage::Connection;
         let mut tcp = tcp::connect(path, host, &addresses, deadline).await.map_err(of_proxy)?;
         let (peer, local) = (tcp.peer_addr()?, tcp.local_addr()?);

@@ -1,4 +1,4 @@
-//! Limits on rates, one for each of many: sources, devices.
+//! Limits on rates, one for each of many: sources, devices. Owns the buckets; never knows what is spent.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -16,7 +16,7 @@ struct Bucket {
 
 /// A bucket for each key, of which there are never more than `most`. The keys that come on top share one.
 #[derive(Debug)]
-pub(super) struct Buckets<K> {
+pub(crate) struct Buckets<K> {
     /// What comes back in a second.
     rate: f64,
     /// What may be spent at once.
@@ -29,14 +29,14 @@ pub(super) struct Buckets<K> {
 
 impl<K: Eq + Hash> Buckets<K> {
     /// Full buckets for at most `most` keys: `burst` at once, and `burst` in each `period`.
-    pub(super) fn new(burst: u32, period: Duration, most: usize, now: Instant) -> Self {
+    pub(crate) fn new(burst: u32, period: Duration, most: usize, now: Instant) -> Self {
         let burst = f64::from(burst);
         let others = Bucket { left: burst, at: now };
         Self { rate: burst / period.as_secs_f64(), burst, most, known: HashMap::new(), others, swept: now }
     }
 
     /// Takes one from the key's bucket. Says whether there was one.
-    pub(super) fn take(&mut self, key: K, now: Instant) -> bool {
+    pub(crate) fn take(&mut self, key: K, now: Instant) -> bool {
         if let Some(bucket) = self.known.get_mut(&key) {
             return bucket.take(self.rate, self.burst, now);
         }

@@ -1,0 +1,188 @@
+//! One probe: runs it by its schedule or because somebody asks, one run at a time, and says what came of it.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use serde_json::Value;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use super::budget::{Purse, Spent};
+use super::result::{self, Finding, Trigger};
+use super::{iperf, lock, measure};
+use crate::config::{Budget, Probe, ProbeKind};
+use crate::message::{Origin, Topic, TopicError};
+use crate::pipeline::Pipeline;
+use crate::resolver::Resolver;
+use crate::uplink::Uplinks;
+
+/// How long whoever asks waits for a run that is under way.
+const TURN: Duration = Duration::from_secs(5);
+/// The first run of a schedule is at a moment within this time, so that probes do not all begin at once.
+const SPREAD: Duration = Duration::from_secs(1);
+
+/// What a probe knows, also when its settings change.
+pub(super) struct Memory {
+    sequence: AtomicU64,
+    pub(super) runs: AtomicU64,
+    pub(super) failures: AtomicU64,
+    pub(super) bytes: AtomicU64,
+    last: Mutex<Vec<Value>>,
+    /// Held for each run.
+    tools: tokio::sync::Mutex<Tools>,
+    spent: Mutex<Spent>,
+}
+
+struct Tools {
+    purse: Arc<Mutex<Purse>>,
+    resolver: Resolver,
+    /// The last run failed.
+    failing: bool,
+}
+
+impl Memory {
+    /// Waits for the disk.
+    pub(super) fn open(data_dir: &Path, probe: &str) -> Self {
+        let purse = Purse::open(data_dir, probe);
+        let spent = Mutex::new(purse.spent(SystemTime::now()));
+        let purse = Arc::new(Mutex::new(purse));
+        Self {
+            sequence: AtomicU64::new(0),
+            runs: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            last: Mutex::default(),
+            tools: tokio::sync::Mutex::new(Tools { purse, resolver: Resolver::default(), failing: false }),
+            spent,
+        }
+    }
+
+    /// The results of the last run.
+    pub(super) fn last(&self) -> Vec<Value> {
+        lock(&self.last).clone()
+    }
+
+    pub(super) fn spent(&self) -> Spent {
+        *lock(&self.spent)
+    }
+}
+
+impl Tools {
+    /// Takes what a run may cost; says in words why it can't.
+    async fn take(&self, budget: Budget, cost: u64, now: SystemTime) -> Result<(), String> {
+        let purse = Arc::clone(&self.purse);
+        let take = move || lock(&purse).take(budget, cost, now).map_err(|why| why.to_string());
+        // Without a budget nothing is written.
+        if budget == Budget::default() {
+            return take();
+        }
+        tokio::task::spawn_blocking(take).await.unwrap_or_else(|panicked| Err(panicked.to_string()))
+    }
+}
+
+/// See the module's head.
+pub(super) struct Unit {
+    pub(super) settings: Probe,
+    pub(super) memory: Arc<Memory>,
+    pub(super) pipeline: Arc<Pipeline>,
+    pub(super) uplinks: Arc<Uplinks>,
+    /// Held by the one run of throughput that there is at a time: they would measure each other.
+    pub(super) heavy: Arc<tokio::sync::Mutex<()>>,
+    pub(super) topic: Topic,
+}
+
+/// Where a probe's results go.
+pub(super) fn topic(name: &str) -> Result<Topic, TopicError> {
+    Topic::new(&format!("probe/{name}/result"))
+}
+
+impl Unit {
+    /// Runs it by its schedule until told to stop.
+    pub(super) async fn keep(self: Arc<Self>, interval: Duration, stop: CancellationToken) {
+        let spread = SPREAD.min(interval).mul_f64(fastrand::f64());
+        let mut turns = tokio::time::interval_at(tokio::time::Instant::now() + spread, interval);
+        // What was missed is not made up for: it would be measured in a burst.
+        turns.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let runs = async {
+            loop {
+                turns.tick().await;
+                self.run(Trigger::Schedule, &mut *self.memory.tools.lock().await).await;
+            }
+        };
+        stop.run_until_cancelled(runs).await;
+    }
+
+    /// Runs it once. `None` when a run is under way and does not end.
+    pub(super) async fn demand(&self) -> Option<Vec<Value>> {
+        let mut tools = tokio::time::timeout(TURN, self.memory.tools.lock()).await.ok()?;
+        Some(self.run(Trigger::Demand, &mut tools).await)
+    }
+
+    async fn run(&self, trigger: Trigger, tools: &mut Tools) -> Vec<Value> {
+        let begun = self.pipeline.clock().now();
+        let (budget, cost) = (self.settings.budget, measure::cost(&self.settings.kind));
+        let taken = tools.take(budget, cost, begun.wall).await;
+        let findings = match taken {
+            Ok(()) => {
+                let findings = self.measure(&mut tools.resolver).await;
+                let actual = findings.iter().map(|finding| finding.data_bytes).sum();
+                lock(&tools.purse).settle(cost, actual);
+                self.memory.bytes.fetch_add(actual, Ordering::Relaxed);
+                findings
+            }
+            Err(why) => vec![Finding::failed(why)],
+        };
+        *lock(&self.memory.spent) = lock(&tools.purse).spent(begun.wall);
+        self.note(tools, &findings);
+        let mut results = Vec::with_capacity(findings.len());
+        for finding in &findings {
+            let sequence = self.memory.sequence.fetch_add(1, Ordering::Relaxed) + 1;
+            let body = result::body(&self.settings, sequence, trigger, &begun, finding);
+            let message = self.pipeline.message(begun, Origin::Gateway, self.topic.clone(), body.to_string());
+            results.push(body);
+            if self.pipeline.ingest(message).await.is_err() {
+                // Counted as dropped; the daemon is ending.
+                log::debug!(probe = self.settings.name.as_str(); "message dropped: the gateway is stopping");
+            }
+        }
+        lock(&self.memory.last).clone_from(&results);
+        results
+    }
+
+    async fn measure(&self, resolver: &mut Resolver) -> Vec<Finding> {
+        let way = &self.settings.way;
+        match &self.settings.kind {
+            ProbeKind::Stamp(stamp) => vec![measure::stamp(stamp, way, resolver).await],
+            ProbeKind::Dns(dns) => vec![measure::dns(dns, way, resolver).await],
+            ProbeKind::Mqtt(mqtt) => measure::mqtt(mqtt, &self.uplinks).await,
+            ProbeKind::Tcp(tcp) => {
+                let _one_at_a_time = self.heavy.lock().await;
+                vec![iperf::measure(&iperf::Test::tcp(tcp), way, resolver).await]
+            }
+            ProbeKind::Udp(udp) => {
+                let _one_at_a_time = self.heavy.lock().await;
+                vec![iperf::measure(&iperf::Test::udp(udp), way, resolver).await]
+            }
+        }
+    }
+
+    /// Counts, and says in the log when it begins to fail and when it is well again.
+    fn note(&self, tools: &mut Tools, findings: &[Finding]) {
+        let failed = findings.iter().find_map(|finding| finding.error.as_ref());
+        self.memory.runs.fetch_add(1, Ordering::Relaxed);
+        let probe = self.settings.name.as_str();
+        match failed {
+            Some(error) => {
+                self.memory.failures.fetch_add(1, Ordering::Relaxed);
+                if !tools.failing {
+                    log::warn!(probe = probe, error = error.as_str(); "probe failed; it is silent about it until it is well again");
+                }
+            }
+            None if tools.failing => log::info!(probe = probe; "probe is well again"),
+            None => {}
+        }
+        tools.failing = failed.is_some();
+    }
+}

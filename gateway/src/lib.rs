@@ -10,6 +10,8 @@
 //! | [`radio`] | bytes and frames to messages and back |
 //! | [`store`] | what outlives the process |
 //! | [`spool`] | the crash-safe queue before a remote broker |
+//! | [`measurements`] | what modems and probes said, kept for a while |
+//! | [`series`] | measurements as CSV, line protocol, SenML, GeoJSON |
 //! | [`sharing`], [`pseudonym`] | what of a message a remote may be told; names in the place of names |
 //! | [`codec`] | MQTT's packets: bytes and back |
 //! | [`broker`] | MQTT for clients |
@@ -47,6 +49,7 @@ mod factory_reset;
 pub mod history;
 pub mod host;
 pub mod logging;
+pub mod measurements;
 pub mod memory;
 pub mod message;
 pub mod password;
@@ -60,6 +63,7 @@ pub mod pseudonym;
 pub mod radio;
 pub mod reload;
 mod resolver;
+pub mod series;
 pub mod setup;
 pub mod sharing;
 pub mod signature;
@@ -92,6 +96,7 @@ use crate::data_dir::DataDir;
 use crate::history::History;
 use crate::host::Host;
 use crate::logging::Kept;
+use crate::measurements::Measurements;
 use crate::pipeline::Pipeline;
 use crate::plugins::Plugins;
 use crate::probe::Probes;
@@ -191,9 +196,12 @@ impl Gateway {
         let audit = std::mem::take(&mut stored.audit);
         let (users, kept) = (UsersFile::of(&settings.gateway.data_dir), (store.clone(), stored));
         let broker = Broker::start(broker_settings, users, delivered, Arc::clone(&pipeline), kept, &supervisor).await?;
-        let radios = Arc::new(Radios::new(Arc::clone(&pipeline), supervisor.clone(), data_folder));
+        let radios =
+            Arc::new(Radios::new(&settings.gateway.id, Arc::clone(&pipeline), supervisor.clone(), data_folder));
         let uplinks =
             Uplinks::new(&settings.gateway.id, data_folder, Arc::clone(&pipeline), supervisor.clone(), remotes);
+        let measurements = Measurements::new(data_folder, Arc::clone(&pipeline), supervisor.clone());
+        measurements.set(&settings.measurements).await;
         let (plugins, uplinks) = (Arc::new(plugins), Arc::new(uplinks));
         let probes = Probes::new(data_folder, Arc::clone(&pipeline), supervisor.clone(), Arc::clone(&uplinks));
         let probes = Arc::new(probes);
@@ -219,6 +227,7 @@ impl Gateway {
             uplinks: Arc::clone(&uplinks),
             probes: Arc::clone(&probes),
             plugins,
+            measurements,
             history: History::open(data_folder, pipeline.clock().now()),
             host: Host::new(data_folder),
             logs,
@@ -391,7 +400,8 @@ impl Gateway {
             }
             if rank == Rank::Uplinks {
                 let left = deadline.saturating_duration_since(Instant::now());
-                clean &= tokio::time::timeout(left, self.uplinks.close()).await.unwrap_or(false);
+                let closing = async { self.uplinks.close().await & self.sources.measurements.close().await };
+                clean &= tokio::time::timeout(left, closing).await.unwrap_or(false);
             }
             if rank == Rank::Core {
                 clean &= self.write_store(share).await;

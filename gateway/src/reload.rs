@@ -73,6 +73,9 @@ impl Gateway {
         // new plugin.
         self.sources.pipeline.keep_shelves();
         self.reload_uplinks(&changes, &new).await;
+        if changes.contains(&Change::Measurements) {
+            self.sources.measurements.set(&new.measurements).await;
+        }
         let plugins = self.reload_plugins(&new).await;
         self.reload_radios(&changes, &new).await;
         self.reload_probes(&changes, &new).await;

@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use stile_tests::{Stile, binary, check, command};
 
-const VERBS: [&str; 24] = [
+const VERBS: [&str; 25] = [
     "run",
     "capture",
     "check",
@@ -15,6 +15,7 @@ const VERBS: [&str; 24] = [
     "clients",
     "config",
     "demo",
+    "export",
     "health",
     "person",
     "plugin",

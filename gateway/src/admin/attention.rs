@@ -68,6 +68,7 @@ pub(super) fn gather(sources: &Sources, units: &BTreeMap<String, Status>, machin
     of_radios(&mut list, sources, units);
     of_plugins(&mut list, sources);
     of_uplinks(&mut list, sources);
+    of_measurements(&mut list, sources);
     of_machine(&mut list, machine);
     if sources.pipeline.clock().quality().as_str() == "unsynchronised" {
         list.add(
@@ -137,6 +138,21 @@ fn of_uplinks(list: &mut List, sources: &Sources) {
             let why = spool.last_error.clone().unwrap_or_default();
             list.add(Severity::Problem, format!("The spool of the uplink {name} can't be written"), why);
         }
+    }
+}
+
+fn of_measurements(list: &mut List, sources: &Sources) {
+    let Some(shown) = sources.measurements.shown() else { return };
+    let detail =
+        "see that the disk has room and is not read-only; stile_measurements_dropped_total counts what is lost";
+    match shown.files {
+        Some(files) if files.failing => list.add(Severity::Problem, "Measurements can't be written", detail),
+        // What made room, or was too old, went as it should.
+        Some(files) if files.dropped.full + files.dropped.busy + files.dropped.disk + files.dropped.size > 0 => {
+            list.add(Severity::Notice, "Measurements were not kept", detail);
+        }
+        Some(_) => {}
+        None => list.add(Severity::Problem, "Measurements can't be kept", detail),
     }
 }
 

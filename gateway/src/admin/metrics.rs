@@ -2,12 +2,15 @@
 
 mod cellular;
 mod lora;
+mod measurements;
 mod plugins;
 mod probes;
 mod uplinks;
 
 use std::fmt::{Display, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
+
+pub(super) use measurements::dropped;
 
 use super::Sources;
 use crate::broker;
@@ -76,6 +79,7 @@ pub(super) fn text(sources: &Sources) -> String {
     cellular::cellular(&mut page, sources);
     plugins::plugins(&mut page, sources);
     uplinks::uplinks(&mut page, sources);
+    measurements::measurements(&mut page, sources);
     probes::probes(&mut page, sources);
     units(&mut page, sources);
     page.0

@@ -15,6 +15,7 @@ mod history;
 mod ledger;
 mod live;
 mod machine;
+mod measurements;
 mod metrics;
 mod mqtt;
 mod openapi;
@@ -65,6 +66,7 @@ use crate::changes::{Changes, OnTrial};
 use crate::history::History;
 use crate::host::Host;
 use crate::logging::Kept;
+use crate::measurements::Measurements;
 use crate::password::{self, Hash, Permit};
 use crate::people::Role;
 use crate::pipeline::Pipeline;
@@ -105,6 +107,8 @@ pub struct Sources {
     pub probes: Arc<Probes>,
     /// The plugins, and how they are.
     pub plugins: Arc<Plugins>,
+    /// What is kept of measurements.
+    pub measurements: Arc<Measurements>,
     /// What the figures were.
     pub history: History,
     /// What the machine says of itself.
@@ -311,6 +315,7 @@ fn page_routes(routes: Routes) -> Routes {
         .with(assets::routes)
         .with(ledger::routes)
         .with(live::routes)
+        .with(measurements::routes)
         .with(audit::routes)
         .with(probes::routes)
         .with(openapi::routes)

@@ -8,7 +8,7 @@ use utoipa::openapi::{Content, OpenApi as Document, Ref, RefOr, ResponseBuilder}
 
 use super::problem::{self, Problem};
 use super::routes::{Access, Route, Routes, Table, Verb};
-use super::{audit, clients, ledger, live, pages, probes, uplinks};
+use super::{audit, clients, ledger, live, measurements, pages, probes, uplinks};
 use crate::people::Role;
 
 const BEARER: &str = "token";
@@ -24,6 +24,7 @@ const BEARER: &str = "token";
         live::live,
         live::way,
         live::tap,
+        measurements::get_measurements,
         audit::get_audit,
         pages::overview::get_overview,
         pages::history::get_history,
@@ -75,6 +76,7 @@ const BEARER: &str = "token";
         pages::letters::get_letter,
         pages::letters::post_letter,
         pages::letters::delete_letter,
+        pages::measurements::get_kept,
         pages::logs::get_logs,
         pages::logs::live::live,
         pages::system::get_system,

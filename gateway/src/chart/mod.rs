@@ -2,10 +2,12 @@
 //!
 //! Pure: points in, text out, to stand within a page. Nothing is styled where it stands, since a page's rules forbid that; [`CSS`] has colours for
 //! light and dark, and lines differ in their dashes as well. `scale.rs` finds round ticks and words for values, `lines.rs`
-//! and `bars.rs` draw, `table.rs` is the tables.
+//! and `bars.rs` draw, `table.rs` is the tables. `map.rs` draws values by place, which `grid.rs` gathers.
 
 mod bars;
+mod grid;
 mod lines;
+mod map;
 mod scale;
 mod table;
 #[cfg(test)]
@@ -14,7 +16,9 @@ mod tests;
 use std::fmt::Write;
 
 pub use self::bars::{Bar, BarChart};
+pub use self::grid::{Grid, Spot};
 pub use self::lines::{Line, LineChart};
+pub use self::map::{MapChart, Metric};
 pub use self::scale::Unit;
 pub use self::table::Table;
 

@@ -178,3 +178,72 @@ proptest! {
         prop_assert!(chart.svg().len() < 20_000 && chart.table().rows.len() <= 60);
     }
 }
+
+fn rsrp() -> Metric {
+    Metric { name: "RSRP", unit: Unit::Dbm, limits: [-80.0, -90.0, -100.0, -110.0] }
+}
+
+fn map(grid: &Grid) -> MapChart<'_> {
+    MapChart { id: "m", title: "RSRP by place", metric: rsrp(), grid }
+}
+
+#[test]
+fn many_values_become_few_cells_with_their_median_and_least() {
+    let mut grid = Grid::new(100);
+    for n in 0..10_000 {
+        grid.add(51.0 + f64::from(n % 100) * 0.001, f64::from(n / 100) * 0.001, -90.0 - f64::from(n % 3));
+    }
+    assert!(grid.spots().count() <= 100 && grid.count() == 10_000);
+    let mut one = Grid::new(10);
+    for value in [-80.0, -100.0, -90.5, -70.0] {
+        one.add(51.0, 0.0, value);
+    }
+    let spot = one.spots().next().unwrap();
+    assert_eq!((spot.median(), spot.least(), spot.count), (-90.5, -100.0, 4));
+    assert_eq!(grid.thinned(1).spots().map(|spot| spot.count).sum::<u64>(), 10_000);
+    for (lat, lon, value) in [(91.0, 0.0, 0.0), (0.0, 181.0, 0.0), (0.0, 0.0, f64::NAN), (f64::INFINITY, 0.0, 0.0)] {
+        one.add(lat, lon, value);
+    }
+    assert_eq!(one.count(), 4, "what is nowhere or nothing is left out");
+}
+
+#[test]
+fn a_map_is_sound_wherever_it_is_and_its_classes_have_shapes() {
+    for (lat, lon, apart) in
+        [(51.5, -0.13, 0.01), (0.0, 179.999, 0.004), (-89.99, 10.0, 0.005), (51.5, 0.0, 0.0), (0.0, 0.0, 80.0)]
+    {
+        let mut grid = Grid::new(500);
+        for n in 0..50 {
+            let lon: f64 = lon + f64::from(n) * apart / 50.0;
+            let lon = if lon > 180.0 { lon - 360.0 } else { lon };
+            grid.add(lat, lon, -70.0 - f64::from(n));
+        }
+        let svg = map(&grid).svg();
+        is_sound(&svg);
+        assert!(svg.contains(" m</text>") || svg.contains(" km</text>"), "{svg}");
+        assert!(svg.len() < 40_000);
+        for number in svg.split("d=\"M").skip(1).filter_map(|rest| rest.split([' ', 'h']).next()) {
+            assert!((0.0..=1440.0).contains(&number.parse::<f64>().unwrap()), "{number} in {svg}");
+        }
+    }
+    let mut grid = Grid::new(500);
+    [-70.0, -85.0, -95.0, -105.0, -120.0]
+        .into_iter()
+        .zip(0..)
+        .for_each(|(value, n)| grid.add(51.0, f64::from(n) * 0.01, value));
+    let svg = map(&grid).svg();
+    for class in 1..=5 {
+        assert_eq!(svg.matches(&format!("class=\"spot q{class}\"")).count(), 2, "once on the map, once below");
+    }
+    assert!(
+        svg.contains("-80 dBm and better (1)")
+            && svg.contains("-90 to -80 dBm (1)")
+            && svg.contains("below -110 dBm (1)")
+    );
+    keep("map.svg", &svg);
+    let rows = map(&grid).table().rows;
+    assert_eq!(rows[0], ["51.00000, 0.04000", "-120 dBm", "-120 dBm", "1", "cross"]);
+    let nothing = map(&Grid::new(10)).svg();
+    is_sound(&nothing);
+    assert!(nothing.contains("no position is known"));
+}

@@ -11,6 +11,7 @@ mod clients;
 mod compile_plugin;
 mod config;
 mod demo;
+mod export;
 mod gateway;
 mod health;
 mod person;
@@ -58,6 +59,7 @@ Examples:
   stile plugin inspect parking.wasm         what a plugin is and asks for
   stile status                              how the running gateway is, and what needs attention
   stile tap 'serial/+/up'                   its live messages
+  stile export --from 1h -o signal.csv      its measurements of the last hour
   stile uplink status                       remote brokers, and what waits for them
   stile policy explain a/b reading.json     what remote brokers would get of a message
   stile probe core                          a measurement of the network, now
@@ -77,6 +79,7 @@ enum Verb {
     Clients(clients::Arguments),
     Config(config::Arguments),
     Demo(demo::Arguments),
+    Export(export::Arguments),
     Health(health::Arguments),
     Person(person::Arguments),
     Plugin(plugin::Arguments),
@@ -140,6 +143,7 @@ pub fn main() -> ExitCode {
         Verb::Clients(arguments) => clients::run(&arguments),
         Verb::Config(arguments) => config::run(&arguments),
         Verb::Demo(arguments) => demo::run(&arguments),
+        Verb::Export(arguments) => export::run(&arguments),
         Verb::Health(arguments) => health::run(&arguments),
         Verb::Person(arguments) => person::run(&arguments),
         Verb::Plugin(arguments) => plugin::run(&arguments),

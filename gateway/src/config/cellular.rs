@@ -71,6 +71,8 @@ pub enum CellularFormat {
     Json,
     /// SenML packs in JSON (RFC 8428).
     Senml,
+    /// Lines of InfluxDB's line protocol.
+    Influx,
 }
 
 fn auto_or_name<S: serde::Serializer>(dialect: &Option<ModemDialect>, serializer: S) -> Result<S::Ok, S::Error> {

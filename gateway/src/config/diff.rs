@@ -16,6 +16,8 @@ pub enum Change {
     Broker,
     /// `[admin]`.
     Admin,
+    /// `[measurements]`.
+    Measurements,
     /// `[plugins]`.
     Plugins,
     /// A radio of this name is gone.
@@ -56,6 +58,7 @@ impl fmt::Display for Change {
             Self::Log => return f.write_str("[log]: changed"),
             Self::Broker => return f.write_str("[broker]: changed"),
             Self::Admin => return f.write_str("[admin]: changed"),
+            Self::Measurements => return f.write_str("[measurements]: changed"),
             Self::Plugins => return f.write_str("[plugins]: changed"),
             Self::Reflector => return f.write_str("[reflector]: changed"),
             Self::PluginsReordered => return f.write_str("plugins: in another order"),
@@ -84,6 +87,7 @@ pub fn diff(old: &Settings, new: &Settings) -> Vec<Change> {
         (old.log != new.log, Change::Log),
         (old.broker != new.broker, Change::Broker),
         (old.admin != new.admin, Change::Admin),
+        (old.measurements != new.measurements, Change::Measurements),
         (old.plugins != new.plugins, Change::Plugins),
         (old.reflector != new.reflector, Change::Reflector),
     ];

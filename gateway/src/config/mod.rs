@@ -17,6 +17,7 @@ mod hub;
 mod listeners;
 mod load;
 mod lora;
+mod measurements;
 mod modem;
 mod notes;
 mod path;
@@ -61,6 +62,7 @@ pub use lora::{
     CrcFilter, Eui, LoraDevice, LoraFilter, LoraFormat, LoraGateway, LoraKind, LoraRadio, NetId, Network, Prefix,
     Roughness, SemtechUdp, SimulatedGateway,
 };
+pub use measurements::Measurements;
 pub use modem::{CodingRate, LoraModem, ModemChannel, ModemModel, SyncWord};
 pub use path::{NetworkPath, Proxy, ProxyKind, ProxyUrl};
 pub use plugin::{Grant, Limits, OnFailure, Plugin};

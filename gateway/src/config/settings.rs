@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::broker::Broker;
 use super::listeners::{loopback, own_certificate};
+use super::measurements::Measurements;
 use super::plugin::Plugin;
 use super::probe::{Probe, Reflector};
 use super::radio::Radio;
@@ -30,6 +31,8 @@ pub struct Settings {
     pub broker: Broker,
     /// `[admin]`.
     pub admin: Admin,
+    /// `[measurements]`.
+    pub measurements: Measurements,
     /// `[[radio]]`, in the order of the files.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub radio: Vec<Radio>,

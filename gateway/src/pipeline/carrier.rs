@@ -21,6 +21,11 @@ pub trait Carrier: Send + Sync {
     /// `receipt` is settled. Must return at once.
     fn take(&self, record: Bytes, message: &Message, receipt: Option<Receipt>);
 
+    /// Whether publishers wait for it: else it is given no receipts, and nobody is told anything of it.
+    fn answers(&self) -> bool {
+        true
+    }
+
     /// Whether a client that publishes under this topic is to wait until there is room again.
     fn holds_up(&self, topic: &Topic) -> bool;
 }
@@ -30,6 +35,8 @@ pub trait Carrier: Send + Sync {
 pub(super) struct Carriers {
     /// There are some. Asked first, so that without them a message pays nothing.
     any: AtomicBool,
+    /// Some of them answer for what they take.
+    answering: AtomicBool,
     all: RwLock<Arc<[Arc<dyn Carrier>]>>,
     /// Told when one that held publishers up does so no more.
     room: Arc<Notify>,
@@ -38,6 +45,10 @@ pub(super) struct Carriers {
 impl Carriers {
     pub(super) fn any(&self) -> bool {
         self.any.load(Ordering::Acquire)
+    }
+
+    pub(super) fn any_answers(&self) -> bool {
+        self.answering.load(Ordering::Acquire)
     }
 
     fn all(&self) -> Arc<[Arc<dyn Carrier>]> {
@@ -49,6 +60,7 @@ impl Carriers {
         let mut all = self.all.write().unwrap_or_else(PoisonError::into_inner);
         let others = all.iter().filter(|other| other.name() != name).cloned();
         *all = others.chain(carrier).collect();
+        self.answering.store(all.iter().any(|carrier| carrier.answers()), Ordering::Release);
         self.any.store(!all.is_empty(), Ordering::Release);
         drop(all);
         self.room.notify_waiters();
@@ -64,13 +76,14 @@ impl Carriers {
         for carrier in all.iter().filter(|carrier| carrier.wants(message)) {
             let record = record.get_or_insert_with(|| Bytes::from(message.to_record()));
             // A branch where something is to be noted with what the last of them leaves behind; see `message/receipt.rs`.
+            let receipt = receipt.filter(|_| carrier.answers());
             let receipt = receipt.map(|receipt| if receipt.notes() { receipt.branch() } else { receipt.clone() });
             carrier.take(record.clone(), message, receipt);
         }
     }
 
     pub(super) fn hold_up(&self, topic: &Topic) -> bool {
-        self.any() && self.all().iter().any(|carrier| carrier.holds_up(topic))
+        self.any_answers() && self.all().iter().any(|carrier| carrier.holds_up(topic))
     }
 
     /// Rung when there may be room again.

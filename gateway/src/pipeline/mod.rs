@@ -237,14 +237,14 @@ impl Pipeline {
     }
 
     /// Whether whoever publishes with QoS 1 or 2 must be kept waiting until the message is safe: a stage may have it when
-    /// it has been taken in, or a carrier takes it.
+    /// it has been taken in, or a carrier takes it and answers for it.
     pub fn asks_for_receipts(&self) -> bool {
-        self.stages.any() || self.exit.carriers.any()
+        self.stages.any() || self.exit.carriers.any_answers()
     }
 
-    /// Whether there are carriers, so that [`holds_up`](Self::holds_up) is worth asking.
+    /// Whether there are carriers that answer, so that [`holds_up`](Self::holds_up) is worth asking.
     pub fn has_carriers(&self) -> bool {
-        self.exit.carriers.any()
+        self.exit.carriers.any_answers()
     }
 
     /// Whether a client that publishes under this topic is to wait for room, of which [`room`](Self::room) tells.

@@ -59,12 +59,19 @@ impl Topics {
     }
 }
 
+/// What radios know of their gateway.
+#[derive(Clone)]
+struct Home {
+    id: Arc<str>,
+    /// Where secrets are that outlive a restart.
+    data_dir: Arc<Path>,
+}
+
 /// The radios, each a unit of the supervisor.
 pub struct Radios {
     pipeline: Arc<Pipeline>,
     supervisor: Supervisor,
-    /// Where secrets are that outlive a restart.
-    data_dir: Arc<Path>,
+    home: Home,
     running: Mutex<BTreeMap<String, Shown>>,
 }
 
@@ -75,9 +82,10 @@ const STOP_PATIENCE: Duration = Duration::from_secs(5);
 const ATTACH_PATIENCE: Duration = Duration::from_secs(1);
 
 impl Radios {
-    /// None yet.
-    pub fn new(pipeline: Arc<Pipeline>, supervisor: Supervisor, data_dir: &Path) -> Self {
-        Self { pipeline, supervisor, data_dir: data_dir.into(), running: Mutex::default() }
+    /// None yet, of the gateway with this id.
+    pub fn new(id: &str, pipeline: Arc<Pipeline>, supervisor: Supervisor, data_dir: &Path) -> Self {
+        let home = Home { id: id.into(), data_dir: data_dir.into() };
+        Self { pipeline, supervisor, home, running: Mutex::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Shown>> {
@@ -108,9 +116,9 @@ impl Radios {
         let (radio, pipeline, started) = (Arc::new(radio), Arc::clone(&self.pipeline), Arc::clone(&stats));
         let shown = Shown { settings: Arc::clone(&radio), stats: Arc::clone(&stats) };
         self.lock().insert(radio.name().to_owned(), shown);
-        let (unit, data_dir) = (Self::unit(radio.name()), Arc::clone(&self.data_dir));
+        let (unit, home) = (Self::unit(radio.name()), self.home.clone());
         self.supervisor.start(&unit, Rank::Radio, move |stop| {
-            run(Arc::clone(&radio), Arc::clone(&data_dir), Arc::clone(&pipeline), Arc::clone(&stats), stop)
+            run(Arc::clone(&radio), home.clone(), Arc::clone(&pipeline), Arc::clone(&stats), stop)
         });
         started
     }
@@ -143,7 +151,7 @@ impl Radios {
 /// When a pseudo-terminal for a simulated device can't be had, or the secret behind pseudonyms.
 async fn run(
     radio: Arc<Radio>,
-    data_dir: Arc<Path>,
+    home: Home,
     pipeline: Arc<Pipeline>,
     stats: Arc<RadioStats>,
     stop: CancellationToken,
@@ -152,7 +160,7 @@ async fn run(
         Radio::Serial(radio) => run_serial(Arc::new(radio.clone()), pipeline, stats, stop).await,
         Radio::Lora(radio) => lora::run(&Arc::new(radio.clone()), pipeline, stats, stop).await,
         Radio::Modem(radio) => run_modem(radio, pipeline, stats, stop).await,
-        Radio::Cellular(radio) => run_cellular(radio, &data_dir, pipeline, stats, stop).await,
+        Radio::Cellular(radio) => run_cellular(radio, &home, pipeline, stats, stop).await,
     }
 }
 
@@ -187,14 +195,14 @@ async fn run_modem(
 
 async fn run_cellular(
     radio: &Cellular,
-    data_dir: &Path,
+    home: &Home,
     pipeline: Arc<Pipeline>,
     stats: Arc<RadioStats>,
     stop: CancellationToken,
 ) -> Result<(), UnitError> {
     // What follows may fail and be tried again; nobody need wait for that.
     stats.attached.notify_one();
-    let modem = cellular::Modem::open(radio.clone(), data_dir).await?;
+    let modem = cellular::Modem::open(radio.clone(), &home.id, &home.data_dir).await?;
     let (topics, port) = (Topics::under("cellular", &radio.name)?, radio.serial.port.clone());
     let driver = serial::Driver::new(Arc::new(radio.on_port()), port, topics, pipeline, stats);
     driver.with_cellular_modem(modem).run(stop).await;
@@ -236,7 +244,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn radios_that_can_t_be_started_are_waited_for_together() {
-        let radios = Radios::new(Pipeline::new(1).0, Supervisor::default(), Path::new("/nowhere"));
+        let radios = Radios::new("test", Pipeline::new(1).0, Supervisor::default(), Path::new("/nowhere"));
         // Names that no topic can have.
         let broken =
             ["a+", "b+", "c+"].map(|name| Radio::Serial(SerialRadio::simulated(name, SimulatedDevice::Nmea, 1)));

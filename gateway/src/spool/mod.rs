@@ -4,6 +4,7 @@
 //! bytes to it, and hands them out in order, alarms before bulk; never knows what they say or to whom they go. Whoever
 //! appends never waits for the disk: the record's receipt is settled when it is there.
 
+mod browse;
 mod cursor;
 mod disk;
 mod figures;
@@ -38,6 +39,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::message::{Receipt, Received};
 
+pub use self::browse::{Browser, FileId};
 pub use self::figures::{Dropped, Figures, Quarantined};
 pub use self::inspect::{Contents, FileReport, LaneContents, State as FileState, Stopped, Stored, uplinks};
 pub use self::reader::{Reader, Record, Seq};
@@ -156,6 +158,9 @@ impl Spool {
     ) -> io::Result<(Self, Worker, Opened)> {
         let (journal, lanes, time, opened) = opening::open(disk, now())?;
         let mut state = State::new(settings, lanes, time);
+        if state.settings.ring {
+            state.lanes.iter_mut().for_each(|lane| lane.window.most = 0);
+        }
         state.counted.disk_bytes = journal.bytes();
         state.counted.quarantined = opened.quarantined;
         let shared = Arc::new(Shared {
@@ -220,6 +225,14 @@ impl Spool {
     /// the place of one that was let go hands out once more what that one had under way.
     pub fn reader(&self) -> Option<Reader> {
         Reader::of(&self.0.0)
+    }
+
+    /// Looks through the files, those of bulk, while the spool goes on.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn browse(folder: &Path) -> io::Result<Browser> {
+        Browser::new(folder)
     }
 
     /// The counters, at this moment.

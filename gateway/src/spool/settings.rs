@@ -75,6 +75,9 @@ pub struct SpoolSettings {
     pub policy: Policy,
     /// The size at which a file is full and the next one begins; at most an eighth of `max_bytes`.
     pub segment_bytes: u64,
+    /// Nobody acknowledges: records stay until they are too old or make room, a file at a time, and whoever wants them looks
+    /// through the files ([`Spool::browse`](super::Spool::browse)). Nothing stays in memory once it is on disk.
+    pub ring: bool,
 }
 
 impl Default for SpoolSettings {
@@ -87,6 +90,7 @@ impl Default for SpoolSettings {
             max_age: None,
             policy: Policy::DropOldest,
             segment_bytes: 4 * 1024 * 1024,
+            ring: false,
         }
     }
 }

@@ -16,6 +16,8 @@ use super::{Record, Seq};
 
 /// With [`Durability::OnOutage`], what may wait for the disk while the remote is prompt, in bytes.
 const HELD_MAX: u64 = 1024 * 1024;
+/// In a ring, what is written without waiting for more, in bytes: well below what may wait for the disk.
+const RING_BATCH: u64 = 1024 * 1024;
 /// How long a prompt remote may take, in milliseconds.
 const PROMPT: u64 = 1000;
 /// How soon acknowledgements are noted on disk: so many of them go into one note.
@@ -91,6 +93,9 @@ impl State {
         let waiting = lane.waiting()?;
         if let Some((_, again)) = self.failing {
             return Some(again);
+        }
+        if self.settings.ring && lane.unwritten() >= RING_BATCH {
+            return Some(0);
         }
         if self.is_held(lane) {
             return Some(if lane.unwritten() < HELD_MAX { waiting.first + PROMPT } else { 0 });
@@ -197,10 +202,15 @@ impl State {
         failed
     }
 
+    /// What was appended before is too old.
+    pub(super) fn too_old(&self, now: u64) -> Option<u64> {
+        let age = u64::try_from(self.settings.max_age?.as_millis()).unwrap_or(u64::MAX);
+        Some(now.saturating_sub(age))
+    }
+
     /// Drops what is too old.
     pub(super) fn expire(&mut self, now: u64) {
-        let Some(age) = self.settings.max_age else { return };
-        let cutoff = now.saturating_sub(u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
+        let Some(cutoff) = self.too_old(now).filter(|_| !self.settings.ring) else { return };
         self.counted.dropped.expired += self.lanes.iter_mut().map(|lane| lane.expire(cutoff)).sum::<u64>();
     }
 

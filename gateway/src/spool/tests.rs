@@ -5,6 +5,7 @@ mod live;
 mod looking;
 mod model;
 mod policies;
+mod ring;
 mod sim;
 mod writes;
 
@@ -67,7 +68,9 @@ impl Bench {
     fn over(disk: SimDisk, hand: Hand, settings: SpoolSettings) -> Self {
         let opened = Spool::over(Box::new(disk.clone()), "cloud", settings.clone(), hand.now(), None);
         let (spool, worker, opened) = opened.unwrap();
-        spool.0.0.state().lanes.iter_mut().for_each(|lane| lane.window.most = 8);
+        if !settings.ring {
+            spool.0.0.state().lanes.iter_mut().for_each(|lane| lane.window.most = 8);
+        }
         Self { disk, hand, settings, spool, worker, opened }
     }
 

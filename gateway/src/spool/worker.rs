@@ -6,6 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use super::Shared;
 use super::cursor::Place;
+use super::figures::Dropped;
 use super::files::KEEP;
 use super::journal::Journal;
 use super::settings::{Policy, Priority};
@@ -13,11 +14,14 @@ use super::state::State;
 
 /// How long where the reader is may be left to the kernel, in milliseconds.
 const LAZY: u64 = 5000;
+/// The same where there is none, and files say all that is needed.
+const LAZY_IN_RING: u64 = 300_000;
 /// Between two tries to read, and how many there are before what can't be read is passed over.
 const READ_AGAIN: u64 = 1000;
 const READ_TRIES: u32 = 5;
 /// How often it is looked whether records are too old.
 const EXPIRY: u64 = 1000;
+const EXPIRY_OF_FILES: u64 = 60_000;
 
 pub(super) struct Worker {
     shared: Arc<Shared>,
@@ -85,6 +89,7 @@ impl Worker {
             state.drop_unwritten(now);
             state.expire(now);
         });
+        self.expire_files(now);
         self.forget(now, if closing { 0 } else { KEEP });
         for priority in Priority::ALL {
             self.refill(priority, now);
@@ -143,20 +148,38 @@ impl Worker {
                 if priority == Priority::Bulk { &[Priority::Bulk] } else { &[Priority::Bulk, priority] };
             let oldest = |lane: &&Priority| self.journal.files[**lane as usize].first_end().is_some();
             let Some(lane) = lanes.iter().copied().find(|lane| oldest(&lane)) else { return Some(false) };
-            if !self.drop_first(lane, now) {
+            let dropped = self.drop_first(lane, now, |dropped| &mut dropped.oldest);
+            if !dropped {
                 return None;
             }
         }
     }
 
-    /// Drops the oldest file of a lane. `false` when the disk fails.
-    fn drop_first(&mut self, lane: Priority, now: u64) -> bool {
+    /// In a ring, drops the files in which all is too old: the next one's first record is.
+    fn expire_files(&mut self, now: u64) {
+        let Some(cutoff) = ({
+            let state = self.shared.state();
+            state.too_old(now).filter(|_| state.settings.ring)
+        }) else {
+            return;
+        };
+        for lane in Priority::ALL {
+            while self.journal.files[lane as usize].segments.get(1).is_some_and(|next| next.at < cutoff) {
+                if !self.drop_first(lane, now, |dropped| &mut dropped.expired) {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Drops the oldest file of a lane, and counts it there. `false` when the disk fails.
+    fn drop_first(&mut self, lane: Priority, now: u64, counter: fn(&mut Dropped) -> &mut u64) -> bool {
         let files = &self.journal.files[lane as usize];
         let Some(end) = files.first_end() else { return true };
         let (records, bytes) = files.behind(end);
         self.shared.change(|state| {
             let dropped = state.lanes[lane as usize].drop_file(end, records, bytes);
-            state.counted.dropped.oldest += dropped;
+            *counter(&mut state.counted.dropped) += dropped;
         });
         let removed = self.journal.remove_spent(self.place(now), 0);
         self.note_failure(removed, now)
@@ -180,7 +203,8 @@ impl Worker {
         let place = self.place(now);
         let mut done = self.journal.note(place).and_then(|()| self.journal.remove_spent(place, keep));
         let probe = self.shared.state().is_probe_due(now);
-        if probe || self.journal.unsynced().is_some_and(|since| since + LAZY <= now) {
+        let lazy = if self.shared.state().settings.ring { LAZY_IN_RING } else { LAZY };
+        if probe || self.journal.unsynced().is_some_and(|since| since + lazy <= now) {
             done = done.and_then(|()| if probe { self.journal.probe() } else { self.journal.sync(place) });
         }
         if self.note_failure(done, now) && probe {
@@ -188,7 +212,7 @@ impl Worker {
             self.tell(healed, None);
         }
         if let Some(since) = self.journal.unsynced() {
-            self.shared.change(|state| state.want((since + LAZY).max(now + 1)));
+            self.shared.change(|state| state.want((since + lazy).max(now + 1)));
         }
     }
 
@@ -249,7 +273,7 @@ impl Worker {
             (state.counted.bytes_written, state.counted.syncs) = (work.bytes, work.syncs);
             state.oldest_on_disk = oldest;
             if state.settings.max_age.is_some() && state.lanes.iter().any(|lane| lane.queued().0 > 0) {
-                state.want(now + EXPIRY);
+                state.want(now + if state.settings.ring { EXPIRY_OF_FILES } else { EXPIRY });
             }
         });
     }

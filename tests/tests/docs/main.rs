@@ -44,6 +44,7 @@ pages! {
     sending_to_a_device_works: "docs/send-to-a-device.md",
     using_a_lora_modem_works: "docs/use-a-lora-modem.md",
     measuring_a_5g_modem_works: "docs/measure-a-5g-modem.md",
+    exporting_measurements_works: "docs/export-measurements.md",
     measuring_the_network_works: "docs/probe.md",
     simulating_works: "docs/simulate.md",
     configuring_works: "docs/configure.md",

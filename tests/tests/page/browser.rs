@@ -15,6 +15,7 @@ const PAGES: &[(&str, &str)] = &[
     ("/radios/roof", "Gateways behind it"),
     ("/messages", "Topic filter"),
     ("/messages?way=1", "since the first byte"),
+    ("/measurements", "As a file"),
     ("/broker", "Nobody is connected"),
     ("/uplinks", "An uplink sends messages"),
     ("/broker/users", "Add a user"),

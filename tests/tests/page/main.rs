@@ -8,6 +8,7 @@ mod coming_in;
 mod configuration;
 mod live;
 mod logs;
+mod measurements;
 mod people;
 mod plugins;
 mod plugins_seen;

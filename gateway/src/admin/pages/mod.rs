@@ -15,6 +15,7 @@ pub(super) mod letters;
 pub(super) mod licences;
 pub(super) mod logs;
 mod look;
+pub(super) mod measurements;
 mod messages;
 pub(super) mod overview;
 pub(super) mod people;
@@ -58,6 +59,7 @@ const MENU: &[(&str, &str, Role)] = &[
     (overview::PATH, "Overview", Role::Viewer),
     (radios::PATH, "Radios", Role::Viewer),
     (messages::PATH, "Live messages", Role::Viewer),
+    (measurements::PATH, "Measurements", Role::Viewer),
     (broker::PATH, "Broker", Role::Viewer),
     (uplinks::PATH, "Uplinks", Role::Viewer),
     (users::PATH, "MQTT users", Role::Admin),
@@ -80,6 +82,7 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .with(first_steps::routes)
         .with(radios::routes)
         .with(messages::routes)
+        .with(measurements::routes)
         .with(broker::routes)
         .with(uplinks::routes)
         .with(letters::routes)

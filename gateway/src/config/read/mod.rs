@@ -9,6 +9,7 @@ mod framing;
 mod hub;
 mod json;
 mod lora;
+mod measurements;
 mod modem;
 mod path;
 mod plugin;
@@ -66,6 +67,7 @@ pub(super) fn settings(
     let more_users = has_users(&gateway.data_dir);
     let broker = broker::read(top.section("broker", "[broker]"), &mut ports, &gateway.data_dir, more_users);
     let admin = admin(top.section("admin", "[admin]"), &mut ports, &gateway.data_dir);
+    let measurements = measurements::read(top.section("measurements", "[measurements]"));
     let mut taken = radio::Taken::default();
     let radio = top
         .sections("radio", "[[radio]]", RADIOS_MAX)
@@ -100,7 +102,7 @@ pub(super) fn settings(
     top.finish();
     ports.check(notes);
     taken.udp.check(notes);
-    (Settings { gateway, log, broker, admin, radio, plugins, plugin, uplink, probe, reflector }, written)
+    (Settings { gateway, log, broker, admin, measurements, radio, plugins, plugin, uplink, probe, reflector }, written)
 }
 
 fn gateway(mut section: Section<'_>) -> Gateway {

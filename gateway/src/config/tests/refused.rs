@@ -405,7 +405,7 @@ fn columns_count_characters() {
         &[],
         &[
             "stile.toml:1:1: unknown key `ää` in the settings\n    \
-            remedy: remove it; known are: `admin`, `broker`, `gateway`, `log`, `plugin`, `plugins`, `radio`, \
+            remedy: remove it; known are: `admin`, `broker`, `gateway`, `log`, `measurements`, `plugin`, `plugins`, `radio`, \
             `uplink`",
             "stile.toml:3:1: unknown key `ü` in [log]\n    remedy: remove it; known are: `format`, `level`",
         ],

@@ -150,7 +150,7 @@ impl World {
         let at = Received { wall: SystemTime::now(), monotonic: self.now, clock: ClockQuality::Unknown };
         let events = self.past.look(reading);
         for format in [CellularFormat::Json, CellularFormat::Senml] {
-            let mut records = Records { radio: "a".to_owned(), format, sequence: 0 };
+            let mut records = Records { radio: "a".to_owned(), gateway: "g".into(), format, sequence: 0 };
             let mut texts = vec![records.signal(reading, &at), records.cell(reading, &self.identity, &at).1];
             texts.extend(events.iter().map(|event| records.event(event, &at)));
             for text in texts {

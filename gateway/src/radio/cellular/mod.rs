@@ -27,6 +27,7 @@ mod values;
 mod veil;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tokio_serial::SerialStream;
 use tokio_util::sync::CancellationToken;
@@ -63,12 +64,13 @@ impl Modem {
     ///
     /// # Errors
     /// When the secret can't be had.
-    pub(super) async fn open(radio: Cellular, data_dir: &Path) -> Result<Self, UnitError> {
+    pub(super) async fn open(radio: Cellular, gateway: &Arc<str>, data_dir: &Path) -> Result<Self, UnitError> {
         let folder = data_dir.join(FOLDER);
         let file = folder.join("pseudonyms.secret");
         let key = tokio::task::spawn_blocking(move || Key::kept_in(&file)).await??;
         let pins = Pins::new(&folder, &radio.name, radio.pin.as_ref().map(|pin| &pin.secret), &key);
-        let records = Records { radio: radio.name.clone(), format: radio.format, sequence: 0 };
+        let (name, gateway) = (radio.name.clone(), Arc::clone(gateway));
+        let records = Records { radio: name, gateway, format: radio.format, sequence: 0 };
         let topics = Topics::new(&radio.name)?;
         let (identity, past) = (Identity::default(), Past::default());
         Ok(Self { radio, key, pins, topics, records, identity, past, cell: serde_json::Value::Null })

@@ -1,6 +1,6 @@
-//! The messages of a modem: objects as JSON, or the same as SenML packs.
+//! The messages of a modem: objects as JSON, or the same as SenML packs or lines of InfluxDB's protocol.
 
-use std::time::UNIX_EPOCH;
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
@@ -9,13 +9,13 @@ use super::past::Event;
 use super::values::{Reading, number};
 use crate::config::CellularFormat;
 use crate::message::Received;
-
-/// A decimal power: SenML counts power in dBW (RFC 8428, 12.1), modems count it in dBm.
-const DBM_OF_DBW: f64 = 30.0;
+use crate::series::{self, Measurement};
 
 /// Makes messages of one modem.
 pub(super) struct Records {
     pub(super) radio: String,
+    /// The gateway's id.
+    pub(super) gateway: Arc<str>,
     pub(super) format: CellularFormat,
     /// Count of readings since the start.
     pub(super) sequence: u64,
@@ -69,7 +69,7 @@ impl Records {
             body.insert("errors".to_owned(), json!(reading.errors));
         }
         body.insert("raw".to_owned(), json!(reading.raw));
-        self.write(body, at)
+        self.write("signal", body, at, reading.cell())
     }
 
     /// Where it is and what it is, for `cell`: what of it is compared, and the message.
@@ -87,7 +87,7 @@ impl Records {
         said.insert("sim".to_owned(), Value::Object(card));
         let mut body = self.begin(at);
         body.extend(said.clone());
-        (Value::Object(said), self.write(body, at))
+        (Value::Object(said), self.write("cell", body, at, None))
     }
 
     /// What has happened, for `event`.
@@ -101,31 +101,20 @@ impl Records {
         body.insert("took_seconds".to_owned(), number(event.took.as_secs_f64()));
         body.insert("from".to_owned(), side(&event.from));
         body.insert("to".to_owned(), side(&event.to));
-        self.write(body, at)
+        self.write("event", body, at, None)
     }
 
-    fn write(&self, body: Map<String, Value>, at: &Received) -> String {
+    /// `cell` is the one that it is in, where the body does not say it.
+    fn write(&self, what: &str, body: Map<String, Value>, at: &Received, cell: Option<f64>) -> String {
         match self.format {
             CellularFormat::Json => Value::Object(body).to_string(),
-            CellularFormat::Senml => self.senml(&body, at).to_string(),
+            CellularFormat::Senml => series::senml(&format!("cellular/{}/", self.radio), at.wall, &body).to_string(),
+            CellularFormat::Influx => {
+                let said = Measurement::of_object(at.wall, &format!("cellular/{}/{what}", self.radio), &body);
+                // There is always a field: the word for the clock.
+                series::influx(&said, &self.gateway, cell).unwrap_or_default()
+            }
         }
-    }
-
-    /// A pack (RFC 8428, section 4): one record a number or text, named by its place, `lte/rsrp`. Time and radio are in the
-    /// base fields.
-    fn senml(&self, body: &Map<String, Value>, at: &Received) -> Value {
-        let since = at.wall.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let mut pack = Vec::new();
-        for (name, value) in body.iter().filter(|(name, _)| !matches!(name.as_str(), "time" | "radio")) {
-            flatten(name, value, &mut pack);
-        }
-        if let Some(Value::Object(first)) = pack.first_mut() {
-            let rest = std::mem::take(first);
-            first.insert("bn".to_owned(), json!(format!("cellular/{}/", self.radio)));
-            first.insert("bt".to_owned(), json!(since.as_secs_f64()));
-            first.extend(rest);
-        }
-        Value::Array(pack)
     }
 }
 
@@ -134,31 +123,6 @@ fn into_map(value: Value) -> Map<String, Value> {
         Value::Object(map) => map,
         _ => Map::new(),
     }
-}
-
-fn flatten(name: &str, value: &Value, pack: &mut Vec<Value>) {
-    match value {
-        Value::Object(map) => map.iter().for_each(|(key, value)| flatten(&format!("{name}/{key}"), value, pack)),
-        Value::Array(list) => {
-            list.iter().enumerate().for_each(|(index, value)| flatten(&format!("{name}/{index}"), value, pack));
-        }
-        Value::String(text) => pack.push(json!({ "n": name, "vs": text })),
-        Value::Number(count) => pack.push(measured(name, count.as_f64().unwrap_or_default())),
-        Value::Bool(value) => pack.push(json!({ "n": name, "vb": value })),
-        Value::Null => {}
-    }
-}
-
-/// A number with the unit that SenML's registry has for it.
-fn measured(name: &str, value: f64) -> Value {
-    let (unit, value) = match name.rsplit('/').next() {
-        Some("rsrp" | "rssi" | "tx_power") => ("dBW", value - DBM_OF_DBW),
-        Some("rsrq" | "sinr") => ("dB", value),
-        Some("bandwidth") => ("Hz", value * 1e6),
-        Some("took_seconds") => ("s", value),
-        _ => return json!({ "n": name, "v": number(value) }),
-    };
-    json!({ "n": name, "u": unit, "v": number(value) })
 }
 
 #[cfg(test)]
@@ -189,7 +153,7 @@ mod tests {
     }
 
     fn records(format: CellularFormat) -> Records {
-        Records { radio: "wwan".to_owned(), format, sequence: 0 }
+        Records { radio: "wwan".to_owned(), gateway: "roof".into(), format, sequence: 0 }
     }
 
     fn parsed(text: &str) -> Value {
@@ -221,6 +185,17 @@ mod tests {
                 { "n": "nr/rsrq", "u": "dB", "v": -10.5 },
                 { "n": "raw/0", "vs": "+CESQ: 1" },
             ])
+        );
+    }
+
+    #[test]
+    fn a_signal_as_a_line_says_by_tags_whose_it_is_and_in_which_cell() {
+        let mut reading = reading();
+        reading.nr.numbers.insert(Key::Cell, 4_955_280.0);
+        assert_eq!(
+            records(CellularFormat::Influx).signal(&reading, &at()),
+            "cellular_signal,cell=4955280,gateway=roof,modem=wwan,technology=nr-sa clock=\"synchronised\",seq=1i,\
+             registration=\"home\",nr_rsrp=-107,nr_rsrq=-10.5 1795000000500000000"
         );
     }
 

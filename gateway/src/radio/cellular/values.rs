@@ -273,6 +273,11 @@ impl Reading {
         }
     }
 
+    /// The identity of the cell that it is in: that of NR, else that of LTE.
+    pub(super) fn cell(&self) -> Option<f64> {
+        [&self.nr, &self.lte].into_iter().find_map(|layer| layer.numbers.get(&Key::Cell).copied())
+    }
+
     pub(super) fn layer(&mut self, side: Side) -> &mut Layer {
         match side {
             Side::Lte => &mut self.lte,

@@ -147,14 +147,6 @@ fn start_housekeeping(supervisor: &Supervisor, sources: &Arc<Sources>) {
     });
     let sampled = Arc::clone(sources);
     supervisor.start("history", Rank::Admin, move |stop| admin::keep_history(Arc::clone(&sampled), stop));
-    let pipeline = Arc::clone(&sources.pipeline);
-    supervisor.start("clock", Rank::Core, move |stop| {
-        let pipeline = Arc::clone(&pipeline);
-        async move {
-            clock::watch(|quality| pipeline.clock().set_quality(quality), stop).await;
-            Ok(())
-        }
-    });
     supervisor.start("memory", Rank::Core, |stop| async move {
         memory::tend(stop).await;
         Ok(())
@@ -165,6 +157,24 @@ fn start_housekeeping(supervisor: &Supervisor, sources: &Arc<Sources>) {
             Ok(())
         });
     }
+}
+
+/// The unit that keeps asking how far the clock is off.
+const CLOCK: &str = "clock";
+
+fn start_clock(supervisor: &Supervisor, pipeline: &Arc<Pipeline>, settings: &config::Clock) {
+    let (pipeline, chrony) = (Arc::clone(pipeline), settings.chrony);
+    supervisor.start(CLOCK, Rank::Core, move |stop| {
+        let pipeline = Arc::clone(&pipeline);
+        let note = move |quality, timing| {
+            pipeline.clock().set_quality(quality);
+            pipeline.clock().set_timing(timing);
+        };
+        async move {
+            clock::watch(chrony, note, stop).await;
+            Ok(())
+        }
+    });
 }
 
 impl Gateway {
@@ -188,6 +198,7 @@ impl Gateway {
         let supervisor = Supervisor::default();
         let (pipeline, delivered) = Pipeline::new(random()?);
         pipeline.clock().set_quality(clock::quality());
+        pipeline.place().select(settings.position.source.as_deref());
         let (store, mut stored) = open_store(&settings, &supervisor)?;
         let data_folder = &settings.gateway.data_dir;
         let plugins = Plugins::new(Arc::clone(&pipeline), data_folder, store.clone(), &mut stored);
@@ -242,6 +253,7 @@ impl Gateway {
         let served = Arc::clone(&sources);
         supervisor.start_critical("admin socket", Rank::Admin, move |stop| admin::serve_socket(socket, served, stop));
         start_housekeeping(&supervisor, &sources);
+        start_clock(&supervisor, &pipeline, &settings.clock);
 
         let mut gateway = Self {
             settings,

@@ -5,6 +5,7 @@
 
 mod compare;
 mod id;
+mod place;
 mod receipt;
 mod record;
 mod time;
@@ -18,9 +19,10 @@ use base64::Engine;
 use bytes::Bytes;
 
 pub use id::{MessageId, MessageIds};
+pub use place::{Fix, Place, Position};
 pub use receipt::{Awaited, Note, Promise, Publication, Receipt};
 pub use record::RecordError;
-pub use time::{Clock, ClockQuality, Received};
+pub use time::{Clock, ClockQuality, Received, TimeSource, Timing};
 pub use topic::{TOPIC_MAX_BYTES, Topic, TopicError, TopicFilter};
 
 /// MQTT quality of service (MQTT 5.0, section 4.3).

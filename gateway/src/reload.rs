@@ -10,7 +10,7 @@ use crate::config::{self, Change, Door, Settings};
 use crate::pipeline::StageError;
 use crate::sharing::At;
 use crate::supervisor::UnitError;
-use crate::{CLOSE_PATIENCE, Gateway, admin, broker, logging, mqtt_unit, with_certificate};
+use crate::{CLOCK, CLOSE_PATIENCE, Gateway, admin, broker, logging, mqtt_unit, start_clock, with_certificate};
 
 /// Addresses that are open and not served yet.
 #[derive(Default)]
@@ -55,6 +55,11 @@ impl Gateway {
         if changes.contains(&Change::Broker) {
             self.broker.reconfigure(Arc::new(new.broker.clone())).await;
         }
+        if changes.contains(&Change::Clock) {
+            self.supervisor.stop(CLOCK, CLOSE_PATIENCE).await;
+            start_clock(&self.supervisor, &self.sources.pipeline, &new.clock);
+        }
+        self.sources.pipeline.place().select(new.position.source.as_deref());
         // Logged where it is read. The file is no part of the settings: what is wrong with it must not hold them up.
         let _ = self.broker.reload_users().await;
         let sources = Arc::clone(&self.sources);

@@ -53,7 +53,7 @@ fn port(radio: &Radio) -> Option<(String, Port)> {
     let serial = match radio {
         Radio::Serial(serial) => serial.clone(),
         Radio::Modem(modem) => modem.on_port(),
-        Radio::Cellular(modem) => modem.on_port(),
+        Radio::Cellular(modem) => modem.on_port()?,
         Radio::Lora(_) => return None,
     };
     match serial.kind {

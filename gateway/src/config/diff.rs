@@ -20,6 +20,10 @@ pub enum Change {
     Measurements,
     /// `[plugins]`.
     Plugins,
+    /// `[clock]`.
+    Clock,
+    /// `[position]`.
+    Position,
     /// A radio of this name is gone.
     RadioRemoved(String),
     /// The radio of this name has other settings.
@@ -60,6 +64,8 @@ impl fmt::Display for Change {
             Self::Admin => return f.write_str("[admin]: changed"),
             Self::Measurements => return f.write_str("[measurements]: changed"),
             Self::Plugins => return f.write_str("[plugins]: changed"),
+            Self::Clock => return f.write_str("[clock]: changed"),
+            Self::Position => return f.write_str("[position]: changed"),
             Self::Reflector => return f.write_str("[reflector]: changed"),
             Self::PluginsReordered => return f.write_str("plugins: in another order"),
             Self::RadioRemoved(name) => ("radio", name, "gone"),
@@ -89,6 +95,8 @@ pub fn diff(old: &Settings, new: &Settings) -> Vec<Change> {
         (old.admin != new.admin, Change::Admin),
         (old.measurements != new.measurements, Change::Measurements),
         (old.plugins != new.plugins, Change::Plugins),
+        (old.clock != new.clock, Change::Clock),
+        (old.position != new.position, Change::Position),
         (old.reflector != new.reflector, Change::Reflector),
     ];
     let mut changes: Vec<Change> = sections.into_iter().filter(|(differs, _)| *differs).map(|(_, unit)| unit).collect();

@@ -48,7 +48,7 @@ mod usual;
 mod written;
 
 pub use broker::Broker;
-pub use cellular::{Cellular, CellularFormat, ModemDialect};
+pub use cellular::{AtPort, Cellular, CellularFormat, Managed, ModemDialect, Via};
 pub use concentratord::{Concentratord, IpcUrl};
 pub use diff::{Change, at_next_start, diff};
 pub use files::{read_text, users_path};
@@ -83,7 +83,7 @@ pub use radio::{
 pub use read::provision::{parse_provision, parse_ssh_keys};
 pub use region::Region;
 pub use secret::{MASK, Secret};
-pub use settings::{Admin, Gateway, Log, LogFormat, LogLevel, Settings};
+pub use settings::{Admin, Clock, Gateway, Log, LogFormat, LogLevel, Position, Settings};
 pub use share::{Coarse, Field, PseudonymsChange, Share, Step};
 pub use station::{BasicsStation, CHANNELS_MAX, RADIOS, StationGateway, StationTls, share_out};
 // `radio` names them as `super::duration` and so on.

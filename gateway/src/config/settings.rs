@@ -33,6 +33,10 @@ pub struct Settings {
     pub admin: Admin,
     /// `[measurements]`.
     pub measurements: Measurements,
+    /// `[clock]`.
+    pub clock: Clock,
+    /// `[position]`.
+    pub position: Position,
     /// `[[radio]]`, in the order of the files.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub radio: Vec<Radio>,
@@ -125,6 +129,30 @@ pub enum LogFormat {
     Json,
     /// The systemd journal's own protocol.
     Journal,
+}
+
+/// `[clock]`: who is asked how far the machine's clock is off.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Clock {
+    /// Where chronyd answers on this machine; `None` is written `"off"`. Nobody need be there: then the kernel is asked.
+    #[serde(with = "off_or_address")]
+    pub chrony: Option<SocketAddr>,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self { chrony: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 323))) }
+    }
+}
+
+/// `[position]`: how it is known where the gateway is.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Position {
+    /// The radio with `framing = "nmea"` whose sentences say it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
 }
 
 /// `[admin]`: the page and its API, metrics and health.

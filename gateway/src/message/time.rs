@@ -1,6 +1,7 @@
 //! When something was received: by the wall, by a clock that never jumps, and how far the wall can be trusted.
 
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How far the wall clock can be trusted.
@@ -36,6 +37,46 @@ impl ClockQuality {
     }
 }
 
+/// Who says by how much the wall clock is off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TimeSource {
+    /// Nobody.
+    #[default]
+    None,
+    /// chronyd, asked.
+    Chrony,
+    /// The kernel, asked (adjtimex(2)).
+    Kernel,
+    /// The mark that systemd-timesyncd leaves, which has no figures.
+    Timesyncd,
+    /// A GPS receiver, by the moment that its sentence came.
+    Gps,
+}
+
+impl TimeSource {
+    /// The word for records.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Chrony => "chrony",
+            Self::Kernel => "kernel",
+            Self::Timesyncd => "timesyncd",
+            Self::Gps => "gps",
+        }
+    }
+}
+
+/// By how much the wall clock is off, as far as anybody can tell.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Timing {
+    /// Who says so.
+    pub source: TimeSource,
+    /// Seconds by which the clock is ahead of the true time, by estimate.
+    pub offset: Option<f64>,
+    /// Seconds by which that estimate may be wrong, either way.
+    pub error: Option<f64>,
+}
+
 /// The moment a message was received: that of its first byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Received {
@@ -69,6 +110,7 @@ impl Received {
 #[derive(Debug, Default)]
 pub struct Clock {
     quality: AtomicU8,
+    timing: Mutex<Timing>,
 }
 
 impl Clock {
@@ -80,6 +122,16 @@ impl Clock {
     /// Notes what the kernel says of the wall clock.
     pub fn set_quality(&self, quality: ClockQuality) {
         self.quality.store(quality as u8, Ordering::Relaxed);
+    }
+
+    /// Notes by how much the wall clock is off.
+    pub fn set_timing(&self, timing: Timing) {
+        *self.timing.lock().unwrap_or_else(PoisonError::into_inner) = timing;
+    }
+
+    /// By how much it was off, as was last noted.
+    pub fn timing(&self) -> Timing {
+        *self.timing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What was last noted.

@@ -26,6 +26,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
+use serde_json::{Map, Value};
 use tokio::sync::{Notify, broadcast};
 
 pub use carrier::Carrier;
@@ -43,7 +44,7 @@ use self::carrier::Carriers;
 use self::exit::Exit;
 use self::hop::Hops;
 use self::stages::Stages;
-use crate::message::{Clock, Message, Note, Origin, Receipt, Received, Topic};
+use crate::message::{Clock, Message, Note, Origin, Place, Receipt, Received, Topic};
 
 /// Messages that a watcher (`stile tap`) may lag behind. Policy: drop oldest; the watcher is told how many it missed.
 pub const TAP_QUEUE: usize = 1024;
@@ -103,6 +104,17 @@ impl Pipeline {
     /// The clocks.
     pub fn clock(&self) -> &Clock {
         self.stamp.clock()
+    }
+
+    /// Where the gateway is.
+    pub fn place(&self) -> &Place {
+        self.stamp.place()
+    }
+
+    /// What belongs into a record of something that was measured at this time: `timing`, by how much the wall clock was off, and
+    /// `position`, where the gateway was, if the settings name a source.
+    pub fn here_and_now(&self, at: &Received) -> Map<String, Value> {
+        self.place().stamp(at, self.clock().timing())
     }
 
     /// Makes messages, for whoever does not hold the pipeline.

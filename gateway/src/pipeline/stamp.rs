@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::message::{Clock, Message, MessageIds, Origin, Received, Topic};
+use crate::message::{Clock, Message, MessageIds, Origin, Place, Received, Topic};
 
 #[derive(Debug)]
 struct Inner {
     ids: MessageIds,
     clock: Clock,
+    place: Place,
 }
 
 /// Makes messages. A clone makes messages of the same run by the same clock.
@@ -19,12 +20,17 @@ pub struct Stamp(Arc<Inner>);
 impl Stamp {
     /// Begins a run; `run` is a random number.
     pub fn new(run: u64) -> Self {
-        Self(Arc::new(Inner { ids: MessageIds::new(run), clock: Clock::default() }))
+        Self(Arc::new(Inner { ids: MessageIds::new(run), clock: Clock::default(), place: Place::default() }))
     }
 
     /// The clocks.
     pub fn clock(&self) -> &Clock {
         &self.0.clock
+    }
+
+    /// Where the gateway is.
+    pub fn place(&self) -> &Place {
+        &self.0.place
     }
 
     /// A new message, received now.

@@ -1,11 +1,10 @@
-//! A result as an object: flat, but for what several rooms write alike (`clock`), and without keys that have no value.
+//! A result as an object: flat, but for what several rooms write alike (`timing`, `position`), and without keys that have no value.
 
 use serde_json::{Map, Value, json};
 
 use super::figures::Delays;
-use crate::clock;
 use crate::config::Probe;
-use crate::message::{ClockQuality, Received};
+use crate::message::Received;
 
 /// Who wanted a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,14 +54,24 @@ impl Finding {
     }
 }
 
-/// The message's body. `begun` is when the run was.
-pub(super) fn body(probe: &Probe, sequence: u64, trigger: Trigger, begun: &Received, finding: &Finding) -> Value {
+/// When a run began, and what belongs into each record of that time: where the gateway was, and by how much its clock was off.
+pub(super) type Begun<'a> = (&'a Received, &'a Map<String, Value>);
+
+/// The message's body.
+pub(super) fn body(
+    probe: &Probe,
+    sequence: u64,
+    trigger: Trigger,
+    (begun, stamp): Begun<'_>,
+    finding: &Finding,
+) -> Value {
     let mut body = Map::new();
     let mut set = |key: &str, value: Value| body.insert(key.to_owned(), value);
     set("probe", json!(probe.name));
     set("kind", json!(probe.kind.as_str()));
     set("sequence", json!(sequence));
     set("time", json!(begun.rfc3339()));
+    set("clock", json!(begun.clock.as_str()));
     let demanded = trigger == Trigger::Demand;
     set("trigger", json!(if demanded { "demand" } else { "schedule" }));
     set("ok", json!(finding.error.is_none()));
@@ -72,18 +81,6 @@ pub(super) fn body(probe: &Probe, sequence: u64, trigger: Trigger, begun: &Recei
     set("duration_ms", json!(begun.monotonic.elapsed().as_micros() as f64 / 1e3));
     set("data_bytes", json!(finding.data_bytes));
     body.extend(finding.fields.clone());
-    // A position would stand beside it.
-    body.insert("clock".to_owned(), clock_of(begun));
+    body.extend(stamp.clone());
     Value::Object(body)
-}
-
-/// What is known of the clock.
-fn clock_of(at: &Received) -> Value {
-    let synchronised = at.clock == ClockQuality::Synchronised;
-    let mut said = json!({ "source": if at.clock == ClockQuality::Unknown { "none" } else { "kernel" } });
-    said["synchronised"] = json!(synchronised);
-    if let Some(error) = clock::error().filter(|_| synchronised) {
-        said["error_s"] = json!(error.as_secs_f64());
-    }
-    said
 }

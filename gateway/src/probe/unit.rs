@@ -122,6 +122,7 @@ impl Unit {
 
     async fn run(&self, trigger: Trigger, tools: &mut Tools) -> Vec<Value> {
         let begun = self.pipeline.clock().now();
+        let stamp = self.pipeline.here_and_now(&begun);
         let (budget, cost) = (self.settings.budget, measure::cost(&self.settings.kind));
         let taken = tools.take(budget, cost, begun.wall).await;
         let findings = match taken {
@@ -139,7 +140,7 @@ impl Unit {
         let mut results = Vec::with_capacity(findings.len());
         for finding in &findings {
             let sequence = self.memory.sequence.fetch_add(1, Ordering::Relaxed) + 1;
-            let body = result::body(&self.settings, sequence, trigger, &begun, finding);
+            let body = result::body(&self.settings, sequence, trigger, (&begun, &stamp), finding);
             let message = self.pipeline.message(begun, Origin::Gateway, self.topic.clone(), body.to_string());
             results.push(body);
             if self.pipeline.ingest(message).await.is_err() {

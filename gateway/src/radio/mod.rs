@@ -2,11 +2,13 @@
 //!
 //! Owns ports and framings. Never talks to MQTT clients: it hands messages to the pipeline and takes those of its `down`
 //! topic from it. `serial/` drives real ports, `lora/` LoRa gateways, `cellular/` 4G and 5G modems, `simulated/` makes up
-//! devices that speak to the serial driver on a pseudo-terminal. For whoever looks on: `stats.rs` counts, `seen.rs` keeps what
-//! came last, `shown.rs` says in words what a radio is, `order.rs` makes messages of what is to be sent by hand.
+//! devices that speak to the serial driver on a pseudo-terminal. `navigation.rs` reads what receivers of satellites say. For
+//! whoever looks on: `stats.rs` counts, `seen.rs` keeps what came last, `shown.rs` says in words what a radio is, `order.rs` makes
+//! messages of what is to be sent by hand.
 
 pub mod cellular;
 pub mod lora;
+mod navigation;
 mod order;
 mod seen;
 pub mod serial;
@@ -30,7 +32,7 @@ pub use shown::{Shown, Tried};
 pub use stats::{RadioStats, Refused};
 
 pub use crate::config::bytes_of_hex;
-use crate::config::{Cellular, LoraModem, Port, Radio, RadioKind, SerialRadio, Simulated};
+use crate::config::{Cellular, LoraModem, Port, Radio, RadioKind, SerialRadio, Simulated, Via};
 use crate::message::{Topic, TopicError};
 use crate::pipeline::Pipeline;
 use crate::supervisor::{Rank, Supervisor, UnitError};
@@ -203,9 +205,18 @@ async fn run_cellular(
     // What follows may fail and be tried again; nobody need wait for that.
     stats.attached.notify_one();
     let modem = cellular::Modem::open(radio.clone(), &home.id, &home.data_dir).await?;
-    let (topics, port) = (Topics::under("cellular", &radio.name)?, radio.serial.port.clone());
-    let driver = serial::Driver::new(Arc::new(radio.on_port()), port, topics, pipeline, stats);
-    driver.with_cellular_modem(modem).run(stop).await;
+    let topics = Topics::under("cellular", &radio.name)?;
+    match (&radio.via, radio.on_port()) {
+        (Via::At(at), Some(on_port)) => {
+            let driver = serial::Driver::new(Arc::new(on_port), at.serial.port.clone(), topics, pipeline, stats);
+            driver.with_cellular_modem(modem, at.clone()).run(stop).await;
+        }
+        (Via::ModemManager(managed), _) => {
+            cellular::Manager::new(modem, managed.clone(), topics, pipeline, stats).run(stop).await;
+        }
+        // One that is asked by AT has a port.
+        (Via::At(_), None) => {}
+    }
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::RadioStats;
 use super::serial::{Cut, preview};
-use crate::config::{Framing, Line, LoraKind, LoraRadio, Parity, Port, Radio, RadioKind, SerialRadio};
+use crate::config::{Cellular, Framing, Line, LoraKind, LoraRadio, Parity, Port, Radio, RadioKind, SerialRadio, Via};
 
 /// A radio that runs, or is tried.
 #[derive(Debug, Clone)]
@@ -55,7 +55,12 @@ impl Shown {
                 format!("made up: {}", word(&simulated.device))
             }
             Radio::Modem(radio) => place_of(&radio.serial.port),
-            Radio::Cellular(radio) => place_of(&radio.serial.port),
+            Radio::Cellular(radio) => match &radio.via {
+                Via::At(port) => place_of(&port.serial.port),
+                Via::ModemManager(managed) => {
+                    format!("ModemManager's {}", managed.modem.as_deref().unwrap_or("only modem"))
+                }
+            },
             Radio::Lora(radio) => match &radio.kind {
                 LoraKind::SemtechUdp(udp) => format!("UDP {}", udp.listen),
                 LoraKind::BasicsStation(station) => format!("TCP {}", station.listen),
@@ -70,7 +75,7 @@ impl Shown {
         match &*self.settings {
             Radio::Serial(SerialRadio { kind: RadioKind::Serial(serial), .. }) => Some(&serial.port),
             Radio::Modem(radio) => Some(&radio.serial.port),
-            Radio::Cellular(radio) => Some(&radio.serial.port),
+            Radio::Cellular(radio) => radio.at_port().map(|port| &port.serial.port),
             _ => None,
         }
     }
@@ -93,12 +98,7 @@ impl Shown {
                 ),
                 ("Duty cycle", kept(radio.duty_cycle)),
             ],
-            Radio::Cellular(radio) => vec![
-                ("Dialect", radio.dialect.as_ref().map_or_else(|| "asked for".to_owned(), word)),
-                ("Line", line(&radio.serial.line)),
-                ("Reading every", humantime::format_duration(radio.period).to_string()),
-                ("Format", word(&radio.format)),
-            ],
+            Radio::Cellular(radio) => cellular(radio),
             Radio::Lora(radio) => lora(radio),
         }
     }
@@ -167,6 +167,22 @@ fn line(line: &Line) -> String {
         Parity::Even => "E",
     };
     format!("{} baud, {}{parity}{}", line.baud, line.data_bits, line.stop_bits)
+}
+
+fn cellular(radio: &Cellular) -> Vec<(&'static str, String)> {
+    let mut shown = match &radio.via {
+        Via::At(port) => vec![
+            ("Dialect", port.dialect.as_ref().map_or_else(|| "asked for".to_owned(), word)),
+            ("Line", line(&port.serial.line)),
+        ],
+        Via::ModemManager(managed) => {
+            vec![("Connected", if managed.connect { "by the gateway" } else { "by others" }.to_owned())]
+        }
+    };
+    shown.push(("Reading every", humantime::format_duration(radio.period).to_string()));
+    shown.push(("Format", word(&radio.format)));
+    shown.extend(radio.apn.iter().map(|apn| ("Access point", apn.clone())));
+    shown
 }
 
 fn lora(radio: &LoraRadio) -> Vec<(&'static str, String)> {

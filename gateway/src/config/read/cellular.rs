@@ -6,13 +6,27 @@ use serde::Deserialize;
 
 use super::radio::serial;
 use super::users::secret_of_file;
-use crate::config::cellular::{Cellular, ModemDialect};
+use crate::config::cellular::{AtPort, Cellular, Managed, ModemDialect, Via};
 use crate::config::radio::Line;
 use crate::config::section::{Section, Unique};
 use crate::config::uplink::InFile;
 
 /// The keys that only this reads, for a radio whose kind is not known.
-pub(super) const KEYS: [&str; 2] = ["dialect", "pin-file"];
+pub(super) const KEYS: [&str; 6] = ["apn", "connect", "dialect", "modem", "pin-file", "via"];
+
+/// The longest name of an access point (3GPP TS 23.003, 9.1).
+const APN_MAX_BYTES: usize = 100;
+
+/// The longest name or path of a modem.
+const MODEM_MAX_BYTES: usize = 255;
+
+/// By which way it is asked.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum ViaName {
+    At,
+    ModemManager,
+}
 
 /// A dialect, or that it is to be found out.
 #[derive(Clone, Copy, Deserialize)]
@@ -29,6 +43,34 @@ enum DialectName {
 /// Reads the rest of a radio.
 pub(super) fn read(mut section: Section<'_>, name: Option<String>, devices: &mut Unique) -> Option<Cellular> {
     let s = &mut section;
+    let via = match s.choice("via").unwrap_or(ViaName::At) {
+        ViaName::At => at(s, devices).map(Via::At),
+        ViaName::ModemManager => Some(Via::ModemManager(managed(s, devices))),
+    };
+    let periods = Duration::from_millis(200)..=Duration::from_secs(3600);
+    let period = s.duration("period", periods).unwrap_or(Duration::from_secs(1));
+    let format = s.choice("format").unwrap_or_default();
+    let wanted = "the name of an access point: 1 to 100 of the characters A-Z a-z 0-9 . - _";
+    let apn = s.parsed("apn", wanted, |text| is_apn(text).then(|| text.to_owned()));
+    if matches!(&via, Some(Via::ModemManager(managed)) if managed.connect) {
+        s.require("apn", "write the access point of the card's operator, such as `apn = \"internet\"`");
+    }
+    let (has_pin, pin) = (s.has("pin-file"), pin(s));
+    section.finish();
+    if has_pin && pin.is_none() {
+        return None;
+    }
+    Some(Cellular { name: name?, via: via?, period, format, apn, pin })
+}
+
+/// What is set of a modem on a port.
+fn at(s: &mut Section<'_>, devices: &mut Unique) -> Option<AtPort> {
+    for key in ["modem", "connect"] {
+        if s.has(key) {
+            s.skip(key);
+            s.refuse(key, "is for modems that ModemManager has", "remove it, or write `via = \"modem-manager\"`");
+        }
+    }
     let serial = serial(s, &Line::default(), devices);
     let dialect = match s.choice("dialect").unwrap_or(DialectName::Auto) {
         DialectName::Auto => None,
@@ -37,17 +79,33 @@ pub(super) fn read(mut section: Section<'_>, name: Option<String>, devices: &mut
         DialectName::Sierra => Some(ModemDialect::Sierra),
         DialectName::ThreeGpp => Some(ModemDialect::ThreeGpp),
     };
-    let periods = Duration::from_millis(200)..=Duration::from_secs(3600);
-    let period = s.duration("period", periods).unwrap_or(Duration::from_secs(1));
-    let format = s.choice("format").unwrap_or_default();
-    let (has_pin, pin) = (s.has("pin-file"), pin(s));
     let times = Duration::from_millis(10)..=Duration::from_secs(60);
     let write_timeout = s.duration("write-timeout", times).unwrap_or(Duration::from_secs(2));
-    section.finish();
-    if has_pin && pin.is_none() {
-        return None;
+    Some(AtPort { serial: serial?, dialect, write_timeout })
+}
+
+/// What is set of a modem that ModemManager has. Its ports are ModemManager's.
+fn managed(s: &mut Section<'_>, devices: &mut Unique) -> Managed {
+    for key in ["device", "usb", "baud", "data-bits", "parity", "stop-bits", "flow-control", "dialect", "write-timeout"]
+    {
+        if s.has(key) {
+            s.skip(key);
+            s.refuse(key, "is for a port of the gateway's own", "remove it, or remove `via`; `modem` says which modem");
+        }
     }
-    Some(Cellular { name: name?, serial: serial?, dialect, period, format, pin, write_timeout })
+    let wanted = "a port of the modem, such as \"cdc-wdm0\", or its path in sysfs, \"/sys/devices/...\"";
+    let is_name = |text: &str| !text.is_empty() && text.len() <= MODEM_MAX_BYTES && !text.contains(char::is_control);
+    // A port's path is as good as its name.
+    let parse = |text: &str| is_name(text).then(|| text.strip_prefix("/dev/").unwrap_or(text).to_owned());
+    let modem = s.parsed("modem", wanted, parse);
+    devices.claim(&format!("ModemManager's {}", modem.as_deref().unwrap_or("only modem")), s.spot("modem"), s.notes);
+    Managed { modem, connect: s.boolean("connect").unwrap_or(false) }
+}
+
+/// It stands in quotes in an AT command.
+fn is_apn(text: &str) -> bool {
+    let fits = (1..=APN_MAX_BYTES).contains(&text.len());
+    fits && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'))
 }
 
 /// A PIN of 4 to 8 digits (3GPP TS 31.101, 9.5.1).

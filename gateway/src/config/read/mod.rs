@@ -31,8 +31,10 @@ use std::sync::Arc;
 
 use super::notes::{Notes, Source, Spot};
 use super::plugin::Plugin;
+use super::problem::plain;
+use super::radio::{Framing, Radio};
 use super::section::{Section, Unique};
-use super::settings::{Admin, Gateway, Log, Settings};
+use super::settings::{Admin, Clock, Gateway, Log, Position, Settings};
 use super::text::off_or_address;
 use super::tree::Table;
 use super::written::Written;
@@ -69,11 +71,13 @@ pub(super) fn settings(
     let admin = admin(top.section("admin", "[admin]"), &mut ports, &gateway.data_dir);
     let measurements = measurements::read(top.section("measurements", "[measurements]"));
     let mut taken = radio::Taken::default();
-    let radio = top
+    let clock = clock(top.section("clock", "[clock]"));
+    let radio: Vec<Radio> = top
         .sections("radio", "[[radio]]", RADIOS_MAX)
         .into_iter()
         .filter_map(|section| radio::read(section, &mut taken, &mut ports))
         .collect();
+    let position = position(top.section("position", "[position]"), &radio);
     let mut names = Unique::new("plugin");
     let mut stages: Vec<(Plugin, Written)> = top
         .sections("plugin", "[[plugin]]", PLUGINS_MAX)
@@ -102,7 +106,22 @@ pub(super) fn settings(
     top.finish();
     ports.check(notes);
     taken.udp.check(notes);
-    (Settings { gateway, log, broker, admin, measurements, radio, plugins, plugin, uplink, probe, reflector }, written)
+    let settings = Settings {
+        gateway,
+        log,
+        broker,
+        admin,
+        measurements,
+        clock,
+        position,
+        radio,
+        plugins,
+        plugin,
+        uplink,
+        probe,
+        reflector,
+    };
+    (settings, written)
 }
 
 fn gateway(mut section: Section<'_>) -> Gateway {
@@ -122,6 +141,26 @@ fn log(mut section: Section<'_>) -> Log {
     };
     section.finish();
     read
+}
+
+fn clock(mut section: Section<'_>) -> Clock {
+    let wanted = "an address of this machine, such as \"127.0.0.1:323\", or \"off\"";
+    // Whoever answers is believed, so nobody elsewhere is asked.
+    let parse = |text: &str| off_or_address::parse(text).filter(|at| at.is_none_or(|at| at.ip().is_loopback()));
+    let chrony = section.parsed("chrony", wanted, parse).unwrap_or(Clock::default().chrony);
+    section.finish();
+    Clock { chrony }
+}
+
+fn position(mut section: Section<'_>, radios: &[Radio]) -> Position {
+    let says_where = |radio: &&Radio| matches!(radio, Radio::Serial(serial) if serial.framing == Framing::Nmea);
+    let mut source = section.text("source");
+    if let Some(name) = source.take_if(|name| !radios.iter().filter(says_where).any(|radio| radio.name() == name)) {
+        let what = format!("is `{}`, and no radio of that name has `framing = \"nmea\"`", plain(&name));
+        section.refuse("source", what, "write the name of the radio with the receiver of satellites");
+    }
+    section.finish();
+    Position { source }
 }
 
 fn admin(mut section: Section<'_>, ports: &mut Ports, data_dir: &Path) -> Admin {

@@ -61,8 +61,8 @@ impl World {
     fn new(number: usize, input: &[u8]) -> Self {
         let dialect = [None, Some(ModemDialect::Simcom), Some(ModemDialect::Sierra)].get(number).copied().flatten();
         let now = Instant::now();
-        let talk =
-            Talk::new(dialect, Duration::from_secs(1), Veil::new(Key::example()), now).expect("dialects are sound");
+        let talk = Talk::new((dialect, None), Duration::from_secs(1), Veil::new(Key::example()), now)
+            .expect("dialects are sound");
         let text = String::from_utf8_lossy(input);
         let runs = text.split(|c: char| !c.is_ascii_digit()).filter(|run| run.len() > IN_ANSWERS);
         Self {
@@ -151,8 +151,9 @@ impl World {
         let events = self.past.look(reading);
         for format in [CellularFormat::Json, CellularFormat::Senml] {
             let mut records = Records { radio: "a".to_owned(), gateway: "g".into(), format, sequence: 0 };
-            let mut texts = vec![records.signal(reading, &at), records.cell(reading, &self.identity, &at).1];
-            texts.extend(events.iter().map(|event| records.event(event, &at)));
+            let made = (&at, &serde_json::Map::new());
+            let mut texts = vec![records.signal(reading, made), records.cell(reading, &self.identity, made).1];
+            texts.extend(events.iter().map(|event| records.event(event, made)));
             for text in texts {
                 self.hides(&text);
                 let value: Value = serde_json::from_str(&text).expect("it is JSON");

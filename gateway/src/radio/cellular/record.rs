@@ -11,6 +11,10 @@ use crate::config::CellularFormat;
 use crate::message::Received;
 use crate::series::{self, Measurement};
 
+/// When something was measured, and what belongs into each record of that time: where the gateway was, and by how much its clock
+/// was off.
+pub(super) type Made<'a> = (&'a Received, &'a Map<String, Value>);
+
 /// Makes messages of one modem.
 pub(super) struct Records {
     pub(super) radio: String,
@@ -27,6 +31,8 @@ pub(super) struct Identity {
     pub(super) dialect: &'static str,
     pub(super) facts: Vec<(About, String)>,
     pub(super) sim: Option<Sim>,
+    /// Its data connection, where ModemManager says how that is.
+    pub(super) connection: Option<Map<String, Value>>,
 }
 
 impl Identity {
@@ -48,15 +54,17 @@ impl Identity {
 }
 
 impl Records {
-    fn begin(&self, at: &Received) -> Map<String, Value> {
-        let head = json!({ "time": at.rfc3339(), "clock": at.clock.as_str(), "radio": self.radio });
-        into_map(head)
+    fn begin(&self, (at, stamp): Made<'_>) -> Map<String, Value> {
+        let mut head = into_map(json!({ "time": at.rfc3339(), "clock": at.clock.as_str() }));
+        head.extend(stamp.clone());
+        head.insert("radio".to_owned(), json!(self.radio));
+        head
     }
 
     /// How it hears, for `signal`.
-    pub(super) fn signal(&mut self, reading: &Reading, at: &Received) -> String {
+    pub(super) fn signal(&mut self, reading: &Reading, made: Made<'_>) -> String {
         self.sequence += 1;
-        let mut body = self.begin(at);
+        let mut body = self.begin(made);
         body.insert("seq".to_owned(), json!(self.sequence));
         body.insert("technology".to_owned(), json!(reading.technology.as_str()));
         body.extend(reading.registration.map(|now| ("registration".to_owned(), json!(now.as_str()))));
@@ -69,11 +77,11 @@ impl Records {
             body.insert("errors".to_owned(), json!(reading.errors));
         }
         body.insert("raw".to_owned(), json!(reading.raw));
-        self.write("signal", body, at, reading.cell())
+        self.write("signal", body, made, reading.cell())
     }
 
     /// Where it is and what it is, for `cell`: what of it is compared, and the message.
-    pub(super) fn cell(&self, reading: &Reading, identity: &Identity, at: &Received) -> (Value, String) {
+    pub(super) fn cell(&self, reading: &Reading, identity: &Identity, made: Made<'_>) -> (Value, String) {
         let mut said = Map::new();
         said.insert("technology".to_owned(), json!(reading.technology.as_str()));
         said.extend(reading.registration.map(|now| ("registration".to_owned(), json!(now.as_str()))));
@@ -85,27 +93,28 @@ impl Records {
         let mut card = identity.part(true);
         card.extend(identity.sim.as_ref().map(|sim| ("state".to_owned(), json!(sim.as_str()))));
         said.insert("sim".to_owned(), Value::Object(card));
-        let mut body = self.begin(at);
+        said.extend(identity.connection.clone().map(|connection| ("connection".to_owned(), Value::Object(connection))));
+        let mut body = self.begin(made);
         body.extend(said.clone());
-        (Value::Object(said), self.write("cell", body, at, None))
+        (Value::Object(said), self.write("cell", body, made, None))
     }
 
     /// What has happened, for `event`.
-    pub(super) fn event(&self, event: &Event, at: &Received) -> String {
+    pub(super) fn event(&self, event: &Event, made: Made<'_>) -> String {
         let side = |(technology, place): &(super::values::Technology, Map<String, Value>)| {
             let technology = ("technology".to_owned(), json!(technology.as_str()));
             Value::Object(std::iter::once(technology).chain(place.clone()).collect())
         };
-        let mut body = self.begin(at);
+        let mut body = self.begin(made);
         body.insert("event".to_owned(), json!(event.what.as_str()));
         body.insert("took_seconds".to_owned(), number(event.took.as_secs_f64()));
         body.insert("from".to_owned(), side(&event.from));
         body.insert("to".to_owned(), side(&event.to));
-        self.write("event", body, at, None)
+        self.write("event", body, made, None)
     }
 
     /// `cell` is the one that it is in, where the body does not say it.
-    fn write(&self, what: &str, body: Map<String, Value>, at: &Received, cell: Option<f64>) -> String {
+    fn write(&self, what: &str, body: Map<String, Value>, (at, _): Made<'_>, cell: Option<f64>) -> String {
         match self.format {
             CellularFormat::Json => Value::Object(body).to_string(),
             CellularFormat::Senml => series::senml(&format!("cellular/{}/", self.radio), at.wall, &body).to_string(),
@@ -133,6 +142,12 @@ mod tests {
     use super::super::values::{Key, Registration, Technology};
     use super::*;
     use crate::message::ClockQuality;
+
+    /// As where the settings name a receiver of satellites.
+    fn stamp() -> Map<String, Value> {
+        into_map(json!({ "timing": { "source": "chrony", "offset_s": -0.000_012_3, "error_s": 0.000_4 },
+            "position": { "lat": 51.502_512_3, "lon": -0.1347, "alt_m": 5.25, "age_s": 0.42, "quality": "fix", "source": "gps" } }))
+    }
 
     fn at() -> Received {
         let wall = SystemTime::UNIX_EPOCH + Duration::from_millis(1_795_000_000_500);
@@ -163,21 +178,30 @@ mod tests {
     #[test]
     fn a_signal_as_json_has_how_it_hears_and_the_lines() {
         let mut records = records(CellularFormat::Json);
-        records.signal(&reading(), &at());
+        records.signal(&reading(), (&at(), &stamp()));
         assert_eq!(
-            parsed(&records.signal(&reading(), &at())),
-            json!({ "time": at().rfc3339(), "clock": "synchronised", "radio": "wwan", "seq": 2, "technology": "nr-sa",
-                "registration": "home", "nr": { "rsrp": -107, "rsrq": -10.5 }, "raw": ["+CESQ: 1"] })
+            parsed(&records.signal(&reading(), (&at(), &stamp()))),
+            json!({ "time": at().rfc3339(), "clock": "synchronised", "timing": stamp()["timing"],
+                "position": stamp()["position"], "radio": "wwan", "seq": 2, "technology": "nr-sa", "registration": "home", "nr": { "rsrp": -107, "rsrq": -10.5 }, "raw": ["+CESQ: 1"] })
         );
     }
 
     #[test]
     fn a_signal_as_senml_has_base_fields_in_its_first_record_and_units_of_the_registry() {
-        let pack = parsed(&records(CellularFormat::Senml).signal(&reading(), &at()));
+        let pack = parsed(&records(CellularFormat::Senml).signal(&reading(), (&at(), &stamp())));
         assert_eq!(
             pack,
             json!([
                 { "bn": "cellular/wwan/", "bt": 1_795_000_000.5, "n": "clock", "vs": "synchronised" },
+                { "n": "timing/source", "vs": "chrony" },
+                { "n": "timing/offset_s", "u": "s", "v": -0.000_012_3 },
+                { "n": "timing/error_s", "u": "s", "v": 0.000_4 },
+                { "n": "position/lat", "u": "lat", "v": 51.502_512_3 },
+                { "n": "position/lon", "u": "lon", "v": -0.1347 },
+                { "n": "position/alt_m", "u": "m", "v": 5.25 },
+                { "n": "position/age_s", "u": "s", "v": 0.42 },
+                { "n": "position/quality", "vs": "fix" },
+                { "n": "position/source", "vs": "gps" },
                 { "n": "seq", "v": 1 },
                 { "n": "technology", "vs": "nr-sa" },
                 { "n": "registration", "vs": "home" },
@@ -204,12 +228,12 @@ mod tests {
         let mut identity = Identity { dialect: "quectel", sim: Some(Sim::Ready), ..Identity::default() };
         identity.learn(About::Model, "RM500Q".to_owned());
         identity.learn(About::Imsi, "0123".to_owned());
-        let (said, text) = records(CellularFormat::Json).cell(&reading(), &identity, &at());
+        let (said, text) = records(CellularFormat::Json).cell(&reading(), &identity, (&at(), &Map::new()));
         let compared = json!({ "technology": "nr-sa", "registration": "home", "nr": { "pci": 299, "bandwidth": 100 },
             "modem": { "model": "RM500Q", "dialect": "quectel" }, "sim": { "imsi": "0123", "state": "ready" } });
         assert_eq!(said, compared);
         assert_eq!(parsed(&text)["time"], at().rfc3339());
-        let (_, text) = records(CellularFormat::Senml).cell(&reading(), &identity, &at());
+        let (_, text) = records(CellularFormat::Senml).cell(&reading(), &identity, (&at(), &Map::new()));
         let pack = parsed(&text);
         assert!(
             pack.as_array().unwrap().contains(&json!({ "n": "nr/bandwidth", "u": "Hz", "v": 100_000_000 })),
@@ -232,7 +256,7 @@ mod tests {
         let from = (Technology::EnDc, reading().sides(true));
         let to = (Technology::None, Map::new());
         let event = Event { what: Happened::ServiceLost, took: Duration::from_millis(1250), from, to };
-        let body = parsed(&records(CellularFormat::Json).event(&event, &at()));
+        let body = parsed(&records(CellularFormat::Json).event(&event, (&at(), &Map::new())));
         assert_eq!((&body["event"], &body["took_seconds"]), (&json!("service-lost"), &json!(1.25)));
         assert_eq!(body["from"], json!({ "technology": "en-dc", "nr": { "pci": 299, "bandwidth": 100 } }));
         assert_eq!(body["to"], json!({ "technology": "none" }));

@@ -7,36 +7,18 @@ use tokio_serial::SerialStream;
 use tokio_util::sync::CancellationToken;
 
 use super::Modem;
-use super::about::Sim;
-use super::pins::May;
+use super::manager::takes;
 use super::shape::ShapeError;
 use super::stats::CellularStats;
 use super::talk::{Said, Talk};
-use super::values::Reading;
 use super::veil::Veil;
-use crate::config::Secret;
-use crate::message::{Received, Topic, TopicError};
+use crate::config::AtPort;
 use crate::radio::RadioStats;
 use crate::radio::serial::{Ended, Presence, Reports, Wire};
 use crate::wait::sleep_until;
 
 /// The longest line. Answers have some 150 bytes.
 pub(super) const LINE_MAX: usize = 1024;
-
-/// The topics of one modem besides `state`.
-pub(super) struct Topics {
-    signal: Topic,
-    /// Retained.
-    cell: Topic,
-    event: Topic,
-}
-
-impl Topics {
-    pub(super) fn new(name: &str) -> Result<Self, TopicError> {
-        let topic = |last: &str| Topic::new(&format!("cellular/{name}/{last}"));
-        Ok(Self { signal: topic("signal")?, cell: topic("cell")?, event: topic("event")? })
-    }
-}
 
 /// See the module's head.
 pub(super) struct Session<'a> {
@@ -53,6 +35,7 @@ pub(super) struct Session<'a> {
 
 impl<'a> Session<'a> {
     pub(super) fn new(
+        at: &AtPort,
         (port, path): (SerialStream, PathBuf),
         modem: &'a mut Modem,
         reports: &'a Reports,
@@ -60,8 +43,8 @@ impl<'a> Session<'a> {
         presence: &'a mut Presence,
     ) -> Result<Self, ShapeError> {
         let veil = Veil::new(modem.key.clone());
-        let talk = Talk::new(modem.radio.dialect, modem.radio.period, veil, Instant::now())?;
-        let wire = Wire::new(port, LINE_MAX, modem.radio.write_timeout);
+        let talk = Talk::new((at.dialect, modem.radio.apn.as_deref()), modem.radio.period, veil, Instant::now())?;
+        let wire = Wire::new(port, LINE_MAX, at.write_timeout);
         Ok(Self { wire, path, modem, talk, reports, stats, presence, ready: false })
     }
 
@@ -76,12 +59,15 @@ impl<'a> Session<'a> {
     }
 
     async fn serve(&mut self, stop: &CancellationToken) -> Ended {
+        let mut taken = std::pin::pin!(takes(self.path.clone()));
         loop {
             let times = [self.talk.deadline(), self.wire.write_by()];
             let timer = times.into_iter().flatten().min().map(tokio::time::Instant::from_std);
             let mut said = Vec::new();
             tokio::select! {
                 () = stop.cancelled() => return Ended::Stopped,
+                // Neither hears its answers from now on, so this side gives way.
+                why = &mut taken => return Ended::Lost(why),
                 moved = self.wire.moved(self.stats, self.reports) => match moved {
                     Ok(lines) => lines.iter().for_each(|line| self.talk.line(line, Instant::now(), &mut said)),
                     Err(ended) => return ended,
@@ -105,7 +91,7 @@ impl<'a> Session<'a> {
             for said in said {
                 match said {
                     Said::WantsPin => {
-                        let pin = self.pin().await;
+                        let pin = self.modem.pin().await;
                         self.talk.pin(pin, Instant::now(), &mut more);
                     }
                     Said::Over(why) => return Some(self.gone(why)),
@@ -131,8 +117,8 @@ impl<'a> Session<'a> {
                 self.modem.identity.dialect = dialect;
             }
             Said::Learnt(about, text) => self.modem.identity.learn(about, text),
-            Said::Card(sim) => self.card(sim).await,
-            Said::Reading(reading) => self.reading(&reading).await,
+            Said::Card(sim) => self.modem.card(sim, self.stats).await,
+            Said::Reading(reading) => self.modem.reading(&reading, self.reports, self.stats).await,
             Said::Reset => {
                 log::warn!(radio = radio; "the modem was reset or fell silent; it is set up again");
                 if let Some(stats) = self.counts() {
@@ -163,64 +149,4 @@ impl<'a> Session<'a> {
             self.presence.settled(self.reports).await;
         }
     }
-
-    /// The PIN, if the card may be told it; else how the card is without.
-    async fn pin(&mut self) -> Result<Secret, Sim> {
-        let (radio, pins) = (self.modem.radio.name.as_str(), self.modem.pins.clone());
-        match tokio::task::spawn_blocking(move || pins.may()).await {
-            Ok(Ok(May::Try(pin))) => Ok(pin),
-            Ok(Ok(May::Tried)) => Err(Sim::PinRefused),
-            Ok(Ok(May::NoPin)) => Err(Sim::PinNeeded),
-            Ok(Err(error)) => {
-                log::error!(radio = radio, error:% = error; "the PIN is not tried: that it was can't be noted on disk");
-                Err(Sim::PinNeeded)
-            }
-            // The gateway is ending.
-            Err(_) => Err(Sim::Unknown),
-        }
-    }
-
-    async fn card(&mut self, sim: Sim) {
-        self.modem.identity.card(sim);
-        if let Some(stats) = self.counts() {
-            stats.card(sim);
-        }
-        if sim == Sim::Ready {
-            let pins = self.modem.pins.clone();
-            // It can only break off when the gateway ends.
-            let _ = tokio::task::spawn_blocking(move || pins.open()).await;
-        }
-        if let Some(trouble) = sim.trouble() {
-            log::warn!(radio = self.modem.radio.name.as_str(), state = sim.as_str(), error = trouble; "the SIM card is not open");
-        }
-    }
-
-    async fn reading(&mut self, reading: &Reading) {
-        let (at, topics) = (dated(self.reports.now(), reading.at), &self.modem.topics);
-        if !reading.errors.is_empty() {
-            RadioStats::add(&self.stats.polls_failed, 1);
-        }
-        if let Some(stats) = self.counts() {
-            stats.read(reading);
-        }
-        let signal = self.modem.records.signal(reading, &at);
-        self.reports.reading(&topics.signal, at, signal, false).await;
-        for event in self.modem.past.look(reading) {
-            if let Some(stats) = self.counts() {
-                stats.happened(event.what);
-            }
-            self.reports.reading(&topics.event, at, self.modem.records.event(&event, &at), false).await;
-        }
-        let (said, cell) = self.modem.records.cell(reading, &self.modem.identity, &at);
-        if said != self.modem.cell {
-            self.reports.reading(&topics.cell, at, cell, true).await;
-            self.modem.cell = said;
-        }
-    }
-}
-
-/// The time of something that was begun at `then`.
-fn dated(now: Received, then: Instant) -> Received {
-    let age = now.monotonic.saturating_duration_since(then);
-    Received { wall: now.wall.checked_sub(age).unwrap_or(now.wall), monotonic: then, ..now }
 }

@@ -106,6 +106,8 @@ enum Final<'a> {
 /// See the module's head.
 pub(super) struct Talk {
     wanted: Option<ModemDialect>,
+    /// What defines its data connection.
+    context: Option<String>,
     dialect: Dialect,
     veil: Veil,
     period: Duration,
@@ -139,16 +141,20 @@ pub(super) struct Talk {
 }
 
 impl Talk {
+    /// With the dialect that it speaks, if that is known, and the access point of its data connection, which it keeps.
+    ///
     /// # Errors
     /// When the dialect can't be read, which is a fault of this program.
     pub(super) fn new(
-        wanted: Option<ModemDialect>,
+        (wanted, apn): (Option<ModemDialect>, Option<&str>),
         period: Duration,
         veil: Veil,
         now: Instant,
     ) -> Result<Self, ShapeError> {
         Ok(Self {
             wanted,
+            // 3GPP TS 27.007, 10.1.1.
+            context: apn.map(|apn| format!("AT+CGDCONT=1,\"IPV4V6\",\"{apn}\"")),
             dialect: Dialect::of(wanted.unwrap_or(ModemDialect::ThreeGpp))?,
             veil,
             period,
@@ -297,6 +303,7 @@ impl Talk {
             self.plan.extend(self.dialect.setup.iter().cloned().map(Ask::Set));
             out.push(Said::Speaks(self.dialect.name));
         }
+        self.plan.extend(self.context.clone().map(Ask::Set));
         self.plan.push_back(Ask::Card);
         self.next(now, out);
     }

@@ -25,7 +25,7 @@ struct Bench {
 
 fn bench(dialect: Option<ModemDialect>) -> Bench {
     let now = Instant::now();
-    let talk = Talk::new(dialect, Duration::from_secs(1), Veil::new(Key::example()), now).unwrap();
+    let talk = Talk::new((dialect, None), Duration::from_secs(1), Veil::new(Key::example()), now).unwrap();
     Bench { talk, now, said: Vec::new(), echo: false, card: "+CPIN: READY", instead: Vec::new() }
 }
 

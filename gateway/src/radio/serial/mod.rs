@@ -37,7 +37,7 @@ use self::session::Session;
 pub use self::tail::Tail;
 pub(super) use self::wire::Wire;
 use super::{RadioStats, Refused, Topics, cellular, lora};
-use crate::config::{Port, RadioKind, SerialRadio};
+use crate::config::{AtPort, Port, RadioKind, SerialRadio};
 use crate::pipeline::Pipeline;
 
 /// Between two tries to open a port. Well under the two seconds within which a replugged port is to work again.
@@ -58,7 +58,7 @@ enum Behind {
     /// A device that sends and takes frames.
     Device,
     LoraModem(lora::modem::Modem),
-    CellularModem(cellular::Modem),
+    CellularModem(cellular::Modem, AtPort),
 }
 
 impl Driver {
@@ -78,8 +78,8 @@ impl Driver {
     }
 
     /// With a 4G or 5G modem behind it, to which nobody sends frames.
-    pub(super) fn with_cellular_modem(self, modem: cellular::Modem) -> Self {
-        Self { behind: Behind::CellularModem(modem), ..self }
+    pub(super) fn with_cellular_modem(self, modem: cellular::Modem, at: AtPort) -> Self {
+        Self { behind: Behind::CellularModem(modem, at), ..self }
     }
 
     /// Opens the port, runs it until it fails, and opens it again, until told to stop.
@@ -87,28 +87,38 @@ impl Driver {
         let reports =
             Reports::new(&self.radio, self.topics.clone(), Arc::clone(&self.pipeline), Arc::clone(&self.stats));
         let mut downlink = match self.behind {
-            Behind::CellularModem(_) => Downlink::none(&self.stats),
+            Behind::CellularModem(..) => Downlink::none(&self.stats),
             _ => Downlink::attach(self.topics.down.clone(), self.radio.down_queue, &self.pipeline, &self.stats),
         };
         self.stats.attached.notify_one();
         let mut presence = Presence::new(&self.radio, &self.stats);
         let exclusive = matches!(self.radio.kind, RadioKind::Serial(_));
         while !stop.is_cancelled() {
-            let opening = port::open(&self.port, self.radio.kind.line(), exclusive);
-            let Some(opened) = stop.run_until_cancelled(opening).await else { break };
+            let Some(opened) = stop.run_until_cancelled(self.open(exclusive)).await else { break };
             match opened {
                 Ok(opened) => match self.session(opened, &reports, &mut downlink, &mut presence, &stop).await {
                     Ended::Stopped => break,
                     Ended::NotReady(reason) => presence.not_opened(reason, &reports).await,
                     Ended::Lost(reason) => presence.lost(reason, &reports).await,
                 },
-                Err(error) => presence.not_opened(error.to_string(), &reports).await,
+                Err(trouble) => presence.not_opened(trouble, &reports).await,
             }
             downlink.refuse_for(REOPEN, Refused::PortClosed, &reports, &stop).await;
         }
         self.pipeline.detach(&self.topics.down);
         downlink.refuse_rest(Refused::ShuttingDown, &reports).await;
         presence.stopped(&reports).await;
+    }
+
+    /// Opens the port, unless another program has what is behind it.
+    async fn open(&mut self, exclusive: bool) -> Result<(SerialStream, PathBuf), String> {
+        if let Behind::CellularModem(modem, _) = &mut self.behind {
+            let path = port::find(&self.port).await.map_err(|error| error.to_string())?;
+            if let Some(why) = modem.bars(&path).await {
+                return Err(why);
+            }
+        }
+        port::open(&self.port, self.radio.kind.line(), exclusive).await.map_err(|error| error.to_string())
     }
 
     /// What happens while the port is open. A modem counts as there only when it has been set up.
@@ -130,7 +140,9 @@ impl Driver {
                     lora::modem::Session::new((stream, path), modem, reports, &self.stats, downlink, presence);
                 session.run(stop).await
             }
-            Behind::CellularModem(modem) => modem.serve((stream, path), reports, &self.stats, presence, stop).await,
+            Behind::CellularModem(modem, at) => {
+                modem.serve(at, (stream, path), reports, &self.stats, presence, stop).await
+            }
         }
     }
 }

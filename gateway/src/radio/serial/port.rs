@@ -27,15 +27,23 @@ impl OpenError {
 /// the opening to itself: the port is closed again as soon as it is open.
 pub(super) async fn open(port: &Port, line: &Line, exclusive: bool) -> Result<(SerialStream, PathBuf), OpenError> {
     let (port, line) = (port.clone(), line.clone());
-    let opening = tokio::task::spawn_blocking(move || find_and_open(&port, &line, exclusive));
-    opening.await.unwrap_or_else(|broken| {
+    away(move || find_and_open(&port, &line, exclusive)).await
+}
+
+/// The path that the port has now, if it is there.
+pub(super) async fn find(port: &Port) -> Result<PathBuf, OpenError> {
+    let port = port.clone();
+    away(move || path_of(&port)).await
+}
+
+/// Does what may take its time where nobody else waits for it.
+async fn away<T: Send + 'static>(work: impl FnOnce() -> Result<T, OpenError> + Send + 'static) -> Result<T, OpenError> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|broken| {
         Err(OpenError::new(format!("opening the port broke off: {broken}"), "report it; it is a fault of the gateway"))
     })
 }
 
-/// `exclusive` keeps every other program out. A port that somebody holds open all the time, as a simulated device does,
-/// would stay closed to an ordinary user ever after.
-fn find_and_open(port: &Port, line: &Line, exclusive: bool) -> Result<(SerialStream, PathBuf), OpenError> {
+fn path_of(port: &Port) -> Result<PathBuf, OpenError> {
     let path = match port {
         Port::Device(path) => path.clone(),
         Port::Usb(wanted) => {
@@ -50,6 +58,13 @@ fn find_and_open(port: &Port, line: &Line, exclusive: bool) -> Result<(SerialStr
         }
     };
     check_kind(&path)?;
+    Ok(path)
+}
+
+/// `exclusive` keeps every other program out. A port that somebody holds open all the time, as a simulated device does,
+/// would stay closed to an ordinary user ever after.
+fn find_and_open(port: &Port, line: &Line, exclusive: bool) -> Result<(SerialStream, PathBuf), OpenError> {
+    let path = path_of(port)?;
     let builder = tokio_serial::new(path.to_string_lossy(), line.baud)
         .exclusive(exclusive)
         .data_bits(match line.data_bits {

@@ -20,7 +20,9 @@ const SETTLED: Duration = Duration::from_secs(1);
 
 /// What was said, and what is to be said.
 pub(in crate::radio) struct Presence {
-    radio: Arc<SerialRadio>,
+    name: String,
+    /// Of the line, where there is one.
+    baud: Option<u32>,
     stats: Arc<RadioStats>,
     path: PathBuf,
     said_open: bool,
@@ -33,9 +35,15 @@ pub(in crate::radio) struct Presence {
 }
 
 impl Presence {
-    pub(in crate::radio) fn new(radio: &Arc<SerialRadio>, stats: &Arc<RadioStats>) -> Self {
+    pub(in crate::radio) fn new(radio: &SerialRadio, stats: &Arc<RadioStats>) -> Self {
+        Self { baud: Some(radio.kind.line().baud), ..Self::without_port(&radio.name, stats) }
+    }
+
+    /// Of a device that others have the port of.
+    pub(in crate::radio) fn without_port(name: &str, stats: &Arc<RadioStats>) -> Self {
         Self {
-            radio: Arc::clone(radio),
+            name: name.to_owned(),
+            baud: None,
             stats: Arc::clone(stats),
             path: PathBuf::new(),
             said_open: false,
@@ -73,7 +81,7 @@ impl Presence {
         self.stats.online.store(false, Ordering::Relaxed);
         self.doubtful = self.settles_at.take().is_some();
         if std::mem::take(&mut self.said_open) || reason != self.trouble {
-            log::warn!(radio = self.radio.name.as_str(), device:% = self.path.display(), error = reason.as_str();
+            log::warn!(radio = self.name.as_str(), device:% = self.path.display(), error = reason.as_str();
                 "port lost; it is opened again when it is back");
             self.say_closed(reason, reports).await;
         }
@@ -83,7 +91,7 @@ impl Presence {
     pub(in crate::radio) async fn not_opened(&mut self, trouble: String, reports: &Reports) {
         self.doubtful = false;
         if trouble != self.trouble {
-            log::warn!(radio = self.radio.name.as_str(), error = trouble.as_str();
+            log::warn!(radio = self.name.as_str(), error = trouble.as_str();
                 "port not open; tried again until it is");
             self.say_closed(trouble, reports).await;
         }
@@ -96,8 +104,11 @@ impl Presence {
     }
 
     async fn say_open(&mut self, reports: &Reports) {
-        log::info!(radio = self.radio.name.as_str(), device:% = self.path.display(), baud = self.radio.kind.line().baud;
-            "port open");
+        let (radio, device) = (self.name.as_str(), self.path.display());
+        match self.baud {
+            Some(baud) => log::info!(radio = radio, device:% = device, baud = baud; "port open"),
+            None => log::info!(radio = radio, device:% = device; "device found"),
+        }
         (self.said_open, self.trouble) = (true, String::new());
         self.stats.online.store(true, Ordering::Relaxed);
         reports.state(Some(&self.path), "open").await;

@@ -1,16 +1,17 @@
 //! The messages that a radio makes: frames on `up`, results on `ack`, the port on `state`.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine;
 use bytes::Bytes;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::downlink::Down;
 use crate::config::{Envelope, Framing, SerialRadio};
 use crate::message::{Message, Origin, Properties, RadioMeta, Received, Topic};
 use crate::pipeline::{Door, DropReason, Pipeline};
+use crate::radio::navigation::{Heard as Navigated, Navigation};
 use crate::radio::{RadioStats, Refused, Topics};
 
 /// A frame and what is known of it.
@@ -36,6 +37,8 @@ pub(in crate::radio) struct Reports {
     topics: Topics,
     pipeline: Arc<Pipeline>,
     stats: Arc<RadioStats>,
+    /// Of sentences of NMEA 0183, which may say where the gateway is.
+    navigation: Option<Mutex<Navigation>>,
 }
 
 impl Reports {
@@ -46,14 +49,23 @@ impl Reports {
         stats: Arc<RadioStats>,
     ) -> Self {
         Self {
-            name: radio.name.as_str().into(),
-            framing: framing_name(&radio.framing),
             baud: radio.kind.line().baud,
             envelope: radio.envelope,
-            topics,
-            pipeline,
-            stats,
+            navigation: (radio.framing == Framing::Nmea).then(Mutex::default),
+            ..Self::without_port(&radio.name, framing_name(&radio.framing), topics, pipeline, stats)
         }
+    }
+
+    /// Of a device that others have the port of; `by` is who.
+    pub(in crate::radio) fn without_port(
+        name: &str,
+        by: &'static str,
+        topics: Topics,
+        pipeline: Arc<Pipeline>,
+        stats: Arc<RadioStats>,
+    ) -> Self {
+        let (name, envelope) = (name.into(), Envelope::Json);
+        Self { name, framing: by, baud: 0, envelope, topics, pipeline, stats, navigation: None }
     }
 
     /// The time now.
@@ -61,8 +73,32 @@ impl Reports {
         self.pipeline.clock().now()
     }
 
+    /// What belongs into a record of something that was measured at this time.
+    pub(in crate::radio) fn here_and_now(&self, at: &Received) -> Map<String, Value> {
+        self.pipeline.here_and_now(at)
+    }
+
+    /// Looks into a sentence for where the gateway is, if this radio is to say that.
+    fn navigate(&self, frame: &Frame) {
+        let place = self.pipeline.place();
+        let Some(navigation) = self.navigation.as_ref().filter(|_| place.is_from(&self.name)) else { return };
+        let mut navigation = navigation.lock().unwrap_or_else(PoisonError::into_inner);
+        let (time, position) = match navigation.sentence(&frame.payload, frame.received.monotonic) {
+            None => return,
+            Some(Navigated::Position(position)) => (None, Some(position)),
+            Some(Navigated::Time(time, position)) => (Some(time), position),
+        };
+        if let Some(time) = time {
+            place.note_time(time, &frame.received);
+        }
+        if let Some(position) = position {
+            place.note(position);
+        }
+    }
+
     /// Publishes a frame that came in.
     pub(in crate::radio) async fn up(&self, frame: Frame) {
+        self.navigate(&frame);
         RadioStats::add(&self.stats.frames_received, 1);
         let meta = Arc::new(RadioMeta { framing: self.framing.into(), baud: self.baud, poll: frame.poll });
         let origin = Origin::Radio(Arc::clone(&self.name));
@@ -108,7 +144,7 @@ impl Reports {
         self.ack(&body, down.correlation.clone()).await;
     }
 
-    async fn ack(&self, body: &serde_json::Value, correlation: Option<Bytes>) {
+    async fn ack(&self, body: &Value, correlation: Option<Bytes>) {
         let mut message = self.own(&self.topics.ack, body);
         message.properties = correlated(correlation);
         self.send(message).await;
@@ -126,7 +162,7 @@ impl Reports {
         self.send(message).await;
     }
 
-    fn own(&self, topic: &Topic, body: &serde_json::Value) -> Message {
+    fn own(&self, topic: &Topic, body: &Value) -> Message {
         self.pipeline.message(self.now(), Origin::Gateway, topic.clone(), body.to_string())
     }
 
@@ -144,10 +180,10 @@ fn correlated(correlation: Option<Bytes>) -> Option<Arc<Properties>> {
 }
 
 /// What is known of how a frame was heard, by name.
-type Heard = Vec<(&'static str, serde_json::Value)>;
+type Heard = Vec<(&'static str, Value)>;
 
 fn properties(correlation: Option<Bytes>, heard: Heard) -> Option<Arc<Properties>> {
-    let text = |value: serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let text = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let user = heard.into_iter().map(|(name, value)| (name.to_owned(), text(value))).collect();
     let properties = Properties { correlation, user, ..Properties::default() };
     (!properties.is_empty()).then(|| Arc::new(properties))

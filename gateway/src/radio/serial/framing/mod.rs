@@ -33,6 +33,7 @@ use bytes::{Bytes, BytesMut};
 use crate::config::Framing;
 
 pub use error::{EncodeError, Reject};
+pub(in crate::radio) use nmea::checksum_is_right as sentence_is_right;
 
 /// What a decoder found.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -81,7 +81,8 @@ fn checksum(sentence: &[u8]) -> u8 {
     sentence.iter().skip(1).fold(0, |sum, byte| sum ^ byte)
 }
 
-fn checksum_is_right(sentence: &[u8]) -> bool {
+/// Whether a sentence, from its first byte to the two digits, has the checksum that they say.
+pub(in crate::radio) fn checksum_is_right(sentence: &[u8]) -> bool {
     let (body, trailer) = sentence.split_at(sentence.len().saturating_sub(TRAILER));
     trailer.eq_ignore_ascii_case(format!("*{:02X}", checksum(body)).as_bytes())
 }

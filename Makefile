@@ -87,20 +87,23 @@ bundle: ## a signed update of ROOT=a root file system, in target/bundle; ARCH=, 
 	version=$$(sed -n '/^\[workspace.package\]/,/^$$/s/^version = "\(.*\)"$$/\1/p' Cargo.toml); \
 	set -x; bash image/rauc/bundle.sh "$(ROOT)" $$version $(ARCH) "$(CERT)" "$(KEY)" target/bundle/stile-$$version-$(ARCH).raucb
 
-# Not a part of `test`: it wants a release build (minutes), root, and a Debian of 250 MB to install in.
+# Not a part of `test`: it wants a release build (minutes), root, and a Debian of 250 MB to install in. Packages of other
+# versions may lie in target/deb: those of this one are named.
 SUITE ?= bookworm
+DEB_VERSION ?= $(shell sed -n '/^\[workspace.package\]/,/^$$/s/^version = "\(.*\)"$$/\1/p' Cargo.toml)-1
+export DEB_VERSION
+package = target/deb/stile_$(DEB_VERSION)_$(1).deb
 .PHONY: test-deb
 test-deb: deb ## install, upgrade, remove and purge the package in a Debian of its own; SUITE=bookworm or trixie
 	@bash tests/setup.sh test-deb
 	$(call step,lintian)
-	lintian --fail-on error,warning --info target/deb/stile_*-1_$(ARCH).deb
+	lintian --fail-on error,warning --info $(call package,$(ARCH))
 	$(call step,a newer package)
-	DEB_VERSION=$$(dpkg-deb -f target/deb/stile_*-1_amd64.deb Version)+newer bash image/deb/build.sh amd64 \
-		$(or $(BINARY),target/release/stile) target/deb/newer
+	DEB_VERSION=$(DEB_VERSION)+newer bash image/deb/build.sh amd64 $(or $(BINARY),target/release/stile) target/deb/newer
 	$(call step,in a Debian $(SUITE))
-	SUITE=$(SUITE) bash image/deb/test.sh target/deb/stile_*-1_amd64.deb target/deb/newer/stile_*_amd64.deb
+	SUITE=$(SUITE) bash image/deb/test.sh $(call package,amd64) target/deb/newer/stile_$(DEB_VERSION)+newer_amd64.deb
 	$(call step,under a systemd of its own)
-	SUITE=$(SUITE) bash image/deb/boot.sh target/deb/stile_*-1_amd64.deb
+	SUITE=$(SUITE) bash image/deb/boot.sh $(call package,amd64)
 
 # One commit, program and list of packages give one image, byte for byte. MIRROR=http://... takes another mirror than the pinned
 # snapshot, and says which packages differ from image/lock. DEB= names a package that is there already.

@@ -29,6 +29,12 @@ MARKS = {
     "Unicode-3.0": "UNICODE LICENSE V3",
     "Apache-2.0 WITH LLVM-exception": "LLVM Exceptions to the Apache 2.0 License",
 }
+# The whole Apache licence within a file of several, with its appendix where that is there.
+APACHE = re.compile(
+    r"^[ \t]*Apache License\s+Version 2\.0, January 2004\b.*?END OF TERMS AND CONDITIONS[ \t]*$"
+    r"(?:\s*APPENDIX: How to apply the Apache License.*?limitations under the License\.)?",
+    re.MULTILINE | re.DOTALL,
+)
 COPYRIGHT = re.compile(r"^\W*(copyright\b.*\d{4}.*|copyright \(c\) (?!.*\bnotice\b).+|©.+)$", re.IGNORECASE)
 TEMPLATE = re.compile(r"\[yyyy\]|\{yyyy\}|<year>", re.IGNORECASE)
 FILES = re.compile(r"^(licen[cs]e|copying|copyright|notice|unlicense)", re.IGNORECASE)
@@ -91,6 +97,7 @@ def body(name, found):
     text = min(fitting, key=len)
     if name.endswith(EXCEPTION):
         text = f"Apache-2.0, which is in {WHERE}/Apache-2.0, with these exceptions:\n\n" + text[text.index(MARKS[name]) :]
+    text = APACHE.sub(f"The Apache License, Version 2.0, as it stands in {WHERE}/Apache-2.0.", text)
     return "\n".join(line.rstrip() for line in text.strip().splitlines() if not COPYRIGHT.match(line.strip()))
 
 

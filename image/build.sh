@@ -179,6 +179,11 @@ boot_arm64() {
     tar -xf "$out/root.tar" -C "$out" --strip-components=3 --one-top-level=boot ./boot/dtb
     within sh -c 'cp /usr/lib/raspi-firmware/bootcode.bin /usr/lib/raspi-firmware/start*.elf /usr/lib/raspi-firmware/fixup*.dat boot/
         cp /usr/lib/u-boot/rpi_arm64/u-boot.bin boot/u-boot.bin'
+    # What dtparam= stands for, in each tree that has the names; the others stay as they are, and it is said.
+    cp image/boot/hats.dts "$out/hats.dts"
+    within sh -c 'dtc -q -@ -o hats.dtbo hats.dts && cd boot && for tree in *.dtb; do
+        if fdtoverlay -i $tree -o ../new.dtb ../hats.dtbo 2>/dev/null; then cat ../new.dtb >$tree; else echo "image: $tree takes no dtparam="; fi
+    done'
     cp image/boot/config.txt "$boot/config.txt"
     echo '# A line such as dtparam=spi=on, for a LoRa HAT.' >"$boot/hat.txt"
     sed "s/@SIGNATURE@/$SIGNATURE/g" image/boot/boot.cmd >"$out/boot.cmd"

@@ -28,6 +28,8 @@ machine_make() {
     truncate -s 4G "$machine/disk.img"
     ssh-keygen -q -t ed25519 -N '' -C test -f "$machine/key"
     read -r SSH MQTT PAGE RADIO < <(free_ports 4)
+    # What mosquitto_sub and mosquitto_pub need to reach its broker.
+    client=(-h 127.0.0.1 -p "$MQTT" -V 5 -u test -P 'of this test alone')
     readonly SSH MQTT PAGE RADIO RADIO_DEVICE
     give "$machine/key.pub" authorized_keys
 }
@@ -114,6 +116,3 @@ until_true() {
 }
 
 page_answers() { curl --silent --insecure --fail --max-time 10 "https://127.0.0.1:$PAGE/healthz"; }
-# subscriber OPTIONS... and publisher OPTIONS...: clients of the machine's broker.
-subscriber() { mosquitto_sub -h 127.0.0.1 -p "$MQTT" -V 5 -u test -P 'of this test alone' "$@"; }
-publisher() { mosquitto_pub -h 127.0.0.1 -p "$MQTT" -V 5 -u test -P 'of this test alone' "$@"; }

@@ -61,11 +61,12 @@ started() {
     local state
     state=$(until_true 120 in_machine "systemctl is-system-running | grep -v starting"; in_machine systemctl is-system-running || true)
     [ "$state" = running ] || fail "the system is $state: $(in_machine systemctl --failed --plain --no-legend)"
+    until_true 300 in_machine test -s /boot/firmware/slots.txt || fail "the boot part is not mounted"
     say "a machine by itself: $(in_machine cat /etc/machine-id), $(in_machine df -h --output=size /data | tail -n 1) of data"
 }
 
 frame_comes_out() {
-    subscriber -t serial/uart/up -C 1 -W 60 >"$work/frame" &
+    mosquitto_sub "${client[@]}" -t serial/uart/up -C 1 -W 60 >"$work/frame" &
     local listening=$!
     # A frame that comes before its listener is nobody's: so it comes again.
     for _ in {1..30}; do
@@ -78,11 +79,12 @@ frame_comes_out() {
     say "a frame of the UART comes out of the broker"
 }
 
-# What listens beyond loopback, and what the firewall lets in, are what docs/flash-the-image.md lists.
+# What listens beyond loopback, and what the firewall lets in, are what docs/flash-the-image.md lists. (Whoever asks DHCP has a port
+# for the answers, 68 and 546.)
 ports_are_documented() {
     local documented listening open
     documented=$(sed -n 's/^| `\([0-9][0-9]*\/[a-z]*\)`.*/\1/p' docs/flash-the-image.md | sort)
-    listening=$(in_machine ss -Hltun | awk '$5 !~ /^(127\.|\[::1\])/ { n = split($5, at, ":"); print at[n] "/" $1 }' | sort -u)
+    listening=$(in_machine ss -Hltun | awk '$5 !~ /^(127\.|\[::1\])|:(68|546)$/ { n = split($5, at, ":"); print at[n] "/" $1 }' | sort -u)
     open=$(in_machine nft --json list ruleset | python3 -c '
 import json, sys
 for entry in json.load(sys.stdin)["nftables"]:
@@ -97,15 +99,17 @@ for entry in json.load(sys.stdin)["nftables"]:
 
 # Each message that was acknowledged before the cut is there after it, for a client that was away.
 power_cut() {
-    subscriber -c -i keeper -x 86400 -q 1 -t power -E || fail "no session for the messages"
-    seq 1 1000000 | publisher -i writer -q 1 -t power -l -d >"$work/sent" 2>&1 &
+    mosquitto_sub "${client[@]}" -c -i keeper -x 86400 -q 1 -t power -E || fail "no session for the messages"
+    # Without a function in between: it is the client itself that has to be ended, which else tries for ever to come back.
+    mosquitto_pub "${client[@]}" -i writer -q 1 -t power -l -d < <(seq 1 1000000) >"$work/sent" 2>&1 &
     local writing=$!
     until_true 60 grep -q 'PUBACK (Mid: 300,' "$work/sent" || fail "too little was acknowledged: $(tail -n 3 "$work/sent")"
     machine_cut
+    kill "$writing"
     wait "$writing" 2>/dev/null || true
     sed -n 's/.*received PUBACK (Mid: \([0-9]*\),.*/\1/p' "$work/sent" | sort -n >"$work/acknowledged"
     start
-    { subscriber -c -i keeper -x 86400 -q 1 -t power -W 20 || true; } | sort -n >"$work/came"
+    { mosquitto_sub "${client[@]}" -c -i keeper -x 86400 -q 1 -t power -W 20 || true; } | sort -n >"$work/came"
     local lost
     lost=$(comm -23 <(sort "$work/acknowledged") <(sort "$work/came") | wc -l)
     [ "$lost" -eq 0 ] || fail "$lost of $(wc -l <"$work/acknowledged") acknowledged messages are lost"

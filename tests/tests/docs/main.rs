@@ -60,6 +60,7 @@ pages! {
     updating_an_appliance_works: "docs/update.md",
     provisioning_works: "docs/provision.md",
     installing_the_package_works: "docs/install-the-package.md",
+    flashing_the_image_works: "docs/flash-the-image.md",
     messages_and_topics_work: "docs/messages-and-topics.md",
     writing_a_filter_works: "docs/write-a-filter.md",
     testing_a_filter_works: "docs/test-a-filter.md",

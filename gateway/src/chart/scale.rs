@@ -175,8 +175,13 @@ impl Scale {
         (0..=self.parts).map(move |part| scale.low + f64::from(part) * scale.step)
     }
 
+    /// What stands at a tick. Units that are written out stand at the uppermost alone: there is not much room.
     pub(super) fn word(&self, tick: f64) -> String {
-        self.unit.write(tick, self.step)
+        let uppermost = tick > self.low + (f64::from(self.parts) - 0.5) * self.step;
+        match self.unit {
+            Unit::Celsius | Unit::Dbm | Unit::Decibel if !uppermost => digits(tick, self.step),
+            unit => unit.write(tick, self.step),
+        }
     }
 
     /// Where a value stands, from the top.

@@ -116,9 +116,9 @@ fn ticks_are_round_and_cover_all_values() {
     assert_eq!(ticks(Unit::Count, &[1.0]), "0 1");
     assert_eq!(ticks(Unit::Bytes, &[11_000_000.0]), "0 B 4 MiB 8 MiB 12 MiB");
     assert_eq!(ticks(Unit::Seconds, &[500.0]), "0 s 120 s 4 min 6 min 8 min 10 min".replace("120 s", "2 min"));
-    assert_eq!(ticks(Unit::Dbm, &[-112.0, -71.0]), "-120 dBm -110 dBm -100 dBm -90 dBm -80 dBm -70 dBm");
-    assert_eq!(ticks(Unit::Celsius, &[48.3, 48.3]), "47 °C 47.5 °C 48 °C 48.5 °C 49 °C 49.5 °C");
-    assert_eq!(ticks(Unit::Decibel, &[]), "0 dB 0.2 dB 0.4 dB 0.6 dB 0.8 dB 1 dB");
+    assert_eq!(ticks(Unit::Dbm, &[-112.0, -71.0]), "-120 -110 -100 -90 -80 -70 dBm");
+    assert_eq!(ticks(Unit::Celsius, &[48.3, 48.3]), "47 47.5 48 48.5 49 49.5 °C");
+    assert_eq!(ticks(Unit::Decibel, &[]), "0 0.2 0.4 0.6 0.8 1 dB");
 }
 
 #[test]

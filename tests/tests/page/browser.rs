@@ -284,6 +284,11 @@ pub(super) fn fits_everybody(browser: &Browser, name: &str) {
                 browser.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth");
             browser.picture(&picture(&format!("{name}-{theme}-{width}")));
             assert_eq!(beyond, 0, "{name} is wider than {width}");
+            let cut = browser.run(
+                "return [...document.querySelectorAll('.chart text')].filter((word) => word.getBBox().x < 0)\
+                 .map((word) => word.textContent)",
+            );
+            assert_eq!(cut, serde_json::json!([]), "{name} at {width}: begins left of its chart");
         }
         for width in [360, 1440] {
             browser.resize(width, 900);

@@ -2,10 +2,15 @@
 //!
 //! Owns how that is done, and to whom the file then belongs. Never knows what it is for.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown, lchown};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How long a lock that another holds is waited for, and between two tries.
+const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// Puts `bytes` in the place of the file at `path`, with this mode. Made by root, it belongs to whoever `model` belongs to:
 /// it is for the gateway to read. Made by another, it has the group of `model` where that user is in it.
@@ -45,24 +50,45 @@ pub(crate) fn write_after(
     sync_folder(path)
 }
 
+/// Has whoever changes something in the folder at the same time wait, for as long as what is given is held; the system lets it go
+/// with a process that dies. It is the folder itself: whoever owns it could make a file for this a link to any file of root's.
+///
+/// # Errors
+/// What the system says; [`WouldBlock`](io::ErrorKind::WouldBlock) where another has held it for five seconds.
+pub(crate) fn lock(folder: &Path) -> io::Result<File> {
+    let lock = File::open(folder)?;
+    let deadline = Instant::now() + LOCK_PATIENCE;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(lock),
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => std::thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::WouldBlock) => {
+                let why = "another program has locked it; try again";
+                return Err(io::Error::new(io::ErrorKind::WouldBlock, why));
+            }
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
+}
+
 /// Changes a text file of its owner's alone: `change` reads it and gives the new text. Whoever changes a file of the same
-/// folder at the same time waits.
+/// folder at the same time waits, but not for ever.
 ///
 /// # Errors
 /// What `change` says, or why it can't be written. Then it is what it was.
 pub(crate) fn change(path: &Path, change: impl FnOnce() -> Result<String, String>) -> Result<(), String> {
-    let explain = |error: io::Error| {
-        let remedy = "run it as root, or as the gateway's own user: sudo -u stile stile ...";
-        format!("{}: {error}; {remedy}", path.display())
+    let explain = |path: &Path, error: io::Error| match error.kind() {
+        io::ErrorKind::WouldBlock => format!("{}: {error}", path.display()),
+        _ => format!(
+            "{}: {error}; run it as root, or as the gateway's own user: sudo -u stile stile ...",
+            path.display()
+        ),
     };
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // The folder itself: whoever owns it could make a file for this a link to any file of root's.
-    let lock = File::open(folder).map_err(explain)?;
-    // Held until it is dropped; the system lets it go with a process that dies.
-    lock.lock().map_err(explain)?;
+    let _held = lock(folder).map_err(|error| explain(folder, error))?;
     let text = change()?;
     // The gateway's user may change it too.
-    write(path, text.as_bytes(), 0o600, folder).map_err(explain)
+    write(path, text.as_bytes(), 0o600, folder).map_err(|error| explain(path, error))
 }
 
 /// Makes a folder where there is none, with the rights and for the owner of `model`; without one, for this user.
@@ -121,6 +147,23 @@ fn give(file: &File, model: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lock_that_another_holds_is_waited_for_but_not_for_ever() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.toml");
+        let held = lock(dir.path()).unwrap();
+        let (began, changed) = (Instant::now(), change(&path, || Ok("one".to_owned())));
+        assert!(changed.unwrap_err().ends_with("another program has locked it; try again"));
+        assert!(began.elapsed() >= LOCK_PATIENCE && !path.exists());
+        let waits = std::thread::spawn({
+            let path = path.clone();
+            move || change(&path, || Ok("two".to_owned()))
+        });
+        std::thread::sleep(10 * LOCK_PAUSE);
+        drop(held);
+        assert_eq!((waits.join().unwrap(), fs::read_to_string(&path).unwrap().as_str()), (Ok(()), "two"));
+    }
 
     #[test]
     fn a_file_gets_its_mode_whatever_was_left_behind_and_a_link_leads_nowhere() {

@@ -21,9 +21,9 @@ mod tests;
 mod trial;
 
 use std::collections::BTreeMap;
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use rustix::fs::{Access, access};
 
@@ -33,16 +33,12 @@ pub use self::entry::{Edit, Entry, State};
 use self::place::Place;
 use self::trial::Trial;
 use crate::config::{self, Change, Loaded, Problem, Problems, Settings, Texts};
+use crate::whole_file;
 
 /// How long a change is on trial where nobody says otherwise.
 pub const CONFIRM_WITHIN: Duration = Duration::from_secs(90);
 /// The shortest and the longest trial.
 pub const TRIAL: std::ops::RangeInclusive<Duration> = Duration::from_secs(5)..=Duration::from_secs(3600);
-
-/// How long others may hold the lock; ours need milliseconds.
-const LOCK_PATIENCE: Duration = Duration::from_secs(5);
-/// Between two looks at it.
-const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// What all texts of a change may weigh together, old and new.
 const CHANGE_MAX_BYTES: usize = 4 << 20;
@@ -338,20 +334,8 @@ impl Changes {
 
     /// Whoever changes the settings at the same time waits, for as long as it is held, but not for ever.
     fn lock(&self) -> Result<File, String> {
-        // The folder itself, as for users: nothing that anybody could have put there in its place.
         let folder = self.book.beside();
-        let lock = File::open(folder).map_err(|error| place::explain(folder, &error))?;
-        let deadline = Instant::now() + LOCK_PATIENCE;
-        loop {
-            match lock.try_lock() {
-                Ok(()) => return Ok(lock),
-                Err(TryLockError::WouldBlock) if Instant::now() < deadline => std::thread::sleep(LOCK_PAUSE),
-                Err(TryLockError::WouldBlock) => {
-                    return Err(format!("{}: another program has locked it; try again", folder.display()));
-                }
-                Err(TryLockError::Error(error)) => return Err(place::explain(folder, &error)),
-            }
-        }
+        whole_file::lock(folder).map_err(|error| place::explain(folder, &error))
     }
 }
 

@@ -62,15 +62,13 @@ impl Site {
         self.data_dir.join("plugins").join(format!("{name}.previous.wasm"))
     }
 
-    /// Whoever changes plugins at the same time waits, for as long as the file is held.
+    /// Whoever changes plugins at the same time waits, for as long as the file is held, but not for ever.
     ///
     /// # Errors
-    /// In words, when the data folder can't be opened.
+    /// In words, when the data folder can't be opened or another holds it for too long.
     pub fn lock(&self) -> Result<File, String> {
         make_folder(&self.data_dir, None).map_err(|error| explain(&self.data_dir, &error))?;
-        // The folder itself, as for users: nothing that anybody could have put there in its place.
-        let lock = File::open(&self.data_dir).and_then(|folder| folder.lock().map(|()| folder));
-        lock.map_err(|error| explain(&self.data_dir, &error))
+        whole_file::lock(&self.data_dir).map_err(|error| explain(&self.data_dir, &error))
     }
 
     /// Puts a component in its place, and the one that was there beside it. Says whether one was. At no moment of it a power

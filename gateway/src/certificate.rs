@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::tls::{self, Chain, make};
+use crate::whole_file;
 
 /// The files of one folder.
 #[derive(Debug)]
@@ -49,6 +50,7 @@ impl Files {
     pub(crate) fn make(&self, names: &[String]) -> Result<Vec<String>, String> {
         let year = year();
         fs::create_dir_all(&self.folder).map_err(|error| explain(&self.folder, &error))?;
+        let _held = self.lock()?;
         let authority = if self.authority.exists() || self.authority_key.exists() {
             self.read_authority()?
         } else {
@@ -68,12 +70,18 @@ impl Files {
     /// Makes another certificate for the key that is there, with the names of the one that is there and the machine's of
     /// now. One file is replaced, so that certificate and key fit together whenever the power fails.
     pub(crate) fn renew(&self) -> Result<Vec<String>, String> {
+        let _held = self.lock()?;
         let key = fs::read_to_string(&self.key).map_err(|error| explain(&self.key, &error))?;
         // By some that were given to it clients may know the gateway.
         let names = each_once([self.read()?.names(), names(&[])].concat());
         let made = make::renewed(&self.read_authority()?, &key, &names, year())?;
         write(&self.certificate, &made, 0o644)?;
         Ok(names)
+    }
+
+    /// Else one who makes a key and one who renews the certificate of the key before would leave two that do not fit.
+    fn lock(&self) -> Result<fs::File, String> {
+        whole_file::lock(&self.folder).map_err(|error| explain(&self.folder, &error))
     }
 
     fn read_authority(&self) -> Result<make::Pair, String> {
@@ -83,7 +91,10 @@ impl Files {
 }
 
 fn explain(path: &Path, error: &io::Error) -> String {
-    format!("{}: {error}; see that the gateway may write there", path.display())
+    match error.kind() {
+        io::ErrorKind::WouldBlock => format!("{}: {error}", path.display()),
+        _ => format!("{}: {error}; see that the gateway may write there", path.display()),
+    }
 }
 
 /// Writes a file whole or not at all, for the owner of its folder.
@@ -187,6 +198,21 @@ mod tests {
         assert!(names(&[]).iter().all(|name| renewed.contains(name)), "{renewed:?}");
         assert_eq!((files.read().unwrap().names(), fs::read(&files.key).unwrap()), (renewed.clone(), key));
         assert_eq!(files.renew().unwrap(), renewed, "each stands once");
+    }
+
+    #[test]
+    fn a_key_that_is_made_anew_while_a_certificate_is_renewed_fits_it_in_the_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = Files::of(dir.path());
+        files.make(&[]).unwrap();
+        for _ in 0..20 {
+            std::thread::scope(|scope| {
+                scope.spawn(|| files.make(&[]).unwrap());
+                scope.spawn(|| files.renew().unwrap());
+            });
+            let key = tls::Key::read(&fs::read(&files.key).unwrap()).unwrap();
+            tls::Server::new(files.read().unwrap(), key, None).unwrap();
+        }
     }
 
     #[test]

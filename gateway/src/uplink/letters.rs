@@ -5,6 +5,7 @@
 //! as the sharing policy had made it, so that sending it again shares nothing else; when the policy changes, all of it goes.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -74,11 +75,15 @@ impl Letter {
 
 /// Those of one uplink, the oldest first.
 #[derive(Debug, Default)]
-pub(super) struct Letters(Mutex<VecDeque<Letter>>);
+pub(super) struct Letters {
+    kept: Mutex<VecDeque<Letter>>,
+    /// How often all were forgotten. Changes and is looked at while they are locked.
+    forgotten: AtomicU64,
+}
 
 impl Letters {
     fn lock(&self) -> MutexGuard<'_, VecDeque<Letter>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn keep(&self, message: &Message, misfit: &Misfit) {
@@ -86,7 +91,18 @@ impl Letters {
     }
 
     fn put(&self, letter: Letter) {
+        Self::put_into(&mut self.lock(), letter);
+    }
+
+    /// Puts one back that was taken. Not where all were forgotten meanwhile: it would outlast what it was made by.
+    fn put_back(&self, letter: Letter, forgotten: u64) {
         let mut letters = self.lock();
+        if self.forgotten.load(Ordering::Relaxed) == forgotten {
+            Self::put_into(&mut letters, letter);
+        }
+    }
+
+    fn put_into(letters: &mut VecDeque<Letter>, letter: Letter) {
         letters.retain(|other| other.id != letter.id);
         letters.push_back(letter);
         let mut bytes: usize = letters.iter().map(Letter::weight).sum();
@@ -96,15 +112,18 @@ impl Letters {
         }
     }
 
-    fn take(&self, id: &str) -> Option<Letter> {
+    /// One, and how often all were forgotten before.
+    fn take(&self, id: &str) -> Option<(Letter, u64)> {
         let mut letters = self.lock();
         let at = letters.iter().position(|letter| letter.id == id)?;
-        letters.remove(at)
+        Some((letters.remove(at)?, self.forgotten.load(Ordering::Relaxed)))
     }
 
     /// What may leave has changed, and these were made by what held before.
     pub(super) fn forget(&self) {
-        self.lock().clear();
+        let mut letters = self.lock();
+        letters.clear();
+        self.forgotten.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -146,7 +165,7 @@ impl Uplinks {
         let tap = unit.kept.get().map(|kept| Arc::clone(&kept.tap)).ok_or(NotSent::Unknown)?;
         let letters = tap.dead().letters();
         // Taken first, so that two who ask at once send it once.
-        let letter = letters.take(id).ok_or(NotSent::Unknown)?;
+        let (letter, forgotten) = letters.take(id).ok_or(NotSent::Unknown)?;
         let told = Arc::<Notify>::default();
         let (receipt, awaited) = Receipt::new(Arc::clone(&told), None);
         let again = match (&letter.record, letter.message()) {
@@ -154,12 +173,12 @@ impl Uplinks {
             _ => Err("it was too large to be kept".to_owned()),
         };
         if let Err(why) = again {
-            letters.put(letter);
+            letters.put_back(letter, forgotten);
             return Err(NotSent::Refused(why));
         }
         on_disk(&awaited, &told).await;
         if awaited.promise() == Promise::Lost {
-            letters.put(letter);
+            letters.put_back(letter, forgotten);
             return Err(NotSent::Refused("it could not be written to the queue".to_owned()));
         }
         Ok(())
@@ -174,6 +193,24 @@ mod tests {
     fn message(ids: &MessageIds, size: usize) -> Message {
         let topic = Topic::new("a/b").unwrap();
         Message::new(ids.next(), Clock::default().now(), Origin::Gateway, topic, vec![7; size])
+    }
+
+    #[test]
+    fn one_that_is_put_back_after_all_were_forgotten_stays_gone() {
+        let (letters, ids) = (Letters::default(), MessageIds::new(1));
+        let misfit = Misfit::new(Dead::Refused, "no");
+        let ids = [ids.next(), ids.next()];
+        for id in ids {
+            let received = Clock::default().now();
+            letters.keep(&Message::new(id, received, Origin::Gateway, Topic::new("a/b").unwrap(), "x"), &misfit);
+        }
+        let (first, forgotten) = letters.take(&ids[0].to_string()).unwrap();
+        letters.put_back(first, forgotten);
+        assert_eq!(letters.lock().len(), 2);
+        let (second, forgotten) = letters.take(&ids[1].to_string()).unwrap();
+        letters.forget();
+        letters.put_back(second, forgotten);
+        assert!(letters.lock().is_empty());
     }
 
     #[test]
@@ -210,7 +247,7 @@ mod tests {
         letters.keep(&message, &Misfit::new(Dead::Refused, "no"));
         letters.keep(&message, &Misfit::new(Dead::TooLarge, "now this"));
         assert_eq!(letters.lock().len(), 1);
-        let letter = letters.take(&message.id.to_string()).unwrap();
+        let (letter, _) = letters.take(&message.id.to_string()).unwrap();
         assert_eq!((letter.why, letter.message().unwrap().payload), (Dead::TooLarge, message.payload));
         assert!(letters.take(&letter.id).is_none());
     }

@@ -119,7 +119,7 @@ fn a_secret_goes_where_it_is_to_be_forgotten_and_need_not_be_there() {
     let both = Schema::filled(&fields, &settings, MASK, |_| Some("new"), |name| name == "/key");
     assert_eq!(both.unwrap_err()[0].name, "/key");
     let unset = schema.form(&json!({ "token": "hidden" }), MASK);
-    assert!(!unset.iter().any(super::Field::can_be_forgotten), "{unset:?}");
+    assert!(!unset.iter().any(Field::can_be_forgotten), "{unset:?}");
 }
 
 #[test]

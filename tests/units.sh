@@ -29,8 +29,8 @@ wrong() {
 
 # `verify` wants each program to be there, and ours is not installed: a copy of the unit names /bin/true in its place.
 mkdir "$copies/units"
-for unit in systemd/*.service; do sed 's|/usr/bin/stile|/bin/true|' "$unit" >"$copies/units/${unit##*/}"; done
-for unit in "$copies"/units/*.service; do
+for unit in systemd/*.service systemd/*.path; do sed 's|/usr/bin/stile|/bin/true|' "$unit" >"$copies/units/${unit##*/}"; done
+for unit in "$copies"/units/*; do
     name=${unit##*/}
     # An unknown key is a warning to systemd, which then exits with 0; here it is an error. What it says about the
     # machine's own units is not ours to judge.
@@ -38,6 +38,11 @@ for unit in "$copies"/units/*.service; do
         verified=yes || verified=no
     if [ "$verified" = no ] || grep -qF "$name" <<<"$said"; then
         wrong "systemd/$name does not verify:"$'\n'"$said"
+        continue
+    fi
+    # Others than services run nothing that could be confined.
+    if [ "${name##*.}" != service ]; then
+        printf 'units: %s: verified.\n' "$name"
         continue
     fi
     if ! said=$(systemd-analyze security --offline=true --no-pager --threshold="$EXPOSURE" "$unit" 2>&1); then

@@ -147,6 +147,8 @@ fn start_housekeeping(supervisor: &Supervisor, sources: &Arc<Sources>) {
     });
     let sampled = Arc::clone(sources);
     supervisor.start("history", Rank::Admin, move |stop| admin::keep_history(Arc::clone(&sampled), stop));
+    let updated = Arc::clone(sources);
+    supervisor.start("updates", Rank::Admin, move |stop| admin::see_updates_through(Arc::clone(&updated), stop));
     supervisor.start("memory", Rank::Core, |stop| async move {
         memory::tend(stop).await;
         Ok(())
@@ -243,6 +245,7 @@ impl Gateway {
             host: Host::new(data_folder),
             logs,
             system: admin::System::new(data_folder, systemd::started_this()),
+            updates: admin::Updates::new(systemd::runtime_folder()),
             reload,
             page,
             changes: OnceLock::new(),

@@ -1,5 +1,6 @@
 //! The init system's side: readiness, watchdog, the journal. All of it does nothing where there is no systemd.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use sd_notify::NotifyState;
@@ -15,6 +16,11 @@ pub fn journal_is_there() -> bool {
 pub fn started_this() -> bool {
     let process = std::env::var("SYSTEMD_EXEC_PID").ok().and_then(|text| text.parse().ok());
     process == Some(std::process::id())
+}
+
+/// The folder below /run that systemd has made for this service (`RuntimeDirectory=`).
+pub fn runtime_folder() -> Option<PathBuf> {
+    std::env::var_os("RUNTIME_DIRECTORY").map(PathBuf::from)
 }
 
 /// A logger that speaks the journal's own protocol.

@@ -303,14 +303,19 @@ fn write_settings(path: &Path, format: &str) {
     std::fs::write(path.join("system.conf"), settings.join("\n")).unwrap();
 }
 
-/// A system bus that lets everybody do everything; what an image's lets whom do is in its policy.
+/// A system bus as Debian's RAUC has it, which lets everybody do everything, with the image's policy behind that. `nobody` stands
+/// for the gateway's user, who may not be here.
 fn start_bus(path: &Path) -> Child {
+    let policy = std::fs::read_to_string(root().join("image/rauc/dbus.conf")).unwrap();
+    std::fs::write(path.join("policy.conf"), policy.replace("user=\"stile\"", "user=\"nobody\"")).unwrap();
     let settings = format!(
         "<!DOCTYPE busconfig PUBLIC \"-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN\" \
          \"http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd\">\n<busconfig><type>system</type>\
          <listen>unix:path={}</listen><auth>EXTERNAL</auth><policy context=\"default\"><allow user=\"*\"/><allow own=\"*\"/>\
-         <allow send_destination=\"*\" eavesdrop=\"true\"/><allow receive_sender=\"*\"/></policy></busconfig>\n",
-        path.join("bus").display()
+         <allow send_destination=\"*\" eavesdrop=\"true\"/><allow receive_sender=\"*\"/></policy>\
+         <include>{}</include></busconfig>\n",
+        path.join("bus").display(),
+        path.join("policy.conf").display()
     );
     std::fs::write(path.join("bus.conf"), settings).unwrap();
     let mut bus = Command::new("dbus-daemon");

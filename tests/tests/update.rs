@@ -146,6 +146,40 @@ fn while_one_is_installed_another_is_refused_and_the_first_goes_on() {
 }
 
 #[test]
+fn the_gateways_user_may_look_and_install_and_others_nothing() {
+    let Some(appliance) = or_skip(NEEDS, Appliance::new()) else { return };
+    // Reached by all, as a machine's bus is.
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(appliance.path(), open).unwrap();
+    let bundle = appliance.bundle("9.0.0", "amd64", "keys");
+    let run = |user: u32, arguments: &[&str]| {
+        let command = appliance.command(arguments);
+        let mut lesser = Command::new("setpriv");
+        lesser.args([&format!("--reuid={user}"), &format!("--regid={user}"), "--clear-groups"]);
+        lesser.arg(command.get_program()).args(command.get_args()).env("DBUS_SYSTEM_BUS_ADDRESS", appliance.bus());
+        let output = lesser.output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    // `nobody` and `daemon`, who are everywhere.
+    let (gateway, other) = (65534, 1);
+    if or_skip("a build that others may run", run(gateway, &["--version"]).0.ok_or_else(String::new)).is_none() {
+        return;
+    }
+    assert_eq!(run(gateway, &["update", "status"]), (Some(0), String::new()));
+    for what in ["good", "bad"] {
+        let (code, wrong) = run(gateway, &["update", what]);
+        assert!(
+            code == Some(1) && (wrong.contains("may not ask RAUC") || wrong.contains("no other system")),
+            "{wrong}"
+        );
+    }
+    let (code, wrong) = run(other, &["update", "status"]);
+    assert!(code == Some(1) && wrong.contains("run it as root"), "{wrong}");
+    assert_eq!(appliance.slots.read(), Some(("A B".to_owned(), 3, 0)));
+    assert_eq!(run(gateway, &["update", bundle.to_str().unwrap()]), (Some(0), String::new()));
+}
+
+#[test]
 fn where_there_is_no_rauc_it_says_how_a_package_is_updated() {
     let run = |address: &str| {
         let mut command = stile_tests::command();

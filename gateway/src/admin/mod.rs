@@ -32,6 +32,7 @@ mod system;
 mod tests;
 mod trial;
 mod trust;
+mod updates;
 mod uplinks;
 
 use std::collections::BTreeMap;
@@ -61,6 +62,7 @@ use self::routes::{Access, Routes};
 pub use self::system::System;
 use self::trial::Trials;
 use self::trust::{Caller, Trust};
+pub use self::updates::{Updates, see_updates_through};
 use crate::broker;
 use crate::changes::{Changes, OnTrial};
 use crate::history::History;
@@ -117,6 +119,8 @@ pub struct Sources {
     pub logs: Kept,
     /// What the gateway as a whole can be told.
     pub system: System,
+    /// What goes on of updates.
+    pub updates: Updates,
     /// Where it is asked that the settings be read again.
     pub reload: mpsc::Sender<ReloadAsked>,
     /// People, and what the page remembers.

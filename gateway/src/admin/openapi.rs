@@ -83,6 +83,9 @@ const BEARER: &str = "token";
         pages::system::post_restart,
         pages::system::post_reset,
         pages::system::post_certificate,
+        pages::update::get_update,
+        pages::update::post_update,
+        pages::update::post_restart,
         pages::licences::get_licences,
     ),
     components(schemas(Problem, pages::users::What))

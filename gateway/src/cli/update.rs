@@ -8,7 +8,7 @@ use clap::Subcommand;
 
 use super::text::{columns, visible};
 use super::{fail, runtime, say};
-use crate::update::{self, Progress, Rauc, Record, Slot, Systems};
+use crate::update::{self, Begun, Progress, Rauc, Record, Slot, Systems};
 
 /// Update the whole system of an appliance, and say how its two systems are
 #[derive(Debug, clap::Args)]
@@ -123,16 +123,11 @@ fn source(text: &str) -> Result<String, anyhow::Error> {
 }
 
 async fn install(given: &str, allow_older: bool) -> Result<(), anyhow::Error> {
-    let source = source(given)?;
-    let rauc = Rauc::connect().await?;
-    let systems = rauc.systems().await?;
-    let running = systems.version();
-    let bundle = rauc.inspect(&source).await?;
-    update::judge(&bundle, &systems.compatible, &running, allow_older)?;
+    let Begun { bundle, running, installing } = update::begin(&source(given)?, allow_older).await?;
     let version = visible(&bundle.version);
     say(&format!("installing {version}; {running} runs meanwhile, and stays where it is"));
     let mut line = Line::default();
-    let done = rauc.install(&source, &bundle, allow_older).await?.finish(|progress| line.show(progress)).await;
+    let done = installing.finish(|progress| line.show(progress)).await;
     line.end();
     done?;
     say(&format!("{version} is installed, and starts when the machine does: sudo reboot"));
@@ -211,7 +206,7 @@ async fn good(record: &Record) -> Result<(), anyhow::Error> {
     let systems = rauc.systems().await?;
     rauc.mark_good().await?;
     if let Some(slot) = systems.running() {
-        if let Some(mark) = &slot.mark {
+        if let Some(mark) = slot.mark.as_deref().filter(|mark| record.read().as_deref() != Some(mark)) {
             let written = record.write(mark);
             written.map_err(|error| {
                 anyhow::anyhow!("it is good, and that can't be written down: {error}; run it as root")

@@ -3,7 +3,7 @@
 
 /// Messages as they stand in the source, and their ids: `MESSAGE_ID` of systemd.journal-fields(7). An id is for ever: a message
 /// that is worded anew keeps its own, and none is given a second time.
-const CATALOGUE: [(&str, u128); 26] = [
+const CATALOGUE: [(&str, u128); 28] = [
     ("ready", 0x7289a919bf3a4e76ce46e62ab5d7ef94),
     ("nobody can sign in to the admin page yet; set it up with this code", 0x34c41ee5ff657c07a79a47406253d2e7),
     ("reload refused; the old settings go on", 0x8139a0b718dc2ea8915cd4af2b889cef),
@@ -38,6 +38,8 @@ const CATALOGUE: [(&str, u128); 26] = [
         "people can't be read; those of before go on, and where there were none nobody can sign in",
         0x12791c6c3d16668ea3e0b9ccb6e2c4a2,
     ),
+    ("an update is installed; it runs when the machine has been started again", 0x90e8b2fa49a9c727a77d97dd7295a36f),
+    ("an update could not be installed; what runs goes on", 0xccb40bc659600a2fecc762e81ac984e9),
     ("connections could not be accepted", 0xa6d62ba79e4ac153be48c124f8a6031f),
 ];
 

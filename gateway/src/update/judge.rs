@@ -28,7 +28,7 @@ pub(crate) enum Refusal {
 ///
 /// # Errors
 /// Why it is not installed.
-pub(crate) fn judge(bundle: &Bundle, compatible: &str, running: &str, allow_older: bool) -> Result<(), Refusal> {
+pub(super) fn judge(bundle: &Bundle, compatible: &str, running: &str, allow_older: bool) -> Result<(), Refusal> {
     if bundle.compatible != compatible {
         return Err(Refusal::OtherMachine { bundle: bundle.compatible.clone(), machine: compatible.to_owned() });
     }

@@ -11,9 +11,9 @@ mod rauc;
 
 use std::fmt;
 
-pub(crate) use self::judge::judge;
+pub(crate) use self::judge::Refusal;
 pub(crate) use self::on_disk::{Record, image_version};
-pub(crate) use self::rauc::{Rauc, restart_machine};
+pub(crate) use self::rauc::{Installing, Rauc, restart_machine};
 
 /// What a bundle says of itself. RAUC has looked at its signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub(crate) struct Bundle {
     /// The machines that it is for.
     pub(crate) compatible: String,
     pub(crate) version: String,
-    /// SHA-256 of its manifest, where RAUC tells it (since 1.11): what is installed can then be held to be what was judged.
+    /// SHA-256 of its manifest, where RAUC tells it: what is installed can then be held to be what was judged.
     pub(crate) hash: Option<String>,
 }
 
@@ -126,6 +126,37 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+/// An installation that was begun.
+pub(crate) struct Begun {
+    pub(crate) bundle: Bundle,
+    /// The version that goes on running.
+    pub(crate) running: String,
+    pub(crate) installing: Installing,
+}
+
+/// Why nothing is installed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotBegun {
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+/// Looks at a bundle, a file by its whole path or an address of a web server, and begins to install it.
+///
+/// # Errors
+/// Why not; then nothing was written.
+pub(crate) async fn begin(source: &str, allow_older: bool) -> Result<Begun, NotBegun> {
+    let rauc = Rauc::connect().await?;
+    let systems = rauc.systems().await?;
+    let running = systems.version();
+    let bundle = rauc.inspect(source).await?;
+    judge::judge(&bundle, &systems.compatible, &running, allow_older)?;
+    let installing = rauc.install(source, &bundle, allow_older).await?;
+    Ok(Begun { bundle, running, installing })
+}
 
 #[cfg(test)]
 mod tests {

@@ -17,6 +17,10 @@ use super::{Bundle, Failure, Progress, Slot, Systems};
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often it is asked how far RAUC is.
 const TICK: Duration = Duration::from_millis(300);
+/// Nothing but the bundle with this hash is installed.
+const SAME_BUNDLE: &str = "require-manifest-hash";
+/// `min-bundle-version` of RAUC's settings does not count.
+const ANY_VERSION: &str = "ignore-version-limit";
 /// The longest text of RAUC's that is passed on, in characters.
 const TEXT: usize = 500;
 
@@ -29,7 +33,7 @@ const TEXT: usize = 500;
 trait Installer {
     fn inspect_bundle(&self, source: &str, args: HashMap<&str, Value<'_>>) -> zbus::Result<Dictionary>;
     fn info(&self, bundle: &str) -> zbus::Result<(String, String)>;
-    fn install_bundle(&self, source: &str, args: HashMap<&str, Value<'_>>) -> zbus::Result<()>;
+    fn install_bundle(&self, source: &str, args: &HashMap<&str, Value<'_>>) -> zbus::Result<()>;
     fn mark(&self, state: &str, slot_identifier: &str) -> zbus::Result<(String, String)>;
     fn get_slot_status(&self) -> zbus::Result<Vec<(String, Dictionary)>>;
     fn get_primary(&self) -> zbus::Result<String>;
@@ -127,7 +131,8 @@ impl Rauc {
         })
     }
 
-    /// Begins to install. Where `bundle` has a hash, nothing but that very bundle is installed, whatever lies there by then.
+    /// Begins to install. Where `bundle` has a hash and RAUC knows how, nothing but that very bundle is installed, whatever lies
+    /// there by then; where not, it is one that RAUC judges once more, by its signature and `min-bundle-version`.
     ///
     /// # Errors
     /// Why it does not begin.
@@ -142,13 +147,17 @@ impl Rauc {
         let owners = in_time(self.installer.inner().receive_owner_changed()).await?.map_err(explain)?;
         let mut args = HashMap::new();
         if let Some(hash) = &bundle.hash {
-            args.insert("require-manifest-hash", Value::from(hash.as_str()));
-            // What is in the image keeps older ones out whoever asks, and is as old as the hash.
-            if allow_older {
-                args.insert("ignore-version-limit", Value::from(true));
-            }
+            args.insert(SAME_BUNDLE, Value::from(hash.as_str()));
         }
-        in_time(self.installer.install_bundle(source, args)).await?.map_err(explain)?;
+        if allow_older {
+            args.insert(ANY_VERSION, Value::from(true));
+        }
+        // What a RAUC does not know, it says, and does nothing: RAUC 1.8 of Debian 12 knows neither, 1.13 of Debian 13 one of them.
+        while let Err(error) = in_time(self.installer.install_bundle(source, &args)).await? {
+            let unknown = args.keys().copied().find(|key| is_unsupported(&error, key));
+            let Some(unknown) = unknown else { return Err(explain(error)) };
+            args.remove(unknown);
+        }
         Ok(Installing { rauc: Self { installer: self.installer.clone() }, completed, owners })
     }
 
@@ -230,6 +239,12 @@ async fn in_time<T>(answer: impl Future<Output = T>) -> Result<T, Failure> {
 fn is(error: &zbus::Error, name: &str) -> bool {
     matches!(error, zbus::Error::MethodError(told, ..)
         if told.as_str().strip_prefix("org.freedesktop.DBus.Error.") == Some(name))
+}
+
+/// Whether RAUC says that it does not know this option.
+fn is_unsupported(error: &zbus::Error, key: &str) -> bool {
+    matches!(error, zbus::Error::MethodError(_, Some(told), _)
+        if told.strip_prefix("Unsupported key: ") == Some(key))
 }
 
 fn explain(error: impl Into<zbus::Error>) -> Failure {

@@ -17,5 +17,6 @@ mod routes;
 mod schemathesis;
 mod secure;
 mod system;
+mod updates;
 mod uplinks;
 mod users;

@@ -28,6 +28,7 @@ mod sign_in;
 pub(super) mod system;
 mod ticket;
 pub(super) mod tokens;
+pub(super) mod update;
 mod uplinks;
 pub(super) mod users;
 
@@ -93,6 +94,7 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .with(tokens::routes)
         .with(logs::routes)
         .with(system::routes)
+        .with(update::routes)
         .with(audit::routes)
         .with(licences::routes)
 }

@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use utoipa::ToSchema;
 
 use super::shown::{bytes, duration};
+use super::update::{self, Updating};
 use super::{Frame, Input, show};
 use crate::admin::audit::Did;
 use crate::admin::machine::Machine;
@@ -107,15 +108,16 @@ fn gather(sources: &Sources) -> WholeSystem {
 struct Page {
     frame: Frame,
     whole: WholeSystem,
+    update: Updating,
     error: Option<String>,
     /// Whether this person may change something here.
     admin: bool,
 }
 
 impl Page {
-    fn new(sources: &Sources, frame: Frame, error: Option<String>) -> Self {
+    async fn new(sources: &Sources, frame: Frame, error: Option<String>) -> Self {
         let admin = frame.person.as_ref().is_some_and(|(_, role)| *role == Role::Admin.as_str());
-        Self { frame, whole: gather(sources), error, admin }
+        Self { frame, whole: gather(sources), update: update::gather(sources).await, error, admin }
     }
 
     /// What there is to know, as names and words.
@@ -146,7 +148,7 @@ impl Page {
 }
 
 async fn page(frame: Frame, State(sources): State<Arc<Sources>>) -> Response {
-    show(&Page::new(&sources, frame, None))
+    show(&Page::new(&sources, frame, None).await)
 }
 
 /// The gateway as a whole: version, machine, certificates, support.
@@ -164,8 +166,8 @@ struct Ending {
     reset: bool,
 }
 
-fn refused(sources: &Sources, frame: Frame, problem: Problem) -> Response {
-    (problem.status, show(&Page::new(sources, frame, Some(problem.detail)))).into_response()
+pub(super) async fn refused(sources: &Sources, frame: Frame, problem: Problem) -> Response {
+    (problem.status, show(&Page::new(sources, frame, Some(problem.detail)).await)).into_response()
 }
 
 /// Ends the gateway when this answer is on its way.
@@ -186,7 +188,7 @@ async fn restart_form(frame: Frame, State(sources): State<Arc<Sources>>) -> Resp
             let page = show(&Ending { frame, started_again: true, reset: false });
             (Extension(Did::at(RESTARTED)), page).into_response()
         }
-        Err(problem) => refused(&sources, frame, problem),
+        Err(problem) => refused(&sources, frame, problem).await,
     }
 }
 
@@ -250,7 +252,7 @@ async fn reset_form(
             let page = show(&Ending { frame, started_again: sources.system.is_started_again(), reset: true });
             (Extension(Did::at(RESET)), page).into_response()
         }
-        Err(problem) => refused(&sources, frame, problem),
+        Err(problem) => refused(&sources, frame, problem).await,
     }
 }
 
@@ -288,7 +290,7 @@ async fn certificate_form((frame, caller): (Frame, Caller), State(sources): Stat
             sources.page.trust.tell(&caller, word);
             (Extension(Did::at(did)), Redirect::to(PATH)).into_response()
         }
-        Err(problem) => refused(&sources, frame, problem),
+        Err(problem) => refused(&sources, frame, problem).await,
     }
 }
 

@@ -398,6 +398,7 @@ release | arm64)
     ;;
 bundle)
     need_rauc
+    need_e2fsprogs
     need_openssl
     ;;
 deb | test-deb)

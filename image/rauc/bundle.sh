@@ -16,7 +16,7 @@ fail() {
     exit 1
 }
 [ -f "$ROOT" ] || fail "$ROOT is not there: 'make image ARCH=$ARCH' makes it"
-[[ "$VERSION" =~ ^[0-9]+\.[0-9]+\.[0-9]+([-+][0-9A-Za-z.+-]+)?$ ]] || fail "$VERSION is no version like 1.2.3"
+[[ "$VERSION" =~ ^[0-9]+\.[0-9]+\.[0-9]+([-+][0-9A-Za-z.+-]+)?$ ]] || fail "'$VERSION' is no version like 1.2.3 or 1.2.3-1"
 case "$ARCH" in amd64 | arm64) ;; *) fail "$ARCH is neither amd64 nor arm64" ;; esac
 command -v rauc >/dev/null || fail "rauc is not installed: apt-get install rauc squashfs-tools"
 

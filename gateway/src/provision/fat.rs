@@ -17,7 +17,8 @@ pub(super) fn write(path: &Path, text: &str) -> io::Result<()> {
 /// The same as it is. Says whether it differs from what was there.
 pub(super) fn write_raw(path: &Path, text: &str) -> io::Result<bool> {
     // A card wears out by writing.
-    if fs::read(path).is_ok_and(|there| there == text.as_bytes()) {
+    let as_long = fs::metadata(path).is_ok_and(|there| there.is_file() && there.len() == text.len() as u64);
+    if as_long && fs::read(path).is_ok_and(|there| there == text.as_bytes()) {
         return Ok(false);
     }
     let new = beside(path);

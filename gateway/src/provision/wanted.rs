@@ -106,7 +106,8 @@ impl Files<'_> {
 
     fn firmware_reads_hat(&self) -> bool {
         let includes = |line: &str| line.split_ascii_whitespace().eq(["include", HAT]);
-        fs::read_to_string(self.boot.join("config.txt")).is_ok_and(|text| text.lines().any(includes))
+        let text = config::read_text(&self.boot.join("config.txt"));
+        text.is_ok_and(|text| text.is_some_and(|text| text.lines().any(includes)))
     }
 }
 

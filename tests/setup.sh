@@ -9,8 +9,8 @@
 #   tests/setup.sh test    the same, all for plugins, the Mosquitto clients and under target/tools a Mosquitto broker and two
 #                          proxies, curl and openssl (the documentation's commands are tests), iperf3, ip and ss, strace,
 #                          mkfs.ext4 and mkfs.vfat, RAUC with squashfs-tools and dbus-daemon, tshark, Chromium with its driver and
-#                          axe-core, and under tests/.venv two stock clients, libzmq and schemathesis, of PyPI and of npm,
-#                          with Python and Node for them
+#                          axe-core, python-dbusmock, under target/tools a chronyd that is never started as a service, and under
+#                          tests/.venv two stock clients, libzmq and schemathesis, of PyPI and of npm, with Python and Node for them
 #   tests/setup.sh fuzz    a C++ compiler, Rust, its nightly toolchain and cargo-fuzz
 #   tests/setup.sh release as for demo, cargo-auditable
 #   tests/setup.sh arm64   the same, and Debian's cross compiler for 64-bit ARM
@@ -301,6 +301,11 @@ need_languages() {
     need_wasi_c
 }
 
+# ModemManager's D-Bus API, on a bus of a test's own. It is for the system's Python, by which it comes.
+need_dbusmock() {
+    have dbus-daemon && /usr/bin/python3 -c 'import dbusmock, gi' 2>/dev/null || apt_install python3-dbusmock dbus-daemon
+}
+
 # need_client NEED WHAT: a client without which its tests are skipped, and say so.
 need_client() {
     ("$1") || say "$2 can't be had here (see above): its tests are skipped, and say so"
@@ -336,23 +341,30 @@ RUN
     chmod +x "$TOOLS/bin/mosquitto"
 }
 
-# need_proxy PACKAGE PROGRAM: the same of a proxy, which needs the C library alone.
-need_proxy() {
-    local dir
-    [ ! -x "$TOOLS/bin/$2" ] || return 0
-    have apt-get || fail "no apt-get on this system" "put $2 at $TOOLS/bin/$2 by hand (a link will do)"
+# need_unpacked PACKAGE PROGRAM: the same of a program that needs no library which this system lacks. PROGRAM is its path in the
+# package.
+need_unpacked() {
+    local dir name
+    name=$(basename "$2")
+    [ ! -x "$TOOLS/bin/$name" ] || return 0
+    have apt-get || fail "no apt-get on this system" "put $name at $TOOLS/bin/$name by hand (a link will do)"
     mkdir -p "$TOOLS/bin"
     apt_update
     say "unpacking under $TOOLS, without installing: $1"
     dir=$(mktemp -d)
     (cd "$dir" && apt-get -q download "$1") || fail "apt-get could not download: $1"
     dpkg-deb -x "$dir"/*.deb "$dir/tree" || fail "dpkg-deb could not unpack $1"
-    install "$dir/tree/usr/bin/$2" "$TOOLS/bin/$2" || fail "$2 could not be put at $TOOLS/bin"
+    install "$dir/tree/$2" "$TOOLS/bin/$name" || fail "$name could not be put at $TOOLS/bin"
     rm -rf "$dir"
 }
 
 need_proxies() {
-    need_proxy tinyproxy-bin tinyproxy && need_proxy microsocks microsocks
+    need_unpacked tinyproxy-bin usr/bin/tinyproxy && need_unpacked microsocks usr/bin/microsocks
+}
+
+# It would be started as a service when it is installed, and set the clock.
+need_chronyd() {
+    need_unpacked chrony usr/sbin/chronyd
 }
 
 case "${1:-}" in
@@ -383,6 +395,7 @@ audit | test)
     [ "$1" = audit ] || need_browser
     [ "$1" = audit ] || { need_client need_paho paho-mqtt && need_client need_libzmq libzmq && need_client need_mqtt_js 'mqtt of npm'; }
     [ "$1" = audit ] || need_client need_schemathesis schemathesis
+    [ "$1" = audit ] || { need_client need_dbusmock python-dbusmock && need_client need_chronyd chronyd; }
     ;;
 fuzz)
     need_linker

@@ -18,6 +18,7 @@ mod injected;
 mod iperf;
 mod killing;
 mod modem;
+pub mod modem_manager;
 mod mosquitto;
 mod mounted;
 mod mqtt;

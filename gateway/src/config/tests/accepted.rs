@@ -111,6 +111,22 @@ usb = { vendor = "2c7c", product = "0800" }
 dialect = "3gpp"
 period = "200ms"
 format = "senml"
+apn = "internet"
+[[radio]]
+name = "m"
+kind = "cellular"
+via = "modem-manager"
+modem = "cdc-wdm0"
+connect = true
+apn = "internet"
+[[radio]]
+name = "n"
+kind = "simulated"
+device = "nmea"
+[position]
+source = "n"
+[clock]
+chrony = "off"
 [[radio]]
 name = "h"
 kind = "simulated"
@@ -365,6 +381,19 @@ fn a_train_of_packets_gets_the_time_that_a_short_interval_leaves() {
         ["", "interval='1s'", "interval='1s'\npackets=1"].map(train),
         [millis(1000), millis(550), millis(950 + 50)]
     );
+}
+
+#[test]
+fn a_modem_of_modem_managers_is_named_by_a_port_with_or_without_its_folder() {
+    let modem = |named: &str| {
+        let text = format!("[[radio]]\nname='a'\nkind='cellular'\nvia='modem-manager'\n{named}");
+        match loaded(&text).settings.radio.into_iter().next() {
+            Some(Radio::Cellular(Cellular { via: Via::ModemManager(managed), .. })) => managed.modem,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(modem("modem='/dev/cdc-wdm0'"), modem("modem='cdc-wdm0'"));
+    assert_eq!((modem("modem='cdc-wdm0'"), modem("")), (Some("cdc-wdm0".to_owned()), None));
 }
 
 #[test]

@@ -405,8 +405,8 @@ fn columns_count_characters() {
         &[],
         &[
             "stile.toml:1:1: unknown key `ää` in the settings\n    \
-            remedy: remove it; known are: `admin`, `broker`, `gateway`, `log`, `measurements`, `plugin`, `plugins`, `radio`, \
-            `uplink`",
+             remedy: remove it; known are: `admin`, `broker`, `clock`, `gateway`, `log`, `measurements`, `plugin`, `plugins`, \
+             `position`, `probe`, `radio`, `reflector`, `uplink`",
             "stile.toml:3:1: unknown key `ü` in [log]\n    remedy: remove it; known are: `format`, `level`",
         ],
     );
@@ -642,6 +642,40 @@ fn a_pin_that_is_none_is_refused_and_not_shown() {
             assert!(said.contains(part), "no {part} in\n{said}");
         }
         assert!(!said.contains("12a4"), "{said}");
+    }
+}
+
+#[test]
+fn what_is_of_a_port_is_refused_where_modem_manager_has_the_modem_and_the_other_way_round() {
+    let cellular = "[[radio]]\nname='a'\nkind='cellular'\n";
+    let by_manager = format!("{cellular}via='modem-manager'\ndevice='/dev/null'\nbaud=9600\nconnect=true\napn='a\"b'");
+    let by_at = format!("{cellular}device='/dev/null'\nmodem='cdc-wdm0'\nconnect=true");
+    let without_apn = format!("{cellular}via='modem-manager'\nconnect=true");
+    for (text, parts) in [
+        (
+            by_manager,
+            vec!["`device` in [[radio]] is for a port", "`baud` in [[radio]] is for a port", "`apn` in [[radio]]"],
+        ),
+        (by_at, vec!["`modem` in [[radio]] is for modems that", "`connect` in [[radio]] is for modems that"]),
+        (without_apn, vec!["`apn` is missing"]),
+    ] {
+        let said = Folder::new(&text).problems(&[]).join("\n");
+        for part in parts {
+            assert!(said.contains(part), "no {part} in\n{said}");
+        }
+    }
+}
+
+#[test]
+fn a_source_that_says_no_position_and_a_clock_elsewhere_are_refused() {
+    let radios = "[[radio]]\nname='a'\nkind='simulated'\ndevice='line'\n";
+    for (rest, part) in [
+        ("[position]\nsource='a'", "`source` in [position] is `a`, and no radio of that name has `framing = \"nmea\"`"),
+        ("[position]\nsource='b'", "`source` in [position] is `b`"),
+        ("[clock]\nchrony='192.0.2.1:323'", "`chrony` in [clock] is `192.0.2.1:323`"),
+    ] {
+        let said = Folder::new(&format!("{radios}{rest}")).problems(&[]).join("\n");
+        assert!(said.contains(part), "no {part} in\n{said}");
     }
 }
 

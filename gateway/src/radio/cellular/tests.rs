@@ -113,6 +113,21 @@ impl Bench {
 }
 
 #[test]
+fn an_access_point_is_told_while_the_modem_is_set_up_and_one_that_declines_goes_on() {
+    for answer in ["OK", "+CME ERROR: 3"] {
+        let mut bench = bench(None);
+        let veil = Veil::new(Key::example());
+        bench.talk = Talk::new((None, Some("internet")), Duration::from_secs(1), veil, bench.now).unwrap();
+        bench.instead.push(("AT+CGDCONT", if answer == "OK" { &["OK"] } else { &["+CME ERROR: 3"] }));
+        bench.timer();
+        let (commands, said) = bench.play();
+        let at = |wanted: &str| commands.iter().position(|command| command == wanted).unwrap();
+        assert!(at("AT+CGDCONT=1,\"IPV4V6\",\"internet\"") < at("AT+CPIN?"), "{commands:?}");
+        assert!(said.contains(&Said::Ready), "{said:?}");
+    }
+}
+
+#[test]
 fn a_modem_is_asked_who_it_is_and_then_again_and_again_how_it_hears() {
     for echo in [false, true] {
         let mut bench = bench(None);

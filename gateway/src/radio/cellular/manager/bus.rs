@@ -49,6 +49,9 @@ pub(super) enum BusError {
     /// The connection to the bus broke, or ModemManager is another one now.
     #[error("the way to ModemManager broke: {0}; it is found again when it is back")]
     Broke(String),
+    /// The modem is there no more.
+    #[error("ModemManager has the modem no more: it was unplugged, or reset; it is found again when it is back")]
+    Gone,
     /// It took too long.
     #[error("ModemManager does not answer to {0}; see `mmcli -L` and `journalctl -u ModemManager`")]
     Silent(String),

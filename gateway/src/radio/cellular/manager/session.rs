@@ -95,8 +95,7 @@ impl<'a> Session<'a> {
         let at = Instant::now();
         let all = Object::all(&self.bus.objects().await?);
         let Some(modem) = all.into_iter().find(|modem| modem.path == self.modem.path) else {
-            let what = "ModemManager has the modem no more; it was unplugged, or reset".to_owned();
-            return Err(BusError::Broke(what));
+            return Err(BusError::Gone);
         };
         self.modem = modem;
         self.look_at_card().await?;

@@ -269,7 +269,7 @@ fn a_port_that_modem_manager_has_is_not_opened_until_it_leaves_it() {
     let modem = CellularModem::start(Maker::Quectel, Serving::Lte(1));
     let name = modem.path().file_name().unwrap().to_str().unwrap().to_owned();
     let mut manager = ModemManager::start(&bus);
-    manager.plug(0, &[("cdc-wdm0", 6), (&name, 3)]);
+    manager.plug(0, &[("cdc-wdm0", 6), (name.as_str(), 3)]);
     let device = modem.path();
     let radio = format!("[[radio]]\nname = \"wwan\"\nkind = \"cellular\"\ndevice = {device:?}\nperiod = \"200ms\"\n");
     let (stile, client) = gateway(&bus, tempfile::tempdir().unwrap(), &radio);

@@ -84,11 +84,8 @@ fn without_a_source_there_is_no_position_and_a_reload_names_one() {
     next(&client, "signal", |signal| signal["position"]["quality"] == "none");
 }
 
-/// chronyd that leaves the clock alone and takes it for right.
-struct Chrony {
-    daemon: Child,
-    port: u16,
-}
+/// chronyd that leaves the clock alone, on these ports of loopback for time and for questions; 0 is none.
+struct Chrony(Child);
 
 impl Chrony {
     fn program() -> Result<PathBuf, String> {
@@ -97,46 +94,54 @@ impl Chrony {
         found.ok_or_else(|| "there is none; `tests/setup.sh test` unpacks it".to_owned())
     }
 
-    fn start(program: &Path, dir: &Path) -> Self {
-        let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    fn start(program: &Path, dir: &Path, time: u16, questions: u16, source: &str) -> Self {
+        let (file, pid) = (dir.join(format!("{questions}.conf")), dir.join(format!("{questions}.pid")));
         let settings = format!(
-            "local stratum 5\nport 0\ncmdport {port}\nbindcmdaddress 127.0.0.1\nbindcmdaddress /\npidfile {}\n",
-            dir.join("chronyd.pid").display()
+            "{source}\nport {time}\nbindaddress 127.0.0.1\ncmdport {questions}\nbindcmdaddress 127.0.0.1\n\
+             bindcmdaddress /\npidfile {}\n",
+            pid.display()
         );
-        std::fs::write(dir.join("chrony.conf"), settings).unwrap();
+        std::fs::write(&file, settings).unwrap();
         let user = std::env::var("USER").unwrap_or_else(|_| "root".to_owned());
-        let daemon = Command::new(program)
-            .args(["-d", "-x", "-U", "-u", &user, "-f"])
-            .arg(dir.join("chrony.conf"))
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        Self { daemon, port }
+        let started =
+            Command::new(program).args(["-d", "-x", "-U", "-u", &user, "-f"]).arg(&file).stderr(Stdio::null()).spawn();
+        Self(started.unwrap())
     }
 }
 
 impl Drop for Chrony {
     fn drop(&mut self) {
-        let _ = self.daemon.kill();
-        let _ = self.daemon.wait();
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
 #[test]
-fn chronyd_says_by_how_much_the_clock_is_off_and_when_it_is_gone_somebody_else_does() {
+fn chronyd_says_by_how_much_the_clock_is_off_unless_nobody_sets_it() {
     let Some(program) = or_skip("chronyd", Chrony::program()) else { return };
     let dir = tempfile::tempdir().unwrap();
-    let chrony = Chrony::start(&program, dir.path());
+    // All at once, so that no port is given twice.
+    let free = [(); 3].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
+    let [time, alone, questions] = free.each_ref().map(|socket| socket.local_addr().unwrap().port());
+    drop(free);
+    // One that takes its own clock for right, and one that asks it.
+    let _server = Chrony::start(&program, dir.path(), time, alone, "local stratum 5\nallow 127.0.0.1");
+    let source = format!("server 127.0.0.1 port {time} iburst minpoll 0 maxpoll 0");
+    let _chrony = Chrony::start(&program, dir.path(), 0, questions, &source);
     let modem = CellularModem::start(Maker::Other, Serving::Lte(1));
     let clock = |chrony: &str| format!("[clock]\nchrony = {chrony:?}\n");
-    let settings = clock(&format!("127.0.0.1:{}", chrony.port)) + &modem_radio(&modem, "");
-    let stile = Stile::start_in(tempfile::tempdir().unwrap(), "", &settings);
+    let at = |port: u16| clock(&format!("127.0.0.1:{port}")) + &modem_radio(&modem, "");
+    let stile = Stile::start_in(tempfile::tempdir().unwrap(), "", &at(questions));
     let client = listen(&stile);
     let signal = next(&client, "signal", |signal| signal["timing"]["source"] == "chrony");
     assert_eq!(signal["clock"], "synchronised");
     let (offset, error) =
         (signal["timing"]["offset_s"].as_f64().unwrap(), signal["timing"]["error_s"].as_f64().unwrap());
-    assert!(offset.abs() < 10.0 && (0.0..10.0).contains(&error), "{signal}");
+    assert!(offset.abs() < 1.0 && (1e-9..1.0).contains(&error), "{signal}");
+    // Whoever is set by nobody knows no error.
+    stile.reload("", &at(alone));
+    let nobody = next(&client, "signal", |signal| signal["clock"] == "unsynchronised");
+    assert_eq!(nobody["timing"], json!({ "source": "none" }), "{nobody}");
     stile.reload("", &(clock("off") + &modem_radio(&modem, "")));
     next(&client, "signal", |signal| signal["timing"]["source"] != "chrony");
 }

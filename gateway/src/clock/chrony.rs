@@ -24,6 +24,8 @@ const ASK_TRACKING: u16 = 33;
 const SAY_TRACKING: u16 = 5;
 /// LEAP_Unsynchronised.
 const UNSYNCHRONISED: u16 = 3;
+/// Who the clock is set by: nobody, or itself, by the directive `local`. Then its error is said to be none, and nobody knows it.
+const NOBODY: [u32; 2] = [0, 0x7f7f_0101];
 
 /// A clock that is off by more seconds than this is no figure.
 const SECONDS_MAX: f64 = 1e9;
@@ -98,7 +100,7 @@ pub(super) fn read(reply: &[u8], sequence: u32) -> Option<Tracking> {
     let seconds = |at: usize| long(at).map(float).filter(|seconds| seconds.abs() <= SECONDS_MAX);
     let least = |at: usize| seconds(at).filter(|seconds| *seconds >= 0.0);
     let tracking = Tracking {
-        synchronised: long(28)? != 0 && short(54)? < UNSYNCHRONISED,
+        synchronised: !NOBODY.contains(&long(28)?) && short(54)? < UNSYNCHRONISED,
         correction: seconds(68)?,
         // The way there and back is negative for a source that is on the machine itself, by some nanoseconds.
         root_delay: seconds(92)?.max(0.0),
@@ -148,7 +150,11 @@ mod tests {
         assert!(about(timing.offset, -0.000_012) && about(timing.error, 0.010_5), "{timing:?}");
         let mut alone = reply();
         alone[55] = 3;
-        assert_eq!(read(&alone, 7).unwrap().said(), (ClockQuality::Unsynchronised, Timing::default()));
+        let mut by_itself = reply();
+        by_itself[28..32].copy_from_slice(&[127, 127, 1, 1]);
+        for nobody in [alone, by_itself] {
+            assert_eq!(read(&nobody, 7).unwrap().said(), (ClockQuality::Unsynchronised, Timing::default()));
+        }
     }
 
     #[test]

@@ -28,7 +28,7 @@ use crate::radio::{RadioStats, Topics};
 
 /// Between two tries to find the modem, at first and at most.
 const PAUSE: Duration = Duration::from_secs(1);
-const PAUSE_MAX: Duration = Duration::from_secs(30);
+const PAUSE_MAX: Duration = Duration::from_secs(5);
 
 /// See the module's head.
 pub(in crate::radio) struct Manager {

@@ -129,9 +129,9 @@ fn the_reflector_answers_a_stock_packet_as_the_rfc_says_and_nobody_else_nor_more
     assert_eq!(stile.metric("stile_reflector_answered_total"), 2.0);
     let verdict = stile.reload("", &REFLECTOR.replace("127.0.0.0/8", "192.0.2.0/24"));
     assert_eq!(verdict["message"], "reload done");
-    let again =
-        stile.logged("reflecting STAMP packets").last().unwrap()["address"].as_str().unwrap().parse::<SocketAddr>();
-    sender.send_to(&request, again.unwrap()).unwrap();
+    let again = stile.wait_another("reflecting STAMP packets", 1);
+    let again: SocketAddr = again["address"].as_str().unwrap().parse().unwrap();
+    sender.send_to(&request, again).unwrap();
     within("it is not answered", || {
         (stile.metric("stile_reflector_refused_total{reason=\"not-allowed\"}") == 1.0).then_some(())
     });

@@ -102,7 +102,7 @@ fn row(probe: &Value) -> [String; 8] {
     let most = budget["month_most"].as_u64().map(|most| format!(" of {}", bytes(most))).unwrap_or_default();
     let spent = format!("{}{most}", bytes(budget["month_spent"].as_u64().unwrap_or(0)));
     let last = probe["last"].as_array().and_then(|last| last.first());
-    let last = last.map_or("-".to_owned(), |result| brief(result));
+    let last = last.map_or("-".to_owned(), brief);
     let count = |key: &str| probe[key].as_u64().unwrap_or(0).to_string();
     [text("name"), text("kind"), text("target"), every, count("runs"), count("failures"), spent, last]
 }

@@ -24,8 +24,8 @@ pub(super) struct Finding {
 }
 
 impl Finding {
-    pub(super) fn failed(error: impl ToString) -> Self {
-        Self { error: Some(error.to_string()), ..Self::default() }
+    pub(super) fn failed(error: impl Into<String>) -> Self {
+        Self { error: Some(error.into()), ..Self::default() }
     }
 
     pub(super) fn set(&mut self, key: &str, value: impl Into<Value>) {

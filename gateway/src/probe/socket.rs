@@ -47,7 +47,7 @@ impl TimedSocket {
     /// # Errors
     /// When the address can't be had.
     pub(super) async fn bound(address: SocketAddr) -> io::Result<Self> {
-        Self::over(UdpSocket::bind(address).await?)
+        Self::over(UdpSocket::bind(address).await?).await
     }
 
     /// One that leaves by `way` and hears of `peer` alone.
@@ -55,14 +55,16 @@ impl TimedSocket {
     /// # Errors
     /// When the way can't be used, or leads to no such place.
     pub(super) async fn connected(way: &NetworkPath, peer: SocketAddr) -> io::Result<Self> {
-        Self::over(leaving(way, peer).await?)
+        Self::over(leaving(way, peer).await?).await
     }
 
-    fn over(socket: UdpSocket) -> io::Result<Self> {
+    async fn over(socket: UdpSocket) -> io::Result<Self> {
         setsockopt(&socket, sockopt::ReceiveTimestampns, &true)?;
         // Either is for one family of addresses; without it nothing is known of the TTL.
         let _ = setsockopt(&socket, sockopt::Ipv4RecvTtl, &true);
         let _ = setsockopt(&socket, sockopt::Ipv6RecvHopLimit, &true);
+        // What is sent at once is known to go only after that.
+        socket.writable().await?;
         Ok(Self { socket, beside: Mutex::new(nix::cmsg_space!(TimeSpec, i32, i32)) })
     }
 
@@ -95,7 +97,9 @@ impl TimedSocket {
             let (mut wall, mut ttl) = (now, None);
             for said in read.cmsgs()? {
                 match said {
-                    ControlMessageOwned::ScmTimestampns(time) => wall = SystemTime::UNIX_EPOCH + Duration::from(time),
+                    ControlMessageOwned::ScmTimestampns(time) => {
+                        wall = SystemTime::UNIX_EPOCH.checked_add(time.into()).unwrap_or(now);
+                    }
                     ControlMessageOwned::Ipv4Ttl(limit) | ControlMessageOwned::Ipv6HopLimit(limit) => {
                         ttl = u8::try_from(limit).ok();
                     }

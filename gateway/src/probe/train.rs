@@ -47,27 +47,25 @@ pub(super) async fn run(train: &Train, socket: &TimedSocket, exchange: &mut impl
     let mut outcome = Outcome { book, rtt: Delays::default(), bytes: 0, trouble: None };
     let (start, mut buffer) = (Instant::now(), vec![0; LONGEST]);
     loop {
-        let sent = outcome.book.count();
-        let due = if sent < train.packets { start + train.spacing * sent } else { over(&outcome, start) };
-        if sent == train.packets && (outcome.book.is_complete() || due <= Instant::now()) {
+        let (sent, now) = (outcome.book.count(), Instant::now());
+        let more = sent < train.packets;
+        let due = if more { start + train.spacing * sent } else { outcome.book.over_at().unwrap_or(start) };
+        if more && due <= now {
+            send(socket, exchange, &mut outcome);
+            continue;
+        }
+        if !more && (outcome.book.is_complete() || due <= now) {
             return Ok(outcome);
         }
         tokio::select! {
-            () = sleep_until(due.into()), if due > Instant::now() => {}
+            () = sleep_until(due.into()) => {}
             ready = socket.readable() => {
                 ready?;
                 read(socket, exchange, &mut outcome, &mut buffer)?;
                 tokio::task::yield_now().await;
             }
-            () = std::future::ready(()), if due <= Instant::now() && sent < train.packets => {
-                send(socket, exchange, &mut outcome);
-            }
         }
     }
-}
-
-fn over(outcome: &Outcome, start: Instant) -> Instant {
-    outcome.book.over_at().unwrap_or(start)
 }
 
 fn send(socket: &TimedSocket, exchange: &mut impl Exchange, outcome: &mut Outcome) {

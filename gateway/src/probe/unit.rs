@@ -20,6 +20,8 @@ use crate::uplink::Uplinks;
 
 /// How long whoever asks waits for a run that is under way.
 const TURN: Duration = Duration::from_secs(5);
+/// The same for a run of a schedule, which waits for others of throughput: as long as one takes.
+const TURN_OF_SCHEDULE: Duration = Duration::from_secs(25);
 /// The first run of a schedule is at a moment within this time, so that probes do not all begin at once.
 const SPREAD: Duration = Duration::from_secs(1);
 
@@ -127,7 +129,7 @@ impl Unit {
         let taken = tools.take(budget, cost, begun.wall).await;
         let findings = match taken {
             Ok(()) => {
-                let findings = self.measure(&mut tools.resolver).await;
+                let findings = self.measure(trigger, &mut tools.resolver).await;
                 let actual = findings.iter().map(|finding| finding.data_bytes).sum();
                 lock(&tools.purse).settle(cost, actual);
                 self.memory.bytes.fetch_add(actual, Ordering::Relaxed);
@@ -152,19 +154,23 @@ impl Unit {
         results
     }
 
-    async fn measure(&self, resolver: &mut Resolver) -> Vec<Finding> {
+    async fn measure(&self, trigger: Trigger, resolver: &mut Resolver) -> Vec<Finding> {
         let way = &self.settings.way;
         match &self.settings.kind {
             ProbeKind::Stamp(stamp) => vec![measure::stamp(stamp, way, resolver).await],
             ProbeKind::Dns(dns) => vec![measure::dns(dns, way, resolver).await],
             ProbeKind::Mqtt(mqtt) => measure::mqtt(mqtt, &self.uplinks).await,
-            ProbeKind::Tcp(tcp) => {
-                let _one_at_a_time = self.heavy.lock().await;
-                vec![iperf::measure(&iperf::Test::tcp(tcp), way, resolver).await]
-            }
-            ProbeKind::Udp(udp) => {
-                let _one_at_a_time = self.heavy.lock().await;
-                vec![iperf::measure(&iperf::Test::udp(udp), way, resolver).await]
+            ProbeKind::Tcp(tcp) => vec![self.throughput(&iperf::Test::tcp(tcp), trigger, resolver).await],
+            ProbeKind::Udp(udp) => vec![self.throughput(&iperf::Test::udp(udp), trigger, resolver).await],
+        }
+    }
+
+    async fn throughput(&self, test: &iperf::Test<'_>, trigger: Trigger, resolver: &mut Resolver) -> Finding {
+        let patience = if trigger == Trigger::Demand { TURN } else { TURN_OF_SCHEDULE };
+        match tokio::time::timeout(patience, self.heavy.lock()).await {
+            Ok(_one_at_a_time) => iperf::measure(test, &self.settings.way, resolver).await,
+            Err(_elapsed) => {
+                Finding::failed("another run of throughput is under way, and they would measure each other")
             }
         }
     }

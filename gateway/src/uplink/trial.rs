@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Uplinks;
 use super::dial::Dialer;
@@ -12,6 +12,8 @@ use crate::config;
 
 /// How long all of it may take. Each path has its share of what is left.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How long who measures waits for another try to end.
+const TURN: Duration = Duration::from_secs(5);
 
 /// What came of one path.
 #[derive(Debug, Clone)]
@@ -46,13 +48,13 @@ impl Uplinks {
         Ok(self.try_paths(&unit.settings, None).await)
     }
 
-    /// The same for who measures: waits for its turn, and takes only the path of that name, if one is named.
+    /// The same for who measures: waits a while for its turn, and takes only the path of that name, if one is named.
     ///
     /// # Errors
-    /// When there is no such uplink.
+    /// [`NotTried`].
     pub async fn measure(&self, name: &str, path: Option<&str>) -> Result<Vec<Tried>, NotTried> {
         let unit = self.lock().get(name).cloned().ok_or(NotTried::Unknown)?;
-        let _one_at_a_time = self.trying.lock().await;
+        let _one_at_a_time = timeout(TURN, self.trying.lock()).await.map_err(|_| NotTried::Busy)?;
         Ok(self.try_paths(&unit.settings, path).await)
     }
 

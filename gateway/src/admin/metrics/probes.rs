@@ -4,10 +4,12 @@ use super::Page;
 use crate::admin::Sources;
 use crate::probe::Shown;
 
+type Counter = fn(&Shown) -> u64;
+
 /// Their part of the page; nothing where there are none.
 pub(super) fn probes(page: &mut Page, sources: &Sources) {
     let all = sources.probes.shown();
-    let counters: [(&str, &str, fn(&Shown) -> u64); 3] = [
+    let counters: [(&str, &str, Counter); 3] = [
         ("stile_probe_runs_total", "Runs.", |probe| probe.runs),
         ("stile_probe_failures_total", "Runs that failed.", |probe| probe.failures),
         ("stile_probe_bytes_total", "Bytes sent and received, headers included.", |probe| probe.bytes),

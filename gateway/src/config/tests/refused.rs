@@ -847,7 +847,7 @@ mode = "lazy"
     let problems = Folder::new(text).load().unwrap_err().to_string();
     for told in [
         "`target` is missing in [[probe]]",
-        "a run of [[probe]] takes 4s 960ms, and has 1s",
+        "a run of [[probe]] takes 5s 950ms, and has 1s",
         "probe `a` is there already",
         "`target` in [[probe]] is `host:0`",
         "`query` in [[probe]] is `a..b`",

@@ -26,9 +26,13 @@ impl Questions {
     /// # Errors
     /// When the system has no random numbers.
     pub(super) fn new(dns: &Dns) -> Result<Self, getrandom::Error> {
-        let mut bytes = vec![0; 2 * dns.train.packets as usize];
-        getrandom::fill(&mut bytes)?;
-        let ids = bytes.as_chunks::<2>().0.iter().map(|pair| u16::from_be_bytes(*pair)).collect();
+        let mut random = [0; 4];
+        getrandom::fill(&mut random)?;
+        let [a, b, c, d] = random;
+        let (first, mask) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
+        // No two alike, and a train has at most a thousand.
+        let turns = 0..u16::try_from(dns.train.packets).unwrap_or(u16::MAX);
+        let ids = turns.map(|turn| first.wrapping_add(turn) ^ mask).collect();
         Ok(Self { name: dns.query.clone(), record: dns.record, ids, last: None, answer: None })
     }
 }

@@ -208,7 +208,9 @@ fn tell(test: &Test<'_>, done: &Done, finding: &mut Finding) {
     finding.set("bytes", bytes);
     finding.set("seconds", (seconds * 1e6).round() / 1e6);
     finding.set("throughput_bit_s", (bytes as f64 * 8.0 / seconds).round());
-    finding.set("cap_reached", moved.bytes >= test.cap);
+    // A datagram is whole or none.
+    let rest = if test.rate.is_some() { test.block() as u64 - 1 } else { 0 };
+    finding.set("cap_reached", moved.bytes + rest >= test.cap);
     if test.rate.is_none() {
         let retransmits = stream["retransmits"].as_u64().filter(|_| test.direction == Towards::Down);
         retransmits.or(moved.retransmits).into_iter().for_each(|count| finding.set("retransmits", count));

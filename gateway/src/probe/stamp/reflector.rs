@@ -123,7 +123,7 @@ impl Answering {
             ReflectorMode::Stateless => None,
         };
         let received = Ntp::of(arrived.wall);
-        // RFC 8762, section 4.3.1: 255 where it can't be found out.
+        // 255 where it is not known, as TWAMP has it (RFC 5357, section 4.2.1).
         let reflection = Reflection { sequence, received, error: self.error, ttl: arrived.ttl.unwrap_or(255) };
         packet::reflect(request, reflection).ok_or(Refused::Short)
     }

@@ -3,7 +3,7 @@
 use std::io;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Extension;
 use axum::body::{Body, Bytes};
@@ -97,6 +97,7 @@ fn time(text: &str, now: SystemTime) -> Result<Option<SystemTime>, Problem> {
     let padded = if text.len() == "2026-11-27T12:00".len() { format!("{text}:00") } else { text.to_owned() };
     let ago = |ago: Duration| now.checked_sub(ago);
     let read = humantime::parse_rfc3339_weak(&padded).ok().or_else(|| ago(humantime::parse_duration(text).ok()?));
+    let read = read.filter(|time| *time >= UNIX_EPOCH);
     let wanted = "2026-11-27T12:00:00Z, or how long ago: 2h";
     read.map(Some).ok_or_else(|| Problem::bad(format!("a time can't be read; write it like {wanted}")))
 }
@@ -104,7 +105,7 @@ fn time(text: &str, now: SystemTime) -> Result<Option<SystemTime>, Problem> {
 /// Kept measurements as a file. It breaks off where they can't be read to the end.
 #[utoipa::path(get, path = "/api/v1/measurements", tag = "measurements", params(Asked),
     responses((status = 200, description = "a file of the format asked for", content_type = "text/csv", body = String),
-        (status = 400, body = Problem), (status = 503, description = "others are reading already", body = Problem)))]
+        (status = 422, body = Problem), (status = 503, description = "others are reading already", body = Problem)))]
 pub(super) async fn get_measurements(
     State(sources): State<Arc<Sources>>,
     streaming: Option<Extension<Streaming>>,
@@ -150,8 +151,6 @@ fn write(reading: Reading, mut writer: Writer, pieces: &mpsc::Sender<io::Result<
 
 #[cfg(test)]
 mod tests {
-    use std::time::UNIX_EPOCH;
-
     use super::*;
 
     #[test]

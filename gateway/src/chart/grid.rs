@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 /// Degrees of the smallest cells: some 9 m of latitude, which a receiver of positions is no better than.
 const FINEST: f64 = 0.00008;
 
+/// Doubled so often, four cells are the whole earth: each side of the equator and of the meridian.
+const LEVEL_MOST: u32 = 22;
+
 /// What one cell has.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Spot {
@@ -80,11 +83,15 @@ impl Grid {
     }
 
     fn thin(&mut self) {
-        while self.spots.len() > self.most {
-            self.level += 1;
-            for ((lat, lon), spot) in std::mem::take(&mut self.spots) {
-                self.spots.entry((lat >> 1, lon >> 1)).or_default().add(&spot);
-            }
+        while self.spots.len() > self.most && self.level < LEVEL_MOST {
+            self.double();
+        }
+    }
+
+    fn double(&mut self) {
+        self.level += 1;
+        for ((lat, lon), spot) in std::mem::take(&mut self.spots) {
+            self.spots.entry((lat >> 1, lon >> 1)).or_default().add(&spot);
         }
     }
 
@@ -92,6 +99,15 @@ impl Grid {
     pub fn thinned(&self, most: usize) -> Self {
         let mut grid = Self { most: most.max(1), ..self.clone() };
         grid.thin();
+        grid
+    }
+
+    /// The same in cells of at least so many degrees.
+    pub(super) fn coarser(&self, degrees: f64) -> Self {
+        let mut grid = self.clone();
+        while grid.cell_degrees() < degrees && grid.level < LEVEL_MOST {
+            grid.double();
+        }
         grid
     }
 
@@ -106,7 +122,7 @@ impl Grid {
     }
 
     /// Degrees that a cell is wide and high.
-    pub fn cell_degrees(&self) -> f64 {
-        FINEST * f64::from(1_u32 << self.level.min(31))
+    fn cell_degrees(&self) -> f64 {
+        FINEST * f64::from(1_u32 << self.level)
     }
 }

@@ -16,6 +16,8 @@ const ROWS: usize = 60;
 const DEGREE: f64 = 111_320.0;
 /// What is shown at least, in metres: one place is a point in the middle of that.
 const LEAST: f64 = 60.0;
+/// Between two markers, at least by and large.
+const APART: f64 = 30.0;
 /// The frame, and the room within it that no marker comes into.
 const EDGE: f64 = 30.0;
 const MARGIN: f64 = 60.0;
@@ -139,8 +141,12 @@ impl MapChart<'_> {
         let grid = self.grid.thinned(DRAWN);
         let spots: Vec<_> = grid.spots().collect();
         let places = unbroken(&spots);
-        let shown = if places.is_empty() { vec![(0.0, 0.0)] } else { places.clone() };
+        let shown = if places.is_empty() { vec![(0.0, 0.0)] } else { places };
         let projection = Projection::of(&shown);
+        // So that markers do not lie on each other, and shapes are seen.
+        let grid = grid.coarser(APART / projection.x.max(projection.y * 0.4));
+        let spots: Vec<_> = grid.spots().collect();
+        let places = unbroken(&spots);
         let mut svg = self.head(&projection, &grid);
         if spots.is_empty() {
             let (x, y) = (WIDTH / 2, projection.bottom() / 2.0);

@@ -38,10 +38,10 @@ impl Keeper {
         }
     }
 
-    /// The files are there. They may have become others' settings meanwhile.
+    /// The files are there. The settings may be others than those they were opened with.
     pub(super) fn opened(&self, spool: Spool) {
         spool.set(self.settings());
-        // Opened twice at once it is never: the folder has a lock.
+        // There is none yet: the folder has a lock, so nobody opens it twice at once.
         let _ = self.spool.set(spool);
     }
 

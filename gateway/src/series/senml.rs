@@ -4,8 +4,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value, json};
 
+use super::csv::json_of;
 use super::fields::put;
-use super::{Field, LEFT_OUT};
+use super::{Field, LEFT_OUT, Measurement};
 
 /// SenML counts power in dBW (RFC 8428, 12.1), modems count it in dBm.
 const DBM_OF_DBW: f64 = 30.0;
@@ -58,6 +59,15 @@ fn measured(name: &str, value: f64) -> Value {
 fn number(value: f64) -> Value {
     let rounded = (value * 1e9).round() / 1e9;
     if rounded.fract() == 0.0 && rounded.abs() < 9e15 { json!(rounded as i64) } else { json!(rounded) }
+}
+
+/// What was no object, by names that a pack of one would have.
+pub(super) fn named(measurement: &Measurement) -> Map<String, Value> {
+    let name = |flat: &str| {
+        let of = ["lte", "nr", "position", "timing"].into_iter().find(|of| flat.starts_with(&format!("{of}_")));
+        of.map_or_else(|| flat.to_owned(), |of| format!("{of}/{}", &flat[of.len() + 1..]))
+    };
+    measurement.fields.iter().map(|(flat, field)| (name(flat), json_of(field))).collect()
 }
 
 /// What a pack says, in the units that modems have.

@@ -164,6 +164,8 @@ fn a_pack_has_units_and_a_pack_that_is_one_already_says_the_same() {
     let again = Measurement::of(&message("cellular/wwan/signal", &line)).unwrap();
     assert_eq!((again.number("nr_rsrp"), again.text("technology")), (Some(-97.0), Some("nr-sa")));
     assert_eq!(again.fields.len(), expected.fields.len());
+    let pack: Value = serde_json::from_str(&file(Format::Senml, &[message("cellular/wwan/signal", &line)])).unwrap();
+    assert!(pack.as_array().unwrap().contains(&json!({"n":"nr/rsrp","u":"dBW","v":-127})), "{pack}");
 }
 
 #[test]
@@ -194,7 +196,7 @@ proptest! {
         let measurement = Measurement::of_object(at(), &topic, &object);
         let Some(line) = influx(&measurement, &gateway, None) else { return Ok(()) };
         prop_assert!(!line.contains(['\n', '\r']));
-        let read = super::influx::parse(&line).expect("it is a line");
+        let read = influx::parse(&line).expect("it is a line");
         prop_assert_eq!(read.time, Some(1_795_000_000_500_000_000));
         let has_gateway = read.tags.iter().any(|(name, value)| name == "gateway" && *value == gateway);
         prop_assert!(has_gateway, "{}", line);

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::{COLUMNS, Measurement, csv, geojson, influx, senml};
 use crate::message::Message;
 
-/// Modems of which the cell is remembered; the tests' four are few, and names come from outside.
+/// Modems of which the cell is remembered: their names come from outside.
 const MODEMS_MAX: usize = 64;
 
 /// The forms.
@@ -122,7 +122,7 @@ impl Writer {
                 let pack = match serde_json::from_slice(&message.payload) {
                     Ok(serde_json::Value::Object(object)) => senml::pack(&format!("{name}/"), measurement.at, &object),
                     Ok(serde_json::Value::Array(pack)) => pack,
-                    _ => Vec::new(),
+                    _ => senml::pack(&format!("{name}/"), measurement.at, &senml::named(measurement)),
                 };
                 self.item(out, pack.iter().map(ToString::to_string).collect());
             }

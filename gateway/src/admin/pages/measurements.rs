@@ -181,11 +181,11 @@ impl Page {
     fn formats(&self) -> [(&'static str, &'static str); 5] {
         Format::ALL.map(|format| {
             let words = match format {
-                Format::Csv => "CSV, for spreadsheets",
-                Format::Influx => "InfluxDB line protocol",
-                Format::Json => "JSON, one message a line",
+                Format::Csv => "CSV",
+                Format::Influx => "InfluxDB",
+                Format::Json => "JSON",
                 Format::Senml => "SenML",
-                Format::Geojson => "GeoJSON, points on a map",
+                Format::Geojson => "GeoJSON",
             };
             (format.as_str(), words)
         })

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::Once;
 use std::time::Duration;
 
 use stile_tests::{Mounted, Random, binary, check, command, or_skip, skip};
@@ -14,6 +15,10 @@ use tempfile::TempDir;
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAICBsr+CWEeFeg9CG+6eXoD26gQ8REutiaUdz31K9a/bE anna@desk\n";
 const SECRET: &str = "correct horse battery";
+
+const NEEDS_FAT: &str =
+    "a FAT is needed, mounted by root: tests/setup.sh installs dosfstools; another file system stood in for it";
+static SAID: Once = Once::new();
 
 /// Where the card is.
 enum Card {
@@ -23,15 +28,13 @@ enum Card {
 
 impl Card {
     /// A FAT, or what comes near it here.
-    #[track_caller]
     fn new() -> Self {
         let size = 1 << 20;
         if let Ok(fat) = Mounted::fat(size) {
             return Self::Mounted(fat);
         }
-        skip(
-            "a FAT is needed, mounted by root: tests/setup.sh installs dosfstools; another file system stood in for it",
-        );
+        // Once, however many cards a test has.
+        SAID.call_once(|| skip(NEEDS_FAT));
         Mounted::in_memory(size).map_or_else(|_| Self::Folder(tempfile::tempdir().unwrap()), Self::Mounted)
     }
 

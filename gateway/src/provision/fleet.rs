@@ -83,7 +83,8 @@ impl Fleet<'_> {
         }
         for (column, of) in [(ID, (|card| &card.id) as fn(&Card) -> &String), (HOST_NAME, |card| &card.host_name)] {
             twice(&cards, of).for_each(|(name, count)| {
-                problems.add(self.csv, None, column, format!("`{name}` is there {count} times"), "give each its own");
+                let what = format!("`{name}` is there {count} times");
+                problems.add(self.csv, None, column, &what, "give each its own");
             });
         }
         let problems = problems.into_lines();
@@ -107,7 +108,7 @@ impl Fleet<'_> {
     fn card(&self, sheet: &Sheet, row: &Row, problems: &mut Told) -> Result<Option<Card>, String> {
         let before = problems.count();
         let mut tell = |column: &str, what: String, remedy: &str| {
-            problems.add(self.csv, Some(row.line), column, what, remedy);
+            problems.add(self.csv, Some(row.line), column, &what, remedy);
         };
         let mut provision = document(self.template.1)?;
         let mut settings = self.settings.map(|(_, text)| document(text)).transpose()?;
@@ -228,7 +229,7 @@ impl Told {
         self.lines.len() + self.more.values().sum::<usize>()
     }
 
-    fn add(&mut self, csv: &Path, row: Option<usize>, column: &str, what: String, remedy: &str) {
+    fn add(&mut self, csv: &Path, row: Option<usize>, column: &str, what: &str, remedy: &str) {
         let said = format!("column `{column}`: {what}\n    remedy: {remedy}");
         if self.lines.iter().any(|(_, other)| *other == said) {
             *self.more.entry(said).or_default() += 1;

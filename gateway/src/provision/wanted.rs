@@ -33,13 +33,19 @@ pub(super) fn gather(input: &[Input], boot: &Path, root: &Path) -> Result<Wanted
     for Input { name, kind, text } in input {
         let path = boot.join(name);
         let read = match kind {
-            Kind::Settings => Ok(settings = Some(text.clone())),
+            Kind::Settings => {
+                settings = Some(text.clone());
+                Ok(())
+            }
             Kind::Provision => config::parse_provision(&path, text).map(|read| own = read),
             Kind::Keys => config::parse_ssh_keys(&path, text).map(|read| keys.ssh.keys = read),
             Kind::Custom => imager::custom(text, &mut found).map_err(|why| in_file(&path, why)),
             Kind::UserData => imager::user_data(text, &mut found).map_err(|why| in_file(&path, why)),
             Kind::Network => imager::network(text, &mut found).map_err(|why| in_file(&path, why)),
-            Kind::Script | Kind::User | Kind::Ssh => Ok(notes.push(imager::not_taken(name))),
+            Kind::Script | Kind::User | Kind::Ssh => {
+                notes.push(imager::not_taken(name));
+                Ok(())
+            }
         };
         problems.extend(read.err().map(|read| read.0).unwrap_or_default());
     }

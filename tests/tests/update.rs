@@ -180,6 +180,14 @@ fn the_gateways_user_may_look_and_install_and_others_nothing() {
 }
 
 #[test]
+fn where_rauc_does_not_run_it_says_so() {
+    let Some(mut appliance) = or_skip(NEEDS, Appliance::new()) else { return };
+    appliance.kill_rauc();
+    let (code, _, wrong) = appliance.stile(&["update", "status"]);
+    assert!(code == 1 && wrong.contains("no second system"), "{wrong}");
+}
+
+#[test]
 fn where_there_is_no_rauc_it_says_how_a_package_is_updated() {
     let run = |address: &str| {
         let mut command = stile_tests::command();

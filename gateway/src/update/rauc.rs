@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use tokio::time::{MissedTickBehavior, interval, timeout};
-use zbus::Connection;
 use zbus::proxy::CacheProperties;
 use zbus::zvariant::{OwnedValue, Value};
+use zbus::{Connection, DBusError};
 
 use super::{Bundle, Failure, Progress, Slot, Systems};
 
@@ -235,16 +235,25 @@ async fn in_time<T>(answer: impl Future<Output = T>) -> Result<T, Failure> {
     timeout(PATIENCE, answer).await.map_err(|_| Failure::Silent)
 }
 
+/// An answer that is an error: its name, and what it says. Those of the bus itself come in another form for properties.
+fn refusal(error: &zbus::Error) -> Option<(String, String)> {
+    let (name, told) = match error {
+        zbus::Error::MethodError(name, told, _) => (name.to_string(), told.clone()),
+        zbus::Error::FDO(error) => (error.name().to_string(), error.description().map(str::to_owned)),
+        _ => return None,
+    };
+    let told = told.unwrap_or_else(|| name.clone());
+    Some((name, told))
+}
+
 /// Whether it is this error of the bus, of those that D-Bus' specification names.
 fn is(error: &zbus::Error, name: &str) -> bool {
-    matches!(error, zbus::Error::MethodError(told, ..)
-        if told.as_str().strip_prefix("org.freedesktop.DBus.Error.") == Some(name))
+    refusal(error).is_some_and(|(told, _)| told.strip_prefix("org.freedesktop.DBus.Error.") == Some(name))
 }
 
 /// Whether RAUC says that it does not know this option.
 fn is_unsupported(error: &zbus::Error, key: &str) -> bool {
-    matches!(error, zbus::Error::MethodError(_, Some(told), _)
-        if told.strip_prefix("Unsupported key: ") == Some(key))
+    refusal(error).is_some_and(|(_, told)| told.strip_prefix("Unsupported key: ") == Some(key))
 }
 
 fn explain(error: impl Into<zbus::Error>) -> Failure {
@@ -255,17 +264,11 @@ fn explain(error: impl Into<zbus::Error>) -> Failure {
     if is(&error, "AccessDenied") {
         return Failure::Denied;
     }
-    if ["NoReply", "Disconnected"].iter().any(|name| is(&error, name)) {
+    if matches!(error, zbus::Error::InputOutput(_)) || ["NoReply", "Disconnected"].iter().any(|name| is(&error, name)) {
         return Failure::Ended;
     }
-    match error {
-        zbus::Error::MethodError(_, Some(told), _) if told.to_ascii_lowercase().starts_with("already processing") => {
-            Failure::Busy
-        }
-        zbus::Error::MethodError(_, Some(told), _) => Failure::Rauc(cut(&told)),
-        zbus::Error::InputOutput(_) => Failure::Ended,
-        error => Failure::Rauc(error.to_string()),
-    }
+    let told = refusal(&error).map_or_else(|| error.to_string(), |(_, told)| told);
+    if told.to_ascii_lowercase().starts_with("already processing") { Failure::Busy } else { Failure::Rauc(cut(&told)) }
 }
 
 fn cut(text: &str) -> String {

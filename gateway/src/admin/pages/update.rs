@@ -166,14 +166,14 @@ async fn begin(sources: &Sources, wanted: &Wanted) -> Result<String, Problem> {
     if !is_address || source.len() > ADDRESS || source.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return Err(Problem::bad("where the bundle is begins with https:// or http://, and has no spaces"));
     }
-    let begun = update::begin(source, wanted.allow_older).await.map_err(problem)?;
+    let begun = update::begin(source, wanted.allow_older).await.map_err(|why| problem(&why))?;
     let version = begun.bundle.version.clone();
     sources.updates.see_through(begun);
     Ok(version)
 }
 
-fn problem(why: NotBegun) -> Problem {
-    let status = match &why {
+fn problem(why: &NotBegun) -> Problem {
+    let status = match why {
         NotBegun::Refused(_) | NotBegun::Failed(Failure::Rauc(_)) => StatusCode::UNPROCESSABLE_ENTITY,
         NotBegun::Failed(Failure::NoAppliance(_) | Failure::Busy) => StatusCode::CONFLICT,
         NotBegun::Failed(Failure::Denied | Failure::Ended | Failure::Silent) => StatusCode::SERVICE_UNAVAILABLE,

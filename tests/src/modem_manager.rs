@@ -109,7 +109,7 @@ impl ModemManager {
     }
 
     /// The cells of modem 0.
-    pub fn cells(&mut self, cells: Value) {
+    pub fn cells(&mut self, cells: &Value) {
         self.tell(&json!(["cells", 0, cells]));
     }
 

@@ -82,7 +82,7 @@ fn a_modem_says_how_it_hears_and_where_it_is_as_one_that_is_asked_by_at_does() {
     let Some(mut bench) = bench("", |manager| {
         manager.set("", "AccessTechnologies", "u", LTE | NR);
         manager.set(".Signal", "Nr5g", "a{sv}", json!({ "rsrp": -101, "rsrq": -11, "snr": 15 }));
-        manager.cells(json!([cell("1A2B303"),
+        manager.cells(&json!([cell("1A2B303"),
             { "cell-type": 6, "serving": true, "physical-ci": "1F4", "nrarfcn": 640_704 }]));
     }) else {
         return;
@@ -112,12 +112,12 @@ fn a_modem_says_how_it_hears_and_where_it_is_as_one_that_is_asked_by_at_does() {
 
 #[test]
 fn a_handover_a_loss_and_a_return_are_told() {
-    let Some(mut bench) = bench("", |manager| manager.cells(json!([cell("1")]))) else { return };
+    let Some(mut bench) = bench("", |manager| manager.cells(&json!([cell("1")]))) else { return };
     bench.signal("lte");
-    bench.manager.cells(json!([cell("2")]));
+    bench.manager.cells(&json!([cell("2")]));
     let event = bench.event("cell-change");
     assert_eq!((&event["from"]["lte"]["cell"], &event["to"]["lte"]["cell"]), (&json!(1), &json!(2)));
-    bench.manager.cells(json!([]));
+    bench.manager.cells(&json!([]));
     bench.manager.set(THREE_GPP, "RegistrationState", "u", 2);
     bench.manager.set("", "AccessTechnologies", "u", 0);
     bench.event("service-lost");
@@ -150,7 +150,7 @@ fn a_modem_that_goes_is_found_again_and_so_is_modem_manager_itself() {
 
 #[test]
 fn whatever_types_come_the_reading_has_what_is_sound_and_the_next_is_whole() {
-    let Some(mut bench) = bench("", |manager| manager.cells(json!([cell("1"), { "cell-type": "5", "serving": 7 }])))
+    let Some(mut bench) = bench("", |manager| manager.cells(&json!([cell("1"), { "cell-type": "5", "serving": 7 }])))
     else {
         return;
     };

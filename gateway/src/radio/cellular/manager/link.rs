@@ -70,7 +70,7 @@ impl Link {
     }
 
     /// Takes how connecting has ended.
-    pub(super) fn took(&mut self, ended: Result<Value, BusError>, radio: &str) {
+    pub(super) fn took(&mut self, ended: &Result<Value, BusError>, radio: &str) {
         match ended {
             Ok(bearer) => {
                 log::info!(radio = radio; "the modem is connected");

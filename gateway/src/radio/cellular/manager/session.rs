@@ -74,7 +74,7 @@ impl<'a> Session<'a> {
             tokio::select! {
                 () = stop.cancelled() => return Ended::Stopped,
                 ended = self.link.ended() => {
-                    self.link.took(ended, &self.manager.modem.radio.name);
+                    self.link.took(&ended, &self.manager.modem.radio.name);
                     continue;
                 }
                 () = sleep_until(Some(due)) => {}

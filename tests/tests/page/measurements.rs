@@ -4,7 +4,7 @@ use rumqttc::QoS;
 use serde_json::json;
 use stile_tests::{Browser, Client, Stile, Visitor};
 
-use crate::browser::{fits_everybody, sign_in, url};
+use crate::browser::{fits_everybody, url};
 
 /// A drive round a mast, with a stretch that hears little.
 fn drive(stile: &Stile) {
@@ -26,7 +26,7 @@ fn the_map_is_accessible_in_both_themes_fits_into_every_width_and_needs_no_scrip
     drive(&stile);
     Visitor::first(&stile);
     let browser = Browser::start();
-    sign_in(&browser, &stile);
+    browser.sign_in(&stile);
     browser.open(&url(&stile, "/measurements"));
     browser.wait_text("400 readings have a place");
     fits_everybody(&browser, "measurements-map");

@@ -7,7 +7,7 @@ use std::path::Path;
 use stile_tests::appliance::{Appliance, image_of};
 use stile_tests::{Browser, Stile, Visitor, or_skip, within};
 
-use crate::browser::{picture, sign_in, url};
+use crate::browser::{picture, url};
 
 /// What would have these tests run.
 const NEEDS: &str = "a machine whose root may mount files (RAUC, D-Bus)";
@@ -151,7 +151,7 @@ fn a_browser_shows_how_far_it_is_by_itself() {
     let _anna = Visitor::first(&stile);
     let address = web_server(&appliance.bundle("9.0.0", "amd64", "keys"));
     let browser = Browser::start();
-    sign_in(&browser, &stile);
+    browser.sign_in(&stile);
     browser.open(&url(&stile, "/system"));
     browser.wait_text("Address of a bundle");
     assert_eq!(browser.inaccessible(), Vec::<String>::new());

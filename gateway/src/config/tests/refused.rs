@@ -674,7 +674,7 @@ fn a_source_that_says_no_position_and_a_clock_elsewhere_are_refused() {
         ("[position]\nsource='b'", "`source` in [position] is `b`"),
         ("[clock]\nchrony='192.0.2.1:323'", "`chrony` in [clock] is `192.0.2.1:323`"),
     ] {
-        let said = Folder::new(&format!("{radios}{rest}")).problems(&[]).join("\n");
+        let said = Folder::new(format!("{radios}{rest}")).problems(&[]).join("\n");
         assert!(said.contains(part), "no {part} in\n{said}");
     }
 }

@@ -217,7 +217,7 @@ mod tests {
         let mut reading = reading();
         reading.nr.numbers.insert(Key::Cell, 4_955_280.0);
         assert_eq!(
-            records(CellularFormat::Influx).signal(&reading, &at()),
+            records(CellularFormat::Influx).signal(&reading, (&at(), &Map::new())),
             "cellular_signal,cell=4955280,gateway=roof,modem=wwan,technology=nr-sa clock=\"synchronised\",seq=1i,\
              registration=\"home\",nr_rsrp=-107,nr_rsrq=-10.5 1795000000500000000"
         );

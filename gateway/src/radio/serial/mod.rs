@@ -57,8 +57,8 @@ pub(super) struct Driver {
 enum Behind {
     /// A device that sends and takes frames.
     Device,
-    LoraModem(lora::modem::Modem),
-    CellularModem(cellular::Modem, AtPort),
+    LoraModem(Box<lora::modem::Modem>),
+    CellularModem(Box<(cellular::Modem, AtPort)>),
 }
 
 impl Driver {
@@ -74,12 +74,12 @@ impl Driver {
 
     /// With a LoRa modem behind the port.
     pub(super) fn with_lora_modem(self, modem: lora::modem::Modem) -> Self {
-        Self { behind: Behind::LoraModem(modem), ..self }
+        Self { behind: Behind::LoraModem(Box::new(modem)), ..self }
     }
 
     /// With a 4G or 5G modem behind it, to which nobody sends frames.
     pub(super) fn with_cellular_modem(self, modem: cellular::Modem, at: AtPort) -> Self {
-        Self { behind: Behind::CellularModem(modem, at), ..self }
+        Self { behind: Behind::CellularModem(Box::new((modem, at))), ..self }
     }
 
     /// Opens the port, runs it until it fails, and opens it again, until told to stop.
@@ -112,7 +112,8 @@ impl Driver {
 
     /// Opens the port, unless another program has what is behind it.
     async fn open(&mut self, exclusive: bool) -> Result<(SerialStream, PathBuf), String> {
-        if let Behind::CellularModem(modem, _) = &mut self.behind {
+        if let Behind::CellularModem(behind) = &mut self.behind {
+            let modem = &mut behind.0;
             let path = port::find(&self.port).await.map_err(|error| error.to_string())?;
             if let Some(why) = modem.bars(&path).await {
                 return Err(why);
@@ -140,7 +141,8 @@ impl Driver {
                     lora::modem::Session::new((stream, path), modem, reports, &self.stats, downlink, presence);
                 session.run(stop).await
             }
-            Behind::CellularModem(modem, at) => {
+            Behind::CellularModem(behind) => {
+                let (modem, at) = behind.as_mut();
                 modem.serve(at, (stream, path), reports, &self.stats, presence, stop).await
             }
         }

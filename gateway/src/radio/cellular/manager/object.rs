@@ -166,7 +166,7 @@ mod tests {
 
     use super::*;
 
-    fn modem(properties: Value) -> Object {
+    fn modem(properties: &Value) -> Object {
         let objects = json!({ "/org/freedesktop/ModemManager1/Modem/0": { MODEM: properties } });
         Object::all(&objects).remove(0)
     }
@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn a_modem_is_known_by_its_ports_and_its_device_and_a_port_that_is_left_to_others_is_none_of_its() {
         let ports = json!([["ttyUSB2", 3], ["cdc-wdm0", 6], ["ttyUSB0", 9], ["x"], 7, [1, 2]]);
-        let modem = modem(json!({ "Device": "/sys/devices/a/usb1/1-1", "PrimaryPort": "cdc-wdm0", "Ports": ports }));
+        let modem = modem(&json!({ "Device": "/sys/devices/a/usb1/1-1", "PrimaryPort": "cdc-wdm0", "Ports": ports }));
         for (name, is) in
             [("ttyUSB2", true), ("cdc-wdm0", true), ("/sys/devices/a/usb1/1-1", true), ("ttyUSB0", false), ("x", false)]
         {
@@ -186,7 +186,7 @@ mod tests {
     #[test]
     fn a_card_is_as_its_lock_says_and_pin2_is_nobodys_business() {
         let sim =
-            |lock: Value, reason: Value| modem(json!({ "UnlockRequired": lock, "StateFailedReason": reason })).sim();
+            |lock: Value, reason: Value| modem(&json!({ "UnlockRequired": lock, "StateFailedReason": reason })).sim();
         for (lock, wanted) in [
             (0, Some(Sim::Unknown)),
             (1, Some(Sim::Ready)),
@@ -208,7 +208,7 @@ mod tests {
             assert_eq!(Object::all(&objects), []);
         }
         let words = [json!(-1), json!(8), json!(11), json!(12), json!(i64::MAX), json!("up")];
-        let words = words.map(|state| modem(json!({ "State": state })).state_word());
+        let words = words.map(|state| modem(&json!({ "State": state })).state_word());
         assert_eq!(words, ["failed", "registered", "connected", "unknown", "unknown", "unknown"]);
     }
 }

@@ -63,7 +63,7 @@ pub(crate) fn lock(folder: &Path) -> io::Result<File> {
             Ok(()) => return Ok(lock),
             Err(TryLockError::WouldBlock) if Instant::now() < deadline => std::thread::sleep(LOCK_PAUSE),
             Err(TryLockError::WouldBlock) => {
-                let why = "another program has locked it; try again";
+                let why = "something else is being changed there; try again";
                 return Err(io::Error::new(io::ErrorKind::WouldBlock, why));
             }
             Err(TryLockError::Error(error)) => return Err(error),
@@ -154,7 +154,7 @@ mod tests {
         let path = dir.path().join("a.toml");
         let held = lock(dir.path()).unwrap();
         let (began, changed) = (Instant::now(), change(&path, || Ok("one".to_owned())));
-        assert!(changed.unwrap_err().ends_with("another program has locked it; try again"));
+        assert!(changed.unwrap_err().ends_with("something else is being changed there; try again"));
         assert!(began.elapsed() >= LOCK_PATIENCE && !path.exists());
         let waits = std::thread::spawn({
             let path = path.clone();

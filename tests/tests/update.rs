@@ -83,8 +83,11 @@ fn a_system_that_is_not_well_on_its_trial_is_given_up_once() {
     let status = appliance.stile(&["update", "status"]).1;
     assert!(status.contains("bad: it is not started"), "{status}");
     // There is nothing to go back to, whatever happens here.
-    let before = appliance.slots.read();
+    let (order, left, other) = appliance.slots.read().unwrap();
     assert_eq!(appliance.stile(&["update", "bad", "--on-trial"]).0, 0);
+    // What has proved good gets the try back that its start took: the boot loader never gives it up.
+    let before = appliance.slots.read();
+    assert!(left < 3 && before == Some((order, 3, other)), "{before:?}");
     let (code, _, wrong) = appliance.stile(&["update", "bad"]);
     assert!(code == 1 && wrong.contains("there is no other system that is good"), "{wrong}");
     assert!(appliance.slots.read() == before);

@@ -24,12 +24,6 @@ pub fn quality() -> ClockQuality {
     without_chrony().0
 }
 
-/// How far the clock may be off, where a time source disciplines it: the kernel's `maxerror` (adjtimex(2)), which time daemons
-/// keep.
-pub fn error() -> Option<Duration> {
-    kernel().1.error.map(Duration::from_secs_f64)
-}
-
 /// The same, with what is known of the clock's error.
 fn without_chrony() -> (ClockQuality, Timing) {
     match kernel() {

@@ -134,6 +134,14 @@ impl Clock {
         *self.timing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The most by which the wall clock is off, where a time source sets it and says how well.
+    pub fn error(&self) -> Option<Duration> {
+        let timing = self.timing();
+        let error = timing.offset.unwrap_or_default().abs() + timing.error?;
+        let synchronised = self.quality() == ClockQuality::Synchronised;
+        synchronised.then(|| Duration::try_from_secs_f64(error).ok()).flatten()
+    }
+
     /// What was last noted.
     pub fn quality(&self) -> ClockQuality {
         ClockQuality::from_u8(self.quality.load(Ordering::Relaxed))

@@ -70,7 +70,8 @@ impl Purse {
     /// # Errors
     /// When there is not so much, or the disk does not take it.
     pub(super) fn take(&mut self, budget: Budget, cost: u64, now: SystemTime) -> Result<(), NotSpent> {
-        let mut spent = self.spent.at(now);
+        self.spent = self.spent.at(now);
+        let mut spent = self.spent;
         spent.add(cost);
         for (most, has, what) in [(budget.day, spent.in_day, "day"), (budget.month, spent.in_month, "month")] {
             if most.is_some_and(|most| has > most) {
@@ -105,15 +106,20 @@ impl Purse {
 }
 
 impl Spent {
-    /// The same in the day and the month that `now` is in. A clock that goes back gives nothing back.
+    /// The same in the day and the month that `now` is in. A clock that goes back gives nothing back, and
+    /// one that was far ahead does not bar the days until then: what was spent stays, and counts for now.
     fn at(mut self, now: SystemTime) -> Self {
         let day = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() / 86_400;
         let month = month_of(day);
         if day > self.day {
             (self.day, self.in_day) = (day, 0);
+        } else if self.day > day + 1 {
+            self.day = day;
         }
         if month > self.month {
             (self.month, self.in_month) = (month, 0);
+        } else if self.month > month + 1 {
+            self.month = month;
         }
         self
     }
@@ -193,6 +199,16 @@ mod tests {
         }
         assert!(written <= 25, "{written}");
         assert_eq!(Purse::open(dir.path(), "b").spent(at(NOON)).in_day, 0);
+    }
+
+    #[test]
+    fn a_clock_that_was_far_ahead_bars_the_days_until_then_no_longer_than_today() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut purse = Purse::open(dir.path(), "a");
+        let mut take = |seconds| purse.take(budget(1000, 10_000), 1000, at(seconds)).is_ok();
+        assert!(take(NOON + 5000 * DAY));
+        assert!(!take(NOON), "what was spent stays spent");
+        assert!(take(NOON + DAY));
     }
 
     #[test]

@@ -11,7 +11,6 @@ use super::result::Finding;
 use super::socket::TimedSocket;
 use super::stamp::sender::Session;
 use super::train::{self, Exchange, Outcome};
-use crate::clock;
 use crate::config::{Dns, MqttProbe, NetworkPath, ProbeKind, Stamp, Target, Train};
 use crate::resolver::Resolver;
 use crate::uplink::{NotTried, Step, Tried, Uplinks};
@@ -60,9 +59,14 @@ pub(super) fn unusable(why: &std::io::Error) -> String {
     format!("the way can't be used: {why}{remedy}")
 }
 
-/// Round trips to a reflector.
-pub(super) async fn stamp(stamp: &Stamp, way: &NetworkPath, resolver: &mut Resolver) -> Finding {
-    let mut session = Session::new(stamp.size, clock::error());
+/// Round trips to a reflector. `error` is that of the own clock, where it is synchronised.
+pub(super) async fn stamp(
+    stamp: &Stamp,
+    way: &NetworkPath,
+    resolver: &mut Resolver,
+    error: Option<Duration>,
+) -> Finding {
+    let mut session = Session::new(stamp.size, error);
     let (mut finding, outcome) = match ride(&stamp.target, way, &stamp.train, resolver, &mut session).await {
         Ok(ridden) => ridden,
         Err(why) => return Finding::failed(why),

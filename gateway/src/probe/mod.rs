@@ -188,8 +188,10 @@ impl Probes {
             return;
         };
         let stats = Arc::clone(lock(&self.reflector).get_or_insert_default());
-        self.supervisor
-            .start(REFLECTOR, Rank::Clients, move |stop| reflect(settings.clone(), address, Arc::clone(&stats), stop));
+        let pipeline = Arc::clone(&self.pipeline);
+        self.supervisor.start(REFLECTOR, Rank::Clients, move |stop| {
+            reflect(settings.clone(), address, Arc::clone(&stats), Arc::clone(&pipeline), stop)
+        });
     }
 }
 
@@ -197,6 +199,7 @@ async fn reflect(
     settings: Reflector,
     address: SocketAddr,
     stats: Arc<ReflectorStats>,
+    pipeline: Arc<Pipeline>,
     stop: CancellationToken,
 ) -> Result<(), UnitError> {
     let socket = TimedSocket::bound(address).await;
@@ -204,6 +207,6 @@ async fn reflect(
         socket.map_err(|error| format!("can't listen on {address}: {error}; look at `listen` in [reflector]"))?;
     let actual = socket.local_addr()?;
     log::info!(address:% = actual; "reflecting STAMP packets");
-    Answering::new(settings, stats, actual.port(), Instant::now()).serve(&socket, &stop).await?;
+    Answering::new(settings, stats, actual.port(), Instant::now()).serve(&socket, pipeline.clock(), &stop).await?;
     Ok(())
 }

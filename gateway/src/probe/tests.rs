@@ -11,6 +11,7 @@ use super::result::Finding;
 use super::socket::TimedSocket;
 use super::stamp::reflector::{Answering, ReflectorStats};
 use crate::config::{Dns, DnsRecord, Network, NetworkPath, Reflector, ReflectorMode, Stamp, Target, Train};
+use crate::message::Clock;
 use crate::resolver::Resolver;
 
 /// A reflector for this machine; gives its port and its counters.
@@ -21,7 +22,7 @@ async fn reflector(mode: ReflectorMode) -> (u16, Arc<ReflectorStats>) {
     let settings = Reflector { listen: None, allow, mode, rate_limit: 100_000 };
     let stats = Arc::new(ReflectorStats::default());
     let mut answering = Answering::new(settings, Arc::clone(&stats), port, Instant::now());
-    tokio::spawn(async move { answering.serve(&socket, &CancellationToken::new()).await });
+    tokio::spawn(async move { answering.serve(&socket, &Clock::default(), &CancellationToken::new()).await });
     (port, stats)
 }
 
@@ -35,7 +36,7 @@ fn target(port: u16) -> Target {
 
 async fn stamp(port: u16, train: Train, size: usize) -> Finding {
     let stamp = Stamp { target: target(port), train, size };
-    measure::stamp(&stamp, &NetworkPath::default(), &mut Resolver::default()).await
+    measure::stamp(&stamp, &NetworkPath::default(), &mut Resolver::default(), None).await
 }
 
 fn number(finding: &Finding, key: &str) -> f64 {
@@ -204,7 +205,7 @@ async fn a_way_that_is_not_there_is_named_with_what_to_do() {
     let stamp = Stamp { target: target(4000), train: train(1, 1, 50), size: 44 };
     let try_way = |way: NetworkPath| {
         let stamp = stamp.clone();
-        async move { measure::stamp(&stamp, &way, &mut Resolver::default()).await.error.unwrap() }
+        async move { measure::stamp(&stamp, &way, &mut Resolver::default(), None).await.error.unwrap() }
     };
     let way = NetworkPath { address: Some("192.0.2.77".parse().unwrap()), ..NetworkPath::default() };
     assert!(try_way(way).await.contains("`ip address` shows which"));

@@ -157,7 +157,9 @@ impl Unit {
     async fn measure(&self, trigger: Trigger, resolver: &mut Resolver) -> Vec<Finding> {
         let way = &self.settings.way;
         match &self.settings.kind {
-            ProbeKind::Stamp(stamp) => vec![measure::stamp(stamp, way, resolver).await],
+            ProbeKind::Stamp(stamp) => {
+                vec![measure::stamp(stamp, way, resolver, self.pipeline.clock().error()).await]
+            }
             ProbeKind::Dns(dns) => vec![measure::dns(dns, way, resolver).await],
             ProbeKind::Mqtt(mqtt) => measure::mqtt(mqtt, &self.uplinks).await,
             ProbeKind::Tcp(tcp) => vec![self.throughput(&iperf::Test::tcp(tcp), trigger, resolver).await],

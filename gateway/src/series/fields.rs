@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{FIELDS_MAX, Field, LEFT_OUT, influx, senml};
+use super::{FIELDS_MAX, Field, LEFT_OUT, NAME_MAX, influx, senml};
 
 /// How deep objects are looked into. serde_json goes no deeper than 128.
 const DEPTH_MAX: usize = 8;
@@ -26,6 +26,9 @@ pub(super) fn of_object(object: &Map<String, Value>) -> Vec<(String, Field)> {
 }
 
 fn flatten(name: &str, value: &Value, depth: usize, fields: &mut Vec<(String, Field)>) {
+    if name.len() > NAME_MAX || fields.len() >= FIELDS_MAX {
+        return;
+    }
     let field = match value {
         Value::Null => return,
         Value::Object(map) if depth > 0 => {

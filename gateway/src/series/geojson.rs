@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::Measurement;
-use super::csv::json_of;
+use super::columns::json_of;
 
 /// One point; `None` for what says no position.
 pub(super) fn feature(measurement: &Measurement) -> Option<Value> {

@@ -2,9 +2,9 @@
 //!
 //! Pure: a message in, values out, and texts made of these. A message is a JSON object, a SenML pack or a line of
 //! InfluxDB's protocol; `fields.rs` makes of each the same flat values, named by their place (`nr_rsrp`). `influx.rs`,
-//! `senml.rs`, `csv.rs` and `geojson.rs` are the forms; `writer.rs` is a file of one of them, message by message.
+//! `senml.rs`, `columns.rs` (CSV) and `geojson.rs` are the forms; `writer.rs` is a file of one of them, message by message.
 
-mod csv;
+mod columns;
 mod fields;
 mod geojson;
 mod influx;
@@ -17,13 +17,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value};
 
-pub use self::csv::COLUMNS;
+pub use self::columns::COLUMNS;
 pub use self::writer::{Format, Writer};
 
 use crate::message::Message;
 
 /// The most values that one message has here; what is beyond is left out.
 const FIELDS_MAX: usize = 512;
+
+/// Longer names are left out: a name is its path, so a long key would be there as often as it has values.
+const NAME_MAX: usize = 256;
 /// What only whoever reads the records again has a use for: the lines that were read.
 const LEFT_OUT: &str = "raw";
 

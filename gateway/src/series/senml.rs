@@ -4,9 +4,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value, json};
 
-use super::csv::json_of;
+use super::columns::json_of;
 use super::fields::put;
-use super::{Field, LEFT_OUT, Measurement};
+use super::{FIELDS_MAX, Field, LEFT_OUT, Measurement, NAME_MAX};
 
 /// SenML counts power in dBW (RFC 8428, 12.1), modems count it in dBm.
 const DBM_OF_DBW: f64 = 30.0;
@@ -27,7 +27,17 @@ pub(super) fn pack(name: &str, at: SystemTime, object: &Map<String, Value>) -> V
     pack
 }
 
+/// Whether it says the same behind another pack: base values hold on (RFC 8428, 4.1).
+pub(super) fn stands_alone(pack: &[Value]) -> bool {
+    let begins = |key: &str| pack.first().is_some_and(|record| !record[key].is_null());
+    let lasts = |record: &Value| ["bu", "bv", "bs", "bver"].iter().any(|key| !record[*key].is_null());
+    begins("bn") && begins("bt") && pack.iter().all(|record| record.is_object() && !lasts(record))
+}
+
 fn flatten(name: &str, value: &Value, pack: &mut Vec<Value>) {
+    if name.len() > NAME_MAX || pack.len() >= FIELDS_MAX {
+        return;
+    }
     match value {
         Value::Object(map) => map.iter().for_each(|(key, value)| flatten(&format!("{name}/{key}"), value, pack)),
         Value::Array(list) => {

@@ -145,6 +145,23 @@ fn points_are_where_messages_were_and_the_others_are_counted() {
 }
 
 #[test]
+fn a_long_key_is_not_repeated_for_each_of_its_values() {
+    let payload = json!({ "a".repeat(10_000): vec![0; 10_000], "b": 1 }).to_string();
+    for format in [Format::Csv, Format::Influx, Format::Senml, Format::Geojson] {
+        let text = file(format, &[message("cellular/wwan/signal", &payload)]);
+        assert!(text.len() < 2000, "{format:?}: {}", text.len());
+    }
+}
+
+#[test]
+fn a_foreign_pack_changes_nothing_behind_it() {
+    let foreign = message("cellular/wwan/signal", r#"[{"bn":"x/","bt":1,"bu":"V","n":"a","v":1},{"n":"b","v":2}]"#);
+    let text = file(Format::Senml, &[foreign, message("cellular/wwan/signal", "[1]")]);
+    let pack: Vec<Value> = serde_json::from_str(&text).unwrap();
+    assert!(!pack.is_empty() && pack.iter().all(|record| record.is_object() && record["bu"].is_null()), "{text}");
+}
+
+#[test]
 fn a_pack_has_units_and_a_pack_that_is_one_already_says_the_same() {
     let pack: Value = serde_json::from_str(&file(Format::Senml, &[message("cellular/wwan/signal", SIGNAL)])).unwrap();
     assert_eq!(pack[0], json!({"bn":"cellular/wwan/","bt":1_795_000_000.5,"n":"clock","vs":"synchronised"}));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{COLUMNS, Measurement, csv, geojson, influx, senml};
+use super::{COLUMNS, Measurement, columns, geojson, influx, senml};
 use crate::message::Message;
 
 /// Modems of which the cell is remembered: their names come from outside.
@@ -88,7 +88,7 @@ impl Writer {
     /// What a file begins with.
     pub fn begin(&self) -> String {
         match self.format {
-            Format::Csv => csv::header(&self.columns),
+            Format::Csv => columns::header(&self.columns),
             Format::Influx | Format::Json => String::new(),
             Format::Senml => "[".to_owned(),
             Format::Geojson => "{\"type\":\"FeatureCollection\",\"features\":[".to_owned(),
@@ -109,7 +109,7 @@ impl Writer {
 
     fn put(&mut self, message: &Message, measurement: &Measurement, out: &mut String) {
         match self.format {
-            Format::Csv => out.push_str(&csv::row(measurement, &self.columns)),
+            Format::Csv => out.push_str(&columns::row(measurement, &self.columns)),
             Format::Influx => {
                 let cell = self.cell(measurement);
                 if let Some(line) = influx::line(measurement, &self.gateway, cell) {
@@ -121,7 +121,7 @@ impl Writer {
                 let name = message.topic.as_str().rsplit_once('/').map_or("", |(before, _)| before);
                 let pack = match serde_json::from_slice(&message.payload) {
                     Ok(serde_json::Value::Object(object)) => senml::pack(&format!("{name}/"), measurement.at, &object),
-                    Ok(serde_json::Value::Array(pack)) => pack,
+                    Ok(serde_json::Value::Array(pack)) if senml::stands_alone(&pack) => pack,
                     _ => senml::pack(&format!("{name}/"), measurement.at, &senml::named(measurement)),
                 };
                 self.item(out, pack.iter().map(ToString::to_string).collect());

@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 use super::packet::{self, ErrorEstimate, Ntp, Reflection};
 use super::sessions::Sessions;
 use crate::buckets::Buckets;
-use crate::clock;
 use crate::config::{Reflector, ReflectorMode};
+use crate::message::Clock;
 use crate::probe::socket::{Arrived, TimedSocket};
 
 /// Datagrams that are read before others have their turn.
@@ -128,18 +128,23 @@ impl Answering {
         packet::reflect(request, reflection).ok_or(Refused::Short)
     }
 
-    /// Serves until told to stop.
+    /// Serves until told to stop. `clock` says how far the own one is off.
     ///
     /// # Errors
     /// When the socket fails.
-    pub(in crate::probe) async fn serve(&mut self, socket: &TimedSocket, stop: &CancellationToken) -> io::Result<()> {
+    pub(in crate::probe) async fn serve(
+        &mut self,
+        socket: &TimedSocket,
+        clock: &Clock,
+        stop: &CancellationToken,
+    ) -> io::Result<()> {
         // One more than is answered, so that what is longer is seen to be.
         let mut buffer = vec![0; LONGEST + 1];
         let mut look = tokio::time::interval(LOOK);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
-                _ = look.tick() => self.error = ErrorEstimate::of(clock::error()),
+                _ = look.tick() => self.error = ErrorEstimate::of(clock.error()),
                 ready = socket.readable() => {
                     ready?;
                     self.read(socket, &mut buffer)?;

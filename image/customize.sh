@@ -22,7 +22,8 @@ mkdir -p "$root/boot/firmware" "$root/data"
 
 # image/rauc/README.md: what is for RAUC, which has nothing to go by without certificates.
 if [ -n "${KEYRING:-}" ]; then
-    sed "s/@ARCH@/$(dpkg-deb --field "$package" Architecture)/g; s/@VERSION@/${VERSION%-*}/g" image/rauc/system.conf \
+    mkdir -p "$root/etc/rauc"
+    sed "s/@ARCH@/$(dpkg-deb --field "$package" Architecture)/g; s/@VERSION@/$VERSION/g" image/rauc/system.conf \
         >"$root/etc/rauc/system.conf"
     install -m 644 "$KEYRING" "$root/etc/rauc/keyring.pem"
     install -D -m 755 image/rauc/boot-slots "$root/usr/lib/stile/boot-slots"

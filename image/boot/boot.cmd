@@ -8,7 +8,8 @@ if load ${devtype} ${devnum}:1 ${scriptaddr} slots.txt; then
 fi
 
 setenv chosen
-setenv tries "for slot in ${BOOT_ORDER}; do run try_${slot}; done"
+# In single quotes: within double ones U-Boot's shell puts in what ${slot} is now, which is nothing.
+setenv tries 'for slot in ${BOOT_ORDER}; do run try_${slot}; done'
 setenv try_A 'if test -z "${chosen}"; then setenv left ${BOOT_A_LEFT}; setenv part 2; setenv candidate A; run judge; fi'
 setenv try_B 'if test -z "${chosen}"; then setenv left ${BOOT_B_LEFT}; setenv part 3; setenv candidate B; run judge; fi'
 setenv judge 'if test -n "${left}" && test 0x${left} -gt 0; then setenv chosen ${candidate}; setenv number ${part}; setexpr rest ${left} - 1; fi'

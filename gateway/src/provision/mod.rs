@@ -4,7 +4,7 @@
 //! or everything done. Never judges single values, which is the work of `config`, and starts no program.
 //!
 //! All is checked before anything is changed. Then each file of the machine is written whole; what has come so far does not
-//! matter, since the next start reads the same input and writes the same again. When all of it is on the disk, [`taken`]
+//! matter, since the next start reads the same input and writes the same again. When all of it is on the disk, `taken.rs`
 //! writes down which input that was. From then on the input is done with, and is wiped by this run or the next one.
 //!
 //! `input.rs` reads the boot partition, `imager.rs` and `yaml.rs` what Raspberry Pi Imager has left there, `wanted.rs` puts

@@ -72,6 +72,17 @@ fn an_upload_says_how_far_it_is_and_can_be_cancelled_and_what_is_wrong_is_said_w
     assert!(browser.url().ends_with("/plugins/downsample"), "{}", browser.url());
 }
 
+/// A gateway with the filter redact, not enabled, and a browser in which somebody is signed in.
+fn with_redact_off(settings: &str) -> (Stile, Browser) {
+    let file = built("redact");
+    let section = "[[plugin]]\nname = \"redact\"\ntopics = [\"t/#\"]\nenabled = false";
+    let stile = Stile::start(&format!("{section}\nfile = {file:?}\n{settings}\n"));
+    Visitor::first(&stile);
+    let browser = Browser::start();
+    browser.sign_in(&stile);
+    (stile, browser)
+}
+
 /// A file that is no component.
 fn no_component() -> std::path::PathBuf {
     std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")
@@ -80,14 +91,7 @@ fn no_component() -> std::path::PathBuf {
 #[test]
 fn a_secret_of_a_plugin_is_forgotten_by_the_box_beside_it() {
     let settings = "[plugin.settings]\nremove = [\"/name\"]\nkey = \"a secret of many letters\"";
-    let section = format!(
-        "[[plugin]]\nname = \"redact\"\nfile = {:?}\ntopics = [\"t/#\"]\nenabled = false\n{settings}\n",
-        built("redact")
-    );
-    let stile = Stile::start(&section);
-    Visitor::first(&stile);
-    let browser = Browser::start();
-    browser.sign_in(&stile);
+    let (stile, browser) = with_redact_off(settings);
     browser.open(&url(&stile, "/plugins/redact"));
     browser.wait_text("It is set and not shown");
     browser.click(".settings > button");
@@ -164,14 +168,7 @@ fn more_of(name: &str) -> &str {
 #[test]
 fn live_messages_are_chosen_by_keyboard_for_a_trial_and_for_a_case() {
     let settings = "[plugin.settings]\nremove = [\"/name\"]";
-    let section = format!(
-        "[[plugin]]\nname = \"redact\"\nfile = {:?}\ntopics = [\"t/#\"]\nenabled = false\n{settings}\n",
-        built("redact")
-    );
-    let stile = Stile::start(&section);
-    Visitor::first(&stile);
-    let browser = Browser::start();
-    browser.sign_in(&stile);
+    let (stile, browser) = with_redact_off(settings);
     browser.open(&url(&stile, "/messages?filter=t%2F%23"));
     browser.wait_for("#live-state .good");
     let sent = mosquitto_pub(stile.mqtt, "mqttv5", &["-t", "t/a", "-m", "{\"name\":\"somebody\",\"t\":1}"]);

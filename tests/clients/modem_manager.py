@@ -10,6 +10,8 @@ Input, a line of JSON each:
     ["cells", NUMBER, CELLS]           what GetCellInfo says; texts and numbers get the types that ModemManager has
     ["pin", NUMBER, PIN]               its card wants this PIN
     ["forbid", METHOD]                 this method is not allowed
+    ["fail", METHOD, TEXT]             calls of this name fail with this text, whatever they ask; null: they are never answered
+    ["mend", METHOD]                   they are answered again
 Output, a line of JSON each: ["ready"], ["done"] after each input, [METHOD, ARGUMENTS...] for a call
 """
 
@@ -18,6 +20,7 @@ import os
 import sys
 
 import dbus
+import dbus.lowlevel
 import dbus.mainloop.glib
 from dbusmock.mockobject import DBusMockObject, objects
 from gi.repository import GLib
@@ -28,6 +31,7 @@ MODEM = NAME + ".Modem"
 NUMBERS = {"imei": "860123045678901", "imsi": "262011234567890", "iccid": "8949020000123456789", "number": "+491701234567"}
 
 forbidden = set()
+failing = {}
 cells = {}
 pins = {}
 
@@ -67,6 +71,17 @@ def played(method, *arguments):
     say(method, *arguments)
     if method in forbidden:
         raise dbus.exceptions.DBusException("PolicyKit authorization failed", name=NAME + ".Error.Core.Unauthorized")
+
+
+def fails(connection, message):
+    member = message.get_member()
+    if member not in failing or not isinstance(message, dbus.lowlevel.MethodCallMessage):
+        return dbus.lowlevel.HANDLER_RESULT_NOT_YET_HANDLED
+    say(member)
+    if failing[member] is not None:
+        error = dbus.lowlevel.ErrorMessage(message, NAME + ".Error.Core.Failed", failing[member])
+        connection.send_message(error)
+    return dbus.lowlevel.HANDLER_RESULT_HANDLED
 
 
 def state_of(modem, number):
@@ -173,6 +188,10 @@ def do(manager, word, *rest):
         state_of(objects[path(rest[0])], 2)
     elif word == "forbid":
         forbidden.add(rest[0])
+    elif word == "fail":
+        failing[rest[0]] = rest[1]
+    elif word == "mend":
+        del failing[rest[0]]
 
 
 def main():
@@ -181,6 +200,7 @@ def main():
     name = dbus.service.BusName(NAME, bus, do_not_queue=True)
     manager = DBusMockObject(name, ROOT, NAME, {}, os.devnull, is_object_manager=True)
     objects[ROOT] = manager
+    bus.add_message_filter(fails)
     loop = GLib.MainLoop()
 
     rest = bytearray()

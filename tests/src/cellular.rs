@@ -3,8 +3,11 @@
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard};
 
-use crate::Pty;
+use rumqttc::QoS;
+use serde_json::Value;
+
 use crate::pty::{Device, Played};
+use crate::{Pty, Stile, V5Client};
 
 /// Whose modem is pretended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +37,21 @@ pub enum Serving {
 
 /// The numbers that must not come out of the gateway.
 pub const NUMBERS: [&str; 4] = ["860123045678901", "262011234567890", "8949020000123456789", "491701234567"];
+
+/// The next message of the modem `wwan` on the topic with this end that fits.
+#[track_caller]
+pub fn next(client: &V5Client, last: &str, fits: impl Fn(&Value) -> bool) -> Value {
+    let topic = format!("cellular/wwan/{last}");
+    client.next_where(|message| message.topic == topic && fits(&message.json())).json()
+}
+
+/// What is said of its cell, now or later, that fits. Whoever comes late finds it retained.
+#[track_caller]
+pub fn cell(stile: &Stile, fits: impl Fn(&Value) -> bool) -> Value {
+    let client = V5Client::connect(stile.mqtt, "cell");
+    client.subscribe("cellular/wwan/cell", QoS::AtLeastOnce);
+    next(&client, "cell", fits)
+}
 
 /// Its card.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

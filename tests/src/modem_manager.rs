@@ -123,6 +123,16 @@ impl ModemManager {
         self.tell(&json!(["forbid", method]));
     }
 
+    /// Calls of this name fail with this text from now on; `None`: they are never answered.
+    pub fn fail(&mut self, method: &str, text: Option<&str>) {
+        self.tell(&json!(["fail", method, text]));
+    }
+
+    /// They are answered again.
+    pub fn mend(&mut self, method: &str) {
+        self.tell(&json!(["mend", method]));
+    }
+
     /// What it was asked to do so far: the arguments of this method's calls.
     pub fn calls(&self, method: &str) -> Vec<Value> {
         let calls = self.calls.lock().unwrap();

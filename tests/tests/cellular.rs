@@ -3,7 +3,7 @@
 
 use rumqttc::QoS;
 use serde_json::{Value, json};
-use stile_tests::cellular::{CellularModem, Maker, NUMBERS, Serving};
+use stile_tests::cellular::{CellularModem, Maker, NUMBERS, Serving, cell, next};
 use stile_tests::{Stile, V5Client, within};
 use tempfile::TempDir;
 
@@ -33,11 +33,9 @@ fn bench(maker: Maker, serving: Serving, rest: &str) -> Bench {
 }
 
 impl Bench {
-    /// The next message on this topic that fits.
     #[track_caller]
     fn next(&self, last: &str, fits: impl Fn(&Value) -> bool) -> Value {
-        let topic = format!("cellular/wwan/{last}");
-        self.client.next_where(|message| message.topic == topic && fits(&message.json())).json()
+        next(&self.client, last, fits)
     }
 
     #[track_caller]
@@ -45,12 +43,9 @@ impl Bench {
         self.next("signal", |signal| signal["technology"] == technology && signal["errors"].is_null())
     }
 
-    /// What is said of its cell, now or later, that fits. Whoever comes late finds it retained.
     #[track_caller]
     fn cell(&self, fits: impl Fn(&Value) -> bool) -> Value {
-        let client = V5Client::connect(self.stile.mqtt, "cell");
-        client.subscribe("cellular/wwan/cell", QoS::AtLeastOnce);
-        client.next_where(|message| fits(&message.json())).json()
+        cell(&self.stile, fits)
     }
 
     #[track_caller]

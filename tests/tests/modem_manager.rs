@@ -3,7 +3,7 @@
 
 use rumqttc::QoS;
 use serde_json::{Value, json};
-use stile_tests::cellular::{CellularModem, Maker, NUMBERS, Serving};
+use stile_tests::cellular::{self, CellularModem, Maker, NUMBERS, Serving};
 use stile_tests::modem_manager::{Bus, ModemManager};
 use stile_tests::{Stile, V5Client, or_skip, within};
 use tempfile::TempDir;
@@ -59,19 +59,14 @@ fn cell(ci: &str) -> Value {
 }
 
 impl Bench {
-    /// The next message on this topic that fits.
     #[track_caller]
     fn next(&self, last: &str, fits: impl Fn(&Value) -> bool) -> Value {
-        let topic = format!("cellular/wwan/{last}");
-        self.client.next_where(|message| message.topic == topic && fits(&message.json())).json()
+        cellular::next(&self.client, last, fits)
     }
 
-    /// What is said of its cell, now or later, that fits. Whoever comes late finds it retained.
     #[track_caller]
     fn cell(&self, fits: impl Fn(&Value) -> bool) -> Value {
-        let client = V5Client::connect(self.stile.mqtt, "cell");
-        client.subscribe("cellular/wwan/cell", QoS::AtLeastOnce);
-        client.next_where(|message| fits(&message.json())).json()
+        cellular::cell(&self.stile, fits)
     }
 
     #[track_caller]
@@ -252,16 +247,60 @@ fn the_gateway_connects_and_ends_its_own_connection_when_it_is_told_to() {
     assert_eq!(cell["connection"], up);
     assert_eq!(bench.manager.calls("Connect"), [json!({ "apn": "internet" })]);
     bench.stile.wait_log("the modem is connected");
-    std::fs::write(bench.stile.dir.path().join("conf.d/radio.toml"), settings("")).unwrap();
-    bench.stile.reload("", "");
+    connect_no_more(&bench);
     within("it is disconnected", || (bench.manager.calls("Disconnect").len() == 1).then_some(()));
     bench.next("cell", |cell| cell["connection"]["state"] == "off");
     assert_eq!(bench.manager.calls("Connect").len(), 1);
 }
 
+/// Takes `connect` from the settings while the gateway runs.
+fn connect_no_more(bench: &Bench) {
+    std::fs::write(bench.stile.dir.path().join("conf.d/radio.toml"), settings("")).unwrap();
+    bench.stile.reload("", "");
+}
+
+#[test]
+fn a_connection_that_is_still_under_way_is_ended_too() {
+    let connect = "connect = true\napn = \"internet\"";
+    let Some(bench) = bench(connect, |manager| manager.fail("Connect", None)) else { return };
+    within("it is to connect", || (bench.manager.calls("Connect").len() == 1).then_some(()));
+    connect_no_more(&bench);
+    within("all are disconnected", || (bench.manager.calls("Disconnect") == [json!("/")]).then_some(()));
+}
+
+#[test]
+fn a_connection_that_was_lost_sight_of_is_still_the_gateways_own_and_no_number_comes_out() {
+    let Some(mut bench) = bench("connect = true\napn = \"internet\"", |_| {}) else { return };
+    bench.next("cell", |cell| cell["connection"]["state"] == "connected");
+    bench.stile.wait_log("the modem is connected");
+    bench.manager.fail("GetManagedObjects", Some(&format!("{} is barred", NUMBERS[1])));
+    let state = bench.next("state", |state| state["state"] == "offline");
+    assert!(state["reason"].as_str().unwrap().contains("imsi:"), "{state}");
+    bench.manager.mend("GetManagedObjects");
+    bench.next("state", |state| state["state"] == "online");
+    bench.signal("lte");
+    bench.manager.fail("Disconnect", Some(&format!("{} is barred", NUMBERS[1])));
+    connect_no_more(&bench);
+    let said = "the modem could not be disconnected";
+    bench.stile.wait_log(said);
+    let log = format!("{state} {:?}", bench.stile.log());
+    assert!(NUMBERS.iter().all(|number| !log.contains(number)), "{log}");
+}
+
+#[test]
+fn a_call_that_is_never_answered_ends_no_reading() {
+    let Some(bench) = bench("", |manager| manager.fail("GetCellInfo", None)) else { return };
+    let cell = bench.next("cell", |cell| !cell["lte"]["cell"].is_null());
+    assert_eq!(cell["lte"], json!({ "plmn": "26201", "cell": 27_439_875, "tac": 20_001 }), "{cell}");
+    bench.signal("lte");
+    assert_eq!(bench.manager.calls("GetCellInfo").len(), 1, "it is not asked again and again");
+}
+
 #[test]
 fn a_connection_that_fails_is_said_once_and_tried_again_more_and_more_seldom() {
-    let Some(bench) = bench("connect = true\napn = \"internet\"", |manager| manager.forbid("Connect")) else { return };
+    let why = format!("{} may not connect", NUMBERS[1]);
+    let apn = "connect = true\napn = \"internet\"";
+    let Some(bench) = bench(apn, |manager| manager.fail("Connect", Some(&why))) else { return };
     let cell = bench.next("cell", |cell| cell["connection"]["state"] == "failed");
     assert!(cell["connection"]["interface"].is_null(), "{cell}");
     let said = "the modem could not be connected; tried again";
@@ -269,6 +308,8 @@ fn a_connection_that_fails_is_said_once_and_tried_again_more_and_more_seldom() {
     within("it is tried again", || (bench.manager.calls("Connect").len() == 2).then_some(()));
     bench.signal("lte");
     assert_eq!(bench.stile.logged(said).len(), 1);
+    let log = format!("{:?}", bench.stile.log());
+    assert!(log.contains("may not connect") && !log.contains(NUMBERS[1]), "{log}");
 }
 
 #[test]

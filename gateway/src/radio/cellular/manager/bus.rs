@@ -91,7 +91,7 @@ impl BusError {
 pub(super) struct Bus {
     connection: Connection,
     /// Its own name on the bus, which nobody else gets.
-    manager: String,
+    pub(super) manager: String,
 }
 
 impl Bus {

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
+use super::super::veil::{ELSEWHERE, Veil};
 use super::bus::{Bus, BusError};
-use super::object::{BEARER, Object};
+use super::object::{ALL_BEARERS, BEARER, Object};
 
 /// Between two tries to connect, at first and at most.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -44,11 +45,12 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) fn new(apn: Option<String>) -> Self {
+    /// `ours` is a bearer that the gateway has had connected before.
+    pub(super) fn new(apn: Option<String>, ours: Option<String>) -> Self {
         Self {
             apn,
             connecting: None,
-            ours: None,
+            ours,
             again: Instant::now(),
             pause: PAUSE,
             trouble: String::new(),
@@ -70,7 +72,7 @@ impl Link {
     }
 
     /// Takes how connecting has ended.
-    pub(super) fn took(&mut self, ended: &Result<Value, BusError>, radio: &str) {
+    pub(super) fn took(&mut self, ended: &Result<Value, BusError>, veil: &Veil, radio: &str) {
         match ended {
             Ok(bearer) => {
                 log::info!(radio = radio; "the modem is connected");
@@ -78,7 +80,7 @@ impl Link {
                 (self.pause, self.trouble, self.seen) = (PAUSE, String::new(), None);
             }
             Err(error) => {
-                let trouble = error.to_string();
+                let trouble = veil.hide(&error.to_string(), ELSEWHERE);
                 if trouble != self.trouble {
                     log::warn!(radio = radio, error = trouble.as_str(); "the modem could not be connected; tried again");
                     self.trouble = trouble;
@@ -122,13 +124,22 @@ impl Link {
         Ok(shown)
     }
 
+    /// Breaks off, and gives the bearer that is the gateway's own, if any is. One that is under way has no name yet; there is
+    /// no other then, since none was when it was begun.
+    pub(super) fn leave(&mut self) -> Option<String> {
+        let ours = self.ours.take();
+        self.connecting.take().map_or(ours, |_| Some(ALL_BEARERS.to_owned()))
+    }
+
     /// Ends the connection, if it is the gateway's own.
-    pub(super) async fn end(&mut self, modem: &str, bus: &Bus, radio: &str) {
-        self.connecting = None;
-        let Some(bearer) = self.ours.take() else { return };
+    pub(super) async fn end(&mut self, modem: &str, bus: &Bus, veil: &Veil, radio: &str) {
+        let Some(bearer) = self.leave() else { return };
         match bus.disconnect(modem, &bearer, DISCONNECT_PATIENCE).await {
             Ok(_) => log::info!(radio = radio; "the modem is disconnected"),
-            Err(error) => log::warn!(radio = radio, error:% = error; "the modem could not be disconnected"),
+            Err(error) => {
+                let error = veil.hide(&error.to_string(), ELSEWHERE);
+                log::warn!(radio = radio, error = error.as_str(); "the modem could not be disconnected");
+            }
         }
     }
 }

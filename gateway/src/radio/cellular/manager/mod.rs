@@ -21,6 +21,7 @@ use self::object::Object;
 pub(super) use self::owner::{Owner, takes};
 use self::session::Session;
 use super::Modem;
+use super::veil::{ELSEWHERE, Veil};
 use crate::config::Managed;
 use crate::pipeline::Pipeline;
 use crate::radio::serial::{Ended, Presence, Reports};
@@ -37,6 +38,15 @@ pub(in crate::radio) struct Manager {
     reports: Reports,
     presence: Presence,
     stats: Arc<RadioStats>,
+    /// A connection that the gateway has had made, and lost sight of.
+    ours: Option<Ours>,
+}
+
+/// A bearer, by ModemManager's name on the bus and the paths of its modem and its own.
+struct Ours {
+    manager: String,
+    modem: String,
+    bearer: String,
 }
 
 impl Manager {
@@ -50,7 +60,7 @@ impl Manager {
         let name = modem.radio.name.as_str();
         let reports = Reports::without_port(name, "modem-manager", topics, pipeline, Arc::clone(&stats));
         let presence = Presence::without_port(name, &stats);
-        Self { modem, managed, reports, presence, stats }
+        Self { modem, managed, reports, presence, stats, ours: None }
     }
 
     /// Finds the modem, asks it until it is gone, and finds it again, until told to stop.
@@ -82,7 +92,8 @@ impl Manager {
 
     /// The modem that the settings mean, or what to do.
     async fn find(&self) -> Result<(Bus, Object), String> {
-        let said = |error: BusError| error.to_string();
+        let veil = Veil::new(self.modem.key.clone());
+        let said = |error: BusError| veil.hide(&error.to_string(), ELSEWHERE);
         let bus = Bus::open().await.map_err(said)?;
         let modems = Object::all(&bus.objects().await.map_err(said)?);
         let names: Vec<&str> = modems.iter().map(Object::place).collect();

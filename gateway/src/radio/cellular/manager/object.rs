@@ -19,6 +19,8 @@ const IGNORED: i64 = 9;
 
 /// What is where no object is.
 const NOWHERE: &str = "/";
+/// What all of a modem's bearers are called where they are to be disconnected.
+pub(super) const ALL_BEARERS: &str = NOWHERE;
 
 /// More modems than this are not looked at.
 const MODEMS_MAX: usize = 32;

@@ -8,11 +8,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::about::Sim;
 use super::super::veil::{ELSEWHERE, IN_ANSWERS, Veil};
-use super::Manager;
 use super::bus::{Arguments, Bus, BusError, MODEM_PATIENCE};
 use super::link::Link;
 use super::object::{LOCATION, MODEM, Object, SIGNAL, SIM};
 use super::reading::{self, Asked};
+use super::{Manager, Ours};
 use crate::radio::serial::Ended;
 use crate::wait::sleep_until;
 
@@ -47,7 +47,10 @@ pub(super) struct Session<'a> {
 impl<'a> Session<'a> {
     pub(super) fn new(bus: Bus, modem: Object, manager: &'a mut Manager) -> Self {
         let veil = Veil::new(manager.modem.key.clone());
-        let link = Link::new(manager.modem.radio.apn.clone().filter(|_| manager.managed.connect));
+        // Another ModemManager gives the same paths to others.
+        let ours = manager.ours.take().filter(|ours| ours.manager == bus.manager && ours.modem == modem.path);
+        let apn = manager.modem.radio.apn.clone().filter(|_| manager.managed.connect);
+        let link = Link::new(apn, ours.map(|ours| ours.bearer));
         let declined = BTreeMap::new();
         Self { bus, modem, manager, veil, card: None, told: false, link, round: 0, silences: 0, declined }
     }
@@ -60,7 +63,10 @@ impl<'a> Session<'a> {
         self.manager.modem.identity.dialect = "modem-manager";
         let ended = self.serve(stop).await;
         if matches!(ended, Ended::Stopped) {
-            self.link.end(&self.modem.path, &self.bus, &self.manager.modem.radio.name).await;
+            self.link.end(&self.modem.path, &self.bus, &self.veil, &self.manager.modem.radio.name).await;
+        } else {
+            let (manager, modem) = (self.bus.manager.clone(), self.modem.path.clone());
+            self.manager.ours = self.link.leave().map(|bearer| Ours { manager, modem, bearer });
         }
         if let Some(stats) = &self.manager.stats.cellular {
             stats.forget();
@@ -74,7 +80,7 @@ impl<'a> Session<'a> {
             tokio::select! {
                 () = stop.cancelled() => return Ended::Stopped,
                 ended = self.link.ended() => {
-                    self.link.took(&ended, &self.manager.modem.radio.name);
+                    self.link.took(&ended, &self.veil, &self.manager.modem.radio.name);
                     continue;
                 }
                 () = sleep_until(Some(due)) => {}
@@ -85,7 +91,7 @@ impl<'a> Session<'a> {
                 None => return Ended::Stopped,
                 Some(Ok(())) => self.silences = 0,
                 Some(Err(BusError::Silent(_))) if self.silences + 1 < SILENCES => self.silences += 1,
-                Some(Err(error)) => return Ended::Lost(error.to_string()),
+                Some(Err(error)) => return Ended::Lost(self.veil.hide(&error.to_string(), ELSEWHERE)),
             }
         }
     }
@@ -141,7 +147,8 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// A call of the modem that it may decline; it is left alone with that for a while then.
+    /// A call of the modem that it may decline, or never answer; it is left alone with that for a while then. Whether
+    /// ModemManager itself answers is seen by what every reading asks it for.
     async fn optional(
         &mut self,
         name: &'static str,
@@ -153,7 +160,7 @@ impl<'a> Session<'a> {
             return Ok(Value::Null);
         }
         match self.bus.call(&self.modem.path, interface, method, arguments, MODEM_PATIENCE).await {
-            Err(error) if error.is_of_the_call() => {
+            Err(error) if error.is_of_the_call() || matches!(error, BusError::Silent(_)) => {
                 self.decline(name, &error);
                 Ok(Value::Null)
             }

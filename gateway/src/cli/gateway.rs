@@ -13,8 +13,8 @@ use super::remote::Remote;
 use super::socket::Which;
 use super::text::visible;
 
-/// How long a gateway may take to begin its answer.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a gateway may take to begin its answer. A run of a probe, which waits for its turn, takes up to 40 s.
+const PATIENCE: Duration = Duration::from_secs(45);
 /// How long an answer that is read whole may take: of many clients over a slow line it takes a while.
 const WHOLE: Duration = Duration::from_secs(120);
 /// The longest answer that is read whole, in bytes.

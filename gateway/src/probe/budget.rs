@@ -35,6 +35,8 @@ pub(super) struct Spent {
 pub(super) enum NotSpent {
     #[error("the budget of the {0} is used up; raise `budget-{0}`, or wait")]
     UsedUp(&'static str),
+    #[error("the budget of the {what} is smaller than one run, which may cost {cost} bytes; raise `budget-{what}`")]
+    TooSmall { what: &'static str, cost: u64 },
     #[error("{0} can't be written: {1}; see that the disk has room and the gateway may write there")]
     Unwritten(PathBuf, io::Error),
 }
@@ -68,16 +70,26 @@ impl Purse {
     /// Takes what a run may cost at most. Waits for the disk where the mark has to be moved.
     ///
     /// # Errors
-    /// When there is not so much, or the disk does not take it.
+    /// When there is not so much, or never will be, or the disk does not take it.
     pub(super) fn take(&mut self, budget: Budget, cost: u64, now: SystemTime) -> Result<(), NotSpent> {
         self.spent = self.spent.at(now);
         let mut spent = self.spent;
         spent.add(cost);
         for (most, has, what) in [(budget.day, spent.in_day, "day"), (budget.month, spent.in_month, "month")] {
+            if most.is_some_and(|most| cost > most) {
+                return Err(NotSpent::TooSmall { what, cost });
+            }
             if most.is_some_and(|most| has > most) {
                 return Err(NotSpent::UsedUp(what));
             }
         }
+        self.cover(budget, spent)?;
+        self.spent = spent;
+        Ok(())
+    }
+
+    /// Has the mark on disk beyond this, where there is a budget.
+    fn cover(&mut self, budget: Budget, spent: Spent) -> Result<(), NotSpent> {
         if let Some(least) = [budget.day, budget.month].into_iter().flatten().min()
             && !self.mark.covers(&spent)
         {
@@ -86,15 +98,18 @@ impl Purse {
             self.write(&mark).map_err(|error| NotSpent::Unwritten(self.file.clone(), error))?;
             self.mark = mark;
         }
-        self.spent = spent;
         Ok(())
     }
 
-    /// What was taken as `cost` has come to `actual`.
-    pub(super) fn settle(&mut self, cost: u64, actual: u64) {
+    /// What was taken as `cost` has come to `actual`, which may be more. Waits for the disk as [`Self::take`] does.
+    ///
+    /// # Errors
+    /// When the disk does not take it; it counts nevertheless.
+    pub(super) fn settle(&mut self, budget: Budget, cost: u64, actual: u64) -> Result<(), NotSpent> {
         for spent in [&mut self.spent.in_day, &mut self.spent.in_month] {
             *spent = spent.saturating_sub(cost).saturating_add(actual);
         }
+        self.cover(budget, self.spent)
     }
 
     fn write(&self, mark: &Spent) -> io::Result<()> {
@@ -179,8 +194,28 @@ mod tests {
         assert_eq!((take(1000, NOON + DAY), take(500, NOON + 2 * DAY)), (Ok(()), Ok(())));
         assert!(take(1, NOON + 2 * DAY).unwrap_err().contains("of the month"));
         assert_eq!(purse.spent(at(NOON + 2 * DAY)).in_month, 1500);
-        purse.settle(500, 100);
+        purse.settle(budget(1000, 1500), 500, 100).unwrap();
         assert!(purse.take(budget(1000, 1500), 400, at(NOON + 2 * DAY)).is_ok());
+    }
+
+    #[test]
+    fn a_budget_that_is_never_enough_is_not_to_be_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let why = Purse::open(dir.path(), "a").take(budget(2000, 1000), 1500, at(NOON)).unwrap_err().to_string();
+        assert_eq!(
+            why,
+            "the budget of the month is smaller than one run, which may cost 1500 bytes; raise `budget-month`"
+        );
+    }
+
+    #[test]
+    fn a_run_that_cost_more_than_was_taken_is_on_disk_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut purse = Purse::open(dir.path(), "a");
+        purse.take(budget(100_000, 100_000), 100, at(NOON)).unwrap();
+        purse.settle(budget(100_000, 100_000), 100, 50_000).unwrap();
+        let found = Purse::open(dir.path(), "a").spent(at(NOON));
+        assert!(found.in_day >= 50_000 && found.in_month >= 50_000, "{found:?}");
     }
 
     #[test]

@@ -19,17 +19,18 @@ use crate::uplink::{NotTried, Step, Tried, Uplinks};
 const RESOLVE: Duration = Duration::from_secs(3);
 /// Headers of IP and UDP, of IPv4 and of IPv6.
 const HEADERS: [u64; 2] = [28, 48];
-/// What a connection to a remote costs by rule of thumb: with certificates, and without TLS.
+/// What a connection to a remote costs by rule of thumb, with certificates or without TLS.
 const CONNECTION: u64 = 8_000;
 
-/// The most that a run may cost, in bytes.
-pub(super) fn cost(kind: &ProbeKind) -> u64 {
+/// The most that a run may cost, in bytes. `ways` is how many paths an uplink has.
+pub(super) fn cost(kind: &ProbeKind, ways: impl Fn(&str) -> usize) -> u64 {
     let both_ways = |train: &Train, bytes: u64| u64::from(train.packets) * 2 * (bytes + HEADERS[1]);
     match kind {
         ProbeKind::Stamp(stamp) => both_ways(&stamp.train, stamp.size as u64),
         // An answer of UDP has 512 bytes at most where nobody asked for more (RFC 1035, section 4.2.1).
         ProbeKind::Dns(dns) => both_ways(&dns.train, 512),
-        ProbeKind::Mqtt(_) => CONNECTION,
+        ProbeKind::Mqtt(MqttProbe { path: Some(_), .. }) => CONNECTION,
+        ProbeKind::Mqtt(mqtt) => CONNECTION.saturating_mul(ways(&mqtt.uplink) as u64),
         ProbeKind::Tcp(tcp) => iperf::with_headers(tcp.data_cap),
         ProbeKind::Udp(udp) => iperf::with_headers(udp.tcp.data_cap),
     }
@@ -66,7 +67,10 @@ pub(super) async fn stamp(
     resolver: &mut Resolver,
     error: Option<Duration>,
 ) -> Finding {
-    let mut session = Session::new(stamp.size, error);
+    let mut session = match Session::new(stamp.size, error) {
+        Ok(session) => session,
+        Err(why) => return Finding::failed(no_numbers(why)),
+    };
     let (mut finding, outcome) = match ride(&stamp.target, way, &stamp.train, resolver, &mut session).await {
         Ok(ridden) => ridden,
         Err(why) => return Finding::failed(why),
@@ -85,11 +89,15 @@ pub(super) async fn stamp(
     finding
 }
 
+fn no_numbers(why: getrandom::Error) -> String {
+    format!("the system has no random numbers: {why}")
+}
+
 /// Questions to a name server.
 pub(super) async fn dns(dns: &Dns, way: &NetworkPath, resolver: &mut Resolver) -> Finding {
     let mut questions = match Questions::new(dns) {
         Ok(questions) => questions,
-        Err(why) => return Finding::failed(format!("the system has no random numbers: {why}")),
+        Err(why) => return Finding::failed(no_numbers(why)),
     };
     let (mut finding, _) = match ride(&dns.target, way, &dns.train, resolver, &mut questions).await {
         Ok(ridden) => ridden,
@@ -193,6 +201,15 @@ fn of_path(tried: &Tried, uplink: &str) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn round_trips_by_mqtt_cost_a_connection_for_each_path() {
+        let mqtt = |path: Option<&str>| {
+            ProbeKind::Mqtt(MqttProbe { uplink: "cloud".to_owned(), path: path.map(str::to_owned) })
+        };
+        let cost = |path| cost(&mqtt(path), |uplink| if uplink == "cloud" { 3 } else { 1 });
+        assert_eq!((cost(None), cost(Some("lan"))), (3 * CONNECTION, CONNECTION));
+    }
 
     #[test]
     fn a_share_is_rounded_and_of_nothing_it_is_none() {

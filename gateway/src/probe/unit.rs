@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
+use tokio::sync::MutexGuard;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use super::budget::{Purse, Spent};
+use super::budget::{NotSpent, Purse, Spent};
 use super::result::{self, Finding, Trigger};
 use super::{iperf, lock, measure};
 use crate::config::{Budget, Probe, ProbeKind};
@@ -20,8 +21,8 @@ use crate::uplink::Uplinks;
 
 /// How long whoever asks waits for a run that is under way.
 const TURN: Duration = Duration::from_secs(5);
-/// The same for a run of a schedule, which waits for others of throughput: as long as one takes.
-const TURN_OF_SCHEDULE: Duration = Duration::from_secs(25);
+/// The same for a run of a schedule, which waits for others of throughput: as long as one takes, see `iperf/`.
+const TURN_OF_SCHEDULE: Duration = Duration::from_secs(30);
 /// The first run of a schedule is at a moment within this time, so that probes do not all begin at once.
 const SPREAD: Duration = Duration::from_secs(1);
 
@@ -72,15 +73,19 @@ impl Memory {
 }
 
 impl Tools {
-    /// Takes what a run may cost; says in words why it can't.
-    async fn take(&self, budget: Budget, cost: u64, now: SystemTime) -> Result<(), String> {
+    /// Has the purse do something that may wait for the disk; says in words why it can't.
+    async fn purse(
+        &self,
+        budget: Budget,
+        what: impl FnOnce(&mut Purse) -> Result<(), NotSpent> + Send + 'static,
+    ) -> Result<(), String> {
         let purse = Arc::clone(&self.purse);
-        let take = move || lock(&purse).take(budget, cost, now).map_err(|why| why.to_string());
+        let what = move || what(&mut lock(&purse)).map_err(|why| why.to_string());
         // Without a budget nothing is written.
         if budget == Budget::default() {
-            return take();
+            return what();
         }
-        tokio::task::spawn_blocking(take).await.unwrap_or_else(|panicked| Err(panicked.to_string()))
+        tokio::task::spawn_blocking(what).await.unwrap_or_else(|panicked| Err(panicked.to_string()))
     }
 }
 
@@ -123,20 +128,15 @@ impl Unit {
     }
 
     async fn run(&self, trigger: Trigger, tools: &mut Tools) -> Vec<Value> {
+        // It begins when it has waited for others, and not before.
+        let alone = self.alone(trigger).await;
         let begun = self.pipeline.clock().now();
         let stamp = self.pipeline.here_and_now(&begun);
-        let (budget, cost) = (self.settings.budget, measure::cost(&self.settings.kind));
-        let taken = tools.take(budget, cost, begun.wall).await;
-        let findings = match taken {
-            Ok(()) => {
-                let findings = self.measure(trigger, &mut tools.resolver).await;
-                let actual = findings.iter().map(|finding| finding.data_bytes).sum();
-                lock(&tools.purse).settle(cost, actual);
-                self.memory.bytes.fetch_add(actual, Ordering::Relaxed);
-                findings
-            }
-            Err(why) => vec![Finding::failed(why)],
+        let findings = match &alone {
+            Ok(_one_at_a_time) => self.measure_within_budget(begun.wall, tools).await,
+            Err(why) => vec![Finding::failed(*why)],
         };
+        drop(alone);
         *lock(&self.memory.spent) = lock(&tools.purse).spent(begun.wall);
         self.note(tools, &findings);
         let mut results = Vec::with_capacity(findings.len());
@@ -154,7 +154,33 @@ impl Unit {
         results
     }
 
-    async fn measure(&self, trigger: Trigger, resolver: &mut Resolver) -> Vec<Finding> {
+    /// The turn of a run of throughput; the others need none. Says in words why there is none.
+    async fn alone(&self, trigger: Trigger) -> Result<Option<MutexGuard<'_, ()>>, &'static str> {
+        if !matches!(self.settings.kind, ProbeKind::Tcp(_) | ProbeKind::Udp(_)) {
+            return Ok(None);
+        }
+        let patience = if trigger == Trigger::Demand { TURN } else { TURN_OF_SCHEDULE };
+        let turn = tokio::time::timeout(patience, self.heavy.lock()).await;
+        turn.map(Some).map_err(|_| "another run of throughput is under way, and they would measure each other")
+    }
+
+    async fn measure_within_budget(&self, now: SystemTime, tools: &mut Tools) -> Vec<Finding> {
+        let cost = measure::cost(&self.settings.kind, |uplink| self.uplinks.ways(uplink));
+        let budget = self.settings.budget;
+        if let Err(why) = tools.purse(budget, move |purse| purse.take(budget, cost, now)).await {
+            return vec![Finding::failed(why)];
+        }
+        let findings = self.measure(&mut tools.resolver).await;
+        let actual = findings.iter().map(|finding| finding.data_bytes).sum();
+        // What the disk does not take now it takes before the next run, or there is none.
+        if let Err(error) = tools.purse(budget, move |purse| purse.settle(budget, cost, actual)).await {
+            log::debug!(probe = self.settings.name.as_str(), error = error.as_str(); "what a run has cost is not on disk yet");
+        }
+        self.memory.bytes.fetch_add(actual, Ordering::Relaxed);
+        findings
+    }
+
+    async fn measure(&self, resolver: &mut Resolver) -> Vec<Finding> {
         let way = &self.settings.way;
         match &self.settings.kind {
             ProbeKind::Stamp(stamp) => {
@@ -162,18 +188,8 @@ impl Unit {
             }
             ProbeKind::Dns(dns) => vec![measure::dns(dns, way, resolver).await],
             ProbeKind::Mqtt(mqtt) => measure::mqtt(mqtt, &self.uplinks).await,
-            ProbeKind::Tcp(tcp) => vec![self.throughput(&iperf::Test::tcp(tcp), trigger, resolver).await],
-            ProbeKind::Udp(udp) => vec![self.throughput(&iperf::Test::udp(udp), trigger, resolver).await],
-        }
-    }
-
-    async fn throughput(&self, test: &iperf::Test<'_>, trigger: Trigger, resolver: &mut Resolver) -> Finding {
-        let patience = if trigger == Trigger::Demand { TURN } else { TURN_OF_SCHEDULE };
-        match tokio::time::timeout(patience, self.heavy.lock()).await {
-            Ok(_one_at_a_time) => iperf::measure(test, &self.settings.way, resolver).await,
-            Err(_elapsed) => {
-                Finding::failed("another run of throughput is under way, and they would measure each other")
-            }
+            ProbeKind::Tcp(tcp) => vec![iperf::measure(&iperf::Test::tcp(tcp), way, resolver).await],
+            ProbeKind::Udp(udp) => vec![iperf::measure(&iperf::Test::udp(udp), way, resolver).await],
         }
     }
 

@@ -48,6 +48,11 @@ impl Uplinks {
         Ok(self.try_paths(&unit.settings, None).await)
     }
 
+    /// How many paths [`Self::measure`] takes where it is not given one.
+    pub fn ways(&self, name: &str) -> usize {
+        self.lock().get(name).map_or(1, |unit| unit.settings.paths.len().max(1))
+    }
+
     /// The same for who measures: waits a while for its turn, and takes only the path of that name, if one is named.
     ///
     /// # Errors

@@ -17,7 +17,7 @@ use crate::config::section::{Section, Unique};
 use crate::config::text::off_or_address;
 use crate::config::tree::{Kind, Value};
 
-/// How long one run may take: somebody may wait for it, who is told within 30 s.
+/// How long a train may take: somebody may wait for it.
 const RUN_MAX: Duration = Duration::from_secs(20);
 /// Where a STAMP reflector is (RFC 8762, section 4.1), a name server and an iperf3 server.
 const PORTS: [u16; 3] = [862, 53, 5201];

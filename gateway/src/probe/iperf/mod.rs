@@ -9,6 +9,7 @@ mod control;
 mod pump;
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -34,6 +35,9 @@ const UDP_HELLO: [u8; 4] = 0x3637_3839_u32.to_ne_bytes();
 /// How long that answer may take, and how often it is asked for.
 const UDP_HELLO_PATIENCE: Duration = Duration::from_millis(500);
 const UDP_HELLOS: usize = 4;
+
+/// What a test may have taken, in seconds.
+const SECONDS: RangeInclusive<f64> = 1e-3..=3600.0;
 
 /// A test, of TCP or UDP.
 pub(super) struct Test<'a> {
@@ -202,8 +206,8 @@ fn tell(test: &Test<'_>, done: &Done, finding: &mut Finding) {
         Towards::Up => (of_server("bytes").unwrap_or(0), stream["end_time"].as_f64().unwrap_or(0.0)),
         Towards::Down => (moved.bytes, moved.seconds),
     };
-    // A clock that says that nothing took any time is not believed.
-    let seconds = if seconds > 0.0 { seconds } else { moved.seconds.max(1e-3) };
+    // A server that says that it took no time, or for ever, is not believed.
+    let seconds = if SECONDS.contains(&seconds) { seconds } else { moved.seconds.max(*SECONDS.start()) };
     finding.data_bytes = with_headers(moved.bytes);
     finding.set("bytes", bytes);
     finding.set("seconds", (seconds * 1e6).round() / 1e6);
@@ -227,5 +231,25 @@ fn tell(test: &Test<'_>, done: &Done, finding: &mut Finding) {
     }
     if bytes == 0 {
         finding.error = Some("nothing arrived".to_owned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_says_that_it_took_no_time_or_for_ever_is_not_believed() {
+        let target = Target { host: "192.0.2.1".to_owned(), port: 5201 };
+        let duration = Duration::from_secs(1);
+        let tcp = Throughput { target, direction: Towards::Up, duration, data_cap: 1_000_000 };
+        for (said, seconds) in [(1e-300, 2.0), (0.0, 2.0), (-1.0, 2.0), (1e300, 2.0), (0.5, 0.5)] {
+            let there = json!({ "streams": [{ "bytes": 1000, "end_time": said }] });
+            let moved = Moved { bytes: 1000, seconds: 2.0, ..Moved::default() };
+            let mut finding = Finding::default();
+            tell(&Test::tcp(&tcp), &Done { moved, there }, &mut finding);
+            assert_eq!(finding.fields["seconds"], seconds, "{said}");
+            assert_eq!(finding.fields["throughput_bit_s"], 8000.0 / seconds, "{said}");
+        }
     }
 }

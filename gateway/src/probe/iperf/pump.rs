@@ -208,7 +208,8 @@ impl Run {
         let (mut highest, mut transit) = (0_u64, None);
         while self.room().is_some() {
             let Some(read) = or_nothing(socket.recv(&mut block))? else { continue };
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+            // Differences alone count, so the server's clock may be any; this one does not jump.
+            let now = self.start.elapsed().as_secs_f64();
             self.counted.add(read);
             let Some((head, _)) = block.get(..read).and_then(|datagram| datagram.split_first_chunk::<HEAD>()) else {
                 continue;

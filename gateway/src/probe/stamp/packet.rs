@@ -78,12 +78,14 @@ impl ErrorEstimate {
     }
 }
 
-/// A sender's packet of `size` bytes, from [`BASE`] on. Padding is a TLV where one fits.
-pub(crate) fn request(sequence: u32, sent: Ntp, error: ErrorEstimate, size: usize) -> Vec<u8> {
+/// A sender's packet of `size` bytes, from [`BASE`] on, of the session `ssid` (RFC 8972, section 3). Padding is a TLV where
+/// one fits.
+pub(crate) fn request(sequence: u32, ssid: u16, sent: Ntp, error: ErrorEstimate, size: usize) -> Vec<u8> {
     let mut packet = vec![0; size.max(BASE)];
     put(&mut packet, 0, &sequence.to_be_bytes());
     put(&mut packet, 4, &sent.0.to_be_bytes());
     put(&mut packet, 12, &error.0.to_be_bytes());
+    put(&mut packet, 14, &ssid.to_be_bytes());
     let padding = packet.len() - BASE;
     if let Some(length) = padding.checked_sub(TLV_HEAD).and_then(|length| u16::try_from(length).ok()) {
         let [high, low] = length.to_be_bytes();
@@ -239,7 +241,7 @@ mod tests {
 
     #[test]
     fn one_without_a_memory_says_the_senders_number_and_what_is_short_is_not_answered() {
-        let request = request(7, Ntp(1), ErrorEstimate(0x8001), BASE);
+        let request = request(7, 0, Ntp(1), ErrorEstimate(0x8001), BASE);
         let stateless = reflect(&request, Reflection { sequence: None, ..REFLECTION }).unwrap();
         assert_eq!(stateless[..4], [0, 0, 0, 7]);
         assert_eq!(reflect(&request[..BASE - 1], REFLECTION), None);
@@ -248,8 +250,8 @@ mod tests {
 
     #[test]
     fn a_request_is_laid_out_as_figure_2_says_and_its_padding_is_a_tlv() {
-        let of = |size| request(7, Ntp(0xeb00_0000_8000_0000), ErrorEstimate(0x8f01), size);
-        let base = format!("00000007 eb000000 80000000 8f01 {}", "00".repeat(30));
+        let of = |size| request(7, 0xbeef, Ntp(0xeb00_0000_8000_0000), ErrorEstimate(0x8f01), size);
+        let base = format!("00000007 eb000000 80000000 8f01 beef {}", "00".repeat(28));
         assert_eq!(of(44), hex(&base));
         assert_eq!(of(47), hex(&format!("{base} 000000")));
         assert_eq!(of(50), hex(&format!("{base} 80010002 0000")));
@@ -257,7 +259,7 @@ mod tests {
 
     #[test]
     fn a_reply_is_read_in_the_format_that_it_has() {
-        let mut packet = reflect(&request(7, Ntp(5), ErrorEstimate(0x8001), BASE), REFLECTION).unwrap();
+        let mut packet = reflect(&request(7, 0, Ntp(5), ErrorEstimate(0x8001), BASE), REFLECTION).unwrap();
         stamp(&mut packet, Ntp(0xeb00_0002_0000_0000));
         let reply = Reply::parse(&packet).unwrap();
         assert_eq!((reply.sequence, reply.of, reply.of_sent), (9, 7, Ntp(5)));

@@ -223,7 +223,7 @@ mod tests {
     fn numbers_are_its_own_or_the_senders_and_the_ttl_is_told() {
         let now = Instant::now();
         let friend = "192.0.2.9:50000".parse().unwrap();
-        let request = packet::request(70, Ntp(1), ErrorEstimate(0x8001), 44);
+        let request = packet::request(70, 0, Ntp(1), ErrorEstimate(0x8001), 44);
         for (mode, number) in [(ReflectorMode::Stateful, 1), (ReflectorMode::Stateless, 70)] {
             let mut answering = answering(mode, 10, now);
             answering.answer(&request, &at(now), friend).unwrap();

@@ -10,6 +10,8 @@ use crate::probe::train::Exchange;
 /// One session: that of one train.
 pub(in crate::probe) struct Session {
     size: usize,
+    /// Another one each time, so that a reflector does not take it for one from the same port before.
+    ssid: u16,
     /// Of the own clock.
     error: ErrorEstimate,
     /// When each packet left, by the wall clock, as it says itself.
@@ -42,9 +44,16 @@ pub(in crate::probe) struct OneWay<'a> {
 
 impl Session {
     /// `error` is that of the own clock where it is synchronised.
-    pub(in crate::probe) fn new(size: usize, error: Option<Duration>) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// When the system has no random numbers.
+    pub(in crate::probe) fn new(size: usize, error: Option<Duration>) -> Result<Self, getrandom::Error> {
+        let mut random = [0; 2];
+        getrandom::fill(&mut random)?;
+        Ok(Self {
             size,
+            // 0 says that there is none (RFC 8972, section 3).
+            ssid: u16::from_ne_bytes(random).max(1),
             error: ErrorEstimate::of(error),
             sent: Vec::new(),
             last: None,
@@ -53,14 +62,21 @@ impl Session {
             far_error: None,
             heard: 0,
             numbers: Numbers::default(),
-        }
+        })
     }
 
     /// The delays of each way, which are worth something where both clocks are synchronised to UTC and their errors are less
-    /// than the round trip, `rtt`, within which the delays lie anyway.
+    /// than the round trip, `rtt`, within which the delays lie anyway. A packet that has come before it was sent, by more than
+    /// the errors, says that a clock has jumped or a claim is wrong.
     pub(in crate::probe) fn one_way(&self, rtt: f64) -> Option<OneWay<'_>> {
         let error = self.error.seconds()? + self.far_error?;
-        (error < rtt).then_some(OneWay { forward: &self.forward, backward: &self.backward, error })
+        let earliest = |delays: &Delays| delays.summary().map(|all| all.min);
+        let earliest = earliest(&self.forward)?.min(earliest(&self.backward)?);
+        (error < rtt && earliest >= -error).then_some(OneWay {
+            forward: &self.forward,
+            backward: &self.backward,
+            error,
+        })
     }
 
     /// Of packets that got no answer, those that the reflector never had and those whose answers were lost, where the
@@ -77,7 +93,7 @@ impl Exchange for Session {
     fn packet(&mut self, sequence: u32) -> Vec<u8> {
         let now = Ntp::of(SystemTime::now());
         self.sent.push(now);
-        packet::request(sequence, now, self.error, self.size)
+        packet::request(sequence, self.ssid, now, self.error, self.size)
     }
 
     fn answer(&mut self, packet: &[u8], arrived: &Arrived) -> Option<(u32, Duration)> {
@@ -113,9 +129,13 @@ mod tests {
     use super::super::packet::{Reflection, reflect, stamp};
     use super::*;
 
-    /// Answers a packet as a reflector would, whose clock is this far ahead of ours and which holds it for 5 ms.
-    fn answer(request: &[u8], sequence: u32, ahead: Duration, error: Option<Duration>) -> Vec<u8> {
-        let received = SystemTime::now() + ahead;
+    fn of_44_bytes(error: Option<Duration>) -> Session {
+        Session::new(44, error).unwrap()
+    }
+
+    /// Answers a packet as a reflector would, whose clock is this far ahead of ours, or behind, and which holds it for 5 ms.
+    fn answer(request: &[u8], sequence: u32, off: (Duration, Duration), error: Option<Duration>) -> Vec<u8> {
+        let received = SystemTime::now() + off.0 - off.1;
         let error = ErrorEstimate::of(error);
         let reflection = Reflection { sequence: Some(sequence), received: Ntp::of(received), error, ttl: 64 };
         let mut packet = reflect(request, reflection).unwrap();
@@ -130,22 +150,23 @@ mod tests {
 
     fn exchange(session: &mut Session, sequence: u32, own: u32, error: Option<Duration>) -> Option<(u32, Duration)> {
         let request = session.packet(sequence);
-        let packet = answer(&request, own, Duration::ZERO, error);
+        let packet = answer(&request, own, RIGHT, error);
         let answered = session.answer(&packet, &arrived(packet.len()));
         session.counts();
         answered
     }
 
     const MILLI: Duration = Duration::from_millis(1);
+    const RIGHT: (Duration, Duration) = (Duration::ZERO, Duration::ZERO);
 
     #[test]
     fn an_answer_says_which_packet_it_is_to_and_how_long_it_was_held() {
-        let mut session = Session::new(44, Some(MILLI));
+        let mut session = of_44_bytes(Some(MILLI));
         let (of, held) = exchange(&mut session, 0, 0, Some(MILLI)).unwrap();
         assert_eq!(of, 0);
         assert!(held.abs_diff(5 * MILLI) < Duration::from_micros(1), "{held:?}");
         let request = session.packet(1);
-        let mut forged = answer(&request, 1, Duration::ZERO, None);
+        let mut forged = answer(&request, 1, RIGHT, None);
         // Somebody who guesses at the time that was sent.
         forged[35] ^= 1;
         assert_eq!(session.answer(&forged, &arrived(44)), None);
@@ -160,14 +181,14 @@ mod tests {
             (Some(MILLI), None, false),
             (None, None, false),
         ] {
-            let mut session = Session::new(44, own);
+            let mut session = of_44_bytes(own);
             exchange(&mut session, 0, 0, far);
             assert_eq!(session.one_way(0.1).is_some(), told, "{own:?} {far:?}");
             assert!(session.one_way(0.001).is_none(), "the errors are larger than the round trip");
             exchange(&mut session, 1, 1, None);
             assert!(session.one_way(0.1).is_none(), "the reflector has lost its source of time");
         }
-        let mut session = Session::new(44, Some(MILLI));
+        let mut session = of_44_bytes(Some(MILLI));
         exchange(&mut session, 0, 0, Some(MILLI));
         let one_way = session.one_way(1.0).unwrap();
         let backward = one_way.backward.summary().unwrap().p50;
@@ -175,15 +196,36 @@ mod tests {
     }
 
     #[test]
+    fn a_packet_that_came_before_it_was_sent_makes_no_delay_of_any_worth() {
+        for (ahead, behind) in [(100 * MILLI, Duration::ZERO), (Duration::ZERO, 100 * MILLI)] {
+            let mut session = of_44_bytes(Some(MILLI));
+            exchange(&mut session, 0, 0, Some(MILLI));
+            assert!(session.one_way(0.01).is_some());
+            let request = session.packet(1);
+            let packet = answer(&request, 1, (ahead, behind), Some(MILLI));
+            session.answer(&packet, &arrived(packet.len())).unwrap();
+            session.counts();
+            assert!(session.one_way(0.01).is_none(), "its clock is {ahead:?} ahead, {behind:?} behind");
+        }
+    }
+
+    #[test]
+    fn a_port_that_comes_again_is_another_session() {
+        let ssids: std::collections::BTreeSet<_> =
+            (0..64).filter_map(|_| super::super::packet::session(&of_44_bytes(None).packet(0))).collect();
+        assert!(ssids.len() > 32 && !ssids.contains(&0), "{ssids:?}");
+    }
+
+    #[test]
     fn a_reflector_that_counts_tells_on_which_way_packets_were_lost() {
-        let mut session = Session::new(44, None);
+        let mut session = of_44_bytes(None);
         // 0 never got there; 1 and 3 were answered as its first and third, and the answer to 2 was lost.
         session.packet(0);
         exchange(&mut session, 1, 0, None);
         session.packet(2);
         exchange(&mut session, 3, 2, None);
         assert_eq!(session.losses(2), Some((1, 1)));
-        let mut stateless = Session::new(44, None);
+        let mut stateless = of_44_bytes(None);
         exchange(&mut stateless, 0, 0, None);
         assert_eq!(stateless.losses(1), None);
     }

@@ -1,5 +1,7 @@
 //! Reads `[[radio]]` of a 4G or 5G modem.
 
+use std::collections::HashMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -7,6 +9,7 @@ use serde::Deserialize;
 use super::radio::serial;
 use super::users::secret_of_file;
 use crate::config::cellular::{AtPort, Cellular, Managed, ModemDialect, Via};
+use crate::config::notes::Spot;
 use crate::config::radio::Line;
 use crate::config::section::{Section, Unique};
 use crate::config::uplink::InFile;
@@ -40,8 +43,16 @@ enum DialectName {
     ThreeGpp,
 }
 
+/// Files with PINs, and where each was named last.
+pub(super) type PinFiles = HashMap<PathBuf, Spot>;
+
 /// Reads the rest of a radio.
-pub(super) fn read(mut section: Section<'_>, name: Option<String>, devices: &mut Unique) -> Option<Cellular> {
+pub(super) fn read(
+    mut section: Section<'_>,
+    name: Option<String>,
+    devices: &mut Unique,
+    pins: &mut PinFiles,
+) -> Option<Cellular> {
     let s = &mut section;
     let via = match s.choice("via").unwrap_or(ViaName::At) {
         ViaName::At => at(s, devices).map(Via::At),
@@ -55,7 +66,7 @@ pub(super) fn read(mut section: Section<'_>, name: Option<String>, devices: &mut
     if matches!(&via, Some(Via::ModemManager(managed)) if managed.connect) {
         s.require("apn", "write the access point of the card's operator, such as `apn = \"internet\"`");
     }
-    let (has_pin, pin) = (s.has("pin-file"), pin(s));
+    let (has_pin, pin) = (s.has("pin-file"), pin(s, pins));
     section.finish();
     if has_pin && pin.is_none() {
         return None;
@@ -109,7 +120,7 @@ fn is_apn(text: &str) -> bool {
 }
 
 /// A PIN of 4 to 8 digits (3GPP TS 31.101, 9.5.1).
-fn pin(section: &mut Section<'_>) -> Option<InFile> {
+fn pin(section: &mut Section<'_>, pins: &mut PinFiles) -> Option<InFile> {
     let path = section.path("pin-file")?;
     let secret = secret_of_file(section, "pin-file", "the PIN of the SIM card", &path)?;
     let pin = secret.expose();
@@ -120,6 +131,12 @@ fn pin(section: &mut Section<'_>) -> Option<InFile> {
             "write the 4 to 8 digits into it, and nothing else",
         );
         return None;
+    }
+    if let Some(first) = pins.insert(path.clone(), section.spot("pin-file").clone()) {
+        let what = format!("the PIN of the radio at {} is in the same file", first.place());
+        let remedy =
+            "write a file for each card: each radio tries its PIN once, and after three wrong ones a card is blocked";
+        section.notes.warning(section.spot("pin-file"), what, remedy);
     }
     Some(InFile { path, secret })
 }

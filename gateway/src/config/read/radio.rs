@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::cellular::PinFiles;
 use super::ports::Ports;
 use super::{cellular, framing, lora, modem, name, poll};
 use crate::config::hex16;
@@ -69,6 +70,7 @@ pub(super) struct Taken {
     names: Unique,
     devices: Unique,
     sockets: Unique,
+    pins: PinFiles,
     /// UDP ports.
     pub(super) udp: Ports,
 }
@@ -79,6 +81,7 @@ impl Default for Taken {
             names: Unique::new("radio"),
             devices: Unique::new("device"),
             sockets: Unique::new("socket"),
+            pins: PinFiles::default(),
             udp: Ports::default(),
         }
     }
@@ -115,7 +118,9 @@ pub(super) fn read(mut section: Section<'_>, taken: &mut Taken, tcp: &mut Ports)
             lora::read(section, name, lora::Source::Concentratord(&mut taken.sockets)).map(Radio::Lora)
         }
         (Some(KindName::LoraModem), _) => modem::read(section, name, &mut taken.devices).map(Radio::Modem),
-        (Some(KindName::Cellular), _) => cellular::read(section, name, &mut taken.devices).map(Radio::Cellular),
+        (Some(KindName::Cellular), _) => {
+            cellular::read(section, name, &mut taken.devices, &mut taken.pins).map(Radio::Cellular)
+        }
         (_, Some(DeviceName::LoraGateway)) => {
             lora::read(section, name, lora::Source::SimulatedForwarder).map(Radio::Lora)
         }

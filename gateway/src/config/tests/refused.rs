@@ -573,6 +573,21 @@ fn more_than_256_files_are_refused() {
 }
 
 #[test]
+fn a_pin_that_two_cards_would_be_told_is_a_warning() {
+    let radio = |name: &str, pin: &str| {
+        format!("[[radio]]\nname='{name}'\nkind='cellular'\nvia='modem-manager'\nmodem='{name}'\npin-file='{pin}'\n")
+    };
+    let warned = |second: &str| {
+        let text = radio("a", "pin") + &radio("b", second);
+        Folder::new(&text).with("pin", "1234").with("other", "4321").load().unwrap().warnings
+    };
+    let warnings = warned("pin");
+    let said = ":12:10: warning: the PIN of the radio at ";
+    assert!(warnings.len() == 1 && warnings[0].to_string().contains(said), "{warnings:?}");
+    assert!(warned("other").is_empty());
+}
+
+#[test]
 fn an_absent_device_is_a_warning_only() {
     let text = "[[radio]]\nname = 'a'\nkind = 'serial'\ndevice = '/dev/not-there'";
     let warnings = Folder::new(text).load().unwrap().warnings;

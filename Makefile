@@ -77,7 +77,7 @@ deb: ## a Debian package in target/deb; ARCH=amd64 or arm64, BINARY=a program th
 	set -x; HELPER=$$helper bash image/deb/build.sh $(ARCH) "$$program"
 
 # The version is the one that the root file system has of itself, so that machines compare like with like. The key may be a PKCS#11
-# address.
+# address with a pin in it, so the command is not shown.
 ROOT ?= target/image/$(ARCH)/root.ext4
 CERT ?=
 KEY ?=
@@ -86,7 +86,7 @@ bundle: ## a signed update of ROOT=a root file system, in target/bundle; ARCH=, 
 	@bash tests/setup.sh bundle
 	@mkdir -p target/bundle; \
 	version=$$(/usr/sbin/debugfs -R 'cat /usr/lib/os-release' "$(ROOT)" 2>/dev/null | sed -n 's/^IMAGE_VERSION=//p'); \
-	set -x; bash image/rauc/bundle.sh "$(ROOT)" "$$version" $(ARCH) "$(CERT)" "$(KEY)" "target/bundle/stile-$$version-$(ARCH).raucb"
+	bash image/rauc/bundle.sh "$(ROOT)" "$$version" $(ARCH) "$(CERT)" "$(KEY)" "target/bundle/stile-$$version-$(ARCH).raucb"
 
 # Not a part of `test`: it wants a release build (minutes), root, and a Debian of 250 MB to install in. Packages of other
 # versions may lie in target/deb: those of this one are named.

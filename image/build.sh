@@ -128,6 +128,8 @@ check_lock() {
         mkdir -p image/lock
         cp "$out/lock" "$lock"
         say "$lock: $(wc -l <"$lock") packages"
+    elif [ ! -e "$lock" ]; then
+        say "warning: there is no $lock to hold these packages against; make image-lock ARCH=$arch writes it"
     elif ! diff -U 0 "$lock" "$out/lock" >"$out/differs"; then
         say "not the packages of $lock:"
         grep '^[-+][^-+]' "$out/differs" || true

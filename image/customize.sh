@@ -10,6 +10,9 @@ set -euo pipefail
 root=${1:?usage: image/customize.sh ROOT PACKAGE} package=${2:?usage: image/customize.sh ROOT PACKAGE}
 within() { chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 SOURCE_DATE_EPOCH="$EPOCH" "$@"; }
 
+# The same number in each image, in the middle of those that packages are given from either end: /data/etc/upper and /data/var keep
+# numbers, and no names, over updates. With it there the package makes no user of its own.
+within systemd-sysusers --inline 'u stile 571 "Stile gateway" /var/lib/stile /usr/sbin/nologin'
 cp "$package" "$root/tmp/stile.deb"
 within dpkg --install /tmp/stile.deb
 rm "$root/tmp/stile.deb"
@@ -30,12 +33,9 @@ if [ -n "${KEYRING:-}" ]; then
     install -D -m 644 image/rauc/dbus.conf "$root/etc/dbus-1/system.d/stile-rauc.conf"
 fi
 
-on=(nftables systemd-networkd systemd-resolved chrony ssh stile-grow stile-clock stile-journal.timer stile-journal-last fstrim.timer)
-# What the package has for the image alone.
-for unit in stile-provision.service stile-update-good.service stile-reboot.path; do
-    [ ! -e "$root/usr/lib/systemd/system/$unit" ] || on+=("$unit")
-done
-systemctl --quiet --root="$root" enable "${on[@]}"
+# The last ones are what the package has for the image alone.
+systemctl --quiet --root="$root" enable nftables systemd-networkd systemd-resolved chrony ssh stile-grow stile-clock \
+    stile-journal.timer stile-journal-last fstrim.timer stile-provision stile-update-good stile-reboot.path
 # Nobody signs in at the console. What makes things anew in /etc after an update would freeze them there, and the package
 # manager's own timers have nothing to do.
 systemctl --quiet --root="$root" disable getty@tty1 systemd-networkd-wait-online e2scrub_reap wpa_supplicant \

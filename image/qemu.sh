@@ -4,7 +4,6 @@
 # A machine has a folder, $machine, with its disk, its key, its console and the ports of this host that lead into it. Of it
 # only QEMU's own process is ended, by its number.
 #
-#   MACHINE_OPTIONS  more options of QEMU
 #   ACCEL      "kvm" where it works; software emulation without it. That /dev/kvm is there says little: some machines have it
 #              and can't run a boot loader's code with it.
 
@@ -34,16 +33,6 @@ machine_make() {
     give "$machine/key.pub" authorized_keys
 }
 
-# machine_settle FILE: what a boot part with FILE as its stile.toml would bring about, by a credential that QEMU hands to systemd,
-# for images whose package can't provision yet.
-machine_settle() {
-    {
-        printf 'f~ /etc/ssh/authorized_keys 0600 root root - %s\n' "$(base64 -w 0 "$machine/key.pub")"
-        printf 'f~ /etc/stile/conf.d/test.toml 0640 root stile - %s\n' "$(base64 -w 0 "$1")"
-    } >"$machine/settings"
-    MACHINE_OPTIONS="-fw_cfg name=opt/io.systemd.credentials/tmpfiles.extra,file=$machine/settings"
-}
-
 # give FILE NAME: puts a file on the boot part, as a laptop would. took NAME: prints one.
 give() { mcopy -o -i "$machine/disk.img$BOOT_PART" "$1" "::$2"; }
 took() { mtype -i "$machine/disk.img$BOOT_PART" "::$1"; }
@@ -66,14 +55,13 @@ machine_of() {
 
 machine_start() {
     : >"$machine/console"
-    # shellcheck disable=SC2086 # several words
     "${kind[@]}" -accel "${ACCEL:-tcg}" -smp 2 -m 1024 -nodefaults -no-reboot -display none \
         -drive "file=$machine/disk.img,format=raw,if=virtio,cache=writeback" \
         -netdev "user,id=net,hostfwd=tcp:127.0.0.1:$SSH-:22,hostfwd=tcp:127.0.0.1:$MQTT-:1883,hostfwd=tcp:127.0.0.1:$PAGE-:8080" \
         -device virtio-net-pci,netdev=net \
         -chardev "file,id=console,path=$machine/console,append=on" \
         -chardev "socket,id=radio,host=127.0.0.1,port=$RADIO,server=on,wait=off" \
-        ${MACHINE_OPTIONS:-} </dev/null >"$machine/qemu.log" 2>&1 &
+        </dev/null >"$machine/qemu.log" 2>&1 &
     qemu=$!
 }
 

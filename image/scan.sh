@@ -22,6 +22,9 @@ wrong() {
     status=1
 }
 
+# id_of FILE FIELD: a number of the entry stile in /etc/FILE.
+id_of() { awk -F : -v field="$2" '$1 == "stile" { print $field }' "$root/etc/$1"; }
+
 root=$(mktemp -d)
 trap 'chmod -R u+w "$root"; rm -rf "$root"' EXIT
 tar -xf "$out/root.tar" -C "$root" --no-same-owner --exclude='./dev/*'
@@ -37,6 +40,10 @@ found=$(find "$root" \( -name 'ssh_host_*_key*' -o -name 'authorized_keys' -o -n
 [ -z "$found" ] || wrong "secrets or identities: $found"
 found=$(grep -rlE --binary-files=without-match -e '-----BEGIN ([A-Z]+ )?PRIVATE KEY-----' "$root" --include='*' 2>/dev/null | sed "s|$root||" || true)
 [ -z "$found" ] || wrong "private keys: $found"
+# What is kept over updates belongs to a number.
+[ "$(id_of passwd 3) $(id_of passwd 4) $(id_of group 3)" = "571 571 571" ] ||
+    wrong "the user stile is $(id_of passwd 3), of group $(id_of passwd 4), and the group is $(id_of group 3): 571 is theirs"
+find "$root/usr/lib/firmware" -name 'regulatory.db-*' | grep -q . || wrong "no wireless-regdb: the kernel knows no country of Wi-Fi"
 [ -z "$(ls -A "$root/etc/stile/credentials")" ] || wrong "/etc/stile/credentials is not empty"
 # No name of a mirror, and nothing that leads to where it was built.
 found=$(find "$root/etc/apt" "$root/var/lib/apt" "$root/var/cache" "$root/var/log" -type f -size +0 -print 2>/dev/null || true)
@@ -51,7 +58,7 @@ found=$(tar -tvf "$out/root.tar" | awk '$1 ~ /^[-d].......w/ && $1 !~ /t$/ { pri
 for unit in apt-daily dpkg-db-backup e2scrub_all man-db; do
     [ ! -e "$root/etc/systemd/system/timers.target.wants/$unit.timer" ] || wrong "$unit.timer writes and has nothing to do"
 done
-for unit in nftables chrony stile systemd-networkd; do
+for unit in nftables chrony stile stile-provision systemd-networkd; do
     find "$root/etc/systemd/system" -path "*.wants/$unit.service" | grep -q . || wrong "$unit is not enabled"
 done
 [ "$(wc -l <"$root/usr/lib/stile-image/packages")" -eq "$(($(wc -l <"$out/lock") + 1))" ] || wrong "the list of packages is not whole"

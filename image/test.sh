@@ -42,10 +42,6 @@ device = "$RADIO_DEVICE"
 framing = { kind = "line", ending = "lf" }
 SETTINGS
 give "$work/stile.toml" stile.toml
-if ! grep -q stile-provision.service <<<"$(tar -tf "$(dirname "$image")/root.tar" ./usr/lib/systemd/system/ 2>/dev/null)"; then
-    say "this package can't provision: the settings come another way"
-    machine_settle "$work/stile.toml"
-fi
 
 start() {
     local began=$SECONDS

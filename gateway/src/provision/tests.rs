@@ -171,6 +171,41 @@ fn what_a_power_cut_left_half_wiped_is_wiped_and_what_has_come_since_is_read() {
 }
 
 #[test]
+fn what_the_firmware_is_told_of_the_uart_and_of_the_board_is_kept_apart() {
+    let mut machine = Machine::new().with("hat.txt", "# By hand.\r\n[pi4]\r\ndtparam=audio=off\r\n");
+    let own = "# Written by `stile provision`.\n";
+    let uart = "# The header's UART:\nenable_uart=1\ndtoverlay=disable-bt\n";
+    let hand = "# The board:\n# By hand.\n[pi4]\ndtparam=audio=off\n";
+    let board = "# The board:\ndtparam=spi=on\n";
+    let rak = "# The board:\ndtparam=spi=on\ndtparam=i2c_arm=on\nenable_uart=1\ndtoverlay=disable-bt\n";
+    for (said, uart, board) in [
+        ("uart = true", uart, hand),
+        ("lora-hat = \"ic880a\"", uart, board),
+        ("uart = false", "", board),
+        ("uart = true", uart, board),
+        ("lora-hat = \"rak2287\"", "# The header's UART:\n", rak),
+        ("lora-hat = \"none\"", uart, "# The board:\n"),
+        ("lora-hat = \"rak2287\"\nuart = false", "", rak),
+        ("lora-hat = \"none\"", "", "# The board:\n"),
+    ] {
+        machine = machine.with("provision.toml", said);
+        assert!(matches!(machine.provision().unwrap(), Outcome::Done { restart: true, .. }), "{said}");
+        assert_eq!(
+            fs::read_to_string(machine.boot().join("hat.txt")).unwrap(),
+            format!("{own}{uart}{board}"),
+            "{said}"
+        );
+    }
+    let machine =
+        machine.with("hat.txt", "enable_uart=1\ndtoverlay=disable-bt\n").with("provision.toml", "uart = false");
+    machine.provision().unwrap();
+    assert_eq!(fs::read_to_string(machine.boot().join("hat.txt")).unwrap(), format!("{own}# The board:\n"));
+    fs::write(machine.boot().join("hat.txt"), vec![b'#'; 20 << 20]).unwrap();
+    let machine = machine.with("provision.toml", "uart = true");
+    assert!(machine.provision().unwrap_err().to_string().contains("hat.txt"), "what is there is read within bounds");
+}
+
+#[test]
 fn our_own_words_go_before_those_of_imager_and_its_script_is_not_run() {
     let machine = Machine::new().with("user-data", "hostname: pi\nssh_authorized_keys: []\nruncmd: [reboot]\n");
     let machine =

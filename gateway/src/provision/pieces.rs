@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io;
-use std::net::IpAddr;
 use std::path::Path;
 
 use super::wanted::Wanted;
@@ -25,6 +24,9 @@ const WPA: &str = "etc/wpa_supplicant/wpa_supplicant-wlan0.conf";
 const NTP: &str = "etc/chrony/sources.d/stile.sources";
 
 const HEAD: &str = "# Written by `stile provision`.\n";
+
+/// Wi-Fi's routes are behind those of a wired port, which have 1024 or less; the image's own file has the same.
+const WIFI_METRIC: u16 = 2048;
 
 /// A change of one file, its path below the root.
 #[derive(Debug, PartialEq, Eq)]
@@ -74,11 +76,11 @@ pub(super) fn of(wanted: &Wanted, root: &Path) -> Result<Vec<Piece>, String> {
     pieces.extend(ssh(&wanted.provision));
     if let Some(wifi) = wifi {
         pieces.push(Piece::secret(WPA, wpa(wifi), 0o600));
-        pieces.push(network(WIRELESS, "Type=wlan\n", &wifi.addresses));
+        pieces.push(network(WIRELESS, "Type=wlan\n", Some(WIFI_METRIC), &wifi.addresses));
     }
     if let Some(Ethernet { port, addresses }) = ethernet {
         let which = port.as_ref().map_or("Type=ether\nKind=!*\n".to_owned(), |port| format!("Name={port}\n"));
-        pieces.push(network(WIRED, &which, addresses));
+        pieces.push(network(WIRED, &which, None, addresses));
     }
     let credential = |name: &String| format!("{CREDENTIALS}/{name}");
     pieces.extend(secrets.iter().map(|(name, text)| Piece::secret(&credential(name), text.expose().into(), 0o600)));
@@ -132,13 +134,16 @@ fn wpa(wifi: &Wifi) -> String {
     format!("{HEAD}ctrl_interface=/run/wpa_supplicant\n{country}network={{\n\tssid={name}\n{hidden}{opened_by}}}\n")
 }
 
-/// systemd.network(5). Without addresses the image's own files ask DHCP.
-fn network(path: &'static str, which: &str, addresses: &Addresses) -> Piece {
+/// systemd.network(5). Without addresses the image's own files ask DHCP; with some this stands in their place, so that it says
+/// the rest of what they say.
+fn network(path: &'static str, which: &str, metric: Option<u16>, addresses: &Addresses) -> Piece {
     let Addresses::Fixed { address: (address, bits), gateway, dns } = addresses else { return Piece::Gone { path } };
-    let line = |key: &str, address: &IpAddr| format!("{key}={address}\n");
-    let gateway = gateway.iter().map(|address| line("Gateway", address));
-    let more: String = gateway.chain(dns.iter().map(|address| line("DNS", address))).collect();
-    Piece::open(path, format!("{HEAD}[Match]\n{which}\n[Network]\nAddress={address}/{bits}\n{more}"))
+    let dns: String = dns.iter().map(|address| format!("DNS={address}\n")).collect();
+    let line = metric.map(|metric| format!("Metric={metric}\n")).unwrap_or_default();
+    let route = gateway.map(|gateway| format!("\n[Route]\nGateway={gateway}\n{line}")).unwrap_or_default();
+    let advertised = metric.map(|metric| format!("\n[IPv6AcceptRA]\nRouteMetric={metric}\n")).unwrap_or_default();
+    let network = format!("Address={address}/{bits}\n{dns}MulticastDNS=yes\n");
+    Piece::open(path, format!("{HEAD}[Match]\n{which}\n[Network]\n{network}{route}{advertised}"))
 }
 
 fn hash_of(code: &SetupCode) -> Result<Hash, String> {
@@ -191,6 +196,12 @@ mod tests {
         }
         let provision = Provision { wifi: Some(wifi(None, false)), ..Provision::default() };
         assert_eq!(text_of(provision, WIRELESS).as_deref(), Some("gone"), "no address of an earlier network stays");
+        let (address, gateway) = (("192.0.2.20".parse().unwrap(), 24), "192.0.2.1".parse().ok());
+        let addresses = Addresses::Fixed { address, gateway, dns: Vec::new() };
+        let provision = Provision { wifi: Some(Wifi { addresses, ..wifi(None, false) }), ..Provision::default() };
+        let expected = "[Match]\nType=wlan\n\n[Network]\nAddress=192.0.2.20/24\nMulticastDNS=yes\n\n\
+                        [Route]\nGateway=192.0.2.1\nMetric=2048\n\n[IPv6AcceptRA]\nRouteMetric=2048\n";
+        assert_eq!(text_of(provision, WIRELESS), Some(format!("{HEAD}{expected}")), "the wired port's routes go first");
     }
 
     #[test]
@@ -206,8 +217,8 @@ mod tests {
             (NTP, "# Written by `stile provision`.\nserver a.example iburst\n"),
             (
                 WIRED,
-                "# Written by `stile provision`.\n[Match]\nName=eth0\n\n[Network]\nAddress=192.0.2.10/24\nGateway=192.0.2.1\n\
-                 DNS=192.0.2.2\n",
+                "# Written by `stile provision`.\n[Match]\nName=eth0\n\n[Network]\nAddress=192.0.2.10/24\nDNS=192.0.2.2\n\
+                 MulticastDNS=yes\n\n[Route]\nGateway=192.0.2.1\n",
             ),
         ] {
             assert_eq!(text_of(provision.clone(), path).as_deref(), Some(expected), "{path}");

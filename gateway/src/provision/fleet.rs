@@ -8,7 +8,7 @@ mod sheet;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -261,7 +261,13 @@ pub fn write(cards: &[Card], out: &Path) -> Result<(), FleetError> {
     let mut name = out.as_os_str().to_owned();
     name.push(".new");
     let new = PathBuf::from(name);
-    make_folder(&new).map_err(|error| explain(&new, error))?;
+    make_folder(&new).map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => FleetError::System(format!(
+            "{} is there already, of a run that was cut off; remove it: secrets may stand in it",
+            new.display()
+        )),
+        _ => explain(&new, error),
+    })?;
     let written = write_into(cards, &new).and_then(|()| fs::rename(&new, out));
     written.map_err(|error| {
         // Secrets of a run that failed are of no use.

@@ -89,4 +89,9 @@ fn cards_are_for_their_owner_alone_and_are_written_into_a_new_folder() {
     assert_eq!(list, format!("id,host-name,secrets.cloud\na,a,{}\n", cards[0].made_up[0].1));
     assert!(matches!(write(&cards, &out), Err(FleetError::System(why)) if why.contains("not empty")));
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    // Of a run that was cut off.
+    let (other, new) = (dir.path().join("other"), dir.path().join("other.new"));
+    fs::create_dir(&new).unwrap();
+    assert!(matches!(write(&cards, &other), Err(FleetError::System(why)) if why.contains("remove it")));
+    assert!(new.is_dir() && !other.exists(), "another run may be writing it");
 }

@@ -166,10 +166,21 @@ async fn begin(sources: &Sources, wanted: &Wanted) -> Result<String, Problem> {
     if !is_address || source.len() > ADDRESS || source.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return Err(Problem::bad("where the bundle is begins with https:// or http://, and has no spaces"));
     }
+    if names_somebody(source) {
+        let why = "the address has a user or a password in it, which would stand in the audit log; take one without, or install it \
+                   as root: `stile update URL`";
+        return Err(Problem::bad(why));
+    }
     let begun = update::begin(source, wanted.allow_older).await.map_err(|why| problem(&why))?;
     let version = begun.bundle.version.clone();
     sources.updates.see_through(begun);
     Ok(version)
+}
+
+/// Whether an address has a part for who asks (RFC 3986, 3.2.1).
+fn names_somebody(address: &str) -> bool {
+    let (_, behind) = address.split_once("://").unwrap_or_default();
+    behind.split(['/', '?', '#']).next().is_some_and(|authority| authority.contains('@'))
 }
 
 fn problem(why: &NotBegun) -> Problem {
@@ -237,4 +248,23 @@ async fn restart_form((frame, caller): (Frame, Caller), State(sources): State<Ar
 pub(in crate::admin) async fn post_restart(State(sources): State<Arc<Sources>>) -> Result<Response, Problem> {
     restart(&sources).await?;
     Ok((StatusCode::ACCEPTED, Extension(Did::at(RESTARTED))).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_with_a_password_in_it_is_told_from_one_without() {
+        for (address, expected) in [
+            ("https://user:secret@updates.example/a.raucb", true),
+            ("http://secret@192.0.2.1", true),
+            ("https://a:b@c@updates.example?x", true),
+            ("https://updates.example/a@b.raucb", false),
+            ("https://updates.example?by=a@b", false),
+            ("https://updates.example", false),
+        ] {
+            assert_eq!(names_somebody(address), expected, "{address}");
+        }
+    }
 }

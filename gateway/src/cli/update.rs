@@ -16,15 +16,15 @@ use crate::update::{self, Begun, Progress, Rauc, Record, Slot, Systems};
 #[command(after_help = "\
 The disk of an appliance (the image for a card) has two systems. The one that does not run is written and then started by a
 restart of the machine; the settings and messages are kept beside both. A bundle must be signed by somebody whose certificate is in
-/etc/rauc/keyring.pem. After the restart the new system is on trial: where the gateway is not healthy within three minutes, the
-machine goes back to the one before. Exit code: 0 done, 1 not done.
+/etc/rauc/keyring.pem; as a file it may lie on /data, which has room for it. After the restart the new system is on trial: where
+the gateway is not healthy within three minutes, the machine goes back to the one before. Exit code: 0 done, 1 not done.
 
 Examples:
-  sudo stile update stile-1.3.0-arm64.raucb
-  sudo stile update https://updates.example/stile-1.3.0-arm64.raucb    installed while it comes
-  sudo stile update --allow-older stile-1.2.0-arm64.raucb
-  sudo stile update status                   both systems: version, good or bad, which one starts next
-  sudo stile update bad                      give the running system up; the other one starts next")]
+  stile update /data/stile-1.3.0-arm64.raucb
+  stile update https://updates.example/stile-1.3.0-arm64.raucb    installed while it comes
+  stile update --allow-older /data/stile-1.2.0-arm64.raucb
+  stile update status                   both systems: version, good or bad, which one starts next
+  stile update bad                      give the running system up; the other one starts next")]
 pub(super) struct Arguments {
     #[command(subcommand)]
     what: Option<What>,
@@ -45,7 +45,7 @@ enum What {
 
 /// Say which systems there are, how they are, and what is being installed
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  sudo stile update status")]
+#[command(after_help = "Example:\n  stile update status")]
 struct Status {
     #[command(flatten)]
     kept: Kept,
@@ -57,7 +57,7 @@ struct Status {
 stile-update-good.service does this at each start, once the gateway was found healthy.
 
 Example:
-  sudo stile update good")]
+  stile update good")]
 struct Good {
     #[command(flatten)]
     kept: Kept,
@@ -70,8 +70,8 @@ Refused where the other system is not good: there would be nothing to go back to
 options where the gateway was not found healthy.
 
 Examples:
-  sudo stile update bad
-  sudo stile update bad --on-trial --reboot  only what is on trial, and start the machine again")]
+  stile update bad
+  stile update bad --on-trial --reboot  only what is on trial, and start the machine again")]
 struct Bad {
     /// Do nothing where the running system is not on trial, or there is no other to go back to
     #[arg(long)]
@@ -130,7 +130,7 @@ async fn install(given: &str, allow_older: bool) -> Result<(), anyhow::Error> {
     let done = installing.finish(|progress| line.show(progress)).await;
     line.end();
     done?;
-    say(&format!("{version} is installed, and starts when the machine does: sudo reboot"));
+    say(&format!("{version} is installed, and starts when the machine does: reboot"));
     say(
         "it is on trial then: where the gateway is not healthy within three minutes, the machine goes back to what runs now",
     );
@@ -181,7 +181,7 @@ async fn status(record: &Record) -> Result<(), anyhow::Error> {
         say(&format!("the last update failed: {}", visible(&error)));
     }
     if systems.slots.iter().any(|slot| slot.is_next && !slot.runs) {
-        say("another system starts next: sudo reboot");
+        say("another system starts next: reboot");
     }
     Ok(())
 }
@@ -227,8 +227,7 @@ async fn bad(arguments: &Bad) -> Result<(), anyhow::Error> {
         return Ok(());
     }
     let Some(fallback) = systems.fallback() else {
-        let none =
-            "there is no other system that is good, so the running one stays; install one: sudo stile update FILE";
+        let none = "there is no other system that is good, so the running one stays; install one: stile update FILE";
         anyhow::ensure!(arguments.on_trial, "{none}");
         say(none);
         return Ok(());

@@ -113,7 +113,7 @@ impl fmt::Display for Failure {
                 "this machine has no second system to install into: RAUC is not on its D-Bus ({why}); where Stile came as a \
                  package, `sudo apt install ./stile_VERSION_ARCH.deb` updates it"
             ),
-            Self::Denied => f.write_str("this user may not ask RAUC; run it as root: sudo stile update ..."),
+            Self::Denied => f.write_str("this user may not ask RAUC; run it as root: stile update ..."),
             Self::Ended => f.write_str(
                 "RAUC ended before it was done; the other system is not whole and will not be started; try again, and look at \
                  `journalctl -u rauc` if that does not help",

@@ -226,8 +226,8 @@ pub(crate) async fn restart_machine() -> Result<(), String> {
     };
     match in_time(asked).await {
         Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(format!("systemd does not start the machine again: {error}; do it by hand: sudo reboot")),
-        Err(_) => Err("systemd does not answer; start the machine again by hand: sudo reboot".to_owned()),
+        Ok(Err(error)) => Err(format!("systemd does not start the machine again: {error}; do it by hand: reboot")),
+        Err(_) => Err("systemd does not answer; start the machine again by hand: reboot".to_owned()),
     }
 }
 

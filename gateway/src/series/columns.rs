@@ -126,7 +126,10 @@ fn value(measurement: &Measurement, column: &str, columns: &[String]) -> String 
 
 /// What no column has, but for what the topic says.
 fn other(measurement: &Measurement, columns: &[String]) -> String {
-    let has = |name: &str| matches!(name, "radio" | "probe") || columns.iter().any(|column| column == name);
+    let said = if measurement.whose() == "name" { &[][..] } else { &["radio", "probe"] };
+    // Their columns say something else.
+    let is_taken = |name: &str| matches!(name, "time" | "time_ns" | "topic" | "name" | "other");
+    let has = |name: &str| said.contains(&name) || (!is_taken(name) && columns.iter().any(|column| column == name));
     let rest = measurement.fields.iter().filter(|(name, _)| !has(name));
     let rest: Map<String, Value> = rest.map(|(name, field)| (name.clone(), json_of(field))).collect();
     if rest.is_empty() { String::new() } else { cell(&Value::Object(rest).to_string()) }

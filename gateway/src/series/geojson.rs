@@ -14,7 +14,14 @@ pub(super) fn feature(measurement: &Measurement) -> Option<Value> {
     said.insert("time".to_owned(), json!(measurement.rfc3339()));
     said.insert("topic".to_owned(), json!(measurement.topic));
     let is_place = |name: &str| matches!(name, "position_lat" | "position_lon" | "position_alt_m");
-    let fields = measurement.fields.iter().filter(|(name, _)| !is_place(name));
-    said.extend(fields.map(|(name, field)| (name.clone(), json_of(field))));
+    let mut other = Map::new();
+    for (name, field) in measurement.fields.iter().filter(|(name, _)| !is_place(name)) {
+        // The message's own are said already.
+        let is_taken = matches!(name.as_str(), "time" | "topic" | "other");
+        if is_taken { &mut other } else { &mut said }.insert(name.clone(), json_of(field));
+    }
+    if !other.is_empty() {
+        said.insert("other".to_owned(), Value::Object(other));
+    }
     Some(json!({ "type": "Feature", "geometry": { "type": "Point", "coordinates": place }, "properties": said }))
 }

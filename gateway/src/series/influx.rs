@@ -5,7 +5,8 @@
 //! an end of line ends the line, so neither is written there. A name may not begin with an underscore.
 //!
 //! A field has one type for ever, or the database refuses what differs: so what is a count by its nature is an integer,
-//! and every other number is a float, whether or not it is whole.
+//! and every other number is a float, whether or not it is whole. Of what is said by others than modems and probes nobody
+//! knows the nature: there each number is a float, and all that is said is a field.
 
 use std::fmt::Write;
 
@@ -65,10 +66,11 @@ pub(super) fn line(measurement: &Measurement, gateway: &str, cell: Option<f64>) 
             let _ = write!(line, ",{name}={value}");
         }
     }
+    let is_known = measurement.whose() != "name";
     let mut before = ' ';
-    for (name, field) in measurement.fields.iter().filter(|(name, _)| !is_tag(name)) {
+    for (name, field) in measurement.fields.iter().filter(|(name, field)| !(is_known && is_tag(name, field))) {
         let Some(key) = key(name) else { continue };
-        let _ = write!(line, "{before}{key}={}", value(name, field));
+        let _ = write!(line, "{before}{key}={}", value(field, is_known && is_whole(name)));
         before = ',';
     }
     let _ = write!(line, " {}", measurement.nanos());
@@ -77,28 +79,26 @@ pub(super) fn line(measurement: &Measurement, gateway: &str, cell: Option<f64>) 
 
 /// In the order of their names, as the database likes them.
 fn tags(measurement: &Measurement, gateway: &str, cell: Option<f64>) -> Vec<(&'static str, String)> {
-    let whose = match measurement.topic.split('/').next() {
-        Some("cellular") => "modem",
-        Some("probe") => "probe",
-        _ => "name",
-    };
+    let whose = measurement.whose();
     let cell = cell.or_else(|| measurement.cell()).filter(|_| whose == "modem");
     let mut tags = vec![("gateway", gateway.to_owned()), (whose, measurement.kind().1.unwrap_or_default().to_owned())];
     tags.extend(cell.map(|cell| ("cell", cell.to_string())));
-    tags.extend(TAGS.iter().filter_map(|name| Some((*name, measurement.text(name)?.to_owned()))));
+    let said = TAGS.iter().filter(|_| whose != "name");
+    tags.extend(said.filter_map(|name| Some((*name, measurement.text(name)?.to_owned()))));
     tags.sort_unstable();
     tags
 }
 
 /// Whether it is said by a tag already.
-fn is_tag(name: &str) -> bool {
-    TAGS.contains(&name) || matches!(name, "radio" | "probe" | "gateway" | "modem" | "cell" | "name")
+fn is_tag(name: &str, field: &Field) -> bool {
+    let is_text = matches!(field, Field::Text(_));
+    (is_text && TAGS.contains(&name)) || matches!(name, "radio" | "probe" | "gateway" | "modem" | "cell" | "name")
 }
 
-fn value(name: &str, field: &Field) -> String {
+fn value(field: &Field, is_whole: bool) -> String {
     match field {
         Field::Bool(value) => value.to_string(),
-        Field::Number(number) if is_whole(name) && number.abs() <= INTEGER_MAX => format!("{}i", number.round() as i64),
+        Field::Number(number) if is_whole && number.abs() <= INTEGER_MAX => format!("{}i", number.round() as i64),
         Field::Number(number) => number.to_string(),
         Field::Text(text) => {
             let end = text.floor_char_boundary(TEXT_MAX.min(text.len()));

@@ -74,6 +74,15 @@ impl Measurement {
         (kind, whose)
     }
 
+    /// What its second level names: a `modem` or a `probe`, of which it is known what they say; else a `name`.
+    fn whose(&self) -> &'static str {
+        match self.topic.split('/').next() {
+            Some("cellular") => "modem",
+            Some("probe") => "probe",
+            _ => "name",
+        }
+    }
+
     /// The value of this name.
     pub fn field(&self, name: &str) -> Option<&Field> {
         self.fields.iter().find(|(known, _)| known == name).map(|(_, field)| field)

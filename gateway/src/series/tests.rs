@@ -63,6 +63,12 @@ fn what_separates_is_escaped() {
             json!({"t":"say \"x\\y\", = ok\nnext"}),
             "a,gateway=a\\ b\\,c\\=d/e,name=b t=\"say \\\"x\\\\y\\\", = ok next\"",
         ),
+        (
+            "a/b",
+            json!({"cell":1,"name":"n","radio":"r","path":"p","received":1.5,"sent":2}),
+            "a,gateway=a\\ b\\,c\\=d/e,name=b cell=1,name=\"n\",radio=\"r\",path=\"p\",received=1.5,sent=2",
+        ),
+        ("probe/p/result", json!({"path":5}), "probe_result,gateway=a\\ b\\,c\\=d/e,probe=p path=5"),
         ("_a/b", json!({"__t":1}), "a,gateway=a\\ b\\,c\\=d/e,name=b t=1"),
         (
             "probe/p/result",
@@ -142,6 +148,27 @@ fn points_are_where_messages_were_and_the_others_are_counted() {
     assert_eq!(feature["properties"]["nr_rsrp"], json!(-97));
     let empty: Value = serde_json::from_str(&file(Format::Geojson, &[])).unwrap();
     assert_eq!(empty["features"], json!([]));
+}
+
+#[test]
+fn what_others_say_replaces_nothing_and_is_not_lost() {
+    let payload = r#"{"name":"n","topic":"t","radio":"r","other":1,"received":1.5,"position":{"lat":1,"lon":2}}"#;
+    let foreign = message("serial/a/up", payload);
+    let rows = csv_rows(&file(Format::Csv, std::slice::from_ref(&foreign)));
+    let value = |name: &str| rows[1][rows[0].iter().position(|column| column == name).unwrap()].as_str();
+    assert_eq!([value("topic"), value("name"), value("received")], ["serial/a/up", "a", "1.5"]);
+    assert_eq!(value("other"), r#"{"name":"n","topic":"t","radio":"r","other":1}"#);
+    let line = message("serial/a/up", r#"a time=5,topic="t",position_lat=1,position_lon=2"#);
+    let points: Value = serde_json::from_str(&file(Format::Geojson, &[foreign, line])).unwrap();
+    let said = |at: usize| &points["features"][at]["properties"];
+    for at in [0, 1] {
+        assert_eq!(
+            (&said(at)["topic"], &said(at)["time"]),
+            (&json!("serial/a/up"), &json!("2026-11-18T11:06:40.500000Z"))
+        );
+    }
+    assert_eq!((&said(0)["name"], &said(0)["other"]), (&json!("n"), &json!({"topic":"t","other":1})));
+    assert_eq!(said(1)["other"], json!({"time":5,"topic":"t"}));
 }
 
 #[test]

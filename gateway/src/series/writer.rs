@@ -141,7 +141,7 @@ impl Writer {
 
     /// The cell that a modem is in, as far as this file has said.
     fn cell(&mut self, measurement: &Measurement) -> Option<f64> {
-        let modem = measurement.kind().1?.to_owned();
+        let modem = measurement.kind().1.filter(|_| measurement.whose() == "modem")?.to_owned();
         if let Some(cell) = measurement.cell()
             && (self.cells.len() < MODEMS_MAX || self.cells.contains_key(&modem))
         {

@@ -11,12 +11,15 @@ use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use super::Sources;
-use super::port::Streaming;
+use super::port::{Streaming, StreamingNow};
 use super::problem::Problem;
 use super::routes::{Access, Routes};
+use super::trust::Caller;
 use crate::measurements::{Range, Reading};
 use crate::message::TopicFilter;
 use crate::people::Role;
@@ -26,12 +29,16 @@ use crate::series::{Format, Writer};
 const PIECE: usize = 64 * 1024;
 /// Pieces that wait for whoever is slow. Policy: the reading waits, and nothing else does.
 const PIECES: usize = 2;
+/// How long one of them may wait: whoever reads nothing for so long keeps a place from others.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The role that it takes.
+const NEEDS: Role = Role::Viewer;
 /// Filters and columns that may be asked for.
 const TOPICS_MAX: usize = 16;
 const COLUMNS_MAX: usize = 256;
 
 pub(super) fn routes(routes: Routes) -> Routes {
-    routes.get("/api/v1/measurements", Access::Role(Role::Viewer), get_measurements)
+    routes.get("/api/v1/measurements", Access::Role(NEEDS), get_measurements)
 }
 
 /// What is asked for. Empty ones are as if they were not there, as forms send them.
@@ -44,7 +51,7 @@ pub(super) struct Asked {
     /// Before this, likewise.
     #[serde(default)]
     pub(super) to: String,
-    /// Topic filters of MQTT, with a blank in between; without one, everything.
+    /// Topic filters of MQTT, with a blank in between, or each with a line feed behind it; without one, everything.
     #[serde(default)]
     pub(super) topic: String,
     /// `csv`, `influx`, `json`, `senml` or `geojson`; without one, `csv`.
@@ -57,8 +64,10 @@ pub(super) struct Asked {
 
 impl Asked {
     pub(super) fn range(&self, now: SystemTime) -> Result<Range, Problem> {
-        let topics = self.topic.split_whitespace().take(TOPICS_MAX + 1).map(TopicFilter::new);
-        let topics = topics.collect::<Result<Vec<_>, _>>();
+        let by_line = self.topic.contains('\n');
+        let ends = |character: char| if by_line { character == '\n' } else { character.is_whitespace() };
+        let topics = self.topic.split(ends).filter(|filter| !filter.is_empty());
+        let topics = topics.take(TOPICS_MAX + 1).map(TopicFilter::new).collect::<Result<Vec<_>, _>>();
         let topics = topics.map_err(|error| Problem::bad(format!("the filter {error}")))?;
         if topics.len() > TOPICS_MAX {
             return Err(Problem::bad(format!("ask for at most {TOPICS_MAX} filters")));
@@ -102,12 +111,14 @@ fn time(text: &str, now: SystemTime) -> Result<Option<SystemTime>, Problem> {
     read.map(Some).ok_or_else(|| Problem::bad(format!("a time can't be read; write it like {wanted}")))
 }
 
-/// Kept measurements as a file. It breaks off where they can't be read to the end.
+/// Kept measurements as a file. It breaks off where they can't be read to the end, where nothing of it is taken for half a
+/// minute, and when whoever wanted it may see it no more.
 #[utoipa::path(get, path = "/api/v1/measurements", tag = "measurements", params(Asked),
     responses((status = 200, description = "a file of the format asked for", content_type = "text/csv", body = String),
         (status = 422, body = Problem), (status = 503, description = "others are reading already", body = Problem)))]
 pub(super) async fn get_measurements(
     State(sources): State<Arc<Sources>>,
+    caller: Caller,
     streaming: Option<Extension<Streaming>>,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Problem> {
@@ -117,36 +128,77 @@ pub(super) async fn get_measurements(
     let reading = sources.measurements.read(range).await;
     let reading = reading.map_err(|busy| Problem::new(StatusCode::SERVICE_UNAVAILABLE, busy.to_string()))?;
     let (pieces, written) = mpsc::channel(PIECES);
-    tokio::task::spawn_blocking(move || write(reading, writer, &pieces));
+    let writing = tokio::task::spawn_blocking(move || write(reading, writer, &pieces));
     let stays = streaming.map(|Extension(streaming)| streaming.begin());
-    let body = futures_util::stream::unfold((written, stays), |(mut written, stays)| async {
-        Some((written.recv().await?, (written, stays)))
-    });
+    let may = Box::new(move || sources.page.trust.still(&caller, NEEDS));
+    let download = Download { written, writing, may, _stays: stays };
+    let body = futures_util::stream::unfold(Some(download), |download| async { download?.next().await });
     let second = humantime::format_rfc3339_seconds(now).to_string().replace([':', '-'], "");
     let name = format!("attachment; filename=\"measurements-{second}.{}\"", format.ending());
     let head = [(header::CONTENT_TYPE, format.media_type().to_owned()), (header::CONTENT_DISPOSITION, name)];
     Ok((head, Body::from_stream(body)).into_response())
 }
 
-/// Writes the file, until whoever wanted it has gone.
-fn write(reading: Reading, mut writer: Writer, pieces: &mpsc::Sender<io::Result<Bytes>>) {
-    let mut text = writer.begin();
-    let mut gone = false;
-    let read = reading.run(|message| {
-        writer.write(&message, &mut text);
-        if text.len() >= PIECE {
-            gone = pieces.blocking_send(Ok(Bytes::from(std::mem::take(&mut text)))).is_err();
+/// A file on its way.
+struct Download {
+    written: mpsc::Receiver<Bytes>,
+    writing: JoinHandle<io::Result<()>>,
+    may: Box<dyn Fn() -> bool + Send>,
+    _stays: Option<StreamingNow>,
+}
+
+impl Download {
+    /// The next piece, and what comes behind it. What does not come to its end ends with an error: cut, it would look whole.
+    async fn next(mut self) -> Option<(io::Result<Bytes>, Option<Self>)> {
+        let Some(piece) = self.written.recv().await else {
+            let ended = self.writing.await.unwrap_or_else(|panic| Err(io::Error::other(panic)));
+            return Some((Err(ended.err()?), None));
+        };
+        if !(self.may)() {
+            let error = io::Error::new(io::ErrorKind::PermissionDenied, "whoever wanted it may see it no more");
+            log::info!(error:% = error; "a download of measurements was broken off");
+            return Some((Err(error), None));
         }
-        if gone { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    });
-    // Whoever has gone hears neither.
-    let _ = match read {
-        Ok(()) => pieces.blocking_send(Ok(Bytes::from(text + &writer.end()))),
+        Some((Ok(piece), Some(self)))
+    }
+}
+
+/// Writes the file, until whoever wanted it has gone.
+fn write(reading: Reading, mut writer: Writer, pieces: &mpsc::Sender<Bytes>) -> io::Result<()> {
+    let mut text = writer.begin();
+    let mut sent = Ok(());
+    let read = reading.run(
+        || !pieces.is_closed(),
+        |message| {
+            writer.write(&message, &mut text);
+            if text.len() >= PIECE {
+                sent = send(pieces, std::mem::take(&mut text), PATIENCE);
+            }
+            if sent.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        },
+    );
+    if let Err(error) = sent {
+        log::info!(error:% = error; "a download of measurements was broken off");
+        return Err(error);
+    }
+    match read {
+        Ok(ControlFlow::Continue(())) => send(pieces, text + &writer.end(), PATIENCE),
+        Ok(ControlFlow::Break(())) => Err(io::ErrorKind::BrokenPipe.into()),
         Err(error) => {
             log::error!(error:% = error; "kept measurements can't be read");
-            pieces.blocking_send(Err(error))
+            Err(error)
         }
-    };
+    }
+}
+
+/// Hands a piece over, in a thread that may wait.
+fn send(pieces: &mpsc::Sender<Bytes>, text: String, patience: Duration) -> io::Result<()> {
+    let sending = tokio::time::timeout(patience, pieces.send(Bytes::from(text)));
+    match Handle::current().block_on(sending) {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_gone)) => Err(io::ErrorKind::BrokenPipe.into()),
+        Err(_slow) => Err(io::Error::new(io::ErrorKind::TimedOut, "nothing of it was taken for too long")),
+    }
 }
 
 #[cfg(test)]
@@ -172,6 +224,65 @@ mod tests {
         }
         for bad in ["yesterday", "2026-13-18T11:06", "99999999999y", "äöüäöüäöü"] {
             assert!(seconds(bad).unwrap_err().contains("2h"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_filter_may_have_blanks_where_each_has_a_line() {
+        let filters = |topic: &str| {
+            let range = Asked { topic: topic.to_owned(), ..Asked::default() }.range(UNIX_EPOCH).unwrap();
+            range.topics.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(filters(" a/+  b/# "), ["a/+", "b/#"]);
+        assert_eq!(filters("+/my modem/#\n"), ["+/my modem/#"]);
+        assert_eq!(filters("a b\nc\n"), ["a b", "c"]);
+    }
+
+    /// What a body has, and whether it ends with an error.
+    async fn read(written: mpsc::Receiver<Bytes>, writing: JoinHandle<io::Result<()>>, may: bool) -> (usize, bool) {
+        let mut download = Some(Download { written, writing, may: Box::new(move || may), _stays: None });
+        let mut bytes = 0;
+        while let Some(going) = download {
+            match going.next().await {
+                Some((Ok(piece), behind)) => (bytes, download) = (bytes + piece.len(), behind),
+                ended => return (bytes, ended.is_some()),
+            }
+        }
+        unreachable!("a piece is followed by something");
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_not_whole_ends_with_an_error() {
+        let fits = |text: &str| {
+            let (pieces, written) = mpsc::channel(PIECES);
+            pieces.try_send(Bytes::from(text.to_owned())).unwrap();
+            (pieces, written)
+        };
+        let (pieces, written) = fits("whole");
+        let writing = tokio::task::spawn_blocking(move || send(&pieces, " file".to_owned(), PATIENCE));
+        assert_eq!(read(written, writing, true).await, (10, false));
+        let (pieces, written) = fits("a");
+        let writing = tokio::task::spawn_blocking(move || -> io::Result<()> { panic!("with {pieces:?} in hand") });
+        assert_eq!(read(written, writing, true).await, (1, true), "the thread panicked");
+        let (pieces, written) = fits("a");
+        let writing = tokio::task::spawn_blocking(move || send(&pieces, "b".to_owned(), PATIENCE));
+        assert_eq!(read(written, writing, false).await, (0, true), "the right to it is gone");
+    }
+
+    #[tokio::test]
+    async fn whoever_takes_nothing_is_given_up() {
+        let (pieces, written) = mpsc::channel(1);
+        let writing = tokio::task::spawn_blocking(move || {
+            (0..3).try_for_each(|_| send(&pieces, "a".to_owned(), Duration::from_millis(20)))
+        });
+        within(&writing).await;
+        assert_eq!(read(written, writing, true).await, (1, true));
+    }
+
+    /// Nothing is taken until it is over.
+    async fn within(writing: &JoinHandle<io::Result<()>>) {
+        while !writing.is_finished() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 }

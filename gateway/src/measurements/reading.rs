@@ -91,19 +91,30 @@ impl Reading {
         Self { folder, range, spans, _place: place }
     }
 
-    /// Gives each message of the range to `each`, in the order in which they came, until that breaks. Waits for the disk.
+    /// Gives each message of the range to `each`, in the order in which they came, until that breaks, which it then says.
+    /// Before each file `is_wanted` is asked whether it is to go on: there may be many with nothing of the range. Waits for
+    /// the disk.
     ///
     /// # Errors
-    /// When the folder can't be read; one that is not there is one without measurements.
-    pub fn run(self, mut each: impl FnMut(Message) -> ControlFlow<()>) -> io::Result<()> {
+    /// When the folder or a file can't be read; a folder that is not there is one without measurements.
+    pub fn run(
+        self,
+        is_wanted: impl Fn() -> bool,
+        mut each: impl FnMut(Message) -> ControlFlow<()>,
+    ) -> io::Result<ControlFlow<()>> {
         let mut browser = match Spool::browse(&self.folder) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(ControlFlow::Continue(())),
             browser => browser?,
         };
         let mut unreadable = 0_u64;
+        let mut going = ControlFlow::Continue(());
         for (file, ended) in self.spans.worth(browser.files().collect(), &self.range) {
+            if !is_wanted() {
+                going = ControlFlow::Break(());
+                break;
+            }
             let mut span: Option<(SystemTime, SystemTime)> = None;
-            let read = browser.records(file, |record| {
+            going = browser.records(file, |record| {
                 let Ok(message) = Message::from_record(record) else {
                     unreadable += 1;
                     return ControlFlow::Continue(());
@@ -111,8 +122,8 @@ impl Reading {
                 let time = message.received.wall;
                 span = Some(span.map_or((time, time), |(first, last)| (first.min(time), last.max(time))));
                 if self.range.has(&message) { each(message) } else { ControlFlow::Continue(()) }
-            });
-            if read.is_break() {
+            })?;
+            if going.is_break() {
                 break;
             }
             if let Some(span) = span.filter(|_| ended) {
@@ -123,6 +134,6 @@ impl Reading {
         if lost > 0 {
             log::warn!(records = lost; "kept measurements are damaged; what is whole is read");
         }
-        Ok(())
+        Ok(going)
     }
 }

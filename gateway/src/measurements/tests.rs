@@ -45,7 +45,7 @@ impl Bench {
                 all.push(std::str::from_utf8(&message.payload).unwrap().parse().unwrap());
                 ControlFlow::Continue(())
             };
-            reading.run(take).unwrap();
+            assert!(reading.run(|| true, take).unwrap().is_continue());
             all
         };
         tokio::task::spawn_blocking(read).await.unwrap()
@@ -127,4 +127,32 @@ async fn no_more_than_a_few_read_at_once() {
     assert_eq!(readings.len(), 4);
     readings.pop();
     assert!(bench.kept.read(Range::default()).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_look_that_finds_nothing_ends_when_nobody_wants_it_any_more() {
+    let bench = Bench::new(tempfile::tempdir().unwrap(), &settings()).await;
+    bench.say("cellular/a/signal", 1).await;
+    let reading = bench.kept.read(between(100, 200)).await.unwrap();
+    let read = move || reading.run(|| false, |_| panic!("nothing is in the range")).unwrap();
+    assert!(tokio::task::spawn_blocking(read).await.unwrap().is_break());
+}
+
+/// Anything else than that a file has gone.
+#[tokio::test]
+async fn a_file_that_cannot_be_opened_breaks_a_look_off() {
+    let bench = Bench::new(tempfile::tempdir().unwrap(), &settings()).await;
+    bench.say("cellular/a/signal", 1).await;
+    assert!(bench.kept.close().await);
+    let spool = bench.folder.path().join(NAME);
+    let file = std::fs::read_dir(spool.join("bulk")).unwrap().next().unwrap().unwrap().path();
+    let reading = bench.kept.read(Range::default()).await.unwrap();
+    let is_wanted = move || {
+        // It was listed already.
+        std::fs::remove_file(&file).unwrap();
+        std::os::unix::fs::symlink(&file, &file).unwrap();
+        true
+    };
+    let read = move || reading.run(is_wanted, |_| ControlFlow::Continue(()));
+    assert!(tokio::task::spawn_blocking(read).await.unwrap().is_err());
 }

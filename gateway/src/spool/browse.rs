@@ -38,13 +38,23 @@ impl Browser {
     }
 
     /// Gives each whole record of a file to `each`, in order, until that breaks. One file is read into memory at a time.
-    pub fn records(&mut self, file: FileId, mut each: impl FnMut(&[u8]) -> ControlFlow<()>) -> ControlFlow<()> {
+    ///
+    /// # Errors
+    /// When it can't be opened. One that went meanwhile has made room, which is counted elsewhere: nothing is in it.
+    pub fn records(
+        &mut self,
+        file: FileId,
+        mut each: impl FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> io::Result<ControlFlow<()>> {
         let Some(at) = self.files.iter().position(|(name, _)| name.file == file.0) else {
-            return ControlFlow::Continue(());
+            return Ok(ControlFlow::Continue(()));
         };
         let name = self.files[at].0;
         let until = self.files.get(at + 1).map(|(next, _)| next.base);
-        let bytes = whole(&self.disk, Priority::Bulk, name, u64::MAX);
+        let bytes = match whole(&self.disk, Priority::Bulk, name, u64::MAX) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(ControlFlow::Continue(())),
+            bytes => bytes?,
+        };
         let mut going = ControlFlow::Continue(());
         let mut next = self.next;
         let found = scan(&bytes, name, Bounds { until, ..Bounds::default() }, |number, _, record| {
@@ -54,9 +64,9 @@ impl Browser {
             }
         });
         self.next = next;
-        // A file that went meanwhile has made room, which is counted elsewhere.
+        // One that was just made has nothing in it yet.
         self.lost += if bytes.is_empty() { 0 } else { found.lost };
-        going
+        Ok(going)
     }
 
     /// Records that damage has cost the files that were read.

@@ -149,12 +149,21 @@ impl Files {
         let (Some(mut file), Some(segment)) = (self.active.take(), self.segments.back_mut()) else { return Ok(()) };
         let mut bytes = Vec::new();
         put_footer(&mut bytes, segment, at);
-        file.write_at(segment.bytes, &bytes)?;
         work.bytes += bytes.len() as u64;
         work.syncs += 1;
-        file.sync()?;
+        if let Err(error) = file.write_at(segment.bytes, &bytes).and_then(|()| file.sync()) {
+            // Half a footer within a lane would pass for damage.
+            self.untidy.push((segment.name, segment.bytes));
+            let _ = self.tidy(disk);
+            return Err(error);
+        }
         segment.bytes += bytes.len() as u64;
         Ok(())
+    }
+
+    /// Whether the file that is written to was begun before `since`.
+    pub(super) fn is_slow(&self, since: u64) -> bool {
+        self.active.is_some() && self.segments.back().is_some_and(|segment| segment.at < since)
     }
 
     /// How many segments at the front are done with when all records below `acked` are. The last one, while it is written

@@ -166,7 +166,7 @@ impl Stopped {
                 // What is missing behind a file with a footer was in another.
                 let next = survey.segments.get(n + 1).map(|next| next.name.base);
                 let until = next.filter(|_| survey.scans[n].is_some());
-                let bytes = whole(&self.disk, survey.priority, segment.name, u64::MAX);
+                let bytes = whole(&self.disk, survey.priority, segment.name, u64::MAX).unwrap_or_default();
                 let found = scan(&bytes, segment.name, Bounds { until, ..survey.bounds(next) }, |_, _, _| {});
                 let state = if found.lost_bytes > 0 || found.lost > 0 || found.headless_for_certain {
                     State::Damaged
@@ -191,7 +191,7 @@ impl Stopped {
         for survey in self.surveys() {
             for (n, segment) in survey.segments.iter().enumerate() {
                 let until = survey.segments.get(n + 1).map(|next| next.name.base);
-                let bytes = whole(&self.disk, survey.priority, segment.name, segment.bytes);
+                let bytes = whole(&self.disk, survey.priority, segment.name, segment.bytes).unwrap_or_default();
                 scan(&bytes, segment.name, survey.bounds(until), |number, _, record| {
                     if go_on && number >= survey.acked {
                         let seq = Seq { priority: survey.priority, number };

@@ -54,13 +54,10 @@ pub(super) fn names(disk: &dyn Disk, priority: Priority) -> io::Result<Vec<(Name
     Ok(names)
 }
 
-/// Reads a segment as a whole; what can't be read is zeros.
-pub(super) fn whole(disk: &dyn Disk, priority: Priority, name: Name, length: u64) -> Vec<u8> {
-    let path = format!("{}/{name}", priority.as_str());
-    let read = disk.open(&path, Mode::Read).and_then(|file| {
-        disk::read(file.as_ref(), 0, usize::try_from(length.min(FILE_MAX)).unwrap_or(usize::MAX), true)
-    });
-    read.unwrap_or_default()
+/// Reads a segment as a whole; what can't be read is zeros. Fails where it can't be opened.
+pub(super) fn whole(disk: &dyn Disk, priority: Priority, name: Name, length: u64) -> io::Result<Vec<u8>> {
+    let file = disk.open(&path(priority, name), Mode::Read)?;
+    disk::read(file.as_ref(), 0, usize::try_from(length.min(FILE_MAX)).unwrap_or(usize::MAX), true)
 }
 
 /// Looks through a lane and changes nothing. `place` is where the cursor says that things are, if that is known.
@@ -120,7 +117,7 @@ impl Survey {
         let (mut count, mut bytes) = (segment.count, segment.bytes - HEADER as u64);
         if segment.name.base < self.acked && segment.end > self.acked {
             (count, bytes) = (0, 0);
-            let text = whole(disk, self.priority, name, segment.bytes);
+            let text = whole(disk, self.priority, name, segment.bytes).unwrap_or_default();
             super::segment::scan(&text, name, Bounds { until, ..Bounds::default() }, |number, _, record| {
                 if number >= self.acked {
                     count += 1;
@@ -154,7 +151,7 @@ impl Survey {
             self.last_at = self.last_at.max(at);
             return (segment, None);
         }
-        let bytes = whole(disk, self.priority, name, length);
+        let bytes = whole(disk, self.priority, name, length).unwrap_or_default();
         let scan = scan(&bytes, name, self.bounds(until), |_, _, _| {});
         segment.end = until.map_or(scan.end, |until| scan.end.min(until));
         (segment.count, segment.at) = (scan.count, scan.first_at.unwrap_or(scan.last_at));
@@ -264,7 +261,7 @@ fn cut(disk: &dyn Disk, priority: Priority, segment: &Segment, scan: &Scan) -> i
 /// promised either. Writes what is there once more, in a file of its own, or the hole would pass for damage for ever.
 fn rewrite(disk: &dyn Disk, priority: Priority, old: &Segment, file: u64) -> io::Result<Segment> {
     let name = Name { file, ..old.name };
-    let text = whole(disk, priority, old.name, old.bytes);
+    let text = whole(disk, priority, old.name, old.bytes)?;
     let mut bytes = name.header();
     let (mut next, mut last_at) = (name.base, old.at);
     scan(&text, old.name, Bounds::default(), |number, at, record| {

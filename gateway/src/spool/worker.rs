@@ -22,6 +22,9 @@ const READ_TRIES: u32 = 5;
 /// How often it is looked whether records are too old.
 const EXPIRY: u64 = 1000;
 const EXPIRY_OF_FILES: u64 = 60_000;
+/// In a ring a file takes no more than this part of the time that records are kept, however little comes: what is in it goes
+/// as a whole.
+const SHARE_OF_AGE: u64 = 8;
 
 pub(super) struct Worker {
     shared: Arc<Shared>,
@@ -155,7 +158,8 @@ impl Worker {
         }
     }
 
-    /// In a ring, drops the files in which all is too old: the next one's first record is.
+    /// In a ring, drops the files in which all is too old: the next one's first record is. Ends one that fills slowly, but
+    /// not more often than it is looked, or each batch might have a file of its own.
     fn expire_files(&mut self, now: u64) {
         let Some(cutoff) = ({
             let state = self.shared.state();
@@ -163,6 +167,13 @@ impl Worker {
         }) else {
             return;
         };
+        let share = ((now - cutoff) / SHARE_OF_AGE).max(EXPIRY_OF_FILES);
+        if self.journal.files.iter().any(|files| files.is_slow(now.saturating_sub(share))) {
+            let sealed = self.journal.seal(now);
+            if !self.note_failure(sealed, now) {
+                return;
+            }
+        }
         for lane in Priority::ALL {
             while self.journal.files[lane as usize].segments.get(1).is_some_and(|next| next.at < cutoff) {
                 if !self.drop_first(lane, now, |dropped| &mut dropped.expired) {

@@ -134,9 +134,10 @@ struct Gathered {
 
 fn gather(reading: Reading, metric: &'static str) -> std::io::Result<Gathered> {
     let (began, grid) = (Instant::now(), Grid::new(CELLS));
+    let in_time = || began.elapsed() <= PATIENCE;
     let mut gathered = Gathered { grid, names: BTreeSet::new(), nowhere: 0, cut: false };
     let keys = [format!("nr_{metric}"), format!("lte_{metric}")];
-    reading.run(|message| {
+    let read = reading.run(in_time, |message| {
         if let Some(said) = Measurement::of(&message)
             && let Some(value) = keys.iter().find_map(|key| said.number(key))
         {
@@ -148,10 +149,17 @@ fn gather(reading: Reading, metric: &'static str) -> std::io::Result<Gathered> {
                 None => gathered.nowhere += 1,
             }
         }
-        gathered.cut = began.elapsed() > PATIENCE;
-        if gathered.cut { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if in_time() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
+    gathered.cut = read.is_break();
     Ok(gathered)
+}
+
+fn draw(grid: &Grid, metric: Metric) -> Drawn {
+    let title = format!("{} by place", metric.name);
+    let map = MapChart { id: "coverage", title: &title, metric, grid };
+    let (svg, table) = (map.svg(), map.table().html());
+    Drawn { title, svg, table }
 }
 
 #[derive(Template)]
@@ -217,24 +225,24 @@ async fn page(
     let now = sources.pipeline.clock().now().wall;
     let mut asked = wanted.asked();
     if !wanted.modem.is_empty() {
-        asked.topic = format!("+/{}/#", wanted.modem);
+        let filter = format!("+/{}/#", wanted.modem);
         // What no modem is called finds nothing.
-        TopicFilter::new(&asked.topic).map_err(|_| Problem::bad("there is no modem of that name"))?;
+        TopicFilter::new(&filter).map_err(|_| Problem::bad("there is no modem of that name"))?;
+        // The name may have a blank.
+        asked.topic = format!("{filter}\n");
     }
     let range: Range = asked.range(now)?;
     let reading = sources.measurements.read(range).await;
     let reading = reading.map_err(|busy| Problem::new(StatusCode::SERVICE_UNAVAILABLE, busy.to_string()))?;
     let (key, metric) = wanted.metric();
-    let gathered = tokio::task::spawn_blocking(move || gather(reading, key)).await;
+    let work = move || gather(reading, key).map(|gathered| (draw(&gathered.grid, metric), gathered));
+    let gathered = tokio::task::spawn_blocking(work).await;
     let gathered = gathered.map_err(|panic| Problem::failed(panic.to_string()))?;
-    let gathered = gathered.map_err(|error| Problem::failed(format!("measurements can't be read: {error}")))?;
+    let (map, gathered) = gathered.map_err(|error| Problem::failed(format!("measurements can't be read: {error}")))?;
     let Gathered { grid, mut names, nowhere, cut } = gathered;
     names.extend(Some(&wanted.modem).filter(|name| !name.is_empty()).cloned());
     let radios = sources.radios.stats();
     names.extend(radios.into_iter().filter(|(_, stats)| stats.cellular.is_some()).map(|(name, _)| name));
-    let title = format!("{} by place", metric.name);
-    let map = MapChart { id: "coverage", title: &title, metric, grid: &grid };
-    let map = Drawn { title: title.clone(), svg: map.svg(), table: map.table().html() };
     let query = [("from", &asked.from), ("to", &asked.to), ("topic", &asked.topic)];
     let query: Vec<_> = query.iter().map(|(key, value)| format!("{key}={}", in_query(value))).collect();
     let points = format!("/api/v1/measurements?format=geojson&{}", query.join("&"));

@@ -17,10 +17,11 @@ fn numbers(folder: &Path) -> Vec<u64> {
     let mut browser = Spool::browse(folder).unwrap();
     let mut numbers = Vec::new();
     for (file, _) in browser.files() {
-        let _ = browser.records(file, |record| {
+        let read = browser.records(file, |record| {
             numbers.push(std::str::from_utf8(&record[..5]).unwrap().parse().unwrap());
             ControlFlow::Continue(())
         });
+        assert!(read.unwrap().is_continue());
     }
     assert_eq!(browser.lost(), 0);
     numbers
@@ -54,6 +55,43 @@ fn what_is_too_old_goes_with_its_file() {
     // The last hour, and what shares a file with it.
     assert!((60..90).contains(&figures.messages), "{figures:?}");
     assert_eq!(figures.messages + figures.dropped.expired, 200);
+}
+
+#[test]
+fn what_fills_slowly_is_ended_so_that_it_goes_in_time() {
+    let (interval, age) = (Duration::from_secs(10), Some(Duration::from_secs(3600)));
+    let settings = SpoolSettings { interval, max_age: age, max_bytes: 64 << 20, segment_bytes: 1 << 20, ..ring() };
+    let mut bench = Bench::new(settings);
+    for n in 0..600 {
+        bench.append_unawaited(&text(n), Priority::Bulk).unwrap();
+        bench.turn(60_000);
+    }
+    let figures = bench.figures();
+    assert!((60..75).contains(&figures.messages), "{figures:?}");
+    assert_eq!(figures.messages + figures.dropped.expired, 600);
+    // One for each reading, one in five minutes for the place, and two for each file, which ends and goes.
+    assert!(figures.syncs < 600 + 125 + 2 * 80, "{}", figures.syncs);
+    let kept = figures.messages;
+    let bench = bench.crash(&mut sim::Dice(3));
+    assert_eq!((bench.figures().messages, bench.opened.quarantined), (kept, Quarantined::default()));
+}
+
+#[test]
+fn an_end_that_the_disk_did_not_take_passes_for_no_damage() {
+    let (interval, age) = (Duration::from_secs(10), Some(Duration::from_secs(3600)));
+    let mut bench = Bench::new(SpoolSettings { interval, max_age: age, ..ring() });
+    bench.append_unawaited(&text(0), Priority::Bulk).unwrap();
+    bench.turn(60_000);
+    bench.disk.fail(0, std::io::ErrorKind::Other, false);
+    bench.turn(600_000);
+    assert!(bench.figures().failing && bench.disk.is_well());
+    for n in 1..5 {
+        bench.append_unawaited(&text(n), Priority::Bulk).unwrap();
+        bench.turn(60_000);
+    }
+    assert!(!bench.figures().failing);
+    let bench = bench.crash(&mut sim::Dice(3));
+    assert_eq!((bench.figures().messages, bench.opened.quarantined), (5, Quarantined::default()));
 }
 
 #[test]

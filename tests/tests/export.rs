@@ -87,6 +87,27 @@ fn what_cannot_be_asked_for_is_refused_with_what_can() {
     assert!(code == 2 && err.contains("geojson"), "{err}");
 }
 
+/// What was begun is taken away then.
+#[test]
+fn a_file_that_cannot_be_written_to_its_end_is_named_and_not_left_behind() {
+    let stile = Stile::start(SETTINGS);
+    publish(&stile, 0..1);
+    let config = stile.dir.path().join("stile.toml");
+    let folder = tempfile::tempdir().unwrap();
+    let part = |name: &str| folder.path().join(format!("{name}.part"));
+    std::fs::create_dir(folder.path().join("folder")).unwrap();
+    std::os::unix::fs::symlink("/dev/full", part("full")).unwrap();
+    for (name, said) in
+        [("full", "full.part: No space left on device (os error 28); make room"), ("folder", "/folder: ")]
+    {
+        let output = folder.path().join(name);
+        let options = ["export", "--config", config.to_str().unwrap(), "--output", output.to_str().unwrap()];
+        let (code, _, err) = check(&options);
+        assert!(code == 1 && err.contains(said), "{name}: {err}");
+        assert!(!part(name).is_symlink() && !part(name).exists(), "{name}");
+    }
+}
+
 #[test]
 fn records_outlive_a_kill_and_a_torn_end_keeps_nobody_from_starting() {
     let mut stile = Stile::start(SETTINGS);
@@ -157,6 +178,14 @@ fn whoever_may_see_messages_may_download_and_nobody_else() {
     assert!(file.header("content-disposition").contains(".geojson\""), "{}", file.header("content-disposition"));
     let kept = ben.get("/api/v1/measurements/kept").json();
     assert_eq!((&kept["records"], &kept["dropped"]), (&json!(10), &json!({})));
+    let client = Client::connect(stile.mqtt, "blank");
+    client.publish("cellular/my modem/signal", QoS::AtLeastOnce, false, signal(0, Some((51.5, -0.13))));
+    let page = ben.get("/measurements?modem=my+modem").text();
+    assert!(page.contains("1 readings have a place"), "{page}");
+    let link = page.split_once("&amp;topic=").or_else(|| page.split_once("&#38;topic=")).unwrap().1;
+    let topic = link.split('"').next().unwrap();
+    let points = ben.get(&format!("/api/v1/measurements?format=geojson&topic={topic}")).json();
+    assert_eq!(points["features"].as_array().unwrap().len(), 1);
     for path in ["/measurements?from=yesterday", "/measurements?modem=%23", "/api/v1/measurements?format=xlsx"] {
         assert_eq!(ben.get(path).status, 422, "{path}");
     }

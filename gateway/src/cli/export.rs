@@ -60,7 +60,8 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 }
 
 async fn export(arguments: &Arguments) -> Result<(), anyhow::Error> {
-    let topics = arguments.topic.join(" ");
+    // One may have a blank.
+    let topics: String = arguments.topic.iter().map(|filter| format!("{filter}\n")).collect();
     let wanted = [
         ("from", arguments.from.as_str()),
         ("to", &arguments.to),
@@ -71,30 +72,43 @@ async fn export(arguments: &Arguments) -> Result<(), anyhow::Error> {
     let query: Vec<_> = wanted.iter().map(|(key, value)| format!("{key}={}", escape(value))).collect();
     let body = arguments.gateway.get(&format!("/api/v1/measurements?{}", query.join("&"))).await?;
     let Some(path) = &arguments.output else {
-        copy(body, &mut io::stdout().lock()).await?;
+        let cannot = |error: &io::Error| anyhow::anyhow!("can't write to standard output: {error}");
+        copy(body, &mut io::stdout().lock(), cannot).await?;
         return Ok(());
     };
     // Whole or not at all: half a file would pass for all there is.
     let partial = PathBuf::from(format!("{}.part", path.display()));
     let file = File::create(&partial).map_err(|error| cannot_write(&partial, &error))?;
-    let written = match copy(body, &mut &file).await {
-        Ok(written) => written,
-        Err(error) => {
-            let _ = std::fs::remove_file(&partial);
-            return Err(error);
-        }
-    };
-    std::fs::rename(&partial, path).map_err(|error| cannot_write(path, &error))?;
+    let written = copy(body, &mut &file, |error| cannot_write(&partial, error)).await;
+    let kept = written.and_then(|written| {
+        // The name may outlast a power cut before the bytes do.
+        file.sync_all().map_err(|error| cannot_write(&partial, &error))?;
+        std::fs::rename(&partial, path).map_err(|error| cannot_write(path, &error))?;
+        Ok(written)
+    });
+    if kept.is_err() {
+        let _ = std::fs::remove_file(&partial);
+    }
+    let written = kept?;
     complain(&format!("{written} bytes written to {}", path.display()));
     Ok(())
 }
 
 fn cannot_write(path: &Path, error: &io::Error) -> anyhow::Error {
-    anyhow::anyhow!("can't write {}: {error}; name a file in a folder that you may write", path.display())
+    let remedy = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room there, or name a file elsewhere",
+        _ => "name a file in a folder that you may write",
+    };
+    anyhow::anyhow!("can't write {}: {error}; {remedy}", path.display())
 }
 
 /// Writes a body as it comes, and says now and then how far it is. Ends where nobody reads any more, as after `| head`.
-async fn copy(mut body: Incoming, out: &mut impl Write) -> Result<u64, anyhow::Error> {
+/// What else keeps it from writing is told by `cannot`.
+async fn copy(
+    mut body: Incoming,
+    out: &mut impl Write,
+    cannot: impl Fn(&io::Error) -> anyhow::Error,
+) -> Result<u64, anyhow::Error> {
     let (mut written, mut told) = (0_u64, Instant::now());
     let watched = io::stderr().is_terminal();
     while let Some(frame) = body.frame().await {
@@ -104,7 +118,7 @@ async fn copy(mut body: Incoming, out: &mut impl Write) -> Result<u64, anyhow::E
         let Ok(data) = frame.into_data() else { continue };
         match out.write_all(&data) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(written),
-            done => done?,
+            done => done.map_err(|error| cannot(&error))?,
         }
         written += data.len() as u64;
         if watched && told.elapsed() >= PROGRESS {
@@ -114,6 +128,6 @@ async fn copy(mut body: Incoming, out: &mut impl Write) -> Result<u64, anyhow::E
     }
     match out.flush() {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(written),
-        done => done.map(|()| written).map_err(anyhow::Error::from),
+        done => done.map(|()| written).map_err(|error| cannot(&error)),
     }
 }

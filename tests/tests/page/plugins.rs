@@ -244,6 +244,12 @@ fn who_may_not_change_plugins_is_offered_nothing_and_sees_no_secret() {
     }
     let page = anna.visitor.get("/plugins/redact").text();
     assert!(!page.contains(key) && page.contains("It is set and not shown"), "{page}");
+    // A box that was ticked stays so while another field is refused.
+    assert!(page.contains("name=\"forget/key\" value=\"1\">"), "{page}");
+    let fields = [("forget/key", "1"), ("s/key", ""), ("s/pseudonymise", "["), ("s/remove", "[\"/name\"]")];
+    let refused = anna.form("/plugins/redact/settings", &fields);
+    let page = refused.text();
+    assert!(refused.status == 422 && page.contains("name=\"forget/key\" value=\"1\" checked>"), "{page}");
     // Saved as it stands, the secret stays; a mask in its place is refused.
     let fields = [("s/key", ""), ("s/pseudonymise", "[\"/id\"]"), ("s/remove", "[\"/name\", \"/street\"]")];
     assert_eq!(anna.form("/plugins/redact/settings", &fields).leads_to(), "/plugins/redact");

@@ -28,6 +28,8 @@ pub(super) struct Input {
     pub(super) required: bool,
     /// The name of the box by which a secret goes, where it can.
     pub(super) forget: Option<String>,
+    /// That box was ticked.
+    pub(super) is_forgotten: bool,
     /// Lines of a text area.
     pub(super) rows: usize,
 }
@@ -64,6 +66,7 @@ fn input(number: usize, field: &Field, filled: Option<&BTreeMap<String, String>>
     // A secret that was typed is not sent back.
     let typed = filled.and_then(|filled| filled.get(&name)).filter(|_| field.kind != Kind::Secret);
     let value = typed.unwrap_or(&field.value).clone();
+    let forget = field.can_be_forgotten().then(|| format!("{FORGET}{}", field.name()));
     Input {
         id: format!("field-{number}"),
         label: field.at.last().map_or_else(|| "all of them".to_owned(), |key| crate::component::plain(key)),
@@ -74,7 +77,8 @@ fn input(number: usize, field: &Field, filled: Option<&BTreeMap<String, String>>
         choices,
         // Within an object that need not be there nothing need be there.
         required: field.required && field.at.len() == 1 && field.kind != Kind::Secret,
-        forget: field.can_be_forgotten().then(|| format!("{FORGET}{}", field.name())),
+        is_forgotten: forget.as_ref().is_some_and(|name| filled.is_some_and(|filled| filled.contains_key(name))),
+        forget,
         name,
     }
 }

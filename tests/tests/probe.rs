@@ -222,8 +222,9 @@ fn throughput_is_measured_against_a_stock_server_both_ways_and_never_goes_beyond
         let (code, results) = demand(&stile, name);
         let result = &results[0];
         assert_eq!((code, &result["cap_reached"]), (0, &true.into()), "{result:#}");
-        // What the receiver had read at the end, which is less than what was sent: the server stops reading when the cap is told.
-        assert!((1.0..=2_000_000.0).contains(&number(result, "bytes")), "{result:#}");
+        // All of it, upwards: what lay in the kernel when the cap was reached has arrived. Downwards a block may be missing.
+        assert!((1_900_000.0..=2_000_000.0).contains(&number(result, "bytes")), "{result:#}");
+        assert!(number(result, "retransmits") >= 0.0, "{result:#}");
         assert!((1_000_000.0..=2_300_000.0).contains(&number(result, "data_bytes")), "{result:#}");
         assert!(number(result, "throughput_bit_s") > 1e6 && number(result, "seconds") < 5.0, "{result:#}");
     }

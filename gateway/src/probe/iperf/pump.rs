@@ -10,10 +10,14 @@ use serde_json::{Value, json};
 use tokio::net::{TcpStream, UdpSocket};
 
 use super::control::Trouble;
+use super::tcp_info::TcpInfo;
 use crate::config::Towards;
 
 /// How long a thread may wait for the network before it looks whether it is still wanted.
 const LOOK: Duration = Duration::from_millis(100);
+/// How long what was sent may take to arrive, and how often that is asked.
+const DRAIN: Duration = Duration::from_secs(3);
+const DRAIN_LOOK: Duration = Duration::from_millis(1);
 /// The head of a datagram: seconds, microseconds and its number from 1, big-endian.
 const HEAD: usize = 12;
 
@@ -39,8 +43,10 @@ pub(super) struct Moved {
     pub(super) lost: u64,
     /// RFC 3550, in seconds.
     pub(super) jitter: f64,
-    /// Segments sent again by this side; `None` where nobody asked.
+    /// Segments of TCP sent again by this side; `None` where it does not send or the kernel does not say.
     pub(super) retransmits: Option<u64>,
+    /// Bytes of TCP sent that the other side's kernel has not said it has, at the end.
+    pub(super) unacknowledged: u64,
 }
 
 impl Moved {
@@ -160,12 +166,25 @@ impl Run {
         (!over).then(|| usize::try_from(left).unwrap_or(usize::MAX).min(self.limits.block))
     }
 
-    fn write(&self, mut stream: &net::TcpStream) -> io::Result<()> {
+    fn write(&mut self, mut stream: &net::TcpStream) -> io::Result<()> {
         let block = vec![0x55; self.limits.block];
         while let Some(room) = self.room() {
             or_nothing(stream.write(&block[..room]))?.into_iter().for_each(|sent| self.counted.add(sent));
         }
+        self.drain(stream);
         Ok(())
+    }
+
+    /// Waits until all has arrived: up to megabytes lie in the kernel when the last byte is written, and would count as carried.
+    fn drain(&mut self, stream: &net::TcpStream) {
+        let until = Instant::now() + DRAIN;
+        while let Some(info) = TcpInfo::of(stream) {
+            (self.moved.retransmits, self.moved.unacknowledged) = (Some(info.retransmits), info.unacknowledged);
+            if info.unacknowledged == 0 || Instant::now() >= until || !self.goes_on.load(Ordering::Relaxed) {
+                break;
+            }
+            std::thread::sleep(DRAIN_LOOK);
+        }
     }
 
     fn read(&self, mut stream: &net::TcpStream) -> io::Result<()> {

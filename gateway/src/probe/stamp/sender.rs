@@ -212,7 +212,7 @@ mod tests {
     #[test]
     fn a_port_that_comes_again_is_another_session() {
         let ssids: std::collections::BTreeSet<_> =
-            (0..64).filter_map(|_| super::super::packet::session(&of_44_bytes(None).packet(0))).collect();
+            (0..64).filter_map(|_| packet::session(&of_44_bytes(None).packet(0))).collect();
         assert!(ssids.len() > 32 && !ssids.contains(&0), "{ssids:?}");
     }
 

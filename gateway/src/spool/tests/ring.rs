@@ -82,7 +82,7 @@ fn an_end_that_the_disk_did_not_take_passes_for_no_damage() {
     let mut bench = Bench::new(SpoolSettings { interval, max_age: age, ..ring() });
     bench.append_unawaited(&text(0), Priority::Bulk).unwrap();
     bench.turn(60_000);
-    bench.disk.fail(0, std::io::ErrorKind::Other, false);
+    bench.disk.fail(0, io::ErrorKind::Other, false);
     bench.turn(600_000);
     assert!(bench.figures().failing && bench.disk.is_well());
     for n in 1..5 {

@@ -44,7 +44,7 @@ impl Stile {
 }
 
 /// Publishes numbers from `next` on, each under `n/<who>` when the one before was acknowledged, until the broker ends. Gives
-/// the last that was acknowledged and the last that was sent. Each has a width of so many characters at least.
+/// the last that was acknowledged and the last that was sent, of none the one before `next`. Each has a width of so many characters at least.
 pub fn publish_until_it_ends(
     broker: SocketAddr,
     who: usize,
@@ -52,7 +52,7 @@ pub fn publish_until_it_ends(
     width: usize,
     progress: &AtomicU64,
 ) -> (u64, u64) {
-    let client = Client::connect(broker, &format!("publisher{who}"));
+    let Some(client) = Client::connect_or_end(broker, &format!("publisher{who}")) else { return (next - 1, next - 1) };
     let mut number = next;
     while client.publish_or_end(&format!("n/{who}"), format!("{number:<width$}")) {
         progress.fetch_add(1, Ordering::Relaxed);

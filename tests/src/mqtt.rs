@@ -179,9 +179,20 @@ impl Client {
         Self::with(options)
     }
 
+    /// The same to a broker that may end at any moment; `None` if it did.
+    pub fn connect_or_end(address: SocketAddr, id: &str) -> Option<Self> {
+        let client = Self::begin(MqttOptions::new(id, address.ip().to_string(), address.port()));
+        let mut notes = std::iter::from_fn(|| client.notes.recv_timeout(PATIENCE).ok());
+        notes.any(|note| matches!(note, Note::Connected)).then_some(client)
+    }
+
     /// Connects with options of the caller's.
     #[track_caller]
     pub fn with(options: MqttOptions) -> Self {
+        Self::begin(options).wait_connected()
+    }
+
+    fn begin(options: MqttOptions) -> Self {
         let (inner, mut connection) = rumqttc::Client::new(options, 100);
         let (sender, notes) = channel();
         std::thread::spawn(move || {
@@ -206,7 +217,7 @@ impl Client {
                 }
             }
         });
-        Self { inner, notes, early: Default::default() }.wait_connected()
+        Self { inner, notes, early: Default::default() }
     }
 
     fn qos(qos: QoS) -> QoS {

@@ -32,6 +32,7 @@ tar -xf "$out/root.tar" -C "$root" --no-same-owner --exclude='./dev/*'
 while IFS=: read -r user password _; do
     case $password in '*' | '!' | '!*' | '!!') ;; *) wrong "$user has a password, or none and may sign in: '$password'" ;; esac
 done <"$root/etc/shadow"
+grep -qx 'require = "signed"' "$root/etc/stile/conf.d/00-image.toml" || wrong "plugins need no signature"
 [ ! -s "$root/etc/machine-id" ] || wrong "/etc/machine-id is not empty"
 [ "$(cat "$root/etc/hostname")" = stile ] || wrong "/etc/hostname is $(cat "$root/etc/hostname")"
 

@@ -42,6 +42,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+pub use self::dial::leaving;
 pub use self::letters::{Letter, NotSent};
 pub use self::link::Limits;
 pub use self::probe::{Stage, Step, probe, test_client_id};

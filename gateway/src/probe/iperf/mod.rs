@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpSocket, TcpStream, UdpSocket};
+use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use self::control::{Control, Say, Trouble};
@@ -23,6 +23,7 @@ use super::measure::{percent, resolve, unusable};
 use super::result::Finding;
 use crate::config::{NetworkPath, Target, Throughput, Towards, UdpThroughput};
 use crate::resolver::Resolver;
+use crate::uplink;
 
 /// How long all but the data may take, before and after it.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -171,12 +172,7 @@ async fn end(control: &mut Control, moved: &Moved) -> Result<Value, Trouble> {
 }
 
 async fn connect(way: &NetworkPath, to: SocketAddr) -> Result<TcpStream, Trouble> {
-    let socket = if to.is_ipv6() { TcpSocket::new_v6() } else { TcpSocket::new_v4() }?;
-    let leave = || {
-        way.interface.as_ref().map_or(Ok(()), |interface| socket.bind_device(Some(interface.as_bytes())))?;
-        way.address.map_or(Ok(()), |own| socket.bind(SocketAddr::new(own, 0)))
-    };
-    leave().map_err(|why| Trouble::Way(unusable(&why)))?;
+    let socket = uplink::leaving(way, to).map_err(|why| Trouble::Way(unusable(&why)))?;
     socket.connect(to).await.map_err(|why| Trouble::Unreached(to, why))
 }
 

@@ -20,6 +20,8 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
+pub use self::tcp::leaving;
+
 use super::probe::Stage;
 use super::trouble::Trouble;
 use crate::config::{NetworkPath, Proxy, ProxyKind, Uplink, Url};

@@ -26,7 +26,8 @@ pub(super) async fn connect(
     for (at, address) in addresses.iter().enumerate() {
         let now = Instant::now();
         let share = deadline.saturating_duration_since(now) / u32::try_from(addresses.len() - at).unwrap_or(u32::MAX);
-        let connecting = socket(path, **address)?.connect(**address);
+        let socket = leaving(path, **address).map_err(|why| Trouble::Unusable { path: path.label(), why })?;
+        let connecting = socket.connect(**address);
         match timeout_at(now + share.min(ADDRESS_PATIENCE), connecting).await {
             Ok(Ok(stream)) => {
                 // Small packets are not to wait for others; without it, they do.
@@ -40,15 +41,17 @@ pub(super) async fn connect(
     Err(last)
 }
 
-/// A socket that leaves by the path.
-fn socket(path: &NetworkPath, to: SocketAddr) -> Result<TcpSocket, Trouble> {
-    let unusable = |why| Trouble::Unusable { path: path.label(), why };
-    let socket = if to.is_ipv6() { TcpSocket::new_v6() } else { TcpSocket::new_v4() }.map_err(unusable)?;
+/// A socket that leaves by this path.
+///
+/// # Errors
+/// When this machine has no such interface or address, or may not use it.
+pub fn leaving(path: &NetworkPath, to: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = if to.is_ipv6() { TcpSocket::new_v6() } else { TcpSocket::new_v4() }?;
     if let Some(interface) = &path.interface {
-        socket.bind_device(Some(interface.as_bytes())).map_err(unusable)?;
+        socket.bind_device(Some(interface.as_bytes()))?;
     }
     if let Some(own) = path.address {
-        socket.bind(SocketAddr::new(own, 0)).map_err(unusable)?;
+        socket.bind(SocketAddr::new(own, 0))?;
     }
     Ok(socket)
 }

@@ -159,7 +159,7 @@ conformance: ## the statements of MQTT, one test each; writes tests/CONFORMANCE.
 # Finds go to tests/fuzz/artifacts; new inputs that reach new code to target/fuzz-corpus. Memory errors are left to the
 # compiler: the crate has no unsafe code, so no sanitizer slows this down.
 FUZZ_SECONDS ?= 60
-FUZZ_TARGETS ?= codec clients websocket plugins lora_udp lora_station lora_modem cellular spool probe
+FUZZ_TARGETS ?= codec clients websocket plugins lora_udp lora_station lora_modem cellular nmea chrony spool probe
 .PHONY: fuzz
 fuzz: ## look for inputs that do harm; FUZZ_SECONDS=60 for each of FUZZ_TARGETS
 	@bash tests/setup.sh fuzz

@@ -14,7 +14,7 @@ use crate::message::{ClockQuality, TimeSource, Timing};
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Bytes of the reply, and so of the request: chronyd answers none that is shorter than its reply.
-const LENGTH: usize = 104;
+pub(super) const LENGTH: usize = 104;
 
 const VERSION: u8 = 6;
 const REQUEST: u8 = 1;
@@ -28,7 +28,7 @@ const UNSYNCHRONISED: u16 = 3;
 const NOBODY: [u32; 2] = [0, 0x7f7f_0101];
 
 /// A clock that is off by more seconds than this is no figure.
-const SECONDS_MAX: f64 = 1e9;
+pub(super) const SECONDS_MAX: f64 = 1e9;
 
 /// What chronyd says of the clock.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -91,6 +91,17 @@ fn request(sequence: u32) -> [u8; LENGTH] {
     request
 }
 
+/// What a reply to this question begins with.
+#[cfg(any(test, fuzzing))]
+pub(super) fn head_of_reply(sequence: u32) -> [u8; 20] {
+    let mut head = [0; 20];
+    head[..2].copy_from_slice(&[VERSION, REPLY]);
+    head[4..6].copy_from_slice(&ASK_TRACKING.to_be_bytes());
+    head[6..8].copy_from_slice(&SAY_TRACKING.to_be_bytes());
+    head[16..].copy_from_slice(&sequence.to_be_bytes());
+    head
+}
+
 /// Reads a reply; `None` where it is none to this question, says no, or has figures that can't be.
 pub(super) fn read(reply: &[u8], sequence: u32) -> Option<Tracking> {
     let short = |at: usize| Some(u16::from_be_bytes(reply.get(at..at + 2)?.try_into().ok()?));
@@ -125,8 +136,7 @@ mod tests {
     /// Of chronyd 4.3: stratum 3, 12 microseconds slow, 20 milliseconds of way, 0.5 of dispersion.
     fn reply() -> Vec<u8> {
         let mut reply = vec![0; LENGTH];
-        reply[..10].copy_from_slice(&[6, 2, 0, 0, 0, 33, 0, 5, 0, 0]);
-        reply[16..20].copy_from_slice(&7_u32.to_be_bytes());
+        reply[..20].copy_from_slice(&head_of_reply(7));
         reply[28..32].copy_from_slice(&[192, 0, 2, 1]);
         reply[52..56].copy_from_slice(&[0, 3, 0, 0]);
         for (at, seconds) in [(68, 0.000_012), (92, 0.02), (96, 0.000_5)] {

@@ -3,6 +3,8 @@
 //! `chrony.rs` is the question to chronyd and its answer.
 
 mod chrony;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzed;
 
 use std::net::SocketAddr;
 use std::path::Path;

@@ -8,7 +8,7 @@
 
 pub mod cellular;
 pub mod lora;
-mod navigation;
+pub mod navigation;
 mod order;
 mod seen;
 pub mod serial;

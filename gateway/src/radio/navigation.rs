@@ -3,6 +3,9 @@
 //! Source: NMEA 0183, sentences GGA, RMC and GST, of any talker. Pure: sentences come in, positions and times go out. A field
 //! that is empty is not known; one that can't be makes the whole sentence nothing.
 
+#[cfg(any(test, fuzzing))]
+pub mod fuzzed;
+
 use std::time::{Duration, Instant, SystemTime};
 
 use super::serial::framing::sentence_is_right;

@@ -4,7 +4,7 @@
 use rumqttc::QoS;
 use serde_json::{Value, json};
 use stile_tests::cellular::{CellularModem, Maker, Serving};
-use stile_tests::{Client, PASSWORD, Stile, V5Client, Visitor, check, within};
+use stile_tests::{Client, Measuring, PASSWORD, Stile, Tally, V5Client, Visitor, check, within};
 
 const SETTINGS: &str = "[measurements]\ninterval = \"100ms\"\n";
 
@@ -160,6 +160,15 @@ fn a_modem_says_lines_of_influxdb_that_are_exported_as_anything() {
     assert!(csv.contains("\r\nnr-sa,-107\r\n"), "{csv}");
     let points: Value = serde_json::from_str(&export(&stile, &["--format", "geojson"])).unwrap();
     assert_eq!(points["features"], json!([]));
+}
+
+/// `make bench` does the same for an hour.
+#[test]
+fn no_record_of_four_modems_and_ten_probes_is_lost_on_its_way_or_from_the_export() {
+    let tally = Measuring::start(std::time::Duration::from_millis(200)).count(20);
+    let Tally { records, missing, repeated, not_exported, .. } = tally;
+    assert!(records >= 14 * 20, "{tally:?}");
+    assert_eq!((missing, repeated, not_exported), (0, 0, 0), "{tally:?}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The figures of `make bench` that are taken from outside: the built daemon, real pseudo-terminals, real sockets.
 //!
 //! `figures GROUP` takes one group, tells its progress on standard error, and prints its part of BENCHMARKS.md; a number
-//! behind it is how many rounds there are, or kills, for a try. A figure that misses its target is written as missed; only
+//! behind it is how many rounds there are, or kills, or records, for a try. A figure that misses its target is written as missed; only
 //! what makes a figure meaningless (a broker that does not start, a message lost) ends the program. `tests/bench/run.sh`
 //! calls it.
 //!
@@ -55,6 +55,7 @@ fn main() {
         Some("idle") => idle::run(),
         Some("lora") => lora::run(),
         Some("probes") => probes::run(),
+        Some("measured-hour") => probes::hour(number.map(|records| records as u64)),
         Some("beside") => beside::run(rounds),
         Some("throughput") => throughput::run(rounds),
         Some("latency") => latency::run(rounds),
@@ -73,8 +74,8 @@ fn main() {
         _ => {
             eprintln!(
                 "usage: cargo bench --package stile-tests --bench figures -- \
-                 serial|lora|probes|idle|beside|throughput|latency|crowd|memory|stuck|tls|plugin-memory|spin|node-red|bridge|\
-                 bridge-kills|page|viewers|page-memory [ROUNDS]"
+                 serial|lora|probes|measured-hour|idle|beside|throughput|latency|crowd|memory|stuck|tls|plugin-memory|spin|\
+                 node-red|bridge|bridge-kills|page|viewers|page-memory [ROUNDS]"
             );
             std::process::exit(2);
         }

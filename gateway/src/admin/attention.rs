@@ -68,6 +68,7 @@ pub(super) fn gather(sources: &Sources, units: &BTreeMap<String, Status>, machin
     of_radios(&mut list, sources, units);
     of_plugins(&mut list, sources);
     of_uplinks(&mut list, sources);
+    of_probes(&mut list, sources);
     of_measurements(&mut list, sources);
     of_machine(&mut list, machine);
     if sources.pipeline.clock().quality().as_str() == "unsynchronised" {
@@ -138,6 +139,19 @@ fn of_uplinks(list: &mut List, sources: &Sources) {
             let why = spool.last_error.clone().unwrap_or_default();
             list.add(Severity::Problem, format!("The spool of the uplink {name} can't be written"), why);
         }
+    }
+}
+
+/// Of one that only runs when somebody asks, whoever has asked knows.
+fn of_probes(list: &mut List, sources: &Sources) {
+    for shown in sources.probes.shown().into_iter().filter(|shown| shown.settings.interval.is_some()) {
+        if let Some(error) = shown.last.iter().find_map(|result| result["error"].as_str()) {
+            list.add(Severity::Notice, format!("The probe {} fails", shown.settings.name), error);
+        }
+    }
+    let reflector = sources.probes.reflector();
+    if reflector.is_some_and(|stats| stats.address().is_none()) {
+        list.add(Severity::Notice, "The reflector does not listen", "see `listen` in [reflector]");
     }
 }
 

@@ -71,6 +71,8 @@ const BEARER: &str = "token";
         uplinks::list,
         probes::list,
         probes::post_run,
+        probes::delete_run,
+        pages::probes::get_probe,
         pages::letters::post_test,
         pages::letters::get_letters,
         pages::letters::get_letter,

@@ -23,6 +23,10 @@ pub enum Unit {
     Dbm,
     /// Ratio of signal to noise.
     Decibel,
+    /// A share, in hundredths.
+    Percent,
+    /// How much a line carries.
+    BitsPerSecond,
 }
 
 impl Unit {
@@ -39,6 +43,8 @@ impl Unit {
             Self::Celsius => "°C",
             Self::Dbm => "dBm",
             Self::Decibel => "dB",
+            Self::Percent => "%",
+            Self::BitsPerSecond => "bit/s",
         }
     }
 
@@ -59,10 +65,12 @@ impl Unit {
             Self::Seconds => time(value),
             Self::Micros => scaled(value, step, 1000.0, &["µ", "m", ""], "s"),
             Self::Bytes => scaled(value, step, 1024.0, &["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"], "B"),
-            Self::Count | Self::PerSecond => {
+            Self::Count | Self::PerSecond | Self::BitsPerSecond => {
                 scaled(value, step, 1000.0, &["", "k", "M", "G", "T", "P", "E"], self.suffix())
             }
-            Self::Celsius | Self::Dbm | Self::Decibel => format!("{} {}", digits(value, step), self.suffix()),
+            Self::Celsius | Self::Dbm | Self::Decibel | Self::Percent => {
+                format!("{} {}", digits(value, step), self.suffix())
+            }
         }
     }
 }
@@ -180,6 +188,8 @@ impl Scale {
         let uppermost = tick > self.low + (f64::from(self.parts) - 0.5) * self.step;
         match self.unit {
             Unit::Celsius | Unit::Dbm | Unit::Decibel if !uppermost => digits(tick, self.step),
+            // There is no room for it at any; the chart's title has it.
+            Unit::BitsPerSecond => Unit::Count.write(tick, self.step),
             unit => unit.write(tick, self.step),
         }
     }

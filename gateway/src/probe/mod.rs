@@ -3,13 +3,14 @@
 //! Owns schedules, sockets and results. A result is a message like any other and goes through the pipeline. Never sends more
 //! than its settings let it, and asks nobody who is not named there.
 //!
-//! Map: `unit.rs` is one probe, `measure.rs` one run of each kind, `result.rs` the message, `budget.rs` what may be spent.
+//! Map: `unit.rs` is one probe, `demand.rs` a run that somebody asks for, `measure.rs` one run of each kind, `result.rs` the message, `budget.rs` what may be spent.
 //! `train.rs` sends packets one after the other and reads answers, `book.rs` keeps account of them, `figures.rs` is arithmetic,
 //! `socket.rs` knows when the kernel had a datagram. `stamp/` is RFC 8762, sender and reflector, `dns/` the question to a name
 //! server, `iperf/` the client of iperf3 servers. Round trips by MQTT are the room `uplink`'s.
 
 mod book;
 mod budget;
+mod demand;
 mod dns;
 mod figures;
 #[cfg(any(test, fuzzing))]
@@ -34,10 +35,11 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+pub use self::demand::Demanded;
 use self::socket::TimedSocket;
 use self::stamp::reflector::Answering;
 pub use self::stamp::reflector::ReflectorStats;
-use self::unit::{Memory, Unit};
+use self::unit::{Asked, Memory, Unit};
 use crate::config::{Probe, Reflector};
 use crate::pipeline::Pipeline;
 use crate::supervisor::{Rank, Supervisor, UnitError};
@@ -75,6 +77,8 @@ pub struct Shown {
     pub spent: (u64, u64),
     /// The results of its last run.
     pub last: Vec<Value>,
+    /// The run that somebody asks for, and the last one that somebody has asked for.
+    pub demanded: Demanded,
 }
 
 /// Why a probe was not run.
@@ -82,8 +86,10 @@ pub struct Shown {
 pub enum NotRun {
     /// There is none of that name.
     Unknown,
-    /// A run is under way and does not end.
+    /// A run is under way: one that was asked for, or one by the schedule that does not end.
     Busy,
+    /// Somebody has cancelled it before it began.
+    Cancelled,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -127,18 +133,16 @@ impl Probes {
             }
         };
         let (pipeline, uplinks) = (Arc::clone(&self.pipeline), Arc::clone(&self.uplinks));
-        let interval = settings.interval;
-        let unit = Arc::new(Unit { settings, memory, pipeline, uplinks, heavy: Arc::clone(&self.heavy), topic });
+        let (heavy, asked) = (Arc::clone(&self.heavy), Asked::default());
+        let unit = Arc::new(Unit { settings, memory, pipeline, uplinks, heavy, topic, asked });
         lock(&self.units).insert(name.clone(), Arc::clone(&unit));
-        if let Some(interval) = interval {
-            self.supervisor.start(&unit_name(&name), Rank::Radio, move |stop| {
-                let unit = Arc::clone(&unit);
-                async move {
-                    unit.keep(interval, stop).await;
-                    Ok(())
-                }
-            });
-        }
+        self.supervisor.start(&unit_name(&name), Rank::Radio, move |stop| {
+            let unit = Arc::clone(&unit);
+            async move {
+                unit.keep(stop).await;
+                Ok(())
+            }
+        });
         Ok(())
     }
 
@@ -153,8 +157,28 @@ impl Probes {
     /// # Errors
     /// [`NotRun`].
     pub async fn run(&self, name: &str) -> Result<Vec<Value>, NotRun> {
-        let unit = lock(&self.units).get(name).cloned().ok_or(NotRun::Unknown)?;
-        unit.demand().await.ok_or(NotRun::Busy)
+        let unit = self.unit(name).ok_or(NotRun::Unknown)?;
+        unit.demand(unit.memory.demands.claim().ok_or(NotRun::Busy)?).await
+    }
+
+    /// Begins the same and waits for nothing: what comes of it is in [`Shown::demanded`].
+    ///
+    /// # Errors
+    /// [`NotRun`].
+    pub fn begin(&self, name: &str) -> Result<(), NotRun> {
+        let unit = self.unit(name).ok_or(NotRun::Unknown)?;
+        let claim = unit.memory.demands.claim().ok_or(NotRun::Busy)?;
+        unit.asked.ask.try_send(claim).map_err(|_| NotRun::Busy)
+    }
+
+    /// Ends the run that somebody has asked for, as soon as that goes. Says whether there was one; `None` where there is no
+    /// such probe.
+    pub fn cancel(&self, name: &str) -> Option<bool> {
+        Some(self.unit(name)?.memory.demands.cancel())
+    }
+
+    fn unit(&self, name: &str) -> Option<Arc<Unit>> {
+        lock(&self.units).get(name).cloned()
     }
 
     /// How all probes are, by name.
@@ -170,6 +194,7 @@ impl Probes {
                 bytes: read(&memory.bytes),
                 spent: (spent.in_day, spent.in_month),
                 last: memory.last(),
+                demanded: memory.demands.now(),
             }
         });
         shown.collect()
@@ -207,6 +232,8 @@ async fn reflect(
         socket.map_err(|error| format!("can't listen on {address}: {error}; look at `listen` in [reflector]"))?;
     let actual = socket.local_addr()?;
     log::info!(address:% = actual; "reflecting STAMP packets");
+    let _listens = stats.listens(actual);
+    let stats = Arc::clone(&stats);
     Answering::new(settings, stats, actual.port(), Instant::now()).serve(&socket, pipeline.clock(), &stop).await?;
     Ok(())
 }

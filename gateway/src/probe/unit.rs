@@ -6,11 +6,13 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
-use tokio::sync::MutexGuard;
+use tokio::sync::{MutexGuard, mpsc};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use super::NotRun;
 use super::budget::{NotSpent, Purse, Spent};
+use super::demand::{Claim, Demands};
 use super::result::{self, Finding, Trigger};
 use super::{iperf, lock, measure};
 use crate::config::{Budget, Probe, ProbeKind};
@@ -25,6 +27,8 @@ const TURN: Duration = Duration::from_secs(5);
 const TURN_OF_SCHEDULE: Duration = Duration::from_secs(30);
 /// The first run of a schedule is at a moment within this time, so that probes do not all begin at once.
 const SPREAD: Duration = Duration::from_secs(1);
+/// What the result of a run says that somebody has ended.
+const CANCELLED: &str = "it was cancelled; what it might have sent counts as sent";
 
 /// What a probe knows, also when its settings change.
 pub(super) struct Memory {
@@ -33,6 +37,7 @@ pub(super) struct Memory {
     pub(super) failures: AtomicU64,
     pub(super) bytes: AtomicU64,
     last: Mutex<Vec<Value>>,
+    pub(super) demands: Demands,
     /// Held for each run.
     tools: tokio::sync::Mutex<Tools>,
     spent: Mutex<Spent>,
@@ -57,6 +62,7 @@ impl Memory {
             failures: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             last: Mutex::default(),
+            demands: Demands::default(),
             tools: tokio::sync::Mutex::new(Tools { purse, resolver: Resolver::default(), failing: false }),
             spent,
         }
@@ -98,6 +104,20 @@ pub(super) struct Unit {
     /// Held by the one run of throughput that there is at a time: they would measure each other.
     pub(super) heavy: Arc<tokio::sync::Mutex<()>>,
     pub(super) topic: Topic,
+    pub(super) asked: Asked,
+}
+
+/// Runs that were asked for and that nobody waits for. Policy: there is one at a time, see [`Demands`].
+pub(super) struct Asked {
+    pub(super) ask: mpsc::Sender<Claim>,
+    taken: tokio::sync::Mutex<mpsc::Receiver<Claim>>,
+}
+
+impl Default for Asked {
+    fn default() -> Self {
+        let (ask, taken) = mpsc::channel(1);
+        Self { ask, taken: tokio::sync::Mutex::new(taken) }
+    }
 }
 
 /// Where a probe's results go.
@@ -106,34 +126,57 @@ pub(super) fn topic(name: &str) -> Result<Topic, TopicError> {
 }
 
 impl Unit {
-    /// Runs it by its schedule until told to stop.
-    pub(super) async fn keep(self: Arc<Self>, interval: Duration, stop: CancellationToken) {
+    /// Runs it by its schedule, if it has one, and when asked, until told to stop.
+    pub(super) async fn keep(&self, stop: CancellationToken) {
+        let scheduled = async {
+            if let Some(interval) = self.settings.interval {
+                self.keep_schedule(interval).await;
+            }
+        };
+        let asked = async {
+            while let Some(claim) = self.asked.taken.lock().await.recv().await {
+                // What came of it stands in the memory.
+                let _ = self.demand(claim).await;
+            }
+        };
+        stop.run_until_cancelled(async { tokio::join!(scheduled, asked) }).await;
+    }
+
+    async fn keep_schedule(&self, interval: Duration) {
         let spread = SPREAD.min(interval).mul_f64(fastrand::f64());
         let mut turns = tokio::time::interval_at(tokio::time::Instant::now() + spread, interval);
         // What was missed is not made up for: it would be measured in a burst.
         turns.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        let runs = async {
-            loop {
-                turns.tick().await;
-                self.run(Trigger::Schedule, &mut *self.memory.tools.lock().await).await;
-            }
+        // Nobody cancels what the schedule wants.
+        let never = CancellationToken::new();
+        loop {
+            turns.tick().await;
+            self.run(Trigger::Schedule, &mut *self.memory.tools.lock().await, &never).await;
+        }
+    }
+
+    /// Runs it once.
+    ///
+    /// # Errors
+    /// When a run by the schedule is under way and does not end, or this one is cancelled before it has begun.
+    pub(super) async fn demand(&self, claim: Claim) -> Result<Vec<Value>, NotRun> {
+        let turn = tokio::time::timeout(TURN, self.memory.tools.lock());
+        let ended = match claim.cancelled().run_until_cancelled(turn).await {
+            Some(Ok(mut tools)) => Ok(self.run(Trigger::Demand, &mut tools, claim.cancelled()).await),
+            Some(Err(_elapsed)) => Err(NotRun::Busy),
+            None => Err(NotRun::Cancelled),
         };
-        stop.run_until_cancelled(runs).await;
+        claim.ended(ended.clone());
+        ended
     }
 
-    /// Runs it once. `None` when a run is under way and does not end.
-    pub(super) async fn demand(&self) -> Option<Vec<Value>> {
-        let mut tools = tokio::time::timeout(TURN, self.memory.tools.lock()).await.ok()?;
-        Some(self.run(Trigger::Demand, &mut tools).await)
-    }
-
-    async fn run(&self, trigger: Trigger, tools: &mut Tools) -> Vec<Value> {
+    async fn run(&self, trigger: Trigger, tools: &mut Tools, cancelled: &CancellationToken) -> Vec<Value> {
         // It begins when it has waited for others, and not before.
-        let alone = self.alone(trigger).await;
+        let alone = cancelled.run_until_cancelled(self.alone(trigger)).await.unwrap_or(Err(CANCELLED));
         let begun = self.pipeline.clock().now();
         let stamp = self.pipeline.here_and_now(&begun);
         let findings = match &alone {
-            Ok(_one_at_a_time) => self.measure_within_budget(begun.wall, tools).await,
+            Ok(_one_at_a_time) => self.measure_within_budget(begun.wall, tools, cancelled).await,
             Err(why) => vec![Finding::failed(*why)],
         };
         drop(alone);
@@ -164,13 +207,20 @@ impl Unit {
         turn.map(Some).map_err(|_| "another run of throughput is under way, and they would measure each other")
     }
 
-    async fn measure_within_budget(&self, now: SystemTime, tools: &mut Tools) -> Vec<Finding> {
+    async fn measure_within_budget(
+        &self,
+        now: SystemTime,
+        tools: &mut Tools,
+        cancelled: &CancellationToken,
+    ) -> Vec<Finding> {
         let cost = measure::cost(&self.settings.kind, |uplink| self.uplinks.ways(uplink));
         let budget = self.settings.budget;
         if let Err(why) = tools.purse(budget, move |purse| purse.take(budget, cost, now)).await {
             return vec![Finding::failed(why)];
         }
-        let findings = self.measure(&mut tools.resolver).await;
+        let findings = cancelled.run_until_cancelled(self.measure(&mut tools.resolver)).await;
+        // Nobody knows what has left until then.
+        let findings = findings.unwrap_or_else(|| vec![Finding { data_bytes: cost, ..Finding::failed(CANCELLED) }]);
         let actual = findings.iter().map(|finding| finding.data_bytes).sum();
         // What the disk does not take now it takes before the next run, or there is none.
         if let Err(error) = tools.purse(budget, move |purse| purse.settle(budget, cost, actual)).await {

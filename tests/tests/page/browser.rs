@@ -15,6 +15,8 @@ const PAGES: &[(&str, &str)] = &[
     ("/radios/roof", "Gateways behind it"),
     ("/messages", "Topic filter"),
     ("/messages?way=1", "since the first byte"),
+    ("/probes", "Follow a name for its figures"),
+    ("/probes/core", "Last results"),
     ("/measurements", "As a file"),
     ("/broker", "Nobody is connected"),
     ("/uplinks", "An uplink sends messages"),
@@ -38,7 +40,8 @@ pub(crate) const WIDTHS: [u32; 3] = [360, 768, 1440];
 /// Radios that are made up, and one that is not plugged in: there is something to see.
 const RADIOS: &str = "[[radio]]\nname = \"sensor\"\nkind = \"simulated\"\ndevice = \"line\"\nseed = 1\n\
                       [[radio]]\nname = \"roof\"\nkind = \"simulated\"\ndevice = \"lora-gateway\"\nregion = \"eu868\"\n\
-                      [[radio]]\nname = \"boiler-room\"\nkind = \"serial\"\ndevice = \"/dev/stile-nowhere\"\nframing = \"line\"\n";
+                      [[radio]]\nname = \"boiler-room\"\nkind = \"serial\"\ndevice = \"/dev/stile-nowhere\"\nframing = \"line\"\n\
+                      [[probe]]\nname = \"core\"\nkind = \"stamp\"\ntarget = \"127.0.0.1:1\"\nbudget-day = 100000\n";
 
 pub(crate) fn url(stile: &Stile, path: &str) -> String {
     format!("http://{}{path}", stile.admin)

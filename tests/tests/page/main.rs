@@ -12,6 +12,7 @@ mod measurements;
 mod people;
 mod plugins;
 mod plugins_seen;
+mod probes;
 mod radios;
 mod routes;
 mod schemathesis;

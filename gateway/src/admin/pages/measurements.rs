@@ -35,8 +35,14 @@ const PATIENCE: Duration = Duration::from_secs(8);
 /// Names of modems that can be chosen.
 const NAMES_MAX: usize = 64;
 /// How far back, as in a query and in words.
-const SPANS: [(&str, &str); 4] =
+pub(super) const SPANS: [(&str, &str); 4] =
     [("1h", "the last hour"), ("6h", "the last 6 hours"), ("24h", "the last day"), ("7d", "the last week")];
+
+/// The span that is wanted, or the first: as in a query, and as a time.
+pub(super) fn span_of(wanted: &str) -> (&'static str, Duration) {
+    let span = SPANS.iter().map(|(span, _)| *span).find(|span| *span == wanted).unwrap_or(SPANS[0].0);
+    (span, humantime::parse_duration(span).unwrap_or_default())
+}
 
 /// What can be shown, by the name of its value. Where it becomes worse is how operators of networks judge it by and large; it
 /// is a matter of colours alone.
@@ -104,7 +110,7 @@ struct Wanted {
 impl Wanted {
     /// One of the spans, unless both ends are said.
     fn span(&self) -> &'static str {
-        SPANS.iter().map(|(span, _)| *span).find(|span| *span == self.span).unwrap_or(SPANS[0].0)
+        span_of(&self.span).0
     }
 
     fn metric(&self) -> (&'static str, Metric) {
@@ -162,6 +168,20 @@ fn draw(grid: &Grid, metric: Metric) -> Drawn {
     Drawn { title, svg, table }
 }
 
+/// The forms of a file: as in a query and in words.
+pub(super) fn formats() -> [(&'static str, &'static str); 5] {
+    Format::ALL.map(|format| {
+        let words = match format {
+            Format::Csv => "CSV",
+            Format::Influx => "InfluxDB",
+            Format::Json => "JSON",
+            Format::Senml => "SenML",
+            Format::Geojson => "GeoJSON",
+        };
+        (format.as_str(), words)
+    })
+}
+
 #[derive(Template)]
 #[template(path = "measurements.html")]
 struct Page {
@@ -187,16 +207,7 @@ impl Page {
     }
 
     fn formats(&self) -> [(&'static str, &'static str); 5] {
-        Format::ALL.map(|format| {
-            let words = match format {
-                Format::Csv => "CSV",
-                Format::Influx => "InfluxDB",
-                Format::Json => "JSON",
-                Format::Senml => "SenML",
-                Format::Geojson => "GeoJSON",
-            };
-            (format.as_str(), words)
-        })
+        formats()
     }
 
     fn size(&self) -> String {

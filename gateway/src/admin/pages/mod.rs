@@ -20,6 +20,7 @@ mod messages;
 pub(super) mod overview;
 pub(super) mod people;
 pub(super) mod plugins;
+pub(super) mod probes;
 pub(super) mod radios;
 mod security;
 mod set_up;
@@ -60,6 +61,7 @@ const MENU: &[(&str, &str, Role)] = &[
     (overview::PATH, "Overview", Role::Viewer),
     (radios::PATH, "Radios", Role::Viewer),
     (messages::PATH, "Live messages", Role::Viewer),
+    (probes::PATH, "Probes", Role::Viewer),
     (measurements::PATH, "Measurements", Role::Viewer),
     (broker::PATH, "Broker", Role::Viewer),
     (uplinks::PATH, "Uplinks", Role::Viewer),
@@ -83,6 +85,7 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .with(first_steps::routes)
         .with(radios::routes)
         .with(messages::routes)
+        .with(probes::routes)
         .with(measurements::routes)
         .with(broker::routes)
         .with(uplinks::routes)

@@ -2,8 +2,8 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio_util::sync::CancellationToken;
@@ -13,6 +13,7 @@ use super::sessions::Sessions;
 use crate::buckets::Buckets;
 use crate::config::{Reflector, ReflectorMode};
 use crate::message::Clock;
+use crate::probe::lock;
 use crate::probe::socket::{Arrived, TimedSocket};
 
 /// Datagrams that are read before others have their turn.
@@ -62,6 +63,8 @@ impl Refused {
 #[derive(Debug, Default)]
 pub struct ReflectorStats {
     answered: AtomicU64,
+    /// Where it listens, while it does.
+    address: Mutex<Option<SocketAddr>>,
     refused: [AtomicU64; Refused::ALL.len()],
 }
 
@@ -76,8 +79,28 @@ impl ReflectorStats {
         Refused::ALL.iter().map(|why| (why.as_str(), self.refused[*why as usize].load(Ordering::Relaxed)))
     }
 
+    /// Where it listens; `None` while it can't.
+    pub fn address(&self) -> Option<SocketAddr> {
+        *lock(&self.address)
+    }
+
+    /// It listens there, as long as what this gives is kept.
+    pub(in crate::probe) fn listens(&self, address: SocketAddr) -> Listens<'_> {
+        *lock(&self.address) = Some(address);
+        Listens(self)
+    }
+
     fn refuse(&self, why: Refused) {
         self.refused[why as usize].fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// See [`ReflectorStats::listens`].
+pub(in crate::probe) struct Listens<'a>(&'a ReflectorStats);
+
+impl Drop for Listens<'_> {
+    fn drop(&mut self) {
+        *lock(&self.0.address) = None;
     }
 }
 

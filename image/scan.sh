@@ -64,6 +64,12 @@ for unit in nftables chrony stile stile-provision systemd-networkd; do
 done
 [ "$(wc -l <"$root/usr/lib/stile-image/packages")" -eq "$(($(wc -l <"$out/lock") + 1))" ] || wrong "the list of packages is not whole"
 
+# The kernel of a Pi gets to its card by what the initial file system has. (Modules are packed themselves; grep reads cpio's names.)
+if [ -d "$root/boot/dtb" ]; then
+    found=$({ cat "$root/boot/initrd.img"; zstd -dcqf "$root/boot/initrd.img"; } | grep -aoE 'lib/modules/[[:graph:]]*\.ko' | python3 image/cards.py "$root") ||
+        wrong "the initial file system lacks what these cards need: $found"
+fi
+
 used=$(($(du --apparent-size -sb "$root" | cut -f 1) / 1000000))
 [ "$used" -le "$ROOT_BOUND" ] || wrong "the root file system is $used MB, and $ROOT_BOUND are promised"
 printf 'scan: %s: %s packages, root file system %s MB, %s MB of them kernel and modules\n' "$arch" "$(wc -l <"$out/lock")" "$used" \

@@ -192,6 +192,10 @@ need_mosquitto_clients() {
     apt_install mosquitto-clients
 }
 
+need_zstd() {
+    have zstd || apt_install zstd
+}
+
 need_curl() {
     have curl || apt_install curl
 }
@@ -427,6 +431,7 @@ image | image-arm64 | test-image | test-image-arm64)
     test-image) need_virtual_machine qemu-system-x86_64 qemu-system-x86 ;;
     test-image-arm64) need_virtual_machine qemu-system-aarch64 qemu-system-arm ;;
     esac
+    case $1 in test-image-arm64) need_zstd ;; esac
     case $1 in test-*) need_curl && need_mosquitto_clients ;; esac
     ;;
 bench)

@@ -112,7 +112,8 @@ make_root() {
     local left_out=() line
     while read -r line; do left_out+=("--dpkgopt=$line"); done < <(sed '/^#/d' image/packages/left-out)
     make_tree
-    bootstrap "$arch" "$(names image/packages/common "image/packages/$arch")" "$out/root.tar" \
+    # The initial file system is made once, at the end, by customize.sh: emulated, it takes minutes.
+    INITRD=No bootstrap "$arch" "$(names image/packages/common "image/packages/$arch")" "$out/root.tar" \
         "${left_out[@]}" --dpkgopt=force-confold --dpkgopt=force-unsafe-io \
         --essential-hook="tar-in $out/tree.tar /" \
         --customize-hook="python3 image/lock.py \"\$1\" >$out/lock" \
@@ -181,10 +182,12 @@ boot_arm64() {
     tar -xf "$out/root.tar" -C "$out" --strip-components=3 --one-top-level=boot ./boot/dtb
     within sh -c 'cp /usr/lib/raspi-firmware/bootcode.bin /usr/lib/raspi-firmware/start*.elf /usr/lib/raspi-firmware/fixup*.dat boot/
         cp /usr/lib/u-boot/rpi_arm64/u-boot.bin boot/u-boot.bin'
-    # What dtparam= stands for, in each tree that has the names; the others stay as they are, and it is said.
+    # What dtparam= stands for, in each tree that has the names; the others stay as they are, and it is said. In all of them, that
+    # U-Boot starts at once: on its UART, which may be a radio's, any byte would stop it for ever.
     cp image/boot/hats.dts "$out/hats.dts"
     within sh -c 'dtc -q -@ -o hats.dtbo hats.dts && cd boot && for tree in *.dtb; do
         if fdtoverlay -i $tree -o ../new.dtb ../hats.dtbo 2>/dev/null; then cat ../new.dtb >$tree; else echo "image: $tree takes no dtparam="; fi
+        fdtput -c $tree /config && fdtput -t x $tree /config bootdelay fffffffe || exit
     done'
     cp image/boot/config.txt "$boot/config.txt"
     echo '# A line such as dtparam=spi=on, for a LoRa HAT.' >"$boot/hat.txt"

@@ -57,13 +57,15 @@ rm -f "$root"/boot/System.map-* "$root"/boot/config-*
 rm -f "$root"/vmlinuz* "$root"/initrd.img* "$root"/boot/initrd.img "$root"/boot/vmlinuz
 mv "$root/boot/vmlinuz-$version" "$root/boot/vmlinuz"
 mv "$root/boot/initrd.img-$version" "$root/boot/initrd.img"
-# Of the device trees those of the boards that this is for; a PC has none.
-if [ -d "$root/usr/lib/linux-image-$version" ]; then
+# Of the device trees those of the boards that this is for; a PC has none. From Linux 7.3 on Debian has them among the modules, and
+# the kernel there once more.
+trees=$(realpath "$root/usr/lib/linux-image-$version")
+if [ -d "$trees" ]; then
     mkdir "$root/boot/dtb"
-    cp "$root/usr/lib/linux-image-$version"/broadcom/bcm27*-rpi-*.dtb "$root/usr/lib/linux-image-$version"/broadcom/bcm2837-rpi-*.dtb \
-        "$root/boot/dtb/"
-    rm -r "$root/usr/lib/linux-image-$version"
+    cp "$trees"/broadcom/bcm27*-rpi-*.dtb "$trees"/broadcom/bcm2837-rpi-*.dtb "$root/boot/dtb/"
+    rm -rf "$trees" "$root/usr/lib/linux-image-$version"
 fi
+rm -f "$root/usr/lib/modules/$version"/{vmlinuz,System.map,config}
 
 # /var of a running gateway is on its data part and starts empty: systemd-tmpfiles makes the folders that packages brought.
 rm -rf "$root"/var/cache/* "$root"/var/log/* "$root"/var/tmp/* "$root"/var/lib/systemd/* "$root"/var/backups/*

@@ -28,9 +28,14 @@ mw.b ${scriptaddr} 0 400
 env export -t -s 400 ${scriptaddr} BOOT_ORDER BOOT_A_LEFT BOOT_B_LEFT
 fatwrite ${devtype} ${devnum}:1 ${scriptaddr} slots.txt 400
 
-# A Pi's UART may be a radio's: its console is the screen.
-setenv console console=tty0
-if test "${board}" = "qemu-arm"; then setenv console console=ttyAMA0; fi
+# A Pi's UART may be a radio's: its console is the screen. U-Boot leaves 38 MiB there for a kernel, which ours is longer than: it would
+# write over the end of it, and of the initial file system where the kernel makes room for itself.
+if test "${board}" = "qemu-arm"; then
+    setenv console console=ttyAMA0
+else
+    setenv console console=tty0
+    setenv ramdisk_addr_r 0x0a000000
+fi
 echo "Slot ${chosen}, with ${rest} tries left after this one."
 setenv bootargs "root=PARTUUID=@SIGNATURE@-0${number} rootfstype=ext4 ro rauc.slot=${chosen} panic=10 loglevel=5 systemd.getty_auto=0 systemd.ssh_auto=0 ${console}"
 if load ${devtype} ${devnum}:${number} ${kernel_addr_r} boot/vmlinuz; then

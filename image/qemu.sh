@@ -48,7 +48,7 @@ machine_of() {
     *-arm64.img)
         RADIO_DEVICE=/dev/ttyUSB0
         kind=(qemu-system-aarch64 -M virt -cpu cortex-a53 -bios "$(dirname "$1")/u-boot-qemu.bin"
-            -serial chardev:console -device qemu-xhci -device usb-serial,chardev=radio)
+            -serial chardev:console -device qemu-xhci -device usb-serial,chardev=radio,always-plugged=on)
         ;;
     esac
 }

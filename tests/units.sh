@@ -60,6 +60,8 @@ patience=$(sed -n 's/^ExecStart=.* --within \([^ ]*\).*/\1/p' systemd/stile-heal
 end=$(sed -n 's/^TimeoutStartSec=//p' systemd/stile-health.service)
 [ "$(microseconds "$patience")" -lt "$(microseconds "$end")" ] ||
     wrong "stile-health.service is patient for $patience, and systemd ends it after $end"
+# A new system whose program can't run can't say that it is bad either: its tries have to be used up.
+grep -q '^FailureAction=reboot$' systemd/stile-update-bad.service || wrong "stile-update-bad.service fails and the machine stays as it is"
 
 # The user and its folders, made in the place of those of a whole system.
 root=$copies/root

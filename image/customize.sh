@@ -24,7 +24,7 @@ printf 'IMAGE_ID=stile\nIMAGE_VERSION=%s\n' "$VERSION" >>"$root/usr/lib/os-relea
 echo stile >"$root/etc/hostname"
 printf '127.0.0.1 localhost\n127.0.1.1 stile\n::1 localhost ip6-localhost ip6-loopback\n' >"$root/etc/hosts"
 ln -sf ../run/systemd/resolve/stub-resolv.conf "$root/etc/resolv.conf"
-mkdir -p "$root/boot/firmware" "$root/data"
+mkdir -p "$root/boot/firmware" "$root/data" "$root/etc/nftables.d"
 
 # image/rauc/README.md: what is for RAUC, which has nothing to go by without certificates.
 if [ -n "${KEYRING:-}" ]; then

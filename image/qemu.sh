@@ -86,10 +86,11 @@ machine_end() {
     [ -z "${qemu:-}" ] || machine_cut
 }
 
-# in_machine COMMAND...: as root, by SSH.
+# in_machine COMMAND...: as root, by SSH. One connection serves until the machine ends: each takes seconds in software.
 in_machine() {
     ssh -q -i "$machine/key" -p "$SSH" -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o BatchMode=yes \
-        -o ConnectTimeout=5 -o ServerAliveInterval=15 root@127.0.0.1 "$@"
+        -o ConnectTimeout=5 -o ServerAliveInterval=15 -o ControlMaster=auto -o ControlPath="$machine/ssh" -o ControlPersist=yes \
+        root@127.0.0.1 "$@"
 }
 
 # until_true SECONDS COMMAND...

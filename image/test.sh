@@ -4,21 +4,31 @@
 #   image/test.sh IMAGE [STEP...]      STEP is a function below; all without one
 #
 # Provisioned by its boot part; a frame through a virtual UART comes out of the broker; the page answers; only documented ports
-# are open; after a power cut in the middle of writing all that was acknowledged is there. Works in a copy of the image. Needs
-# no root. PATIENCE is how many seconds a start may take, 300 without it, in software emulation (ACCEL=kvm asks for more).
+# are open; after a power cut in the middle of writing all that was acknowledged is there. Then updates (image/updates.sh): an older
+# release is refused; a power cut in the middle of installing leaves what ran; the same update then stays, with all that is the
+# machine's own; one that is not healthy and one that does not start lead back. Works in a copy of the image, which was made with the
+# keyring of KEYS (image/releases.sh). Needs no root. PATIENCE is how many seconds a start may take, 300 without it, in software
+# emulation (ACCEL=kvm asks for more).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . image/qemu.sh
+. image/releases.sh
+. image/updates.sh
 
 image=${1:?usage: image/test.sh IMAGE [STEP...]}
 shift
-work=$(mktemp -d)
-trap 'machine_end; rm -rf "$work"' EXIT
+arch=${image%.img}
+arch=${arch##*-}
+# Beside the image: /tmp may be memory.
+work=$(mktemp -d "$(dirname "$image")/test.XXXXXX")
+served=$work/bundles
+mkdir "$served"
+trap 'machine_end; serve_end; rm -rf "$work"' EXIT
 
 say() { printf 'test-image: %s\n' "$*"; }
 fail() {
     printf 'test-image: error: %s\n' "$*" >&2
-    tail -n 60 "$machine/console" >&2
+    grep -av 'start running' "$machine/console" | tail -n 60 >&2
     in_machine journalctl --no-pager -b -n 60 >&2 || true
     exit 1
 }
@@ -112,8 +122,25 @@ power_cut() {
     say "$(wc -l <"$work/acknowledged") messages were acknowledged before the power cut, and all are there"
 }
 
+# What wears a card out: writes while nothing goes on, and the copy of the journal, which is made each hour.
+writes_when_idle() {
+    local minutes=${IDLE:-4} before idle copied
+    # By the block layer's own count, in sectors of 512 bytes (Documentation/admin-guide/iostats.rst).
+    written() { in_machine "sync; cat /sys/block/vda/stat" | awk '{ print int($7 / 2) }'; }
+    written >/dev/null
+    sleep 30
+    before=$(written)
+    sleep $((minutes * 60))
+    idle=$(($(written) - before))
+    in_machine systemctl start stile-journal
+    copied=$(($(written) - before - idle))
+    say "writes to disk: $idle KiB in $minutes idle minutes, $copied KiB by the copy of the journal; in an hour, by calculation," \
+        "$((idle * 60 / minutes + copied)) KiB"
+}
+
 started
-[ $# -gt 0 ] || set -- frame_comes_out ports_are_documented power_cut
+[ $# -gt 0 ] || set -- frame_comes_out ports_are_documented power_cut \
+    older_is_refused update_is_cut update_stays unhealthy_goes_back dead_goes_back useless_goes_back writes_when_idle
 for step; do "$step"; done
 machine_end
 say "all is well"

@@ -19,7 +19,7 @@
 #   tests/setup.sh test-deb  the same, lintian, mmdebstrap, systemd-nspawn, and the Mosquitto clients
 #   tests/setup.sh image   what makes the image: mmdebstrap, Debian's keys, Python
 #   tests/setup.sh image-arm64 the same, and what runs programs for 64-bit ARM where the machine is another one
-#   tests/setup.sh test-image and test-image-arm64  the same, QEMU, mtools, curl, SSH, the Mosquitto clients
+#   tests/setup.sh test-image and test-image-arm64  the same, QEMU, mtools, curl, SSH, the Mosquitto clients, and as for bundle
 #   tests/setup.sh bench   as for demo, the Mosquitto clients, Chromium with its driver, and under target/tools a Mosquitto
 #                          broker, Node-RED and componentize-qjs, with Node for them
 #
@@ -432,7 +432,7 @@ image | image-arm64 | test-image | test-image-arm64)
     test-image-arm64) need_virtual_machine qemu-system-aarch64 qemu-system-arm ;;
     esac
     case $1 in test-image-arm64) need_zstd ;; esac
-    case $1 in test-*) need_curl && need_mosquitto_clients ;; esac
+    case $1 in test-*) need_curl && need_mosquitto_clients && need_rauc && need_openssl && need_e2fsprogs ;; esac
     ;;
 bench)
     need_linker

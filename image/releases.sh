@@ -1,0 +1,90 @@
+# shellcheck shell=bash
+# Other releases of an image, bundles of them, and a web server that has them: what test.sh updates a machine to. Sourced, not run.
+#
+#   KEYS       what image/rauc/dev-keys.sh has made, of which the image has keyring.pem; target/image/keys without it
+
+readonly KEYS=${KEYS:-target/image/keys}
+# The slots on the disk, in MiB (image/README.md).
+readonly SLOT_LENGTH=600
+declare -rA SLOT_AT=([A]=129 [B]=729)
+
+# in_root ROOT COMMANDS...: what debugfs, on standard error, has to say against them; it ends with 0 whatever comes of them.
+in_root() {
+    local root=$1 said
+    shift
+    said=$(printf '%s\n' "$@" | PATH=$PATH:/usr/sbin debugfs -w -f - "$root" 2>&1 >/dev/null | grep -v '^debugfs [0-9]' || true)
+    [ -z "$said" ] || fail "$root: $said"
+}
+root_file() { PATH=$PATH:/usr/sbin debugfs -R "cat $2" "$1" 2>/dev/null; }
+
+# root_put ROOT PATH FILE: writes root's file anew; its rights stay.
+root_put() {
+    local mode name
+    mode=$(PATH=$PATH:/usr/sbin debugfs -R "stat $2" "$1" 2>/dev/null | sed -n 's/.*Mode: *\([0-7]*\).*/\1/p')
+    name=$(basename "$2")
+    in_root "$1" "cd $(dirname "$2")" "rm $name" "write $3 $name" "sif $2 mode 0100${mode: -3}" "sif $2 uid 0" "sif $2 gid 0"
+}
+# root_change ROOT PATH SED: the same with what sed makes of it.
+root_change() {
+    root_file "$1" "$2" >"$work/before"
+    sed "$3" "$work/before" >"$work/after"
+    ! cmp -s "$work/before" "$work/after" || fail "$2 of $1 has nothing that '$3' changes"
+    root_put "$1" "$2" "$work/after"
+}
+
+# release VERSION: the root file system of the image as another release, at $root.
+release() {
+    root=$work/$1.ext4
+    cp --sparse=always "$(dirname "$image")/root.ext4" "$root"
+    root_change "$root" /usr/lib/os-release "s/^IMAGE_VERSION=.*/IMAGE_VERSION=$1/"
+    root_change "$root" /etc/rauc/system.conf "s/^min-bundle-version=.*/min-bundle-version=$1/"
+}
+# bundled ROOT VERSION: signed, at $served/VERSION.raucb.
+bundled() {
+    KEYRING=$KEYS/keyring.pem bash image/rauc/bundle.sh "$1" "$2" "$arch" "$KEYS/release.pem" "$KEYS/release.key" "$served/$2.raucb" \
+        >"$work/bundle.log" 2>&1 || fail "no bundle of $1: $(cat "$work/bundle.log")"
+}
+
+# Serves the files of $served to the machine, in pieces, as RAUC asks for them: $address is where.
+serve() {
+    python3 - "$served" >"$work/port" 2>"$work/served" <<'PYTHON' &
+import http.server, os, re, sys
+
+class Pieces(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        asked = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
+        try:
+            file = open(os.path.join(sys.argv[1], os.path.basename(self.path)), "rb")
+        except OSError:
+            return self.send_error(404)
+        with file:
+            size = file.seek(0, os.SEEK_END)
+            first, last = map(int, asked.groups()) if asked else (0, size - 1)
+            file.seek(first)
+            piece = file.read(last - first + 1)
+        self.send_response(206 if asked else 200)
+        self.send_header("Content-Length", str(len(piece)))
+        if asked:
+            self.send_header("Content-Range", f"bytes {first}-{first + len(piece) - 1}/{size}")
+        self.end_headers()
+        self.wfile.write(piece)
+
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Pieces)
+print(server.server_port, flush=True)
+server.serve_forever()
+PYTHON
+    server=$!
+    until_true 30 test -s "$work/port" || fail "the web server does not start: $(cat "$work/served")"
+    # What a machine of QEMU's calls this host.
+    address=http://10.0.2.2:$(cat "$work/port")
+}
+serve_end() { [ -z "${server:-}" ] || kill "$server"; }
+
+# slot_begins SLOT: whether a file system stands in it, by the magic number of ext4. slot_holds SLOT ROOT: whether it is that one.
+# Both read the disk from outside.
+slot_begins() {
+    [ "$(dd if="$machine/disk.img" bs=1 skip=$(((SLOT_AT[$1] << 20) + 1080)) count=2 status=none | od -An -tx1 | tr -d ' ')" = 53ef ]
+}
+slot_holds() { cmp -s -n "$((SLOT_LENGTH << 20))" "$machine/disk.img" "$2" "$((SLOT_AT[$1] << 20))" 0; }

@@ -68,46 +68,50 @@ document.addEventListener("dragend", () => {
 });
 
 // An upload says how far it is, and can be cancelled until all of it is there. Its answer leads to a page that says what came of
-// it; that one is not to be said to the script, so it asks by itself.
-const upload = document.getElementById("upload-form");
-if (upload) {
+// it; that one is not to be said to the script, so it asks by itself. The form may have come with a live part.
+document.addEventListener("submit", async (event) => {
+  const upload = event.target;
+  if (upload.id !== "upload-form") return;
+  event.preventDefault();
   const way = document.getElementById("upload-way"), said = document.getElementById("upload-said");
   const send = upload.querySelector("button"), bar = way.querySelector("progress"), cancel = way.querySelector("button");
-  const MIB = 1024 * 1024;
+  const MIB = 1024 * 1024, { begins, none, sent } = upload.dataset;
   const say = (words) => { if (said.textContent !== words) said.textContent = words; };
   const end = (words) => { way.hidden = true; send.disabled = false; say(words); };
-  upload.addEventListener("submit", (event) => {
-    event.preventDefault();
-    const asked = new XMLHttpRequest();
-    asked.upload.onprogress = ({ loaded, total }) => {
-      bar.max = total;
-      bar.value = loaded;
-      // Not each step, or a screen reader would say nothing else.
-      say(`${Math.floor((loaded / total) * 10) * 10} % of ${(total / MIB).toFixed(1)} MiB`);
-    };
-    asked.upload.onload = () => {
-      cancel.hidden = true;
-      bar.removeAttribute("value");
-      say("All of it has been sent. The gateway looks at it and starts it on trial.");
-    };
-    asked.onload = () => {
-      if (asked.status < 400) return location.assign(asked.responseURL);
-      const page = new DOMParser().parseFromString(asked.responseText, "text/html");
-      end(page.getElementById("error")?.textContent ?? `Not done: the gateway says ${asked.status} ${asked.statusText}.`);
-    };
-    asked.onerror = () => end("Not done: the gateway can't be reached.");
-    asked.onabort = () => end("Cancelled. Nothing has changed.");
-    cancel.onclick = () => { asked.abort(); send.focus(); };
-    asked.open("POST", upload.action);
-    asked.setRequestHeader("x-by-itself", "1");
-    asked.setRequestHeader("accept", "text/html");
+  if (begins) {
+    // What is something else needs not be sent first.
+    const beginning = upload.querySelector("[type=file]").files[0].slice(0, begins.length);
+    if (await beginning.text().catch(() => begins) !== begins) return end(`Not done: ${none}`);
+  }
+  const asked = new XMLHttpRequest();
+  asked.upload.onprogress = ({ loaded, total }) => {
+    bar.max = total;
+    bar.value = loaded;
+    // Not each step, or a screen reader would say nothing else.
+    say(`${Math.floor((loaded / total) * 10) * 10} % of ${(total / MIB).toFixed(1)} MiB`);
+  };
+  asked.upload.onload = () => {
+    cancel.hidden = true;
     bar.removeAttribute("value");
-    cancel.hidden = way.hidden = false;
-    send.disabled = true;
-    say("");
-    asked.send(new FormData(upload));
-  });
-}
+    say(sent);
+  };
+  asked.onload = () => {
+    if (asked.status < 400) return location.assign(asked.responseURL);
+    const page = new DOMParser().parseFromString(asked.responseText, "text/html");
+    end(page.getElementById("error")?.textContent ?? `Not done: the gateway says ${asked.status} ${asked.statusText}.`);
+  };
+  asked.onerror = () => end("Not done: the gateway can't be reached.");
+  asked.onabort = () => end("Cancelled. Nothing has changed.");
+  cancel.onclick = () => { asked.abort(); send.focus(); };
+  asked.open("POST", upload.action);
+  asked.setRequestHeader("x-by-itself", "1");
+  asked.setRequestHeader("accept", "text/html");
+  bar.removeAttribute("value");
+  cancel.hidden = way.hidden = false;
+  send.disabled = true;
+  say("");
+  asked.send(new FormData(upload));
+});
 
 const make = (name, text, kind) => {
   const element = document.createElement(name);

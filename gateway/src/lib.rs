@@ -245,7 +245,7 @@ impl Gateway {
             host: Host::new(data_folder),
             logs,
             system: admin::System::new(data_folder, systemd::started_this()),
-            updates: admin::Updates::new(systemd::runtime_folder()),
+            updates: admin::Updates::new(data_folder, systemd::runtime_folder()),
             reload,
             page,
             changes: OnceLock::new(),

@@ -34,6 +34,7 @@ mod trial;
 mod trust;
 mod updates;
 mod uplinks;
+mod upload;
 
 use std::collections::BTreeMap;
 use std::io;

@@ -87,6 +87,7 @@ const BEARER: &str = "token";
         pages::system::post_certificate,
         pages::update::get_update,
         pages::update::post_update,
+        pages::bundle::post_bundle,
         pages::update::post_restart,
         pages::licences::get_licences,
     ),

@@ -2,18 +2,20 @@
 //! (rauc.io) writes it, checks who has signed it, and tells the boot loader which one to start.
 //!
 //! Owns what is asked of RAUC, and what is judged here: whether a bundle is for this machine and new, and whether the running
-//! system is on trial, so that a fault of it leads back to the one before. `rauc.rs` speaks D-Bus; `judge.rs` is pure. Never
-//! writes a slot, and has no rights of its own: RAUC's service does, and takes only what is signed.
+//! system is on trial, so that a fault of it leads back to the one before; and where a bundle lies that is sent to the gateway.
+//! `rauc.rs` speaks D-Bus; `judge.rs` is pure. Never writes a slot, and has no rights of its own: RAUC's service does, and takes only what is signed.
 
 mod judge;
 mod on_disk;
 mod rauc;
+mod sent;
 
 use std::fmt;
 
 pub(crate) use self::judge::Refusal;
 pub(crate) use self::on_disk::{Record, image_version};
 pub(crate) use self::rauc::{Installing, Rauc, restart_machine};
+pub(crate) use self::sent::{BEGINNING, Landing, NoPlace, Sent, check_bundle};
 
 /// What a bundle says of itself. RAUC has looked at its signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,6 +144,15 @@ pub(crate) enum NotBegun {
     Refused(#[from] Refusal),
     #[error(transparent)]
     Failed(#[from] Failure),
+}
+
+/// Whether something could be installed now.
+///
+/// # Errors
+/// Why not.
+pub(crate) async fn is_idle() -> Result<(), Failure> {
+    let progress = Rauc::connect().await?.progress().await?;
+    if progress.busy { Err(Failure::Busy) } else { Ok(()) }
 }
 
 /// Looks at a bundle, a file by its whole path or an address of a web server, and begins to install it.

@@ -7,6 +7,7 @@
 pub(super) mod account;
 mod audit;
 mod broker;
+pub(super) mod bundle;
 mod charts;
 pub(super) mod configuration;
 mod first_steps;
@@ -98,6 +99,7 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .with(logs::routes)
         .with(system::routes)
         .with(update::routes)
+        .with(bundle::routes)
         .with(audit::routes)
         .with(licences::routes)
 }

@@ -155,7 +155,7 @@ pub(in crate::admin) struct Wanted {
 #[derive(Serialize, ToSchema)]
 pub(in crate::admin) struct Installs {
     /// The version that is installed.
-    version: String,
+    pub(super) version: String,
 }
 
 /// Looks at a bundle and begins to install it; says its version.
@@ -173,7 +173,7 @@ async fn begin(sources: &Sources, wanted: &Wanted) -> Result<String, Problem> {
     }
     let begun = update::begin(source, wanted.allow_older).await.map_err(|why| problem(&why))?;
     let version = begun.bundle.version.clone();
-    sources.updates.see_through(begun);
+    sources.updates.see_through(begun, None);
     Ok(version)
 }
 
@@ -183,7 +183,7 @@ fn names_somebody(address: &str) -> bool {
     behind.split(['/', '?', '#']).next().is_some_and(|authority| authority.contains('@'))
 }
 
-fn problem(why: &NotBegun) -> Problem {
+pub(super) fn problem(why: &NotBegun) -> Problem {
     let status = match why {
         NotBegun::Refused(_) | NotBegun::Failed(Failure::Rauc(_)) => StatusCode::UNPROCESSABLE_ENTITY,
         NotBegun::Failed(Failure::NoAppliance(_) | Failure::Busy) => StatusCode::CONFLICT,

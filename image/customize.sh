@@ -38,7 +38,7 @@ fi
 
 # The last ones are what the package has for the image alone.
 systemctl --quiet --root="$root" enable nftables systemd-networkd systemd-resolved chrony ssh stile-grow stile-clock \
-    stile-journal.timer stile-journal-last fstrim.timer stile-provision stile-update-good stile-reboot.path
+    stile-journal.timer stile-journal-last fstrim.timer stile-provision stile-update-good stile-update-keep stile-reboot.path
 # Nobody signs in at the console. What makes things anew in /etc after an update would freeze them there, and the package
 # manager's own timers have nothing to do.
 systemctl --quiet --root="$root" disable getty@tty1 systemd-networkd-wait-online e2scrub_reap wpa_supplicant \

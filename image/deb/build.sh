@@ -38,7 +38,8 @@ cp -r image/deb/debian image/deb/stile.toml docs CHANGELOG.md systemd/stile.cata
 install -D "$program" "$tree/bin/stile"
 # By the names that debhelper looks for.
 cp systemd/stile.service systemd/stile.sysusers systemd/stile.tmpfiles "$tree/debian/"
-for unit in stile-health.service stile-provision.service stile-update-good.service stile-update-bad.service stile-reboot.path; do
+for unit in stile-health.service stile-provision.service stile-update-good.service stile-update-keep.service \
+    stile-update-bad.service stile-reboot.path; do
     cp "systemd/$unit" "$tree/debian/stile.$unit"
 done
 cp systemd/60-stile.rules "$tree/debian/stile.udev"

@@ -86,11 +86,11 @@ expect "the user's shell" "$(within getent passwd stile | cut -d : -f 7)" /usr/s
 expect "/etc/stile" "$(owner /etc/stile)" "750 root:stile"
 expect "/etc/stile/credentials" "$(owner /etc/stile/credentials)" "750 root:root"
 within test -h /etc/systemd/system/multi-user.target.wants/stile.service || fail "stile.service is not enabled"
-for unit in stile-health.service stile-provision.service stile-update-good.service stile-reboot.path; do
+for unit in stile-health.service stile-provision.service stile-update-good.service stile-update-keep.service stile-reboot.path; do
     ! within test -e "/etc/systemd/system/multi-user.target.wants/$unit" || fail "$unit is enabled"
 done
 quietly "systemd-analyze verify" systemd-analyze verify --man=no stile.service stile-health.service stile-provision.service \
-    stile-update-good.service stile-update-bad.service stile-reboot.path
+    stile-update-good.service stile-update-keep.service stile-update-bad.service stile-reboot.path
 quietly "systemd-analyze security" systemd-analyze security --offline=true --threshold=18 stile.service
 within journalctl --list-catalog >"$root/tmp/said" 2>&1
 grep -q ' Stile: port lost' "$root/tmp/said" || fail "journalctl -x has no explanations"

@@ -103,6 +103,59 @@ fn a_system_that_does_not_even_come_up_is_tried_three_times() {
 }
 
 #[test]
+fn power_cuts_before_it_is_healthy_do_not_give_up_a_system_that_was_found_good() {
+    let Some(mut appliance) = or_skip(NEEDS, Appliance::new()) else { return };
+    let bundle = appliance.bundle("9.0.0", "amd64", "keys");
+    appliance.stile(&["update", bundle.to_str().unwrap()]);
+    let keep = ["update", "good", "--unless-on-trial"];
+    // On trial its starts count, and it stays on trial.
+    assert_eq!(appliance.boot(), "B");
+    let before = appliance.slots.read();
+    assert_eq!(appliance.stile(&keep), (0, "the running system is on trial: its starts count\n".into(), String::new()));
+    assert_eq!(appliance.slots.read(), before);
+    assert!(appliance.stile(&["update", "status"]).1.contains("on trial"));
+    assert_eq!(appliance.stile(&["update", "good"]).0, 0);
+    // From here on the power goes away right behind the early unit, each time.
+    for _ in 0..5 {
+        assert_eq!(appliance.boot(), "B");
+        let (code, said, wrong) = appliance.stile(&keep);
+        assert_eq!((code, said.as_str()), (0, "B, version 9.0.0, is good\n"), "{wrong}");
+    }
+    // Right in front of it twice, and while RAUC tells the boot loader: the next start that comes so far gives all of it back.
+    assert_eq!((appliance.boot(), appliance.boot()), ("B".into(), "B".into()));
+    appliance.hold("set-state");
+    let mut keeping = appliance.command(&keep).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    within("RAUC tells the boot loader", || appliance.is_held("set-state").then_some(()));
+    appliance.kill_rauc();
+    assert!(!keeping.wait().unwrap().success());
+    appliance.let_go("set-state");
+    assert_eq!(appliance.slots.read().unwrap().2, 1);
+    assert_eq!(appliance.boot(), "B");
+    assert_eq!(appliance.stile(&keep).0, 0);
+    assert_eq!(appliance.slots.read().unwrap().2, 3);
+    // The system that came with the disk was never on trial.
+    appliance.slots.write("A B", 1, 3);
+    assert_eq!(appliance.boot(), "A");
+    assert_eq!(appliance.stile(&keep).0, 0);
+    assert_eq!(appliance.slots.read(), Some(("A B".to_owned(), 3, 3)));
+}
+
+#[test]
+fn a_new_system_on_trial_is_given_up_after_three_starts_though_the_early_unit_runs() {
+    let Some(mut appliance) = or_skip(NEEDS, Appliance::new()) else { return };
+    let bundle = appliance.bundle("9.0.0", "amd64", "keys");
+    appliance.stile(&["update", bundle.to_str().unwrap()]);
+    let boots: Vec<_> = (0..4)
+        .map(|_| {
+            let slot = appliance.boot();
+            assert_eq!(appliance.stile(&["update", "good", "--unless-on-trial"]).0, 0);
+            slot
+        })
+        .collect();
+    assert_eq!(boots, ["B", "B", "B", "A"]);
+}
+
+#[test]
 fn a_power_cut_while_it_is_installed_leaves_what_ran() {
     let Some(mut appliance) = or_skip(NEEDS, Appliance::new()) else { return };
     let bundle = appliance.bundle("9.0.0", "amd64", "keys");

@@ -54,11 +54,17 @@ struct Status {
 /// Mark the running system as good: its trial is over
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-stile-update-good.service does this at each start, once the gateway was found healthy.
+stile-update-good.service does this at each start, once the gateway was found healthy. stile-update-keep.service does it with the
+option, early in each start: the boot loader counts starts, so that a system which has proved good would be given up after three
+that end before the gateway was found healthy, as by power cuts.
 
-Example:
-  stile update good")]
+Examples:
+  stile update good
+  stile update good --unless-on-trial   only what was found good before")]
 struct Good {
+    /// Do nothing where the running system is on trial
+    #[arg(long)]
+    unless_on_trial: bool,
     #[command(flatten)]
     kept: Kept,
 }
@@ -100,7 +106,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let done = async {
         match (&arguments.what, &arguments.source) {
             (Some(What::Status(Status { kept })), _) => status(&kept.record()).await,
-            (Some(What::Good(Good { kept })), _) => good(&kept.record()).await,
+            (Some(What::Good(arguments)), _) => good(arguments).await,
             (Some(What::Bad(arguments)), _) => bad(arguments).await,
             (None, source) => install(source.as_deref().unwrap_or_default(), arguments.allow_older).await,
         }
@@ -201,9 +207,14 @@ fn row(slot: &Slot, systems: &Systems, record: &Record) -> [String; 3] {
     [visible(&slot.boot_name), version.map_or_else(|| "-".to_owned(), |version| visible(&version)), words.join(", ")]
 }
 
-async fn good(record: &Record) -> Result<(), anyhow::Error> {
+async fn good(arguments: &Good) -> Result<(), anyhow::Error> {
+    let record = arguments.kept.record();
     let rauc = Rauc::connect().await?;
     let systems = rauc.systems().await?;
+    if arguments.unless_on_trial && systems.on_trial(&record) {
+        say("the running system is on trial: its starts count");
+        return Ok(());
+    }
     rauc.mark_good().await?;
     if let Some(slot) = systems.running() {
         if let Some(mark) = slot.mark.as_deref().filter(|mark| record.read().as_deref() != Some(mark)) {

@@ -73,8 +73,8 @@ pub use probe::{
 pub use problem::{Place, Problem, Problems, Severity};
 pub use profile::{Profile, RemoteLimits, Takes};
 pub use provision::{
-    Addresses, CODE_LEAST, Ethernet, Provision, SetupCode, Ssh, Wifi, WifiPassword, is_country, is_host_name, is_ssid,
-    is_time_zone, ssh_key,
+    Addresses, CODE_LEAST, Ethernet, Modem, PIN_SECRET, Provision, SetupCode, Ssh, Wifi, WifiPassword, is_country,
+    is_host_name, is_ssid, is_time_zone, ssh_key,
 };
 pub use radio::{
     Ask, Crc, Endian, Envelope, FlowControl, Framing, Line, LineEnding, ModbusRead, ModbusType, Parity, Poll, Port,

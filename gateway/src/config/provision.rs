@@ -30,6 +30,8 @@ pub struct Provision {
     pub wifi: Option<Wifi>,
     /// `[ethernet]`.
     pub ethernet: Option<Ethernet>,
+    /// `[modem]`.
+    pub modem: Option<Modem>,
     /// The code that makes whoever knows it the first admin.
     pub setup_code: Option<SetupCode>,
     /// `[secrets]`: texts that systemd hands to the gateway, by name.
@@ -77,6 +79,20 @@ pub struct Ethernet {
     /// How this machine gets its address there.
     pub addresses: Addresses,
 }
+
+/// `[modem]`: the one for 4G or 5G.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Modem {
+    /// The access point of the card's operator.
+    pub apn: String,
+    /// Its AT port, where it dials by itself; without one, ModemManager has it and is asked to.
+    pub port: Option<String>,
+    /// Whether the card has a PIN; it stands among the secrets as [`PIN_SECRET`].
+    pub has_pin: bool,
+}
+
+/// The name of the secret that a card's PIN is.
+pub const PIN_SECRET: &str = "modem-pin";
 
 /// How a machine gets its address.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -151,6 +167,15 @@ pub(super) fn is_server(text: &str) -> bool {
     (1..=253).contains(&text.len()) && text.chars().all(fits) && !text.starts_with('-')
 }
 
+/// Whether a text is the path of a device that a modem's AT port can be.
+pub(super) fn is_device(text: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "/._:+-".contains(c);
+    let below = text.strip_prefix("/dev/").unwrap_or_default();
+    (1..=200).contains(&below.len())
+        && text.chars().all(fits)
+        && below.split('/').all(|part| !["", ".."].contains(&part))
+}
+
 /// Whether a text is the name of a network port (the kernel's bound is 15 bytes).
 pub(super) fn is_port_name(text: &str) -> bool {
     let fits = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
@@ -210,6 +235,7 @@ impl Provision {
             ssh: Ssh { enabled: self.ssh.enabled.or(other.ssh.enabled), keys },
             wifi: self.wifi.or(other.wifi),
             ethernet: self.ethernet.or(other.ethernet),
+            modem: self.modem.or(other.modem),
             setup_code: self.setup_code.or(other.setup_code),
             secrets,
         }
@@ -240,12 +266,17 @@ mod tests {
     #[test]
     fn names_are_what_the_machine_takes() {
         type Case<'a> = (fn(&str) -> bool, &'a [&'a str], &'a [&'a str]);
-        let cases: [Case<'_>; 6] = [
+        let cases: [Case<'_>; 7] = [
             (is_host_name, &["roof", "Roof-2", "1"], &["", "a.b", "-a", "a-", "a b", "ä", &"a".repeat(64)[..]]),
             (is_time_zone, &["Europe/Vienna", "UTC", "Etc/GMT+5"], &["", "/etc", "../x", "a//b", "a/", "a b"]),
             (is_country, &["AT"], &["at", "AUT", ""]),
             (is_ssid, &["Net", "net \"x\" é"], &["", "a\nb", &"x".repeat(33)[..]]),
             (is_server, &["ntp.example.org", "2001:db8::1"], &["", "a b", "a\nb", "-x"]),
+            (
+                is_device,
+                &["/dev/ttyUSB2", "/dev/serial/by-id/usb-Quectel_RM520N-if02-port0"],
+                &["", "ttyUSB2", "/dev/", "/dev/../etc/shadow", "/dev/a\"b", "/dev//a"],
+            ),
             (is_port_name, &["eth0", "end0"], &["", "a/b", "a b", "a0123456789abcdef"]),
         ];
         for (fits, good, bad) in cases {

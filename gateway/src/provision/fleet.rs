@@ -16,7 +16,7 @@ use toml_edit::DocumentMut;
 
 use self::cells::{Cell, column_at, set};
 use self::sheet::{Row, Sheet};
-use crate::config::{self, Place, Problem, Problems, Provision, Secret, SetupCode, Texts};
+use crate::config::{self, Modem, Place, Problem, Problems, Provision, Secret, SetupCode, Texts};
 use crate::password::{self, Hash};
 
 /// The list of what was made, in the folder of all.
@@ -27,6 +27,8 @@ const ID: &str = "id";
 const HOST_NAME: &str = "host-name";
 const CODE: &str = "admin.setup-code";
 const CODE_HASH: &str = "admin.setup-code-hash";
+/// The column that says that there is a modem.
+const MODEM: &str = "modem.apn";
 /// What columns of the gateway's settings begin with, and those of secrets.
 const OF_SETTINGS: &str = "stile.";
 const OF_SECRETS: &str = "secrets.";
@@ -99,7 +101,7 @@ impl Fleet<'_> {
         let of_columns = sheet.columns.iter().filter_map(|column| column.strip_prefix(OF_SECRETS));
         secrets.extend(of_columns.map(|name| (name.to_owned(), Secret::new("-"))));
         match self.settings {
-            Some((path, text)) => check_settings(path, text, &secrets).map_err(lines),
+            Some((path, text)) => check_settings(path, text, &secrets, None).map_err(lines),
             None => Ok(()),
         }
     }
@@ -165,9 +167,15 @@ impl Fleet<'_> {
         };
         let settings = settings.map(|settings| settings.to_string());
         if let Some((text, (path, _))) = settings.as_ref().zip(self.settings)
-            && let Err(Problems(wrong)) = check_settings(path, text, &read.secrets)
+            && let Err(Problems(wrong)) = check_settings(path, text, &read.secrets, read.modem.as_ref())
         {
-            wrong.iter().for_each(|problem| told_of(problem, text, &cells, OF_SETTINGS, &mut tell));
+            let beside = modem_beside(path);
+            for problem in &wrong {
+                match &problem.place {
+                    Place::At { file, .. } if *file == beside => tell(MODEM, problem.what.clone(), &problem.remedy),
+                    _ => told_of(problem, text, &cells, OF_SETTINGS, &mut tell),
+                }
+            }
         }
         if problems.count() > before {
             return Ok(None);
@@ -201,9 +209,21 @@ fn with_hash(mut provision: DocumentMut, read: &Provision) -> Result<String, Str
     Ok(provision.to_string())
 }
 
-fn check_settings(path: &Path, text: &str, secrets: &BTreeMap<String, Secret>) -> Result<(), Problems> {
-    let instead = Texts::from([(path.to_owned(), Some(text.to_owned()))]);
+/// `modem` makes a radio beside them.
+fn check_settings(
+    path: &Path,
+    text: &str,
+    secrets: &BTreeMap<String, Secret>,
+    modem: Option<&Modem>,
+) -> Result<(), Problems> {
+    let mut instead = Texts::from([(path.to_owned(), Some(text.to_owned()))]);
+    instead.extend(modem.map(|modem| (modem_beside(path), Some(super::pieces::radio_of(modem)))));
     config::load_provisioned(path, &instead, super::wanted::handed_over(secrets)).map(drop)
+}
+
+/// Where a modem's radio would be, were these settings those of a machine.
+fn modem_beside(path: &Path) -> PathBuf {
+    path.parent().unwrap_or(Path::new("")).join("conf.d/provision-modem.toml")
 }
 
 fn document(text: &str) -> Result<DocumentMut, String> {

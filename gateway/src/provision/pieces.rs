@@ -5,13 +5,16 @@ use std::io;
 use std::path::Path;
 
 use super::wanted::Wanted;
-use crate::config::{Addresses, Ethernet, Provision, SetupCode, Wifi, WifiPassword};
+use super::wanted::handed_over_as;
+use crate::config::{Addresses, Ethernet, Modem, PIN_SECRET, Provision, SetupCode, Wifi, WifiPassword};
 use crate::password::Hash;
 
 /// Where the gateway's settings are, below the root.
 pub(super) const SETTINGS: &str = "etc/stile/stile.toml";
 /// Those that provisioning makes itself.
 pub(super) const OWN_SETTINGS: &str = "etc/stile/conf.d/provision.toml";
+/// The radio that a modem is.
+pub(super) const MODEM: &str = "etc/stile/conf.d/provision-modem.toml";
 /// Secrets that systemd hands over (`LoadCredential=` in stile.service).
 pub(super) const CREDENTIALS: &str = "etc/stile/credentials";
 /// Public keys of root. There is no SSH without the file.
@@ -87,6 +90,9 @@ pub(super) fn of(wanted: &Wanted, root: &Path) -> Result<Vec<Piece>, String> {
     if let Some(code) = &wanted.provision.setup_code {
         pieces.push(Piece::secret(OWN_SETTINGS, own_settings(&hash_of(code)?), 0o640));
     }
+    if let Some(modem) = &wanted.provision.modem {
+        pieces.push(Piece::secret(MODEM, radio_of(modem), 0o640));
+    }
     if let Some(text) = &wanted.settings {
         pieces.push(Piece::secret(SETTINGS, text.clone(), 0o640));
     }
@@ -161,6 +167,17 @@ fn own_settings(hash: &Hash) -> String {
     )
 }
 
+/// The file of settings that makes a radio of a modem. What is told here has no quotation marks.
+pub(super) fn radio_of(Modem { apn, port, has_pin }: &Modem) -> String {
+    let way = port.as_ref().map_or_else(
+        || "via = \"modem-manager\"\nconnect = true\n".to_owned(),
+        |port| format!("device = \"{port}\"\n"),
+    );
+    let pin =
+        if *has_pin { format!("pin-file = \"{}\"\n", handed_over_as(PIN_SECRET).display()) } else { String::new() };
+    format!("{HEAD}[[radio]]\nname = \"modem\"\nkind = \"cellular\"\n{way}apn = \"{apn}\"\n{pin}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -223,10 +240,26 @@ mod tests {
         ] {
             assert_eq!(text_of(provision.clone(), path).as_deref(), Some(expected), "{path}");
         }
-        for path in [WPA, KEYS, SETTINGS, OWN_SETTINGS] {
+        for path in [WPA, KEYS, SETTINGS, OWN_SETTINGS, MODEM] {
             assert_eq!(text_of(provision.clone(), path), None, "{path}");
         }
         assert_eq!(hosts_with("127.0.0.1 localhost\n127.0.1.1 old\n", "new"), "127.0.0.1 localhost\n127.0.1.1\tnew\n");
+    }
+
+    #[test]
+    fn a_modem_is_a_radio_by_its_port_or_by_modem_manager() {
+        for (port, has_pin, expected) in [
+            (
+                Some("/dev/ttyUSB2"),
+                true,
+                "device = \"/dev/ttyUSB2\"\napn = \"internet\"\npin-file = \"/run/credentials/stile.service/stile_modem-pin\"\n",
+            ),
+            (None, false, "via = \"modem-manager\"\nconnect = true\napn = \"internet\"\n"),
+        ] {
+            let modem = Some(Modem { apn: "internet".into(), port: port.map(str::to_owned), has_pin });
+            let text = text_of(Provision { modem, ..Provision::default() }, MODEM).unwrap();
+            assert_eq!(text, format!("{HEAD}[[radio]]\nname = \"modem\"\nkind = \"cellular\"\n{expected}"));
+        }
     }
 
     #[test]

@@ -96,6 +96,45 @@ fn everything_gets_to_its_place_once_and_the_card_keeps_no_secret() {
 }
 
 #[test]
+fn a_modem_becomes_a_radio_that_fits_the_other_settings_and_its_pin_leaves_the_card() {
+    let modem = "[modem]\napn = \"internet\"\nport = \"/dev/ttyUSB2\"\npin = \"7771\"\n";
+    let machine = all();
+    machine.provision().unwrap();
+    let machine = machine.with("provision.toml", modem);
+    let Outcome::Done { notes, restart: false } = machine.provision().unwrap() else { panic!() };
+    assert!(notes.join("\n").contains("its access point internet") && !notes.join("").contains("7771"), "{notes:?}");
+    assert_eq!(machine.file("etc/stile/credentials/modem-pin"), "7771");
+    let radio = "etc/stile/conf.d/provision-modem.toml";
+    assert!(machine.file(radio).contains("stile_modem-pin") && !machine.file(radio).contains("7771"));
+    for name in machine.on_card() {
+        assert!(!fs::read_to_string(machine.boot().join(&name)).unwrap().contains("7771"), "{name}");
+    }
+    // Its radio has to fit to settings of before, and to those that come later.
+    let other = "[[radio]]\nname = \"modem\"\nkind = \"cellular\"\ndevice = \"/dev/ttyUSB3\"\n";
+    let machine = machine.with("stile.toml", &format!("{SETTINGS}{other}"));
+    let Err(Failure::Wrong(problems)) = machine.provision() else { panic!() };
+    assert!(problems.to_string().contains("`modem`"), "{problems}");
+    let machine =
+        machine.with("stile.toml", SETTINGS).with("provision.toml", &modem.replace("port = \"/dev/ttyUSB2\"\n", ""));
+    let Err(Failure::Wrong(problems)) = machine.provision() else { panic!() };
+    assert!(problems.to_string().contains("no ModemManager to connect it"), "{problems}");
+    assert!(machine.errors().contains("write `port") && !machine.errors().contains("7771"));
+    fs::create_dir_all(machine.root().join("usr/sbin")).unwrap();
+    fs::write(machine.root().join("usr/sbin/ModemManager"), "").unwrap();
+    machine.provision().unwrap();
+    assert!(machine.file(radio).contains("connect = true"));
+    // Another radio has that port already.
+    let taken = format!(
+        "{SETTINGS}[[radio]]\nname = \"x\"\nkind = \"serial\"\ndevice = \"/dev/ttyUSB2\"\nframing = \"line\"\n"
+    );
+    let machine = machine.with("stile.toml", &taken);
+    machine.provision().unwrap();
+    let machine = machine.with("provision.toml", modem);
+    let Err(Failure::Wrong(problems)) = machine.provision() else { panic!() };
+    assert!(problems.to_string().contains("/provision.toml: "), "{problems}");
+}
+
+#[test]
 fn what_is_wrong_is_told_on_the_card_all_at_once_and_nothing_changes() {
     let machine = all().with("provision.toml", "host-name = \"a b\"\nhat = 1\n[ssh]\nenabled = true\n");
     let machine = machine.with("stile.toml", "[gateway]\nidd = \"x\"\n").with("authorized_keys", "rubbish");

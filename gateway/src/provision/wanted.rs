@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 
 use super::imager::{self, Found};
 use super::input::{Input, Kind, problem};
-use super::pieces::{CREDENTIALS, KEYS, SETTINGS};
+use super::pieces::{CREDENTIALS, KEYS, MODEM, SETTINGS, radio_of};
 use super::place::HAT;
 use crate::config::{self, Place, Problem, Problems, Provision, Secret, Texts};
 
+/// What connects a modem that has no port of its own to dial by.
+const MODEM_MANAGER: &str = "usr/sbin/ModemManager";
 /// Where systemd puts what it hands over (stile.service; systemd.exec(5), CREDENTIALS).
 const HANDED_OVER: &str = "/run/credentials/stile.service";
 
@@ -54,8 +56,8 @@ pub(super) fn gather(input: &[Input], boot: &Path, root: &Path) -> Result<Wanted
     let files = Files { boot, root };
     problems.extend(files.check(&own, &keys));
     let provision = own.or(keys).or(imager);
-    if let Some(text) = &settings {
-        problems.extend(check_settings(text, &provision.secrets, boot, root));
+    if settings.is_some() || provision.modem.is_some() {
+        problems.extend(check_settings(settings.as_deref(), &provision, boot, root));
     }
     if !problems.is_empty() {
         return Err(Problems(problems));
@@ -101,6 +103,13 @@ impl Files<'_> {
                 "write `keys = [\"ssh-ed25519 ...\"]`, or put a file authorized_keys there",
             ));
         }
+        let dials = own.modem.as_ref().is_none_or(|modem| modem.port.is_some());
+        if !dials && !self.root.join(MODEM_MANAGER).exists() {
+            let what =
+                "[modem] has no `port`, and this machine has no ModemManager to connect it, as the image has none";
+            let remedy = "write `port = \"/dev/ttyUSB2\"`, the AT port of a modem that connects by itself";
+            problems.push(problem(&path, what.to_owned(), remedy));
+        }
         let lines = own.hat.as_ref().map(|hat| hat.lines.len()).unwrap_or_default();
         if (lines > 0 || own.uart == Some(true)) && !self.firmware_reads_hat() {
             let what = format!("has no line `include {HAT}`, which `lora-hat` and `uart` need");
@@ -117,12 +126,13 @@ impl Files<'_> {
     }
 }
 
-/// What is wrong with the gateway's settings, told of the file where they stand now.
-fn check_settings(text: &str, secrets: &BTreeMap<String, Secret>, boot: &Path, root: &Path) -> Vec<Problem> {
-    let place = root.join(SETTINGS);
+/// What is wrong with the gateway's settings as they are to be, told of the file where they stand now.
+fn check_settings(text: Option<&str>, provision: &Provision, boot: &Path, root: &Path) -> Vec<Problem> {
+    let (place, modem) = (root.join(SETTINGS), root.join(MODEM));
     let mut all = there(root);
-    all.extend(secrets.clone());
-    let instead = Texts::from([(place.clone(), Some(text.to_owned()))]);
+    all.extend(provision.secrets.clone());
+    let new = [(place.clone(), text.map(str::to_owned)), (modem.clone(), provision.modem.as_ref().map(radio_of))];
+    let instead: Texts = new.into_iter().filter(|(_, text)| text.is_some()).collect();
     let Err(Problems(mut problems)) = config::load_provisioned(&place, &instead, handed_over(&all)) else {
         return Vec::new();
     };
@@ -131,6 +141,9 @@ fn check_settings(text: &str, secrets: &BTreeMap<String, Secret>, boot: &Path, r
             && *file == place
         {
             *file = boot.join("stile.toml");
+        }
+        if matches!(&problem.place, Place::At { file, .. } if *file == modem) && provision.modem.is_some() {
+            problem.place = Place::Whole(boot.join("provision.toml"));
         }
     }
     problems
@@ -148,13 +161,17 @@ fn there(root: &Path) -> BTreeMap<String, Secret> {
 
 /// Secrets by the files in which the gateway will find them.
 pub(super) fn handed_over(secrets: &BTreeMap<String, Secret>) -> BTreeMap<PathBuf, Secret> {
-    let file = |name: &str| PathBuf::from(format!("{HANDED_OVER}/stile_{name}"));
-    secrets.iter().map(|(name, text)| (file(name), text.clone())).collect()
+    secrets.iter().map(|(name, text)| (handed_over_as(name), text.clone())).collect()
+}
+
+/// The file in which the gateway will find a secret.
+pub(super) fn handed_over_as(name: &str) -> PathBuf {
+    PathBuf::from(format!("{HANDED_OVER}/stile_{name}"))
 }
 
 /// What was done, for who reads the card; no secret is in it.
 fn done(provision: &Provision, settings: bool) -> Vec<String> {
-    let Provision { host_name, time_zone, ntp, hat, ssh, wifi, ethernet, setup_code, secrets, .. } = provision;
+    let Provision { host_name, time_zone, ntp, hat, ssh, wifi, ethernet, modem, setup_code, secrets, .. } = provision;
     let keys = ssh.keys.len();
     let lines = [
         settings.then(|| "the gateway's settings are those of stile.toml".to_owned()),
@@ -166,6 +183,7 @@ fn done(provision: &Provision, settings: bool) -> Vec<String> {
         (ssh.enabled != Some(false) && keys > 0).then(|| format!("root may sign in by SSH with {keys} key(s)")),
         wifi.as_ref().map(|wifi| format!("the Wi-Fi network is {}", wifi.ssid)),
         ethernet.as_ref().map(|_| "the wired port is set".to_owned()),
+        modem.as_ref().map(|modem| format!("the modem is the radio `modem`, its access point {}", modem.apn)),
         setup_code.as_ref().map(|_| "the set-up code is known".to_owned()),
         (!secrets.is_empty()).then(|| format!("secrets: {}", secrets.keys().cloned().collect::<Vec<_>>().join(", "))),
     ];

@@ -17,6 +17,9 @@ use crate::config::uplink::InFile;
 /// The keys that only this reads, for a radio whose kind is not known.
 pub(super) const KEYS: [&str; 6] = ["apn", "connect", "dialect", "modem", "pin-file", "via"];
 
+/// What an access point's name looks like, in words.
+pub(super) const APN: &str = "the name of an access point: 1 to 100 of the characters A-Z a-z 0-9 . - _";
+
 /// The longest name of an access point (3GPP TS 23.003, 9.1).
 const APN_MAX_BYTES: usize = 100;
 
@@ -61,8 +64,7 @@ pub(super) fn read(
     let periods = Duration::from_millis(200)..=Duration::from_secs(3600);
     let period = s.duration("period", periods).unwrap_or(Duration::from_secs(1));
     let format = s.choice("format").unwrap_or_default();
-    let wanted = "the name of an access point: 1 to 100 of the characters A-Z a-z 0-9 . - _";
-    let apn = s.parsed("apn", wanted, |text| is_apn(text).then(|| text.to_owned()));
+    let apn = s.parsed("apn", APN, |text| is_apn(text).then(|| text.to_owned()));
     if matches!(&via, Some(Via::ModemManager(managed)) if managed.connect) {
         s.require("apn", "write the access point of the card's operator, such as `apn = \"internet\"`");
     }
@@ -113,18 +115,22 @@ fn managed(s: &mut Section<'_>, devices: &mut Unique) -> Managed {
     Managed { modem, connect: s.boolean("connect").unwrap_or(false) }
 }
 
-/// It stands in quotes in an AT command.
-fn is_apn(text: &str) -> bool {
+/// Whether a text is the name of an access point. It stands in quotes in an AT command.
+pub(super) fn is_apn(text: &str) -> bool {
     let fits = (1..=APN_MAX_BYTES).contains(&text.len());
     fits && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'))
 }
 
-/// A PIN of 4 to 8 digits (3GPP TS 31.101, 9.5.1).
+/// Whether a text is a PIN: 4 to 8 digits (3GPP TS 31.101, 9.5.1).
+pub(super) fn is_pin(text: &str) -> bool {
+    (4..=8).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// What the file that is named holds.
 fn pin(section: &mut Section<'_>, pins: &mut PinFiles) -> Option<InFile> {
     let path = section.path("pin-file")?;
     let secret = secret_of_file(section, "pin-file", "the PIN of the SIM card", &path)?;
-    let pin = secret.expose();
-    if !(4..=8).contains(&pin.len()) || !pin.bytes().all(|byte| byte.is_ascii_digit()) {
+    if !is_pin(secret.expose()) {
         section.refuse(
             "pin-file",
             "names a file that holds no PIN",

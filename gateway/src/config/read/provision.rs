@@ -5,13 +5,14 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::cellular::{APN, is_apn, is_pin};
 use super::filters::{placed_texts, texts};
 use crate::config::hat::{Hat, hats};
 use crate::config::notes::{Notes, Source, Spot};
 use crate::config::problem::{Problems, plain};
 use crate::config::provision::{
-    Addresses, CODE_LEAST, Ethernet, Provision, SetupCode, Ssh, Wifi, WifiPassword, is_country, is_host_name,
-    is_port_name, is_server, is_ssid, is_time_zone, ssh_key,
+    Addresses, CODE_LEAST, Ethernet, Modem, PIN_SECRET, Provision, SetupCode, Ssh, Wifi, WifiPassword, is_country,
+    is_device, is_host_name, is_port_name, is_server, is_ssid, is_time_zone, ssh_key,
 };
 use crate::config::secret::{MASK, Secret};
 use crate::config::section::Section;
@@ -75,9 +76,10 @@ fn read(mut top: Section<'_>) -> Provision {
     let wifi = s.has("wifi").then(|| s.section("wifi", "[wifi]")).and_then(read_wifi);
     let ethernet = s.has("ethernet").then(|| read_ethernet(s.section("ethernet", "[ethernet]")));
     let setup_code = read_code(s.section("admin", "[admin]"));
-    let secrets = read_secrets(s);
+    let mut secrets = read_secrets(s);
+    let modem = s.has("modem").then(|| s.section("modem", "[modem]")).and_then(|modem| read_modem(modem, &mut secrets));
     top.finish();
-    Provision { host_name, time_zone, ntp, hat, uart, ssh, wifi, ethernet, setup_code, secrets }
+    Provision { host_name, time_zone, ntp, hat, uart, ssh, wifi, ethernet, modem, setup_code, secrets }
 }
 
 /// The text itself, where it fits.
@@ -149,6 +151,29 @@ fn read_ethernet(mut section: Section<'_>) -> Ethernet {
     let addresses = addresses(&mut section);
     section.finish();
     Ethernet { port, addresses }
+}
+
+/// Its PIN goes to the secrets: it is kept like them.
+fn read_modem(mut section: Section<'_>, secrets: &mut BTreeMap<String, Secret>) -> Option<Modem> {
+    let s = &mut section;
+    let apn = s.parsed("apn", APN, own(is_apn));
+    s.require("apn", "write the access point of the card's operator, such as `apn = \"internet\"`");
+    let port = s.parsed("port", "the modem's AT port, such as \"/dev/ttyUSB2\"", own(is_device));
+    let pin = s.text("pin");
+    let has_pin = pin.is_some();
+    if let Some(pin) = pin {
+        if !is_pin(&pin) {
+            s.refuse("pin", "can't be that of a SIM card", "write its 4 to 8 digits in quotes");
+        } else if secrets.insert(PIN_SECRET.to_owned(), Secret::new(pin)).is_some() {
+            s.refuse(
+                "pin",
+                format!("stands beside `{PIN_SECRET}` in [secrets], which is the same"),
+                "keep one of the two",
+            );
+        }
+    }
+    section.finish();
+    Some(Modem { apn: apn?, port, has_pin })
 }
 
 fn addresses(section: &mut Section<'_>) -> Addresses {
@@ -259,7 +284,7 @@ mod tests {
             "host-name = \"roof\"\ntime-zone = \"Europe/Vienna\"\nntp = [\"a.example\", \"192.0.2.1\"]\nlora-hat = \"rak2287\"\n\
              uart = true\n[ssh]\nkeys = [\"{KEY}\"]\n[wifi]\ncountry = \"AT\"\nssid = \"Net\"\npassword = \"long enough\"\n\
              hidden = true\n[ethernet]\nport = \"eth0\"\naddress = \"192.0.2.10/24\"\ngateway = \"192.0.2.1\"\n\
-             dns = [\"192.0.2.1\"]\n[admin]\nsetup-code = \"ABCD-efgh-2345\"\n[secrets]\ncloud = \"s3cret\"\n"
+             dns = [\"192.0.2.1\"]\n[modem]\napn = \"internet\"\npin = \"0123\"\nport = \"/dev/ttyUSB2\"\n[admin]\nsetup-code = \"ABCD-efgh-2345\"\n[secrets]\ncloud = \"s3cret\"\n"
         );
         let read = parse_provision(Path::new("p"), &text).unwrap();
         let wifi = read.wifi.unwrap();
@@ -271,7 +296,9 @@ mod tests {
         let fixed = Addresses::Fixed { address, gateway: Some(router), dns: vec![router] };
         assert_eq!(read.ethernet, Some(Ethernet { port: Some("eth0".into()), addresses: fixed }));
         assert_eq!(read.hat, hats().remove("rak2287"));
-        assert_eq!(read.secrets["cloud"].expose(), "s3cret");
+        assert_eq!((read.secrets["cloud"].expose(), read.secrets[PIN_SECRET].expose()), ("s3cret", "0123"));
+        let modem = Modem { apn: "internet".into(), port: Some("/dev/ttyUSB2".into()), has_pin: true };
+        assert_eq!(read.modem, Some(modem));
         assert_eq!(parse_provision(Path::new("p"), ""), Ok(Provision::default()));
     }
 
@@ -302,6 +329,23 @@ mod tests {
         assert_eq!(said.len(), 11, "{said:#?}");
         assert!(!said.join("").contains("hunter2") && !said.join("").contains("short`"), "{said:#?}");
         assert!(problems("[wifi]\nssid=\"a\"\ncountry=\"AT\"\ndns=[\"192.0.2.1\"]")[0].contains("without `address`"));
+    }
+
+    #[test]
+    fn what_is_wrong_of_a_modem_is_told_without_its_pin() {
+        for (text, expected) in [
+            ("", "p:1:1: `apn` is missing"),
+            ("apn='a b'", "p:2:5: `apn`"),
+            ("apn='a'\npin='77712a'", "p:3:5: `pin` in [modem] can't be that of a SIM card"),
+            ("apn='a'\npin='7771'\n[secrets]\nmodem-pin='7771'", "p:3:5: `pin` in [modem] stands beside `modem-pin`"),
+            ("apn='a'\nport='ttyUSB2'", "p:3:6: `port`"),
+            ("apn='a'\nuser='x'", "p:3:1: unknown key `user`"),
+        ] {
+            let said = problems(&format!("[modem]\n{text}"));
+            assert!(said.len() == 1 && said[0].starts_with(expected) && !said[0].contains("7771"), "{text}: {said:?}");
+        }
+        let number = problems("[modem]\napn='a'\npin=77712");
+        assert!(number.len() == 1 && number[0].starts_with("p:3:5: ") && !number[0].contains("77712"), "{number:?}");
     }
 
     #[test]

@@ -43,6 +43,21 @@ fn each_row_makes_a_card_with_codes_and_secrets_of_its_own() {
 }
 
 #[test]
+fn a_modem_has_its_access_point_and_pin_from_columns() {
+    let rows = "id,modem.apn,modem.port,modem.pin\nroof,internet,/dev/ttyUSB2,0123\ncellar,,,\n";
+    let cards = plan(rows, "", Some("")).unwrap();
+    let read = |card: &Card| config::parse_provision(Path::new("p"), &card.provision).unwrap();
+    let (roof, cellar) = (read(&cards[0]), read(&cards[1]));
+    assert_eq!((roof.modem.unwrap().apn.as_str(), roof.secrets["modem-pin"].expose()), ("internet", "0123"));
+    assert_eq!((cellar.modem, cellar.secrets.len()), (None, 0));
+    let said = plan(&rows.replace("0123", "01"), "", None).unwrap_err().join("\n");
+    assert!(said.contains("g.csv:2: column `modem.pin`: `pin` in [modem] can't be") && !said.contains("01`"), "{said}");
+    let other = "[[radio]]\nname = \"modem\"\nkind = \"cellular\"\ndevice = \"/dev/ttyUSB3\"\n";
+    let said = plan(rows, "", Some(other)).unwrap_err().join("\n");
+    assert!(said.contains("g.csv:2: column `modem.apn`: "), "{said}");
+}
+
+#[test]
 fn all_that_is_wrong_is_told_by_row_and_column_and_what_is_wrong_everywhere_once() {
     let rows = "id;wifi.ssid;wifi.country;wifi.pasword;stile.broker.max-connections\n\
                 a;Net;AT;long enough;1\nb;Net;at;long enough;0\nA;Net;AT;long enough;1\nc d;Net;AT;;many\n";

@@ -220,9 +220,18 @@ TABLE
     fi
 }
 
+# What stands on the disk: the packages of the root, and those whose files the boot part has.
+make_bill() {
+    local boot="grub-pc-bin grub-efi-amd64-bin"
+    [ "$arch" = amd64 ] || boot="raspi-firmware u-boot-rpi"
+    { cat "$out/lock"; within dpkg-query --show --showformat '${Package} ${Version} ${Architecture}\n' $boot; } >"$out/packages"
+    python3 image/image_sbom.py "$out/root.tar" "$out/packages" "$arch" >"$out/stile-$arch.cdx.json"
+}
+
 make_tools
 make_root
 check_lock
+make_bill
 make_slots
 make_boot
 make_disk

@@ -34,22 +34,27 @@ def main(target):
         return described
 
     of_stile = next(package for package in packages if package["name"] == "stile")
+    libraries = [component(package, "library") for package in packages if package is not of_stile]
+    needs = [{"ref": refs[package["id"]], "dependsOn": [refs[need] for need in package["needs"]]} for package in packages]
+    print(bill(component(of_stile, "application"), {"stile:target": target}, libraries, needs))
+
+
+def bill(of, properties, components, needs):
+    """The bill of one thing and what is in it, as text."""
     now = int(os.environ.get("SOURCE_DATE_EPOCH", time.time()))
-    bill = {
+    told = {
         "bomFormat": "CycloneDX",
         "specVersion": "1.5",
         "version": 1,
         "metadata": {
             "timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)),
-            "component": component(of_stile, "application"),
-            "properties": [{"name": "stile:target", "value": target}],
+            "component": of,
+            "properties": [{"name": name, "value": value} for name, value in properties.items()],
         },
-        "components": [component(package, "library") for package in packages if package is not of_stile],
-        "dependencies": [
-            {"ref": refs[package["id"]], "dependsOn": [refs[need] for need in package["needs"]]} for package in packages
-        ],
+        "components": components,
+        "dependencies": needs,
     }
-    print(json.dumps(bill, indent=1))
+    return json.dumps(told, indent=1)
 
 
 if __name__ == "__main__":

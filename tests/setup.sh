@@ -10,7 +10,7 @@
 #                          proxies, curl and openssl (the documentation's commands are tests), iperf3, ip and ss, strace,
 #                          mkfs.ext4 and mkfs.vfat, RAUC with squashfs-tools and dbus-daemon, tshark, Chromium with its driver and
 #                          axe-core, python-dbusmock, under target/tools a chronyd that is never started as a service, and under
-#                          tests/.venv two stock clients, libzmq and schemathesis, of PyPI and of npm, with Python and Node for them
+#                          tests/.venv two stock clients, libzmq, schemathesis and CycloneDX's schema, of PyPI and of npm, with Python and Node for them
 #   tests/setup.sh fuzz    a C++ compiler, Rust, its nightly toolchain and cargo-fuzz
 #   tests/setup.sh release as for demo, cargo-auditable
 #   tests/setup.sh arm64   the same, and Debian's cross compiler for 64-bit ARM
@@ -286,6 +286,11 @@ need_schemathesis() {
     need_pypi tests/clients/schemathesis.txt "$CLIENTS/schemathesis"
 }
 
+# What holds bills of materials against their schema.
+need_cyclonedx() {
+    need_pypi tests/clients/cyclonedx.txt "$CLIENTS/cyclonedx"
+}
+
 need_mqtt_js() {
     need_npm tests/clients "$CLIENTS/node"
 }
@@ -398,7 +403,7 @@ audit | test)
     [ "$1" = audit ] || need_languages
     [ "$1" = audit ] || need_browser
     [ "$1" = audit ] || { need_client need_paho paho-mqtt && need_client need_libzmq libzmq && need_client need_mqtt_js 'mqtt of npm'; }
-    [ "$1" = audit ] || need_client need_schemathesis schemathesis
+    [ "$1" = audit ] || { need_client need_schemathesis schemathesis && need_client need_cyclonedx "CycloneDX's schema"; }
     [ "$1" = audit ] || { need_client need_dbusmock python-dbusmock && need_client need_chronyd chronyd; }
     ;;
 fuzz)

@@ -128,17 +128,17 @@ pub(super) fn topic(name: &str) -> Result<Topic, TopicError> {
 impl Unit {
     /// Runs it by its schedule, if it has one, and when asked, until told to stop.
     pub(super) async fn keep(&self, stop: CancellationToken) {
-        let scheduled = async {
+        let scheduled = Box::pin(async {
             if let Some(interval) = self.settings.interval {
                 self.keep_schedule(interval).await;
             }
-        };
-        let asked = async {
+        });
+        let asked = Box::pin(async {
             while let Some(claim) = self.asked.taken.lock().await.recv().await {
                 // What came of it stands in the memory.
                 let _ = self.demand(claim).await;
             }
-        };
+        });
         stop.run_until_cancelled(async { tokio::join!(scheduled, asked) }).await;
     }
 

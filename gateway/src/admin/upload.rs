@@ -239,7 +239,7 @@ impl Taking {
     /// Writes what has come, where waiting for the disk holds up nobody.
     async fn flush(&mut self) -> Result<(), Problem> {
         let Some(file) = &self.file else { return Ok(()) };
-        let mut file = file.try_clone().map_err(full)?;
+        let mut file = file.try_clone().map_err(|error| full(&error))?;
         let piece = std::mem::take(&mut self.piece);
         self.unsynced += piece.len();
         let sync = self.unsynced >= UNSYNCED;
@@ -249,13 +249,15 @@ impl Taking {
         let leaves = self.kind.leaves;
         let written = tokio::task::spawn_blocking(move || {
             has_room(&file, piece.len() as u64, leaves)?;
-            file.write_all(&piece).and_then(|()| if sync { file.sync_data() } else { Ok(()) }).map_err(full)
+            file.write_all(&piece)
+                .and_then(|()| if sync { file.sync_data() } else { Ok(()) })
+                .map_err(|error| full(&error))
         });
         written.await.map_err(|panic| Problem::failed(panic.to_string()))?
     }
 }
 
-fn full(error: std::io::Error) -> Problem {
+fn full(error: &std::io::Error) -> Problem {
     Problem::failed(format!("what was uploaded can't be written: {error}; make room on the disk"))
 }
 
@@ -267,7 +269,7 @@ pub(super) fn has_room(file: &File, more: u64, leaves: u64) -> Result<(), Proble
     if leaves == 0 {
         return Ok(());
     }
-    let found = rustix::fs::fstatvfs(file).map_err(|error| full(error.into()))?;
+    let found = rustix::fs::fstatvfs(file).map_err(|error| full(&error.into()))?;
     let free = found.f_bavail.saturating_mul(found.f_frsize);
     if free.saturating_sub(more) >= leaves {
         return Ok(());

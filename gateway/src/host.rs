@@ -7,7 +7,7 @@
 mod tests;
 
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -123,6 +123,15 @@ fn disk(folder: &Path) -> Option<Space> {
     let found = rustix::fs::statvfs(folder).ok()?;
     let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
     Some(Space { total: bytes(found.f_blocks), available: bytes(found.f_bavail) })
+}
+
+/// Bytes that are free for the gateway on the disk that the file is on.
+///
+/// # Errors
+/// When the system does not say.
+pub fn room(file: &File) -> io::Result<u64> {
+    let found = rustix::fs::fstatvfs(file)?;
+    Ok(found.f_bavail.saturating_mul(found.f_frsize))
 }
 
 fn memory(text: &str) -> Option<Space> {

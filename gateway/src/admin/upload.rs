@@ -17,6 +17,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::Sources;
 use super::port::{Streaming, StreamingNow};
 use super::problem::Problem;
+use crate::host;
 
 /// What a form has besides the file.
 const AROUND: usize = 64 * 1024;
@@ -269,8 +270,7 @@ pub(super) fn has_room(file: &File, more: u64, leaves: u64) -> Result<(), Proble
     if leaves == 0 {
         return Ok(());
     }
-    let found = rustix::fs::fstatvfs(file).map_err(|error| full(&error.into()))?;
-    let free = found.f_bavail.saturating_mul(found.f_frsize);
+    let free = host::room(file).map_err(|error| full(&error))?;
     if free.saturating_sub(more) >= leaves {
         return Ok(());
     }

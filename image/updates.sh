@@ -120,7 +120,7 @@ update_stays() {
     [ "$(running)" = "$into" ] || fail "it is not the new system that runs: $(in_machine stile update status)"
     until_true 300 says "$into" 'good, runs, starts next' || fail "the new system is not found good: $(in_machine stile update status)"
     in_machine grep -qx "IMAGE_VERSION=$newer" /etc/os-release || fail "it is not $newer that runs"
-    in_machine grep -qx "# As of $newer." /etc/chrony/conf.d/stile.conf || fail "/etc has not the new system's files"
+    in_machine "grep -qx '# As of $newer.' /etc/chrony/conf.d/stile.conf" || fail "/etc has not the new system's files"
     own >"$work/own.after"
     diff "$work/own" "$work/own.after" >&2 || fail "what is the machine's own has changed (see above)"
     say "$newer runs in slot $into, is good, and all that is the machine's own is there"

@@ -43,8 +43,9 @@ impl Stile {
     }
 }
 
-/// Publishes numbers from `next` on, each under `n/<who>` when the one before was acknowledged, until the broker ends. Gives
-/// the last that was acknowledged and the last that was sent, of none the one before `next`. Each has a width of so many characters at least.
+/// Publishes numbers from `next` on, each under `n/<who>` when the one before was acknowledged, until the broker ends. Gives the
+/// last that was acknowledged and the last that was sent, of none the one before `next`. Each has a width of so many characters
+/// at least.
 pub fn publish_until_it_ends(
     broker: SocketAddr,
     who: usize,

@@ -3,10 +3,11 @@
 //! Owns schedules, sockets and results. A result is a message like any other and goes through the pipeline. Never sends more
 //! than its settings let it, and asks nobody who is not named there.
 //!
-//! Map: `unit.rs` is one probe, `demand.rs` a run that somebody asks for, `measure.rs` one run of each kind, `result.rs` the message, `budget.rs` what may be spent.
-//! `train.rs` sends packets one after the other and reads answers, `book.rs` keeps account of them, `figures.rs` is arithmetic,
-//! `socket.rs` knows when the kernel had a datagram. `stamp/` is RFC 8762, sender and reflector, `dns/` the question to a name
-//! server, `iperf/` the client of iperf3 servers. Round trips by MQTT are the room `uplink`'s.
+//! Map: `unit.rs` is one probe, `demand.rs` a run that somebody asks for, `measure.rs` one run of each kind, `result.rs` the
+//! message, `budget.rs` what may be spent. `train.rs` sends packets one after the other and reads answers, `book.rs` keeps
+//! account of them, `figures.rs` is arithmetic, `socket.rs` knows when the kernel had a datagram. `stamp/` is RFC 8762, sender
+//! and reflector, `dns/` the question to a name server, `iperf/` the client of iperf3 servers. Round trips by MQTT are the room
+//! `uplink`'s.
 
 mod book;
 mod budget;

@@ -3,7 +3,8 @@
 //!
 //! Owns what is asked of RAUC, and what is judged here: whether a bundle is for this machine and new, and whether the running
 //! system is on trial, so that a fault of it leads back to the one before; and where a bundle lies that is sent to the gateway.
-//! `rauc.rs` speaks D-Bus; `judge.rs` is pure. Never writes a slot, and has no rights of its own: RAUC's service does, and takes only what is signed.
+//! `rauc.rs` speaks D-Bus; `judge.rs` is pure. Never writes a slot, and has no rights of its own: RAUC's service does, and takes
+//! only what is signed.
 
 mod judge;
 mod on_disk;

@@ -2,8 +2,8 @@
 //!
 //! A server of iperf3 is what testbeds have, and its protocol is small: a connection for control, on which each side says one
 //! byte at a time where the test is and JSON now and then, and one for the data. `control.rs` speaks the one, `pump.rs` moves the
-//! other, on a thread of its own, so that the gateway's goes on, and `tcp_info.rs` asks the kernel what of it has arrived. Data and time have bounds on this side, whatever the server
-//! does; the server is told both as well.
+//! other, on a thread of its own, so that the gateway's goes on, and `tcp_info.rs` asks the kernel what of it has arrived. Data
+//! and time have bounds on this side, whatever the server does; the server is told both as well.
 
 mod control;
 mod pump;

@@ -66,7 +66,8 @@ started() {
     start
     local state
     state=$(until_true 120 in_machine "systemctl is-system-running | grep -v starting"; in_machine systemctl is-system-running || true)
-    [ "$state" = running ] || fail "the system is $state: $(in_machine systemctl --failed --plain --no-legend)"
+    [ "$state" = running ] || fail "the system is $state: $(in_machine "systemctl --failed --plain --no-legend |
+        while read -r unit rest; do echo \$unit \$rest; journalctl --no-pager --quiet -b -u \$unit -n 20; done")"
     until_true 300 in_machine test -s /boot/firmware/slots.txt || fail "the boot part is not mounted"
     say "a machine by itself: $(in_machine cat /etc/machine-id), $(in_machine df -h --output=size /data | tail -n 1) of data"
 }

@@ -54,6 +54,7 @@ pub(crate) fn run() {
     targets();
     first_page(&browser, &stile, "/", "first page");
     first_page(&browser, &stile, "/?span=two-days", "first page, two days");
+    bare(&browser, &stile);
     live(&browser, &stile);
 }
 
@@ -69,6 +70,14 @@ fn first_page(browser: &Browser, stile: &Stile, path: &str, what: &str) {
     target(&format!("Requests, {what}"), &requests.to_string(), "≤ 5", requests <= REQUESTS_MAX);
     target(&format!("Ready, {what}, median of {LOADS}"), &format!("{ready:.0} ms"), "≤ 100 ms", ready <= MILLIS_MAX);
     information(&format!("The slowest, {what}"), &format!("{slowest:.0} ms"));
+}
+
+/// What of that is the browser's own: a text of a few lines, with the heads that pages have. They ask for a process apart
+/// from that of the page before, which the browser has to start.
+fn bare(browser: &Browser, stile: &Stile) {
+    let url = format!("http://{}/.well-known/security.txt", stile.admin);
+    let ready = median((0..LOADS).map(|_| load(browser, &url).ready).collect());
+    information(&format!("Ready, a bare text with the same heads, median of {LOADS}"), &format!("{ready:.0} ms"));
 }
 
 /// What a page cost that the browser had nothing of.

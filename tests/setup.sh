@@ -9,7 +9,7 @@
 #   tests/setup.sh test    the same, all for plugins, the Mosquitto clients and under target/tools a Mosquitto broker and two
 #                          proxies, curl and openssl (the documentation's commands are tests), iperf3, ip and ss, strace,
 #                          mkfs.ext4 and mkfs.vfat, RAUC with squashfs-tools and dbus-daemon, tshark, Chromium with its driver and
-#                          axe-core, python-dbusmock, under target/tools a chronyd that is never started as a service, and under
+#                          axe-core, zbarimg, python-dbusmock, under target/tools a chronyd that is never started as a service, and under
 #                          tests/.venv two stock clients, libzmq, schemathesis and CycloneDX's schema, of PyPI and of npm, with Python and Node for them
 #   tests/setup.sh fuzz    a C++ compiler, Rust, its nightly toolchain and cargo-fuzz
 #   tests/setup.sh release as for demo, cargo-auditable
@@ -281,6 +281,11 @@ need_libzmq() {
     need_pypi tests/clients/libzmq.txt "$CLIENTS/libzmq"
 }
 
+# What reads a code as a camera does.
+need_zbar() {
+    have zbarimg || apt_install zbar-tools
+}
+
 # What holds the API against its own description.
 need_schemathesis() {
     need_pypi tests/clients/schemathesis.txt "$CLIENTS/schemathesis"
@@ -404,6 +409,7 @@ audit | test)
     [ "$1" = audit ] || need_browser
     [ "$1" = audit ] || { need_client need_paho paho-mqtt && need_client need_libzmq libzmq && need_client need_mqtt_js 'mqtt of npm'; }
     [ "$1" = audit ] || { need_client need_schemathesis schemathesis && need_client need_cyclonedx "CycloneDX's schema"; }
+    [ "$1" = audit ] || need_client need_zbar zbarimg
     [ "$1" = audit ] || { need_client need_dbusmock python-dbusmock && need_client need_chronyd chronyd; }
     ;;
 fuzz)

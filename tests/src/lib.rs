@@ -6,6 +6,7 @@
 
 pub mod appliance;
 mod browser;
+mod camera;
 pub mod cellular;
 mod certificates;
 pub mod concentratord;
@@ -44,6 +45,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 pub use browser::Browser;
+pub use camera::codes;
 pub use certificates::Authority;
 pub use concentratord::Concentratord;
 pub use daemon::Stile;

@@ -3,9 +3,9 @@
 use rumqttc::v5::MqttOptions;
 use serde_json::{Value, json};
 use stile_tests::packet::{Connect, V5};
-use stile_tests::{Browser, RawClient, Stile, V5Client, Visitor, check, mosquitto_pub, within};
+use stile_tests::{Browser, RawClient, Stile, V5Client, Visitor, check, codes, mosquitto_pub, or_skip, within};
 
-use super::browser::{fits_everybody, url};
+use super::browser::{WIDTHS, fits_everybody, picture, url};
 
 const GROUP: &str = "[[broker.group]]\nname = \"devices\"\npublish = [\"devices/%u/#\"]\nsubscribe = [\"devices/%u/#\"]\n\
                      [[broker.user]]\nname = \"ops\"\npassword = \"one of your own\"\n";
@@ -146,6 +146,13 @@ fn a_page_of_users_with_a_fresh_password_is_for_everybody() {
     browser.click("form[action='/broker/users/add'] button");
     browser.wait_text("kitchen may connect");
     fits_everybody(&browser, "users-made");
+    let told = browser.run("return document.getElementById('made-url').textContent");
+    for (theme, width) in ["light", "dark"].into_iter().flat_map(|theme| WIDTHS.map(|width| (theme, width))) {
+        // A phone reads the same, whatever the page's colours are.
+        let seen = codes(&picture(&format!("users-made-{theme}-{width}")));
+        let Some(seen) = or_skip("what reads codes, which tests/setup.sh test installs,", seen) else { return };
+        assert_eq!(seen, [told.as_str().unwrap()], "{theme} {width}");
+    }
     browser.resize(1440, 900);
     browser.fill("[name=topic]", "devices/kitchen/t");
     browser.click("form[action^='/broker/users#'] button");

@@ -32,7 +32,7 @@ demo: ## build and run the gateway with three made-up radios; ARGS="--mqtt-port 
 	cargo run --quiet --locked --package stile -- demo $(ARGS)
 
 .PHONY: test
-test: setup-test scripts fmt clippy doc plugins tests audit deny units ## everything that CI checks
+test: setup-test scripts fmt clippy doc plugins tests audit deny units booted ## everything that CI checks
 	$(call step,all checks passed)
 
 .PHONY: check
@@ -122,11 +122,12 @@ image: ## the image for a card, in target/image; ARCH=amd64 or arm64, BINARY= or
 image-lock: ## writes anew which packages an image is made of, image/lock/ARCH
 	LOCK=write $(MAKE) image
 
-# Not a part of `test`: on two cores that takes nearly the half hour that it may, and its own tests have deadlines. The image is two
-# minutes of processor time, and so is each of the dozen starts in software emulation.
+# `make test` has the first of these steps (tests/image.sh): all of them would take longer than all else. The image is two
+# minutes of processor time, and so is each of the dozen starts in software emulation. STEPS="frame_comes_out ..." are some of them.
 # What is tried is the image: where no program is named, the dev profile's without its symbols will do. Updates are signed by keys that
 # are made for it.
 KEYS ?= target/image/keys
+STEPS ?=
 .PHONY: test-image
 test-image: ## boot the image for a PC in a virtual machine, use it, cut its power, update it
 	@bash tests/setup.sh test-image
@@ -138,7 +139,12 @@ test-image: ## boot the image for a PC in a virtual machine, use it, cut its pow
 	$(call step,what stands in the image)
 	bash image/scan.sh amd64
 	$(call step,in a virtual machine)
-	KEYS=$(KEYS) bash image/test.sh target/image/amd64/stile-amd64.img
+	KEYS=$(KEYS) bash image/test.sh target/image/amd64/stile-amd64.img $(STEPS)
+
+.PHONY: boot-time
+boot-time: ## how long the image for a PC takes to start, beside a bare Debian, where there is one; a quiet machine, please
+	@bash tests/setup.sh test-image
+	bash image/boot_time.sh
 
 .PHONY: test-image-arm64
 test-image-arm64: ## the same for the image for a Raspberry Pi, on QEMU's own ARM machine: slower
@@ -148,7 +154,7 @@ test-image-arm64: ## the same for the image for a Raspberry Pi, on QEMU's own AR
 	$(call step,what stands in the image)
 	bash image/scan.sh arm64
 	$(call step,in a virtual machine)
-	PATIENCE=$(or $(PATIENCE),900) KEYS=$(KEYS) bash image/test.sh target/image/arm64/stile-arm64.img
+	PATIENCE=$(or $(PATIENCE),900) KEYS=$(KEYS) bash image/test.sh target/image/arm64/stile-arm64.img $(STEPS)
 
 .PHONY: bench
 bench: ## the benchmarks, beside Debian's mosquitto; a quiet machine, please
@@ -237,6 +243,11 @@ tests:
 		echo "cargo-nextest is not installed: cargo test runs the same tests, more slowly"; \
 		set -x; cargo test --workspace --locked --no-fail-fast; \
 	fi
+
+.PHONY: booted
+booted:
+	$(call step,the image)
+	bash tests/image.sh
 
 .PHONY: units
 units:

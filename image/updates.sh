@@ -138,7 +138,7 @@ unhealthy_goes_back() {
     trial $((${PATIENCE:-300} + 300)) 2
     is_back
     api_calls_bad "$into" "$worse" || fail "the API does not tell that $worse is not started: $(cat "$work/told")"
-    in_machine grep -q 'the gateway is not healthy' /var/log/stile/journal.log || fail "the journal of the trial is not kept"
+    in_machine "grep -q 'the gateway is not healthy' /var/log/stile/journal.log" || fail "the journal of the trial is not kept"
     say "$worse, which was not healthy, is given up for slot $ran"
 }
 

@@ -227,7 +227,8 @@ doc:
 	$(call step,documentation)
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
-# The black-box tests drive the daemon's own binary, so it is built first.
+# The black-box tests drive the daemon's own binary, so it is built first. Many of them wait: one more at a time than there are
+# processors.
 .PHONY: tests
 tests:
 	$(call step,tests)
@@ -235,7 +236,7 @@ tests:
 	@rm -f target/skipped; \
 	trap '{ set +x; } 2>/dev/null; if [ -e target/skipped ]; then printf "\n== not tested here, and passed for the runner\n"; cat target/skipped; fi' EXIT; \
 	if cargo nextest --version >/dev/null 2>&1; then \
-		(set -x; cargo nextest run --workspace --locked --no-fail-fast); \
+		(set -x; cargo nextest run --workspace --locked --no-fail-fast --test-threads $$(($$(nproc) + 1))); \
 		if grep -rqE --include='*.rs' --exclude-dir=target '^ *//[/!] *```' gateway plugins tests; then \
 			(set -x; cargo test --workspace --locked --doc); \
 		else echo "no documentation of the code has an example to run: minutes of building for nothing"; fi; \

@@ -143,7 +143,9 @@ need_linters() {
 # need_cargo_tool NAME VERSION: a cargo subcommand, built into the default cargo home. A later version is left alone.
 need_cargo_tool() {
     local found
-    found=$("$1" --version 2>/dev/null | head -n 1 | sed 's/.* //' || true)
+    # Cargo knows what it has installed itself; cargo-auditable has no version to tell.
+    found=$(cargo install --list | sed -n "s/^$1 v\([0-9.]*\).*/\1/p")
+    [ -n "$found" ] || found=$("$1" --version 2>/dev/null | head -n 1 | sed 's/.* //' || true)
     if [ -n "$found" ] && at_least "$found" "$2"; then return 0; fi
     say "building $1 $2 (once; takes 3 to 6 minutes on two cores)"
     cargo install --locked --force --version "$2" "$1" ||

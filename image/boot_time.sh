@@ -20,13 +20,11 @@ trap 'machine_end; rm -rf "$work"' EXIT
 
 # A system that the image's loader starts: kernel and initial file system by its names for them.
 make_bare() {
-    [ ! -e "$out/bare.ext4" ] || return 0
     say "a bare Debian"
     bootstrap "$arch" linux-image-amd64,initramfs-tools "$out/bare.tar" --variant=important \
         --customize-hook='cd "$1/boot" && mv vmlinuz-* vmlinuz && mv initrd.img-* initrd.img' \
         --customize-hook="echo 'PARTUUID=$SIGNATURE-02 / ext4 defaults 0 1' >\"\$1/etc/fstab\""
-    ext4 bare.new "$SLOT" -d bare.tar
-    mv "$out/bare.new" "$out/bare.ext4"
+    ext4 bare.ext4 "$SLOT" -d bare.tar
     rm "$out/bare.tar"
 }
 

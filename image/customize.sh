@@ -46,6 +46,13 @@ systemctl --quiet --root="$root" disable getty@tty1 systemd-networkd-wait-online
 systemctl --quiet --root="$root" set-default multi-user.target
 systemctl --quiet --root="$root" mask ldconfig.service systemd-firstboot.service systemd-hwdb-update.service \
     dpkg-db-backup.timer e2scrub_all.timer
+# Nothing here asks for these, and each takes its time from a start on a small machine: file systems of the kernel's inside, of
+# programs and of very large pages; drivers that are not here; networks from the kernel's command line; what is for a journal on disk,
+# and for a server of DHCP.
+systemctl --quiet --root="$root" mask sys-kernel-debug.mount sys-kernel-tracing.mount sys-kernel-config.mount \
+    sys-fs-fuse-connections.mount dev-hugepages.mount dev-mqueue.mount modprobe@drm.service modprobe@configfs.service \
+    modprobe@efi_pstore.service modprobe@fuse.service systemd-pstore.service systemd-network-generator.service \
+    systemd-journal-flush.service systemd-networkd-persistent-storage.service
 
 # By the names that boot loaders know, whatever the kernel's version.
 kernel=$(basename "$root"/boot/vmlinuz-*)

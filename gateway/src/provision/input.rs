@@ -115,10 +115,32 @@ fn text_of(path: &Path) -> Result<Option<String>, (String, &'static str)> {
 /// Windows hides the ends of names, and editors there add one.
 fn hidden_name(boot: &Path, name: &str) -> Option<Problem> {
     let path = boot.join(format!("{name}.txt"));
-    let ours = name.ends_with(".toml") || name == "authorized_keys";
-    (ours && path.is_file()).then(|| problem(&path, "is not read".to_owned(), &format!("rename it to {name}")))
+    (has_hidden_name(name) && path.is_file())
+        .then(|| problem(&path, "is not read".to_owned(), &format!("rename it to {name}")))
+}
+
+/// Whether it is a file of ours, that somebody makes with an editor.
+fn has_hidden_name(name: &str) -> bool {
+    name.ends_with(".toml") || name == "authorized_keys"
 }
 
 pub(super) fn problem(path: &Path, what: String, remedy: &str) -> Problem {
     Problem { place: Place::Whole(path.to_owned()), what, remedy: remedy.to_owned(), severity: Severity::Error }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// systemd starts the program where one of these files is there, and only then.
+    #[test]
+    fn the_unit_looks_for_all_of_them() {
+        let unit = include_str!("../../../systemd/stile-provision.service");
+        let looked_for: Vec<_> =
+            unit.lines().filter_map(|line| line.strip_prefix("ConditionPathExists=|/boot/firmware/")).collect();
+        let mut wanted: Vec<_> = NAMES.iter().map(|(name, _)| (*name).to_owned()).collect();
+        wanted.extend(NAMES.iter().filter(|(name, _)| has_hidden_name(name)).map(|(name, _)| format!("{name}.txt")));
+        wanted.push(super::super::ERRORS.to_owned());
+        assert_eq!(looked_for, wanted);
+    }
 }

@@ -47,17 +47,28 @@ plugins: ## the filters of plugins/ as components, in target/plugins
 	$(call step,plugins)
 	bash plugins/build.sh
 
+# The kind of this machine, in Debian's words, and where the program of a kind is built.
+OWN := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,amd64)
+program_of = target/$(if $(filter arm64,$(1)),aarch64,x86_64)-unknown-linux-gnu/release/stile
+
 .PHONY: release
 release: ## the program for a device of this machine's kind, with the list of what is linked into it inside
 	@bash tests/setup.sh release
 	$(call step,release build)
-	cargo auditable build --release --locked --package stile
+	bash image/program.sh $(OWN)
 
 .PHONY: arm64
 arm64: ## the same for 64-bit ARM, cross-compiled: target/aarch64-unknown-linux-gnu/release/stile
 	@bash tests/setup.sh arm64
 	$(call step,release build for arm64)
-	bash image/cross.sh
+	bash image/program.sh arm64
+
+# Made once for a release; what has changed since is built as without it.
+.PHONY: profile
+profile: ## how the program is used, for the compiler: release and arm64 build by it; ARCH=amd64 or arm64; half an hour
+	@bash tests/setup.sh profile$(if $(filter arm64,$(ARCH)),-arm64)
+	$(call step,profile for $(ARCH))
+	bash image/profile.sh $(ARCH)
 
 # Builds the program only where none is named: BINARY takes one that is there. A program for another processor can't write
 # its own manual page: HELPER names one that runs here, and without it the dev profile's is built.
@@ -69,7 +80,7 @@ deb: ## a Debian package in target/deb; ARCH=amd64 or arm64, BINARY=a program th
 	@bash tests/setup.sh deb
 	@if [ -z "$(BINARY)" ]; then $(MAKE) $(if $(filter arm64,$(ARCH)),arm64,release); fi
 	$(call step,package for $(ARCH))
-	@program=$(or $(BINARY),$(if $(filter arm64,$(ARCH)),target/aarch64-unknown-linux-gnu/release/stile,target/release/stile)); \
+	@program=$(or $(BINARY),$(call program_of,$(ARCH))); \
 	helper=$(HELPER); \
 	if [ -z "$$helper" ] && ! "$$program" --version >/dev/null 2>&1; then \
 		set -x; cargo build --locked --package stile; helper=target/debug/stile; \
@@ -100,7 +111,7 @@ test-deb: deb ## install, upgrade, remove and purge the package in a Debian of i
 	$(call step,lintian)
 	lintian --fail-on error,warning --info $(call package,$(ARCH))
 	$(call step,a newer package)
-	DEB_VERSION=$(DEB_VERSION)+newer bash image/deb/build.sh amd64 $(or $(BINARY),target/release/stile) target/deb/newer
+	DEB_VERSION=$(DEB_VERSION)+newer bash image/deb/build.sh amd64 $(or $(BINARY),$(call program_of,amd64)) target/deb/newer
 	$(call step,in a Debian $(SUITE))
 	SUITE=$(SUITE) bash image/deb/test.sh $(call package,amd64) target/deb/newer/stile_$(DEB_VERSION)+newer_amd64.deb
 	$(call step,under a systemd of its own)

@@ -14,6 +14,8 @@
 #   tests/setup.sh fuzz    a C++ compiler, Rust, its nightly toolchain and cargo-fuzz
 #   tests/setup.sh release as for demo, cargo-auditable
 #   tests/setup.sh arm64   the same, and Debian's cross compiler for 64-bit ARM
+#   tests/setup.sh profile and profile-arm64  the same as for release or arm64, LLVM's tools of the same compiler, curl, the Mosquitto
+#                          clients, and for 64-bit ARM what runs its programs
 #   tests/setup.sh bundle  what makes bundles of updates: RAUC, squashfs-tools, openssl
 #   tests/setup.sh deb     what makes a package: debhelper, Python
 #   tests/setup.sh test-deb  the same, lintian, mmdebstrap, systemd-nspawn, and the Mosquitto clients
@@ -138,6 +140,13 @@ need_linters() {
     have rustup || fail "rustfmt or clippy is missing" "install your distribution's packages of them, or Rust with rustup"
     say "adding rustfmt and clippy"
     rustup component add rustfmt clippy || fail "rustup could not add them" "run by hand: rustup component add rustfmt clippy"
+}
+
+# What reads counts of the compiler's own form.
+need_llvm_tools() {
+    compgen -G "$(rustc --print sysroot)/lib/rustlib/*/bin/llvm-profdata" >/dev/null && return 0
+    have rustup || fail "llvm-profdata of the compiler's own LLVM is needed, and rustup is not installed" "install Rust by rustup: https://rustup.rs"
+    rustup component add llvm-tools || fail "rustup could not add llvm-tools"
 }
 
 # need_cargo_tool NAME VERSION: a cargo subcommand, built into the default cargo home. A later version is left alone.
@@ -420,11 +429,13 @@ fuzz)
     need_nightly
     need_cargo_tool cargo-fuzz "$CARGO_FUZZ_VERSION"
     ;;
-release | arm64)
+release | arm64 | profile | profile-arm64)
     need_linker
     need_rust
     need_cargo_tool cargo-auditable "$CARGO_AUDITABLE_VERSION"
-    [ "$1" = release ] || need_arm64_c
+    case $1 in *arm64) need_arm64_c ;; esac
+    case $1 in profile*) need_llvm_tools && need_curl && need_mosquitto_clients ;; esac
+    case $1 in profile-arm64) need_arm64_programs ;; esac
     ;;
 bundle)
     need_rauc
@@ -459,7 +470,7 @@ bench)
     need_npm tests/bench/node-red "$TOOLS/node-red"
     ;;
 *)
-    fail "usage: tests/setup.sh demo|plugins|check|audit|test|fuzz|release|arm64|bundle|deb|test-deb|image|image-arm64|test-image|test-image-arm64|bench"
+    fail "usage: tests/setup.sh demo|plugins|check|audit|test|fuzz|release|arm64|profile|profile-arm64|bundle|deb|test-deb|image|image-arm64|test-image|test-image-arm64|bench"
     ;;
 esac
 say "all that 'make $1' needs is here"

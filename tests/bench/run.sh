@@ -38,7 +38,7 @@ machine() {
 | Kernel | $(uname -sr) |
 | Date | $(date -u '+%Y-%m-%d %H:%M UTC') |
 | Commit | $(commit | paste -sd ' ') |
-| Rust | $(rustc --version | cut -d ' ' -f 2), release profile |
+| Rust | $(rustc --version | cut -d ' ' -f 2), release profile, $(if compgen -G "target/profile/$(uname -m | sed 's/x86_64/amd64/; s/aarch64/arm64/').profdata" >/dev/null; then echo "by a profile of its use"; else echo "without a profile of its use"; fi) |
 | Mosquitto | $(target/tools/bin/mosquitto -h | sed -n '1s/.*version //p') |
 | Chromium | $(chromium --version 2>/dev/null | cut -d ' ' -f 2) |
 | Node-RED | $(sed -n 's/.*"node-red": "\(.*\)"/\1/p' tests/bench/node-red/package.json), Node $(node --version) |
@@ -63,7 +63,9 @@ PLUGINS=$(executable plugins)
 SHARING=$(executable sharing)
 SPOOL=$(executable spool)
 bash plugins/build.sh pass spin threshold threshold-js
-cargo build --release --locked --package stile
+# As it ships.
+make release
+install "target/$(rustc -vV | sed -n 's/^host: //p')/release/stile" target/release/stile
 
 step "serial to subscriber"
 figures serial | section "Serial to subscriber" \

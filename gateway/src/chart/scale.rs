@@ -154,8 +154,9 @@ impl Scale {
             (low, high) = (low.min(0.0), high.max(0.0));
         }
         if high <= low {
-            // All the same: it stands in the middle, or on top of nothing.
-            (low, high) = if unit.begins_at_nothing() { (0.0, 1.0) } else { (low - 1.0, high + 1.0) };
+            // All the same: it stands in the middle, or on top of nothing. Of large numbers, one more is the same number.
+            let around = (low.abs() / 1e6).max(1.0);
+            (low, high) = if unit.begins_at_nothing() { (0.0, 1.0) } else { (low - around, high + around) };
         }
         let step = Self::step(unit, high - low);
         let low = (low / step).floor() * step;

@@ -165,6 +165,14 @@ fn text_from_outside_stays_text() {
     assert!(!svg.contains("<script>"), "{svg}");
 }
 
+#[test]
+fn one_value_has_a_scale_around_it_however_large_it_is() {
+    for value in [0.0, -97.5, 3.384_063_8e16, f32::MAX, f32::MIN] {
+        let lines = [Line { name: "x", points: &[value] }];
+        is_sound(&chart("x", Unit::Dbm, &lines).svg());
+    }
+}
+
 proptest! {
     #[test]
     fn any_points_make_a_sound_picture_and_a_bounded_table(

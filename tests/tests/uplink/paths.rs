@@ -18,7 +18,7 @@ const NOBODY: u32 = 65_534;
 const REMOTE: &str = "10.99.0.1";
 const LOOKING: &str = "10.99.0.2";
 
-const PATHS: &str = "paths = [{ interface = \"wwan0\" }, { interface = \"wlan0\" }]\npath-timeout = \"2s\"\n\
+const PATHS: &str = "paths = [{ interface = \"wwan0\" }, { interface = \"wlan0\" }]\npath-timeout = \"4s\"\n\
     path-return = \"2s\"\nin-flight = 10\n[uplink.spool]\ninterval = \"1ms\"";
 
 struct Town {
@@ -154,7 +154,7 @@ fn where_the_preferred_path_swallows_everything_the_next_one_goes_on_and_is_left
     // It was noticed within the time that the settings name, and told of.
     let gap = stile.wait_metric("stile_uplink_path_gap_seconds{uplink=\"up\"}", |gap| gap > 0.0);
     assert!((0.5..25.0).contains(&gap), "{gap}");
-    println!("the change took {gap} s, of which 2 s are path-timeout");
+    println!("the change took {gap} s, of which 4 s are path-timeout");
     let state = loop {
         let state = teller.here.next().json();
         if !state["path_gap_seconds"].is_null() {

@@ -52,6 +52,14 @@ for unit in "$copies"/units/*; do
     printf 'units: %s: verified. %s\n' "$name" "$(sed -n 's/^.*\(Overall exposure[^:]*: [0-9.]*\).*$/\1/p' <<<"$said")"
 done
 
+# What a driver brings is allowed only if the driver is there when the unit starts.
+for driver in ttyUSB:usbserial ttyACM:cdc_acm; do
+    for key in Wants After; do
+        grep -q "^$key=.*modprobe@${driver#*:}.service" systemd/stile.service ||
+            wrong "stile.service allows char-${driver%:*}, and has no $key=modprobe@${driver#*:}.service: an adapter that comes later can't be opened"
+    done
+done
+
 # Healthy is asked for behind the start, which compiles plugins and may take long: an update would be taken back for that. And the
 # program says itself that its time is over, before systemd cuts it off.
 microseconds() { systemd-analyze timespan "$1" | awk 'NR == 2 { print $2 }'; }

@@ -25,6 +25,12 @@ commit() {
     git rev-parse --short=12 HEAD
     git diff --quiet HEAD -- . ":!$OUT" || echo "and changes that are not committed"
 }
+# What `make release` goes by here.
+use() {
+    local kind
+    case $(uname -m) in aarch64) kind=arm64 ;; *) kind=amd64 ;; esac
+    if [ -e "target/profile/$kind.profdata" ]; then echo "by a profile of its use"; else echo "without a profile of its use"; fi
+}
 machine() {
     cat <<TEXT
 # Benchmarks
@@ -38,7 +44,7 @@ machine() {
 | Kernel | $(uname -sr) |
 | Date | $(date -u '+%Y-%m-%d %H:%M UTC') |
 | Commit | $(commit | paste -sd ' ') |
-| Rust | $(rustc --version | cut -d ' ' -f 2), release profile, $(if compgen -G "target/profile/$(uname -m | sed 's/x86_64/amd64/; s/aarch64/arm64/').profdata" >/dev/null; then echo "by a profile of its use"; else echo "without a profile of its use"; fi) |
+| Rust | $(rustc --version | cut -d ' ' -f 2), release profile, $(use) |
 | Mosquitto | $(target/tools/bin/mosquitto -h | sed -n '1s/.*version //p') |
 | Chromium | $(chromium --version 2>/dev/null | cut -d ' ' -f 2) |
 | Node-RED | $(sed -n 's/.*"node-red": "\(.*\)"/\1/p' tests/bench/node-red/package.json), Node $(node --version) |

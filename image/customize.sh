@@ -12,7 +12,9 @@ within() { chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF
 
 # The same number in each image, in the middle of those that packages are given from either end: /data/etc/upper and /data/var keep
 # numbers, and no names, over updates. With it there the package makes no user of its own.
-within systemd-sysusers --inline 'u stile 571 "Stile gateway" /var/lib/stile /usr/sbin/nologin'
+# Debian's rauc-hawkbit-updater makes none.
+within systemd-sysusers --inline 'u stile 571 "Stile gateway" /var/lib/stile /usr/sbin/nologin' \
+    'u rauc-hawkbit 572 "Updates of a fleet" / /usr/sbin/nologin'
 cp "$package" "$root/tmp/stile.deb"
 within dpkg --install /tmp/stile.deb
 rm "$root/tmp/stile.deb"
@@ -34,6 +36,9 @@ if [ -n "${KEYRING:-}" ]; then
     install -m 644 "$KEYRING" "$root/etc/rauc/keyring.pem"
     install -D -m 755 image/rauc/boot-slots "$root/usr/lib/stile/boot-slots"
     install -D -m 644 image/rauc/dbus.conf "$root/etc/dbus-1/system.d/stile-rauc.conf"
+    install -D -m 644 image/rauc/hawkbit-dbus.conf "$root/etc/dbus-1/system.d/stile-rauc-hawkbit.conf"
+    sed "s/@ARCH@/$(dpkg-deb --field "$package" Architecture)/g" image/rauc/hawkbit.conf |
+        within install -m 640 -g rauc-hawkbit /dev/stdin /etc/rauc-hawkbit-updater/config.conf
 fi
 
 # The last ones are what the package has for the image alone.
@@ -41,7 +46,7 @@ systemctl --quiet --root="$root" enable nftables systemd-networkd systemd-resolv
     stile-journal.timer stile-journal-last fstrim.timer stile-provision stile-update-good stile-update-keep stile-reboot.path
 # Nobody signs in at the console. What makes things anew in /etc after an update would freeze them there, and the package
 # manager's own timers have nothing to do.
-systemctl --quiet --root="$root" disable getty@tty1 systemd-networkd-wait-online e2scrub_reap wpa_supplicant \
+systemctl --quiet --root="$root" disable rauc-hawkbit-updater getty@tty1 systemd-networkd-wait-online e2scrub_reap wpa_supplicant \
     dpkg-db-backup.timer e2scrub_all.timer
 systemctl --quiet --root="$root" set-default multi-user.target
 systemctl --quiet --root="$root" mask ldconfig.service systemd-firstboot.service systemd-hwdb-update.service \

@@ -38,6 +38,8 @@ sources() {
     echo "deb $options $mirror trixie-updates $parts"
     [ "$1" = amd64 ] || echo "deb $options $mirror trixie-backports $parts"
     echo "deb $options $security trixie-security $parts"
+    # Of the next Debian, only what is asked for and Debian 13 has not: see APT::Default-Release below.
+    echo "deb $options $mirror forky main"
 }
 # bootstrap ARCHITECTURES NAMES TARGET OPTIONS...: a tree as a tar; downloaded packages come from the cache and go to it.
 bootstrap() {
@@ -45,6 +47,7 @@ bootstrap() {
     shift 3
     mmdebstrap --quiet --format=tar --variant=essential --architectures="$archs" --include="$include" \
         --aptopt='APT::Install-Recommends "false"' --aptopt='APT::Install-Suggests "false"' \
+        --aptopt='APT::Default-Release "/^trixie(-updates|-security)?$/"' \
         --skip=download/empty,essential/unlink,check/qemu \
         --setup-hook='mkdir -p "$1"/var/cache/apt/archives/partial' \
         --setup-hook='sync-in target/image/cache /var/cache/apt/archives' \

@@ -45,40 +45,13 @@ bundled() {
         >"$work/bundle.log" 2>&1 || fail "no bundle of $1: $(cat "$work/bundle.log")"
 }
 
-# Serves the files of $served to the machine, in pieces, as RAUC asks for them: $address is where.
+# Serves the files of $served to the machine (image/server.py): $address is where.
 serve() {
-    python3 - "$served" >"$work/port" 2>"$work/served" <<'PYTHON' &
-import http.server, os, re, sys
-
-class Pieces(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self):
-        asked = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
-        try:
-            file = open(os.path.join(sys.argv[1], os.path.basename(self.path)), "rb")
-        except OSError:
-            return self.send_error(404)
-        with file:
-            size = file.seek(0, os.SEEK_END)
-            first, last = map(int, asked.groups()) if asked else (0, size - 1)
-            file.seek(first)
-            piece = file.read(last - first + 1)
-        self.send_response(206 if asked else 200)
-        self.send_header("Content-Length", str(len(piece)))
-        if asked:
-            self.send_header("Content-Range", f"bytes {first}-{first + len(piece) - 1}/{size}")
-        self.end_headers()
-        self.wfile.write(piece)
-
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Pieces)
-print(server.server_port, flush=True)
-server.serve_forever()
-PYTHON
+    python3 image/server.py "$served" "$work/deploy" >"$work/fleet" 2>"$work/served" &
     server=$!
-    until_true 30 test -s "$work/port" || fail "the web server does not start: $(cat "$work/served")"
+    until_true 30 test -s "$work/fleet" || fail "the web server does not start: $(cat "$work/served")"
     # What a machine of QEMU's calls this host.
-    address=http://10.0.2.2:$(cat "$work/port")
+    address=http://10.0.2.2:$(head -n 1 "$work/fleet")
 }
 serve_end() { [ -z "${server:-}" ] || kill "$server"; }
 

@@ -5,8 +5,8 @@
 #
 # Provisioned by its boot part; a frame through a virtual UART comes out of the broker; the page answers; only documented ports
 # are open; after a power cut in the middle of writing all that was acknowledged is there. Then updates (image/updates.sh): an older
-# release is refused; a power cut in the middle of installing leaves what ran; the same update then stays, with all that is the
-# machine's own; one that is not healthy and one that does not start lead back. Works in a copy of the image, which was made with the
+# release is refused; a power cut in the middle of installing leaves what ran; the same update by a fleet's server, and by its
+# address, which then stays, with all that is the machine's own; one that is not healthy and one that does not start lead back. Works in a copy of the image, which was made with the
 # keyring of KEYS (image/releases.sh). Needs no root. PATIENCE is how many seconds a start may take, 300 without it, in software
 # emulation (ACCEL=kvm asks for more).
 set -euo pipefail
@@ -141,7 +141,7 @@ writes_when_idle() {
 
 started
 [ $# -gt 0 ] || set -- frame_comes_out ports_are_documented power_cut \
-    older_is_refused update_is_cut update_stays unhealthy_goes_back dead_goes_back useless_goes_back writes_when_idle
+    older_is_refused update_is_cut fleet_updates update_stays unhealthy_goes_back dead_goes_back useless_goes_back writes_when_idle
 for step; do "$step"; done
 machine_end
 say "all is well"

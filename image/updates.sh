@@ -91,12 +91,17 @@ older_is_refused() {
     say "an older release is refused: ${said##*stile: }"
 }
 
-update_is_cut() {
-    begin
+# With a change in a file of the system's, which is not the operator's: at $root.
+make_newer() {
+    root=$work/$newer.ext4
+    [ ! -e "$served/$newer.raucb" ] || return 0
     release "$newer"
-    # A file of the system's, which is not the operator's.
     root_change "$root" /etc/chrony/conf.d/stile.conf "1i # As of $newer."
     bundled "$root" "$newer"
+}
+update_is_cut() {
+    begin
+    make_newer
     in_machine stile update "$address/$newer.raucb" >"$work/installing" 2>&1 &
     local installing=$!
     writes_or_ended() { slot_begins "$into" || ! kill -0 "$installing"; }
@@ -110,9 +115,27 @@ update_is_cut() {
     say "after a power cut at '$(tail -n 1 "$work/installing")' it is slot $ran that runs"
 }
 
+# A server for fleets says what is to be installed. hawkBit's own is a program in Java that Debian has not: server.py speaks its API.
+fleet_updates() {
+    begin
+    make_newer
+    in_machine "sed -i 's/UPDATES.EXAMPLE:443/${address#http://}/; s/^ssl .*/ssl = false/; s/GATEWAY\$/test/; s/TOKEN\$/of-this-test/' \
+        /etc/rauc-hawkbit-updater/config.conf && systemctl start rauc-hawkbit-updater" || fail "rauc-hawkbit-updater does not start"
+    until_true 120 grep -q '"product": "stile"' "$work/fleet" || fail "the gateway does not say what it is: $(cat "$work/fleet")"
+    echo "$newer" >"$work/deploy"
+    until_true 900 grep -q '"id": .*"execution": "closed"' "$work/fleet" || fail "the server does not hear of an end: $(tail -n 5 "$work/fleet")"
+    grep '"id": .*"execution": "closed"' "$work/fleet" | grep -q '"finished": "success"' || fail "not installed: $(tail -n 5 "$work/fleet")"
+    says "$into" 'good, starts next' || fail "after the installation: $(in_machine stile update status)"
+    slot_holds "$into" "$root" || fail "slot $into is not what was in the bundle"
+    rm "$work/deploy"
+    in_machine systemctl stop rauc-hawkbit-updater
+    say "a fleet's server has $newer installed, and knows it"
+}
+
 update_stays() {
     begin
     operator_makes_things
+    make_newer
     install_bundle "$address/$newer.raucb"
     slot_holds "$into" "$root" || fail "slot $into is not what was in the bundle"
     end

@@ -4,6 +4,7 @@
 # A machine has a folder, $machine, with its disk, its key, its console and the ports of this host that lead into it. Of it
 # only QEMU's own process is ended, by its number.
 #
+#   BOARD      which of QEMU's machines a Raspberry Pi's image runs on: "virt", or "raspi3b", a Pi 3 B
 #   ACCEL      "kvm" where it works; software emulation without it. That /dev/kvm is there says little: some machines have it
 #              and can't run a boot loader's code with it.
 
@@ -22,9 +23,9 @@ PYTHON
 machine_make() {
     machine=$2
     mkdir -p "$machine"
-    machine_of "$1"
     cp --sparse=always "$1" "$machine/disk.img"
     truncate -s 4G "$machine/disk.img"
+    machine_of "$1"
     ssh-keygen -q -t ed25519 -N '' -C test -f "$machine/key"
     read -r SSH MQTT PAGE RADIO < <(free_ports 4)
     # What mosquitto_sub and mosquitto_pub need to reach its broker.
@@ -38,32 +39,58 @@ give() { mcopy -o -i "$machine/disk.img$BOOT_PART" "$1" "::$2"; }
 took() { mtype -i "$machine/disk.img$BOOT_PART" "::$1"; }
 
 # What makes the one or the other kind of machine; the radio's port is $RADIO_DEVICE in it.
+#
+# Where QEMU lets us choose, it is one processor: with two in software emulation, each a thread of its own, a kernel that changes its
+# own code now and then comes by a half changed instruction ("Oops: int3").
 machine_of() {
+    local modern=(-smp 1 -device virtio-net-pci,netdev=net)
+    disk=virtio plugs=()
     case $1 in
     *-amd64.img)
         RADIO_DEVICE=/dev/ttyS1
-        kind=(qemu-system-x86_64 -M q35 -cpu max -device i6300esb -action watchdog=reset
+        kind=(qemu-system-x86_64 -M q35 -cpu max "${modern[@]}" -device i6300esb -action watchdog=reset
             -device isa-serial,chardev=console -device isa-serial,chardev=radio)
         ;;
     *-arm64.img)
         RADIO_DEVICE=/dev/ttyUSB0
-        kind=(qemu-system-aarch64 -M virt -cpu cortex-a53 -bios "$(dirname "$1")/u-boot-qemu.bin"
-            -serial chardev:console -device qemu-xhci -device usb-serial,chardev=radio,always-plugged=on)
+        case ${BOARD:-virt} in
+        virt)
+            kind=(qemu-system-aarch64 -M virt -cpu cortex-a53 "${modern[@]}" -bios "$(dirname "$1")/u-boot-qemu.bin"
+                -serial chardev:console -device qemu-xhci -device usb-serial,chardev=radio,always-plugged=on)
+            ;;
+        raspi3b) machine_of_pi ;;
+        *) fail "BOARD is virt or raspi3b, and not $BOARD" ;;
+        esac
         ;;
     esac
 }
+# QEMU in the place of a Pi's firmware: it starts the U-Boot of the boot part and hands it the board's device tree. Without the
+# watchdog, which QEMU takes for a reset as soon as it is set; so this machine can't start itself anew. U-Boot speaks at the second UART.
+machine_of_pi() {
+    local tree=bcm2837-rpi-3-b.dtb
+    took "$tree" >"$machine/$tree"
+    took u-boot.bin >"$machine/u-boot.bin"
+    fdtput -t s "$machine/$tree" /soc/watchdog@7e100000 status disabled
+    disk=sd
+    kind=(qemu-system-aarch64 -M raspi3b -kernel "$machine/u-boot.bin" -dtb "$machine/$tree" -serial null -serial chardev:console
+        -monitor stdio)
+    # Network and radio are at its USB port, and put in once U-Boot is through: QEMU tells of a device once, and U-Boot asks first.
+    plugs=("usb-net,netdev=net" "usb-serial,chardev=radio,always-plugged=on")
+}
+plug_in() {
+    [ "${#plugs[@]}" -gt 0 ] || return 0
+    until grep -qa 'Starting kernel' "$machine/console"; do sleep 1; done
+    printf 'device_add %s\n' "${plugs[@]}"
+}
 
-# One processor: with two in software emulation, each a thread of its own, a kernel that changes its own code now and then comes by a
-# half changed instruction ("Oops: int3").
 machine_start() {
     : >"$machine/console"
-    "${kind[@]}" -accel "${ACCEL:-tcg}" -smp 1 -m 1024 -nodefaults -no-reboot -display none \
-        -drive "file=$machine/disk.img,format=raw,if=virtio,cache=writeback" \
+    "${kind[@]}" -accel "${ACCEL:-tcg}" -m 1024 -nodefaults -no-reboot -display none \
+        -drive "file=$machine/disk.img,format=raw,if=$disk,cache=writeback" \
         -netdev "user,id=net,hostfwd=tcp:127.0.0.1:$SSH-:22,hostfwd=tcp:127.0.0.1:$MQTT-:1883,hostfwd=tcp:127.0.0.1:$PAGE-:8080" \
-        -device virtio-net-pci,netdev=net \
         -chardev "file,id=console,path=$machine/console,append=on" \
         -chardev "socket,id=radio,host=127.0.0.1,port=$RADIO,server=on,wait=off" \
-        </dev/null >"$machine/qemu.log" 2>&1 &
+        < <(plug_in) >"$machine/qemu.log" 2>&1 &
     qemu=$!
 }
 

@@ -9,6 +9,7 @@
 # address, which then stays, with all that is the machine's own; one that is not healthy and one that does not start lead back. Works in a copy of the image, which was made with the
 # keyring of KEYS (image/releases.sh). Needs no root. PATIENCE is how many seconds a start may take, 300 without it, in software
 # emulation (ACCEL=kvm asks for more).
+# BOARD=raspi3b tries a Raspberry Pi's image on QEMU's Pi 3 B, which can't start itself anew: so without updates.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . image/qemu.sh

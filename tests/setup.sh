@@ -193,6 +193,10 @@ need_arm64_programs() {
     as_root cp "$rule" "$at/register"
 }
 
+need_fdtput() {
+    have fdtput || apt_install device-tree-compiler
+}
+
 # need_virtual_machine PROGRAM PACKAGE: a virtual machine, and what looks into its disk from outside.
 need_virtual_machine() {
     have "$1" && have mcopy && have ssh || apt_install "$2" mtools openssh-client
@@ -455,7 +459,7 @@ image | image-arm64 | test-image | test-image-arm64)
     test-image) need_virtual_machine qemu-system-x86_64 qemu-system-x86 ;;
     test-image-arm64) need_virtual_machine qemu-system-aarch64 qemu-system-arm ;;
     esac
-    case $1 in test-image-arm64) need_zstd ;; esac
+    case $1 in test-image-arm64) need_zstd && need_fdtput ;; esac
     case $1 in test-*) need_curl && need_mosquitto_clients && need_rauc && need_openssl && need_e2fsprogs ;; esac
     ;;
 bench)

@@ -38,18 +38,23 @@ sources() {
     echo "deb $options $mirror trixie-updates $parts"
     [ "$1" = amd64 ] || echo "deb $options $mirror trixie-backports $parts"
     echo "deb $options $security trixie-security $parts"
-    # Of the next Debian, only what is asked for and Debian 13 has not: see APT::Default-Release below.
     echo "deb $options $mirror forky main"
+}
+# What apt takes from where: all from Debian 13, but for what image/packages/forky names.
+preferences() {
+    printf 'Package: *\nPin: release n=forky\nPin-Priority: -1\n\n'
+    printf 'Package: %s\nPin: release n=forky\nPin-Priority: 990\n' "$(sed '/^#/d' image/packages/forky | paste -sd ' ')"
 }
 # bootstrap ARCHITECTURES NAMES TARGET OPTIONS...: a tree as a tar; downloaded packages come from the cache and go to it.
 bootstrap() {
     local archs=$1 include=$2 target=$3
     shift 3
+    preferences >"$out/preferences"
     mmdebstrap --quiet --format=tar --variant=essential --architectures="$archs" --include="$include" \
         --aptopt='APT::Install-Recommends "false"' --aptopt='APT::Install-Suggests "false"' \
-        --aptopt='APT::Default-Release "/^trixie(-updates|-security)?$/"' \
         --skip=download/empty,essential/unlink,check/qemu \
         --setup-hook='mkdir -p "$1"/var/cache/apt/archives/partial' \
+        --setup-hook="upload $out/preferences /etc/apt/preferences" \
         --setup-hook='sync-in target/image/cache /var/cache/apt/archives' \
         --essential-hook='rm -f "$1"/etc/apt/preferences.d/*' \
         "$@" \

@@ -1,10 +1,12 @@
 //! What is kept of measurements, exported: by the command line, the API and the page, over kills and damage.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
+use std::cell::RefCell;
+
 use rumqttc::QoS;
 use serde_json::{Value, json};
 use stile_tests::cellular::{CellularModem, Maker, Serving};
-use stile_tests::{Client, Measuring, PASSWORD, Stile, Tally, V5Client, Visitor, check, within};
+use stile_tests::{Client, Measuring, PASSWORD, Stile, Tally, V5Client, Visitor, check, within_or};
 
 const SETTINGS: &str = "[measurements]\ninterval = \"100ms\"\n";
 
@@ -226,9 +228,15 @@ fn whoever_reads_slowly_is_waited_for_by_nobody() {
     assert!(code == 1 && err.contains("try again in a moment"), "{err}");
     client.publish("big/a", QoS::AtLeastOnce, false, "{}");
     slow.pop();
-    within("one of them has gone", || {
-        let (code, out, _) = check(&["export", "--config", config.to_str().unwrap(), "--format", "json"]);
-        (code == 0 && out.lines().count() == 601).then_some(())
-    });
+    let seen = RefCell::new(String::new());
+    within_or(
+        || format!("one of them has gone, and the last try {}", seen.borrow()),
+        || {
+            let (code, out, err) = check(&["export", "--config", config.to_str().unwrap(), "--format", "json"]);
+            let lines = out.lines().count();
+            *seen.borrow_mut() = format!("ended with {code} and {lines} lines: {err}");
+            (code == 0 && lines == 601).then_some(())
+        },
+    );
     stile.stop();
 }

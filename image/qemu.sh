@@ -79,7 +79,11 @@ machine_of_pi() {
 }
 plug_in() {
     [ "${#plugs[@]}" -gt 0 ] || return 0
-    until grep -qa 'Starting kernel' "$machine/console"; do sleep 1; done
+    # A machine that is ended before has no console any more.
+    until grep -qsa 'Starting kernel' "$machine/console"; do
+        [ -e "$machine/console" ] || return 0
+        sleep 1
+    done
     printf 'device_add %s\n' "${plugs[@]}"
 }
 

@@ -6,9 +6,9 @@
 # Provisioned by its boot part; a frame through a virtual UART comes out of the broker; the page answers; only documented ports
 # are open; after a power cut in the middle of writing all that was acknowledged is there. Then updates (image/updates.sh): an older
 # release is refused; a power cut in the middle of installing leaves what ran; the same update by a fleet's server, and by its
-# address, which then stays, with all that is the machine's own; one that is not healthy and one that does not start lead back. Works in a copy of the image, which was made with the
-# keyring of KEYS (image/releases.sh). Needs no root. PATIENCE is how many seconds a start may take, 300 without it, in software
-# emulation (ACCEL=kvm asks for more).
+# address, which then stays, with all that is the machine's own; one that is not healthy and one that does not start lead back. Works in
+# a copy of the image, which was made with the keyring of KEYS (image/releases.sh). Needs no root. PATIENCE is how many seconds a start
+# may take, 300 without it, in software emulation (ACCEL=kvm asks for more).
 # BOARD=raspi3b tries a Raspberry Pi's image on QEMU's Pi 3 B, which can't start itself anew: so without updates.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

@@ -122,12 +122,17 @@ impl Mounted {
         }
     }
 
-    /// Checks an ext4 that broke down, and mounts it anew. Nobody may be there.
+    /// Checks an ext4 that broke down, and mounts what it had on disk as another one. Mounted itself it might be the broken
+    /// one again: whoever has made a mount namespace meanwhile keeps that. Nobody may be there.
     #[track_caller]
     pub fn repair(&self) {
         run("umount", &[], self.path()).unwrap();
+        let dir = self.image.as_ref().unwrap().path();
+        let (image, copy) = (dir.join("image"), dir.join("copy"));
+        std::fs::copy(&image, &copy).unwrap();
+        std::fs::rename(&copy, &image).unwrap();
         // It says by its exit code that it has mended something.
-        let _ = run("e2fsck", &["-p"], &self.image.as_ref().unwrap().path().join("image"));
+        let _ = run("e2fsck", &["-p"], &image);
         self.mount().unwrap();
     }
 }

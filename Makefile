@@ -32,7 +32,7 @@ demo: ## build and run the gateway with three made-up radios; ARGS="--mqtt-port 
 	cargo run --quiet --locked --package stile -- demo $(ARGS)
 
 .PHONY: test
-test: setup-test scripts fmt clippy doc plugins tests audit deny units booted ## everything that CI checks
+test: setup-test scripts fmt clippy doc plugins audit deny units tests-and-image ## everything that CI checks
 	$(call step,all checks passed)
 
 .PHONY: check
@@ -133,7 +133,7 @@ image: ## the image for a card, in target/image; ARCH=amd64 or arm64, BINARY= or
 image-lock: ## writes anew which packages an image is made of, image/lock/ARCH
 	LOCK=write $(MAKE) image
 
-# `make test` has the first of these steps (tests/image.sh): all of them would take longer than all else. The image is two
+# `make test` has most of these steps (tests/image.sh): all of them would take longer than all else. The image is two
 # minutes of processor time, and so is each of the dozen starts in software emulation. STEPS="frame_comes_out ..." are some of them.
 # What is tried is the image: where no program is named, the dev profile's without its symbols will do. Updates are signed by keys that
 # are made for it.
@@ -256,10 +256,18 @@ tests:
 		set -x; cargo test --workspace --locked --no-fail-fast; \
 	fi
 
-.PHONY: booted
-booted:
-	$(call step,the image)
-	bash tests/image.sh
+# Both at once: the tests wait a lot, and the virtual machine takes what processor time they leave. What is said of the image comes
+# behind the tests.
+.PHONY: tests-and-image
+tests-and-image:
+	cargo build --workspace --locked
+	@nice -n 10 bash tests/image.sh >target/image.log 2>&1 & image=$$!; \
+	trap 'kill $$image 2>/dev/null || true' EXIT; \
+	$(MAKE) --no-print-directory tests; \
+	printf '\n== the image\n'; \
+	booted=0; wait $$image || booted=$$?; \
+	cat target/image.log; \
+	exit $$booted
 
 .PHONY: units
 units:

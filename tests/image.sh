@@ -7,7 +7,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-readonly STEPS="frame_comes_out ports_are_documented power_cut older_is_refused"
+readonly STEPS="frame_comes_out ports_are_documented power_cut older_is_refused update_is_cut update_stays dead_goes_back"
 # A machine that is busy with other things takes its time, and that is no fault of the image.
 export PATIENCE=${PATIENCE:-900}
 

@@ -3,8 +3,11 @@
 use crate::brokers::{Both, Target};
 use crate::paced::{Stream, TOPIC};
 use crate::process::cpu;
-use crate::report::{self, Beside, micros, percentile};
+use crate::processors::{self, Awake};
+use crate::report::{Beside, micros, no_worse, pairs, percentile};
 
+/// The brokers differ by less than each does from round to round; so many pairs tell some 10 % apart.
+pub(crate) const ROUNDS: usize = 15;
 /// Three seconds.
 const MESSAGES: usize = 6_000;
 
@@ -27,14 +30,25 @@ fn measure(target: &Target, qos: u8) -> Round {
     }
 }
 
-pub(crate) fn run(rounds: usize) {
-    let both = Both::start();
-    report::beside();
+/// Both brokers in turn; `when` ends each figure's name.
+fn compare(both: &Both, rounds: usize, when: &str) {
     for qos in [0, 1] {
         let tell = |round: &Round| format!("{:.0}", round.p99);
-        let rounds = both.in_turn(rounds, &format!("p99 in µs, QoS {qos}"), tell, |target| measure(target, qos));
-        Beside::of(&rounds, |r| r.p50).at_most(1.0).print(&format!("Write to read, p50, QoS {qos}"), " µs", 0);
-        Beside::of(&rounds, |r| r.p99).at_most(1.0).print(&format!("Write to read, p99, QoS {qos}"), " µs", 0);
-        Beside::of(&rounds, |r| r.cpu).at_most(1.5).print(&format!("CPU a message, QoS {qos}"), " µs", 1);
+        let rounds = both.in_turn(rounds, &format!("p99 in µs, QoS {qos}{when}"), tell, |target| measure(target, qos));
+        no_worse(&rounds, |r| r.p50, &format!("Write to read, p50, QoS {qos}{when}"), " µs");
+        no_worse(&rounds, |r| r.p99, &format!("Write to read, p99, QoS {qos}{when}"), " µs");
+        Beside::of(&rounds, |r| r.cpu).at_most(1.5).print(&format!("CPU a message, QoS {qos}{when}"), " µs", 1);
     }
+}
+
+/// First the brokers alone, then with what it costs to wake the machine.
+pub(crate) fn run(rounds: usize) {
+    let both = Both::start();
+    processors::part([both.stile.pid, both.mosquitto.pid]);
+    pairs();
+    match Awake::keep() {
+        Ok(_awake) => compare(&both, rounds, ", kept awake"),
+        Err(why) => println!("| Processors kept awake | skipped: {why} | | | | |"),
+    }
+    compare(&both, rounds, "");
 }

@@ -1,13 +1,14 @@
 //! The figures of `make bench` that are taken from outside: the built daemon, real pseudo-terminals, real sockets.
 //!
 //! `figures GROUP` takes one group, tells its progress on standard error, and prints its part of BENCHMARKS.md; a number
-//! behind it is how many rounds there are, or kills, or records, for a try. A figure that misses its target is written as missed; only
-//! what makes a figure meaningless (a broker that does not start, a message lost) ends the program. `tests/bench/run.sh`
-//! calls it.
+//! behind it is how many rounds there are, or kills, or records, for a try. A figure that misses its target is written as
+//! missed; only what makes a figure meaningless (a broker that does not start, a message lost) ends the program.
+//! `tests/bench/run.sh` calls it.
 //!
 //! `source.rs` is the device on the pseudo-terminal, `line.rs`, `wire.rs` and `swarm.rs` the MQTT clients, `paced.rs` a
-//! steady stream, `filled.rs` a history as after days, `process.rs` what the kernel says of a process, `mosquitto.rs` the other broker, `brokers.rs` both,
-//! `report.rs` the arithmetic and the tables; the rest is one file a group.
+//! steady stream, `filled.rs` a history as after days, `process.rs` what the kernel says of a process, `processors.rs`
+//! who runs where, `mosquitto.rs` the other broker, `brokers.rs` both, `report.rs` the arithmetic and the tables; the rest
+//! is one file a group.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, missing_docs, reason = "a benchmark may be loud")]
 
 mod beside;
@@ -30,6 +31,7 @@ mod page_memory;
 mod plugins;
 mod probes;
 mod process;
+mod processors;
 mod report;
 mod serial;
 mod source;
@@ -58,7 +60,7 @@ fn main() {
         Some("measured-hour") => probes::hour(number.map(|records| records as u64)),
         Some("beside") => beside::run(rounds),
         Some("throughput") => throughput::run(rounds),
-        Some("latency") => latency::run(rounds),
+        Some("latency") => latency::run(number.unwrap_or(latency::ROUNDS)),
         Some("bridge") => bridge::run(rounds),
         Some("bridge-kills") => bridge::kills(number.unwrap_or(KILLS)),
         Some("crowd") => crowd::run(rounds),

@@ -74,6 +74,39 @@ impl Beside {
     }
 }
 
+/// Begins a table of figures that two brokers share, of which a pair in turn is close together in what else the machine does.
+pub(crate) fn pairs() {
+    println!(
+        "| Figure | Stile | Mosquitto | Stile / Mosquitto, 95 % of confidence | Target | |\n|---|---|---|---|---|---|"
+    );
+}
+
+/// One figure, which is to be no worse on ours: medians, and the median of each pair's ratio with the interval in which that
+/// lies. Where a whole interval is above 1 it is missed; where 1 is in it and the median above, the two can't be told apart.
+pub(crate) fn no_worse<R>(rounds: &[(R, R)], figure: fn(&R) -> f64, name: &str, unit: &str) {
+    let Beside { ours, theirs, .. } = Beside::of(rounds, figure);
+    let mut ratios: Vec<f64> = rounds.iter().map(|(ours, theirs)| figure(ours) / figure(theirs)).collect();
+    ratios.sort_by(f64::total_cmp);
+    let cut = beyond_confidence(ratios.len());
+    let (ratio, low, high) = (median(ratios.clone()), ratios[cut], ratios[ratios.len() - 1 - cut]);
+    let verdict = if ratio > 1.0 && low <= 1.0 { "even" } else { verdict(ratio <= 1.0) };
+    println!("| {name} | {ours:.0}{unit} | {theirs:.0}{unit} | {ratio:.2} ({low:.2} to {high:.2}) | ≤ 1 | {verdict} |");
+}
+
+/// How many values at each end of so many sorted ones are outside of the 95 % in which the true median lies: it is above or
+/// below each with the same probability, so that the number below it is binomial (the interval of the sign test).
+fn beyond_confidence(count: usize) -> usize {
+    let mut exactly = 0.5_f64.powi(i32::try_from(count).unwrap());
+    let mut at_most = exactly;
+    let mut cut = 0;
+    while 2.0 * at_most <= 0.05 {
+        cut += 1;
+        exactly *= (count + 1 - cut) as f64 / cut as f64;
+        at_most += exactly;
+    }
+    cut.saturating_sub(1)
+}
+
 /// Begins a table of counts of two brokers.
 pub(crate) fn tallies() {
     println!("| Figure | Stile | Mosquitto | Target | |\n|---|---|---|---|---|");

@@ -1,4 +1,5 @@
-//! Stile, an edge gateway for 5G and LoRa testbeds. This file is the map of the house and its only wiring.
+//! Stile, an edge gateway for 5G and LoRa testbeds. This file is the map of the house and the wiring of its start; `doors.rs`,
+//! `reload.rs` and `stopping.rs` are the rest of the wiring.
 //!
 //! | Room | Owns |
 //! |---|---|
@@ -45,6 +46,7 @@ pub mod codec;
 pub mod component;
 pub mod config;
 mod data_dir;
+mod doors;
 mod factory_reset;
 pub mod history;
 pub mod host;
@@ -68,6 +70,7 @@ pub mod setup;
 pub mod sharing;
 pub mod signature;
 pub mod spool;
+mod stopping;
 pub mod store;
 pub mod supervisor;
 pub mod systemd;
@@ -82,10 +85,9 @@ mod whole_file;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use crate::admin::{ReloadAsked, Sources};
@@ -107,10 +109,6 @@ use crate::supervisor::{Rank, Supervisor, UnitError};
 use crate::uplink::Uplinks;
 use crate::users::UsersFile;
 
-/// How long the whole gateway may take to stop. systemd's own limit in `stile.service` is longer.
-const STOP_PATIENCE: Duration = Duration::from_secs(15);
-/// How long, of that, the way to the clients may take to run empty.
-const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
 /// How long one listener may take to let its clients go when it is closed by a reload.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -288,63 +286,6 @@ impl Gateway {
         Ok(gateway)
     }
 
-    fn open_mqtt(&mut self, door: Door, address: SocketAddr, listener: TcpListener) {
-        let actual = listener.local_addr().unwrap_or(address);
-        self.mqtt.insert((door, address), actual);
-        log::info!(address:% = actual; "listening for {}", door.speaks());
-        let broker = self.broker.clone();
-        let name = mqtt_unit(door, address);
-        self.supervisor
-            .start_critical(&name, Rank::Clients, move |stop| async move { broker.listen(door, listener, stop).await });
-    }
-
-    /// Serves the admin page by TLS where `settings` say so; by then there is a certificate.
-    fn open_admin(&mut self, listener: Option<TcpListener>, settings: &config::Admin) {
-        self.admin = listener.as_ref().and_then(|l| l.local_addr().ok());
-        let Some(listener) = listener else { return };
-        if let Some(address) = self.admin {
-            let scheme = if settings.secure() { "https" } else { "http" };
-            log::info!(address:% = address, scheme = scheme; "serving the admin page");
-            if let Some(code) = self.sources.page.setup_code() {
-                let url = format!("{scheme}://{address}/setup");
-                log::info!(code = code, url = url; "nobody can sign in to the admin page yet; set it up with this code");
-            }
-        }
-        let (sources, tls) = (Arc::clone(&self.sources), settings.server.clone().filter(|_| settings.secure()));
-        self.supervisor.start_critical("admin", Rank::Admin, move |stop| admin::serve(listener, tls, sources, stop));
-    }
-
-    /// Says where the gateway listens and which certificates it shows: to the command line, which asks whether it answers there, and to
-    /// the page that lists them.
-    fn tell_doors(&self) {
-        let Settings { admin, broker, .. } = &self.settings;
-        let of_page = admin.server.as_ref().filter(|_| admin.secure());
-        let of_page = of_page.map(|server| ("admin page", admin.certificate.is_none(), server.certificate()));
-        let of_broker = broker.tls.as_ref().and_then(|tls| Some((tls, tls.server.as_ref()?)));
-        let of_broker = of_broker.map(|(tls, server)| ("MQTT", tls.certificate.is_none(), server.certificate()));
-        let fingerprint =
-            |shown: &Option<(_, _, tls::Certificate)>| shown.as_ref().map(|shown| shown.2.fingerprint.clone());
-        let mqtt = self.mqtt.iter().map(|((door, _), actual)| admin::Open {
-            door: door.as_str(),
-            address: *actual,
-            certificate: fingerprint(&of_broker).filter(|_| door.is_secure()),
-        });
-        let certificate = fingerprint(&of_page);
-        let page = self.admin.map(|address| admin::Open { door: "page", address, certificate });
-        *self.sources.open.lock().unwrap_or_else(PoisonError::into_inner) = mqtt.chain(page).collect();
-        self.sources.system.show_certificates(of_page.into_iter().chain(of_broker).collect());
-    }
-
-    /// Where MQTT clients can connect without TLS.
-    pub fn mqtt_addresses(&self) -> impl Iterator<Item = SocketAddr> {
-        self.mqtt.iter().filter(|((door, _), _)| *door == Door::Plain).map(|(_, actual)| *actual)
-    }
-
-    /// Where the admin page is, unless it is off.
-    pub fn admin_address(&self) -> Option<SocketAddr> {
-        self.admin
-    }
-
     /// What whoever sets the admin page up has to know; `None` when there is an admin already.
     pub fn setup_code(&self) -> Option<String> {
         self.sources.page.setup_code()
@@ -374,63 +315,6 @@ impl Gateway {
     /// Waits until something that the gateway can't do without has failed, and says what.
     pub async fn critical_failure(&self) -> String {
         self.supervisor.critical_failure().await
-    }
-
-    /// Writes what nobody waited for, too. Says whether it is on disk.
-    async fn write_store(&self, deadline: Instant) -> bool {
-        let left = deadline.saturating_duration_since(Instant::now());
-        match tokio::time::timeout(left, self.store.flush()).await {
-            Ok(Ok(())) => true,
-            Ok(Err(error)) => {
-                log::error!(error:% = error; "the last changes could not be stored");
-                false
-            }
-            Err(_elapsed) => {
-                log::error!("the last changes could not be stored in time");
-                false
-            }
-        }
-    }
-
-    /// Stops everything in order: radios, clients, uplinks, the path between them, pages. Says whether all of it ended by itself.
-    pub async fn stop(self) -> bool {
-        self.sources.serving.store(false, Ordering::Relaxed);
-        let deadline = Instant::now() + STOP_PATIENCE;
-        // What is held may be for a radio, and is judged at the next start.
-        self.sources.pipeline.keep_shelves();
-        let mut clean = self.supervisor.stop_rank(Rank::Radio, Instant::now() + STOP_PATIENCE / 3).await;
-        // What the radios said last reaches the clients' queues before the clients are sent away.
-        clean &= self.broker.close(DRAIN_PATIENCE).await;
-        for rank in [Rank::Clients, Rank::Uplinks, Rank::Core, Rank::Admin] {
-            // A share each, so that one deaf unit does not leave the others without any.
-            let share = deadline.min(Instant::now() + STOP_PATIENCE / 3);
-            clean &= self.supervisor.stop_rank(rank, share).await;
-            if rank == Rank::Clients {
-                // Nobody brings messages any more. What the clients' wills left in the stages still reaches the broker.
-                let judged = self.sources.pipeline.stop(DRAIN_PATIENCE).await;
-                if !judged {
-                    log::warn!("what waited for plugins could not be judged in time and was dropped");
-                }
-                clean &= judged;
-            }
-            if rank == Rank::Uplinks {
-                let left = deadline.saturating_duration_since(Instant::now());
-                let closing = async { self.uplinks.close().await & self.sources.measurements.close().await };
-                clean &= tokio::time::timeout(left, closing).await.unwrap_or(false);
-            }
-            if rank == Rank::Core {
-                clean &= self.write_store(share).await;
-            }
-        }
-        let ledger = self.sources.pipeline.ledger().snapshot();
-        log::info!(
-            received = ledger.received_total(), delivered = ledger.delivered, filtered = ledger.filtered,
-            dropped = ledger.dropped_total(), held = ledger.held, in_flight = ledger.in_flight, balances = ledger.balances();
-            "stopped"
-        );
-        // The next start would remove it too.
-        let _ = std::fs::remove_file(admin::socket_path(&self.settings.gateway.data_dir));
-        clean
     }
 }
 
@@ -472,15 +356,6 @@ fn open_store(settings: &Settings, supervisor: &Supervisor) -> Result<(Store, St
         }
     });
     Ok((store, stored))
-}
-
-fn mqtt_unit(door: Door, address: SocketAddr) -> String {
-    match door {
-        Door::Plain => format!("mqtt {address}"),
-        Door::Tls => format!("mqtts {address}"),
-        Door::WebSocket => format!("mqtt websocket {address}"),
-        Door::SecureWebSocket => format!("mqtts websocket {address}"),
-    }
 }
 
 fn random() -> Result<u64, UnitError> {

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 
 use crate::config::{self, Change, Door, Settings};
+use crate::doors::mqtt_unit;
 use crate::pipeline::StageError;
 use crate::sharing::At;
 use crate::supervisor::UnitError;
-use crate::{CLOCK, CLOSE_PATIENCE, Gateway, admin, broker, logging, mqtt_unit, start_clock, with_certificate};
+use crate::{CLOCK, CLOSE_PATIENCE, Gateway, admin, broker, logging, start_clock, with_certificate};
 
 /// Addresses that are open and not served yet.
 #[derive(Default)]

@@ -1,39 +1,28 @@
 //! The conversation with one modem: where it stands, and what comes next.
 //!
+//! `asking.rs` has its questions one by one, `rounds.rs` what is asked when, `card.rs` the card.
+//!
 //! Pure: lines and times come in, commands and what was learnt go out, without numbers of people or devices. Each question has
 //! an end: the modem's final word, or its silence. A PIN is told only when whoever holds the conversation gives it, and once.
+
+mod asking;
+mod card;
+mod rounds;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use self::asking::{Final, final_word};
 use super::about::{About, Sim};
 use super::dialect::{Dialect, Taken};
 use super::shape::ShapeError;
 use super::values::{Reading, Technology};
-use super::veil::{ELSEWHERE, IN_ANSWERS, Veil};
+use super::veil::{IN_ANSWERS, Veil};
 use crate::config::{ModemDialect, Secret};
 use crate::pipeline::DropReason;
 
-/// How long a modem may take for its final word.
-const ANSWER: Duration = Duration::from_secs(3);
-
-/// How often a question is asked.
-const TRIES: u32 = 2;
-
-/// Questions without any word after which the modem is set up again.
-const SILENCES: u32 = 3;
-
 /// How often the set-up is begun, without a reading in between, before the modem is given up.
 const SETUPS: u32 = 5;
-
-/// Time between two looks at a card. One that is open may be taken out.
-const CARD_AGAIN: Duration = Duration::from_secs(30);
-
-/// The same when it was just told its PIN, or can't be read yet, as after a start.
-const CARD_SOON: Duration = Duration::from_secs(2);
-
-/// Readings without a question that the modem had no word for.
-const DUMB_ROUNDS: u64 = 60;
 
 /// Lines of one reading that are kept. Policy: drop newest.
 const LINES_MAX: usize = 64;
@@ -94,13 +83,6 @@ enum Phase {
     Resting,
     Measuring,
     Over,
-}
-
-/// A final word.
-enum Final<'a> {
-    Ok,
-    No(Option<u32>, &'a str),
-    Silence,
 }
 
 /// See the module's head.
@@ -294,198 +276,6 @@ impl Talk {
         out.push(Said::Learnt(about, text));
     }
 
-    fn set_up(&mut self, now: Instant, out: &mut Vec<Said>) {
-        self.phase = Phase::SettingUp;
-        self.plan = [Ask::Echo].into_iter().chain(About::MODEM.map(Ask::About)).collect();
-        if self.wanted.is_none() {
-            self.plan.push_back(Ask::Info);
-        } else {
-            self.plan.extend(self.dialect.setup.iter().cloned().map(Ask::Set));
-            out.push(Said::Speaks(self.dialect.name));
-        }
-        self.plan.extend(self.context.clone().map(Ask::Set));
-        self.plan.push_back(Ask::Card);
-        self.next(now, out);
-    }
-
-    /// The modem has said all that it says of itself.
-    fn find_dialect(&mut self, out: &mut Vec<Said>) {
-        match Dialect::which_says(&self.seen) {
-            Ok(dialect) => self.dialect = dialect,
-            Err(error) => return self.over(error.to_string(), out),
-        }
-        out.push(Said::Speaks(self.dialect.name));
-        for command in self.dialect.setup.iter().rev() {
-            self.plan.push_front(Ask::Set(command.clone()));
-        }
-    }
-
-    fn begin_round(&mut self, now: Instant, out: &mut Vec<Said>) {
-        self.phase = Phase::Measuring;
-        // Missed turns are skipped, not made up for.
-        self.round_due = (self.round_due + self.period).max(now);
-        (self.reading, self.act) = (Reading::new(now), None);
-        self.plan.clear();
-        if self.card_due.is_some_and(|due| due <= now) {
-            self.plan.push_back(Ask::Card);
-        }
-        self.dumb.retain(|_, again| *again > self.round);
-        let measures = self.dialect.measure.iter().enumerate();
-        let due = measures.filter(|(index, measure)| measure.is_due(self.round) && !self.dumb.contains_key(index));
-        self.plan.extend(due.map(|(index, _)| Ask::Measure(index)));
-        self.round += 1;
-        self.next(now, out);
-    }
-
-    fn end_round(&mut self, now: Instant, out: &mut Vec<Said>) {
-        let mut reading = std::mem::replace(&mut self.reading, Reading::new(now));
-        reading.finish(self.act);
-        // It is not asked for in each round.
-        if reading.operator.is_some() || !reading.has_service() {
-            self.operator.clone_from(&reading.operator);
-        }
-        reading.operator.clone_from(&self.operator);
-        self.setups = 0;
-        out.push(Said::Reading(Box::new(reading)));
-        (self.phase, self.deadline) = (Phase::Resting, self.round_due);
-    }
-
-    /// Asks what is to be asked next.
-    fn next(&mut self, now: Instant, out: &mut Vec<Said>) {
-        if self.deciding || self.phase == Phase::Over {
-            return;
-        }
-        self.tries = 0;
-        self.asked = self.plan.pop_front();
-        match (&self.asked, self.phase) {
-            (Some(_), _) => self.ask(now, out),
-            (None, Phase::SettingUp) => {
-                out.push(Said::Ready);
-                self.round_due = now;
-                self.begin_round(now, out);
-            }
-            (None, Phase::Measuring) => self.end_round(now, out),
-            (None, _) => {}
-        }
-    }
-
-    fn ask(&mut self, now: Instant, out: &mut Vec<Said>) {
-        let Some(asked) = &self.asked else { return };
-        self.command = match asked {
-            Ask::Echo => "ATE0".to_owned(),
-            Ask::About(about) => about.command(&self.dialect).to_owned(),
-            Ask::Info => "ATI".to_owned(),
-            Ask::Set(command) => command.clone(),
-            Ask::Card => "AT+CPIN?".to_owned(),
-            Ask::Pin(pin) => format!("AT+CPIN=\"{}\"", pin.expose()),
-            Ask::Measure(index) => {
-                self.dialect.measure.get(*index).map(|measure| measure.send.clone()).unwrap_or_default()
-            }
-        };
-        let secret = matches!(asked, Ask::Pin(_));
-        self.tries += 1;
-        self.echoed = false;
-        self.card_says.clear();
-        self.deadline = now + ANSWER;
-        out.push(Said::Write { command: format!("{}\r", self.command), secret });
-    }
-
-    /// A question has come to its end.
-    fn finished(&mut self, word: &Final<'_>, now: Instant, out: &mut Vec<Said>) {
-        let Some(asked) = self.asked.take() else { return };
-        let silent = matches!(word, Final::Silence);
-        if silent {
-            self.silences += 1;
-            if self.tries < TRIES && !matches!(asked, Ask::Pin(_)) {
-                self.asked = Some(asked);
-                return self.ask(now, out);
-            }
-        } else {
-            self.silences = 0;
-            self.quiet |= !self.echoed && asked != Ask::Echo;
-        }
-        match asked {
-            Ask::Echo if silent => {
-                let what = "the modem answers nothing to `ATE0`; check `device`, which must be its AT port, `baud` and its power";
-                return self.over(what.to_owned(), out);
-            }
-            // What it was asked before is still to be answered, and would pass for what is asked next.
-            Ask::Echo if self.tries > 1 => return self.reset(now, out),
-            Ask::Info => self.find_dialect(out),
-            Ask::Set(command) => self.declined(&command, word, out),
-            Ask::Card => self.card_answered(word, now, out),
-            // What became of it nobody knows when there is no word.
-            Ask::Pin(_) if matches!(word, Final::Ok) => self.card_due = Some(now + CARD_SOON),
-            Ask::Pin(_) => self.card_is(Sim::PinRefused, now, out),
-            Ask::Measure(index) => return self.measured(index, word, now, out),
-            Ask::Echo | Ask::About(_) => {}
-        }
-        self.go_on(now, out);
-    }
-
-    fn go_on(&mut self, now: Instant, out: &mut Vec<Said>) {
-        if self.silences > SILENCES { self.reset(now, out) } else { self.next(now, out) }
-    }
-
-    fn measured(&mut self, index: usize, word: &Final<'_>, now: Instant, out: &mut Vec<Said>) {
-        let Some(measure) = self.dialect.measure.get(index) else { return self.next(now, out) };
-        let (command, optional) = (measure.send.clone(), measure.optional);
-        match word {
-            Final::Ok => {}
-            Final::No(_, answer) if !optional => {
-                let answer = self.veil.hide(answer, ELSEWHERE);
-                self.reading.errors.push(format!("`{answer}` to `{command}`"));
-            }
-            Final::No(..) => {}
-            Final::Silence if optional => {
-                self.dumb.insert(index, self.round + DUMB_ROUNDS);
-                self.declined(&command, word, out);
-            }
-            Final::Silence => return self.reset(now, out),
-        }
-        self.go_on(now, out);
-    }
-
-    fn declined(&self, command: &str, word: &Final<'_>, out: &mut Vec<Said>) {
-        let answer = match word {
-            Final::Ok => return,
-            Final::No(_, answer) => self.veil.hide(answer, ELSEWHERE),
-            Final::Silence => "nothing".to_owned(),
-        };
-        out.push(Said::Declined { command: command.to_owned(), answer });
-    }
-
-    fn card_answered(&mut self, word: &Final<'_>, now: Instant, out: &mut Vec<Said>) {
-        let says = std::mem::take(&mut self.card_says);
-        match (word, says.as_str()) {
-            (Final::Ok, "READY") => self.card_is(Sim::Ready, now, out),
-            (Final::Ok, "SIM PIN") | (Final::No(Some(11), _), _) => self.wants_pin(now, out),
-            (Final::Ok, "SIM PUK") => self.card_is(Sim::Blocked, now, out),
-            (Final::Ok | Final::Silence, _) => self.card_is(Sim::Unknown, now, out),
-            (Final::No(code, _), _) => self.card_is(Sim::of_error(*code), now, out),
-        }
-    }
-
-    fn wants_pin(&mut self, now: Instant, out: &mut Vec<Said>) {
-        // The answer would be the same.
-        if let Some(sim @ (Sim::PinNeeded | Sim::PinRefused)) = self.card {
-            return self.card_is(sim, now, out);
-        }
-        (self.deciding, self.deadline) = (true, now + ANSWER);
-        out.push(Said::WantsPin);
-    }
-
-    fn card_is(&mut self, sim: Sim, now: Instant, out: &mut Vec<Said>) {
-        self.card_due = Some(now + if sim == Sim::Unknown { CARD_SOON } else { CARD_AGAIN });
-        if self.card.replace(sim) == Some(sim) {
-            return;
-        }
-        out.push(Said::Card(sim));
-        if sim == Sim::Ready {
-            About::CARD.into_iter().rev().for_each(|about| self.plan.push_front(Ask::About(about)));
-        }
-    }
-
     /// It was reset, as it says or its silence suggests.
     fn reset(&mut self, now: Instant, out: &mut Vec<Said>) {
         // Its greeting has several lines.
@@ -514,16 +304,4 @@ impl Talk {
         (self.phase, self.asked, self.deciding) = (Phase::Over, None, false);
         out.push(Said::Over(why));
     }
-}
-
-/// What ends an answer (ITU-T V.250, 5.7.1; 3GPP TS 27.007, 9.2).
-fn final_word(line: &str) -> Option<Final<'_>> {
-    if line == "OK" {
-        return Some(Final::Ok);
-    }
-    if line == "ERROR" || line == "COMMAND NOT SUPPORT" {
-        return Some(Final::No(None, line));
-    }
-    let code = line.strip_prefix("+CME ERROR:").or_else(|| line.strip_prefix("+CMS ERROR:"))?;
-    Some(Final::No(code.trim().parse().ok(), line))
 }
